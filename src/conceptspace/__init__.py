@@ -1,0 +1,3 @@
+"""conceptspace: watch a generative model learn concepts."""
+
+__version__ = "0.1.0"

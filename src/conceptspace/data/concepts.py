@@ -1,0 +1,167 @@
+"""Concepts, concept classes and concept spaces (paper section 3, Definitions 1 and 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from conceptspace.errors import UserError
+
+
+class ConceptClass(str):
+    """A combination of concept values, written as one bit per concept: ``ConceptClass("01")``.
+
+    It is a string, so it serves as a dictionary key, a table entry and a file name. Raises
+    ``UserError`` if a character is neither 0 nor 1.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, bits: str) -> ConceptClass:
+        if not bits or set(bits) - {"0", "1"}:
+            raise UserError(f"a concept class is a string of 0s and 1s such as '01', not {bits!r}")
+        return super().__new__(cls, bits)
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """The value of each concept, 0 or 1."""
+        return tuple(int(bit) for bit in self)
+
+    def flip(self, index: int) -> ConceptClass:
+        """The class that differs in concept ``index`` alone."""
+        return ConceptClass(f"{self[:index]}{1 - int(self[index])}{self[index + 1 :]}")
+
+    def distance(self, other: str) -> int:
+        """In how many concepts the two classes differ."""
+        return sum(a != b for a, b in zip(self, other, strict=True))
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One axis of a concept space: a variable that is uniform around one of two means.
+
+    A value of bit ``b`` is drawn from U(means[b] - spread, means[b] + spread), each number on its
+    own (paper App. B). A categorical concept such as shape has spread 0 and one-hot means.
+
+    Args:
+        name: what the axis is called; the data-generating process knows the concept by it.
+        labels: what bit 0 and bit 1 look like, e.g. ``("red", "blue")``.
+        means: the values of bit 0 and of bit 1, k numbers each.
+        spread: half the width of the uniform distribution.
+        limits: smallest and largest value allowed.
+
+    Raises:
+        UserError: the two classes overlap, or one of them leaves the limits.
+    """
+
+    name: str
+    labels: tuple[str, str]
+    means: tuple[tuple[float, ...], tuple[float, ...]]
+    spread: float = 0.0
+    limits: tuple[float, float] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        low, high = self.limits
+        distance = max(abs(a - b) for a, b in zip(*self.means, strict=True))
+        if distance <= 2 * self.spread + 1e-9:
+            raise UserError(
+                f"the two classes of {self.name} overlap: their means are {distance:g} apart and "
+                f"each spreads by {self.spread:g}; the distance must exceed {2 * self.spread:g}"
+            )
+        values = [value for mean in self.means for value in mean]
+        least, most = min(values) - self.spread, max(values) + self.spread
+        if least < low - 1e-9 or most > high + 1e-9:
+            raise UserError(
+                f"the values of {self.name} reach from {least:g} to {most:g}, outside "
+                f"[{low:g}, {high:g}]; use a smaller separation or spread"
+            )
+
+    def mean(self, bit: int) -> Float[Tensor, " k"]:
+        """The centre of one of the two values."""
+        return torch.tensor(self.means[bit])
+
+    def sample(self, bit: int, count: int, generator: torch.Generator) -> Float[Tensor, "count k"]:
+        """Values of one bit, drawn independently."""
+        mean = self.mean(bit)
+        noise = torch.rand(count, len(mean), generator=generator) * 2 - 1
+        return mean + self.spread * noise
+
+    def coordinate(self, values: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
+        """Where values lie between the two means: 0 at bit 0, 1 at bit 1, linear in between."""
+        zero, one = self.mean(0).to(values), self.mean(1).to(values)
+        axis = one - zero
+        return (values - zero) @ axis / axis.square().sum()
+
+
+@dataclass(frozen=True)
+class ConceptSpace:
+    """Independent concepts, and the classes of their combinations that are trained or held out.
+
+    Args:
+        concepts: the axes; their order is the order of the bits of a class.
+        train_classes: classes that the model sees, in-distribution.
+        ood_classes: classes that it never sees, out-of-distribution.
+
+    Raises:
+        UserError: a class has the wrong number of bits, is in both lists or occurs twice.
+    """
+
+    concepts: tuple[Concept, ...]
+    train_classes: tuple[ConceptClass, ...]
+    ood_classes: tuple[ConceptClass, ...]
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if not names or len(set(names)) != len(names):
+            raise UserError(f"a concept space needs concepts with distinct names, got {names}")
+        if not self.train_classes:
+            raise UserError("a concept space needs at least one training class")
+        for concept_class in self.classes:
+            if len(concept_class) != len(names):
+                raise UserError(
+                    f"class {concept_class} has {len(concept_class)} bits, but the concept space "
+                    f"has {len(names)} concepts ({', '.join(names)})"
+                )
+        if len(set(self.classes)) != len(self.classes):
+            raise UserError("a class is listed twice among the training and OOD classes")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the axes, in the order of the bits."""
+        return tuple(concept.name for concept in self.concepts)
+
+    @property
+    def classes(self) -> tuple[ConceptClass, ...]:
+        """Training classes, then OOD classes."""
+        return self.train_classes + self.ood_classes
+
+    def describe(self, concept_class: str) -> str:
+        """A class in words: ``"blue small"`` for ``"11"``."""
+        bits = ConceptClass(concept_class).bits
+        return " ".join(c.labels[bit] for c, bit in zip(self.concepts, bits, strict=True))
+
+
+def all_classes(dimensions: int) -> tuple[ConceptClass, ...]:
+    """Every combination of bits, in counting order."""
+    return tuple(ConceptClass("".join(bits)) for bits in product("01", repeat=dimensions))
+
+
+def paper_split(dimensions: int) -> tuple[tuple[ConceptClass, ...], tuple[ConceptClass, ...]]:
+    """Training and OOD classes of the paper: at most one concept differs from class 0…0.
+
+    For two concepts 00, 01, 10 are trained and 11 is held out; for three 000, 001, 010, 100 are
+    trained and 011, 101, 110, 111 are held out (paper sections 3.1 and C.4).
+    """
+    classes = all_classes(dimensions)
+    train = tuple(c for c in classes if sum(c.bits) <= 1)
+    return train, tuple(c for c in classes if c not in train)
+
+
+def as_classes(names: Sequence[str]) -> tuple[ConceptClass, ...]:
+    """Concept classes from their names."""
+    return tuple(ConceptClass(name) for name in names)

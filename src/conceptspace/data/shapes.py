@@ -1,0 +1,188 @@
+"""The shapes world: a data-generating process G: z -> x of one 2-D object on a background.
+
+A concept vector z has 11 numbers (paper section 3.1, App. A.1): shape (one-hot circle, triangle),
+x, y, colour (RGB), size, background (RGB). Lengths are in units of half the image width, with the
+origin at the centre, x to the right and y downwards.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from conceptspace.errors import UserError
+
+from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
+
+COLUMNS: dict[str, slice] = {
+    "shape": slice(0, 2),
+    "x": slice(2, 3),
+    "y": slice(3, 4),
+    "color": slice(4, 7),
+    "size": slice(7, 8),
+    "background": slice(8, 11),
+}
+"""Where each variable stands in a concept vector z, and in the conditioning h = M(z)."""
+
+VARIABLES = 11
+"""Length of a concept vector."""
+
+MEAN_SIZE = 0.45
+"""Half way between the small and the large class; also the size where it is not a concept."""
+
+SMALLEST_SIZE = 0.1
+
+TRIANGLE_SIDE = math.sqrt(4 * math.pi / math.sqrt(3))
+"""Side of the upright triangle whose area is that of a circle of radius 1."""
+
+
+def shape() -> Concept:
+    """Circle or triangle."""
+    return Concept("shape", ("circle", "triangle"), ((1.0, 0.0), (0.0, 1.0)))
+
+
+def color(separation: float, spread: float = 1 / 8) -> Concept:
+    """Red or blue, ``separation`` apart in each channel; ``spread`` is a share of it."""
+    high, low = 0.5 + separation / 2, 0.5 - separation / 2
+    means = ((high, low, low), (low, low, high))
+    return Concept("color", ("red", "blue"), means, spread * separation)
+
+
+def size(separation: float, spread: float = 3 / 8) -> Concept:
+    """Large or small radius, ``separation`` apart; ``spread`` is a share of it."""
+    means = ((MEAN_SIZE + separation / 2,), (MEAN_SIZE - separation / 2,))
+    return Concept(
+        "size", ("large", "small"), means, spread * separation, limits=(SMALLEST_SIZE, 1.0)
+    )
+
+
+def background(separation: float, spread: float = 1 / 8) -> Concept:
+    """Bright or dark grey, ``separation`` apart; ``spread`` is a share of it."""
+    high, low = 0.5 + separation / 2, 0.5 - separation / 2
+    return Concept("background", ("bright", "dark"), ((high,) * 3, (low,) * 3), spread * separation)
+
+
+def position(axis: str, separation: float, spread: float = 1 / 8) -> Concept:
+    """Left or right (``axis="x"``), top or bottom (``axis="y"``) half."""
+    labels = ("left", "right") if axis == "x" else ("top", "bottom")
+    means = ((-separation / 2,), (separation / 2,))
+    return Concept(axis, labels, means, spread * separation, limits=(-1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class ShapesWorld:
+    """Images of circles and triangles for a concept space over some of the six variables.
+
+    Variables that are not concepts are nuisances: position ~ U(-position_range, position_range),
+    background ~ U(0.8, 1.0) per channel; shape, colour and size stay at circle, the middle grey
+    and the mean size.
+
+    Args:
+        space: its concepts must be called as in :data:`COLUMNS`.
+        resolution: pixels per side.
+        position_range: largest distance of the object from the centre.
+        edge_blur: standard deviation of the Gaussian that softens the object's edge, in units of
+            1/32 of the image width (SPEC: one pixel of 32).
+        pixel_noise: standard deviation of the noise added to each pixel before clipping to [0, 1].
+
+    Raises:
+        UserError: a concept is not one of the six variables.
+    """
+
+    space: ConceptSpace
+    resolution: int = 32
+    position_range: float = 0.5
+    edge_blur: float = 1.0
+    pixel_noise: float = 0.001
+
+    def __post_init__(self) -> None:
+        unknown = set(self.space.names) - set(COLUMNS)
+        if unknown:
+            raise UserError(
+                f"the shapes world has no concept {sorted(unknown)[0]!r}; it has {list(COLUMNS)}"
+            )
+
+    def sample(
+        self, concept_class: str, count: int, generator: torch.Generator
+    ) -> Float[Tensor, "count 11"]:
+        """Concept vectors of a class, with random nuisances."""
+        z = torch.zeros(count, VARIABLES)
+        uniform = torch.rand(count, VARIABLES, generator=generator)
+        z[:, COLUMNS["shape"].start] = 1.0
+        for axis in ("x", "y"):
+            z[:, COLUMNS[axis]] = (uniform[:, COLUMNS[axis]] * 2 - 1) * self.position_range
+        z[:, COLUMNS["color"]] = 0.5
+        z[:, COLUMNS["size"]] = MEAN_SIZE
+        z[:, COLUMNS["background"]] = 0.8 + 0.2 * uniform[:, COLUMNS["background"]]
+        for concept, bit in zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True):
+            z[:, COLUMNS[concept.name]] = concept.sample(bit, count, generator)
+        return z
+
+    def class_mean(self, concept_class: str) -> Float[Tensor, " 11"]:
+        """The concept vector in the middle of a class; nuisances are at their means."""
+        z = torch.zeros(VARIABLES)
+        z[COLUMNS["shape"].start] = 1.0
+        z[COLUMNS["color"]] = 0.5
+        z[COLUMNS["size"]] = MEAN_SIZE
+        z[COLUMNS["background"]] = 0.9
+        return self.with_class(z, concept_class)
+
+    def with_class(self, z: Float[Tensor, "*batch 11"], concept_class: str) -> Tensor:
+        """The same vectors with the concepts at the means of a class, nuisances untouched."""
+        z = z.clone()
+        for concept, bit in zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True):
+            z[..., COLUMNS[concept.name]] = concept.mean(bit).to(z)
+        return z
+
+    def render(
+        self, z: Float[Tensor, "batch 11"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Images in [0, 1] of concept vectors, on the device of ``z``.
+
+        Pixel noise is added when a generator (of that device) is given.
+        """
+        alpha = self.mask(z)[:, None]
+        back = z[:, COLUMNS["background"], None, None]
+        image = torch.addcmul(back, alpha, z[:, COLUMNS["color"], None, None] - back)
+        if generator is not None and self.pixel_noise > 0:
+            noise = torch.empty_like(image).normal_(0, self.pixel_noise, generator=generator)
+            image += noise
+        return image.clamp_(0, 1)
+
+    def mask(self, z: Float[Tensor, "batch 11"]) -> Float[Tensor, "batch height width"]:
+        """The share of the object in each pixel: a 0/1 mask with a Gaussian-blurred edge."""
+        grid = torch.linspace(-1, 1, self.resolution, device=z.device, dtype=z.dtype)
+        dx = grid[None, :] - z[:, COLUMNS["x"]]
+        dy = grid[None, :] - z[:, COLUMNS["y"]]
+        radius = z[:, COLUMNS["size"]]
+        triangular = z[:, COLUMNS["shape"].start + 1] > z[:, COLUMNS["shape"].start]
+        # A circle in row dy covers |dx| < sqrt(r² - dy²); a triangle |dx| < (dy + R) / sqrt(3).
+        half = (radius.square() - dy.square()).clamp_(min=0).sqrt_()
+        if bool(triangular.any()):
+            circumradius = radius * (TRIANGLE_SIDE / math.sqrt(3))
+            side = (dy + circumradius) / math.sqrt(3) * (dy < circumradius / 2)
+            half = torch.where(triangular[:, None], side, half)
+        inside = (dx.abs()[:, None, :] < half[:, :, None]).to(z.dtype)
+        blur = blur_matrix(self.resolution, self.edge_blur * self.resolution / 32).to(z)
+        return blur @ inside @ blur.T
+
+
+def blur_matrix(resolution: int, sigma: float) -> Float[Tensor, "resolution resolution"]:
+    """A matrix that blurs a column of pixels with a Gaussian of ``sigma`` pixels.
+
+    Its rows sum to 1; beyond the border the outermost pixel goes on. ``sigma`` 0 is the identity.
+    """
+    if sigma <= 0:
+        return torch.eye(resolution)
+    reach = math.ceil(4 * sigma)
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-offsets.square() / (2 * sigma**2))
+    weights = weights / weights.sum()
+    rows = torch.arange(resolution)[:, None].expand(-1, len(offsets))
+    columns = (rows + offsets).clamp(0, resolution - 1)
+    matrix = torch.zeros(resolution, resolution)
+    return matrix.index_put_((rows, columns), weights.expand(resolution, -1), accumulate=True)

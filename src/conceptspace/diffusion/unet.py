@@ -1,0 +1,209 @@
+"""The conditional U-Net that predicts the noise (paper App. A.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+ConditionEdit = Callable[[list[Tensor]], list[Tensor]]
+"""Changes the condition embeddings of all residual blocks, one tensor (batch, channels) each."""
+
+
+def normalisation(kind: str, channels: int, groups: int) -> nn.Module:
+    """Group normalisation, or layer normalisation over channels and pixels ("layer")."""
+    return nn.GroupNorm(groups if kind == "group" else 1, channels)
+
+
+class SinusoidalEmbedding(nn.Module):
+    """Sines and cosines of a scalar at geometrically spaced frequencies, 1 to 1/10 000."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__()
+        half = dimensions // 2
+        frequencies = torch.exp(-math.log(10_000) * torch.arange(half) / max(half - 1, 1))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, value: Float[Tensor, " batch"]) -> Float[Tensor, "batch dimensions"]:
+        angles = value[:, None] * self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class BlockEmbeddings(nn.Module):
+    """A two-layer MLP for every residual block, all reading the same vector.
+
+    The first layers are evaluated as one matrix product.
+
+    Args:
+        inputs: length of the vector.
+        channels: hidden units and output length of each MLP, one per block.
+    """
+
+    def __init__(self, inputs: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = list(channels)
+        self.hidden = nn.Linear(inputs, sum(channels))
+        self.out = nn.ModuleList(nn.Linear(c, c) for c in channels)
+
+    def forward(self, vector: Float[Tensor, "batch inputs"]) -> list[Tensor]:
+        hidden = F.gelu(self.hidden(vector)).split(self.channels, dim=1)
+        return [layer(part) for layer, part in zip(self.out, hidden, strict=True)]
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(drop(gelu(norm(conv(gelu(norm(x))) + embedding)))), last convolution zero at first."""
+
+    def __init__(
+        self, inputs: int, outputs: int, norm: str, groups: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.norm1 = normalisation(norm, inputs, groups)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2 = normalisation(norm, outputs, groups)
+        self.dropout = dropout
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(
+        self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"]
+    ) -> Float[Tensor, "batch k h w"]:
+        y = self.conv1(F.gelu(self.norm1(x))) + embedding[:, :, None, None]
+        y = F.gelu(self.norm2(y))
+        if self.dropout > 0:
+            y = F.dropout(y, self.dropout, self.training)
+        return self.skip(x) + self.conv2(y)
+
+
+class SelfAttention(nn.Module):
+    """x + multi-head self-attention over all pixels."""
+
+    def __init__(self, channels: int, heads: int, norm: str, groups: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = normalisation(norm, channels, groups)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+
+    def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
+        height, width = x.shape[2:]
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
+        return x + self.out(mixed).transpose(1, 2).unflatten(2, (height, width))
+
+
+class UNet(nn.Module):
+    """eps_hat(z_t, gamma_t, h): the predicted noise.
+
+    Down and up, each level has ``blocks`` residual blocks; between levels strided 2x2
+    convolutions halve and transposed ones double the resolution; features are concatenated after
+    each upsampling; self-attention stands between two residual blocks at the bottom. Every
+    residual block adds its own embedding of the time and of the condition. The result is z_t plus
+    a convolution that starts at zero.
+
+    Args:
+        condition_size: length of h.
+        channels: width of each level, finest first.
+        blocks: residual blocks per level and direction.
+        heads: attention heads in the bottleneck.
+        dropout: rate before the last convolution of every residual block.
+        norm: "group" or "layer".
+        groups: groups of the group normalisation.
+        time_size: length of the sinusoid.
+        embedding_size: width of the time MLP that all blocks read.
+        gamma_range: gamma(0), gamma(1) at initialisation; scales the time embedding.
+        image_channels: 3 for RGB.
+    """
+
+    def __init__(
+        self,
+        condition_size: int,
+        *,
+        channels: Sequence[int] = (64, 128, 256),
+        blocks: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+        norm: str = "group",
+        groups: int = 8,
+        time_size: int = 64,
+        embedding_size: int = 256,
+        gamma_range: tuple[float, float] = (-5.0, 10.0),
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        self.gamma_range = gamma_range
+        self.condition_size = condition_size
+
+        def block(inputs: int, outputs: int) -> ResidualBlock:
+            return ResidualBlock(inputs, outputs, norm, groups, dropout)
+
+        first, last = channels[0], channels[-1]
+        self.conv_in = nn.Conv2d(image_channels, first, 3, padding=1)
+        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
+        self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
+        for width, wider in zip(channels, channels[1:], strict=False):
+            self.down.append(nn.ModuleList(block(width, width) for _ in range(blocks)))
+            self.downsample.append(nn.Conv2d(width, wider, 2, stride=2))
+            self.upsample.insert(0, nn.ConvTranspose2d(wider, width, 2, stride=2))
+            joined = [block(2 * width if i == 0 else width, width) for i in range(blocks)]
+            self.up.insert(0, nn.ModuleList(joined))
+        self.down.append(nn.ModuleList(block(last, last) for _ in range(blocks)))
+        self.up.insert(0, nn.ModuleList(block(last, last) for _ in range(blocks)))
+        self.middle = nn.ModuleList([block(last, last), block(last, last)])
+        self.attention = SelfAttention(last, heads, norm, groups)
+        self.norm_out = normalisation(norm, first, groups)
+        self.conv_out = nn.Conv2d(first, image_channels, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+
+        order = [*self.down, self.middle, *self.up]
+        widths = [block.conv1.out_channels for level in order for block in level]
+        self.sinusoid = SinusoidalEmbedding(time_size)
+        self.time = nn.Sequential(
+            nn.Linear(time_size, embedding_size), nn.GELU(), nn.Linear(embedding_size, embedding_size)
+        )
+        self.block_time = BlockEmbeddings(embedding_size, widths)
+        self.block_condition = BlockEmbeddings(condition_size, widths)
+
+    def embed_time(self, gamma: Float[Tensor, " batch"]) -> list[Tensor]:
+        """The time embedding of every residual block, (batch, channels) each."""
+        low, high = self.gamma_range
+        return self.block_time(self.time(self.sinusoid(1000 * (gamma - low) / (high - low))))
+
+    def embed_condition(self, h: Float[Tensor, "batch k"]) -> list[Tensor]:
+        """The condition embedding of every residual block, (batch, channels) each."""
+        return self.block_condition(h)
+
+    def forward(
+        self,
+        z: Float[Tensor, "batch c height width"],
+        gamma: Float[Tensor, " batch"],
+        h: Float[Tensor, "batch k"],
+    ) -> Float[Tensor, "batch c height width"]:
+        conditions = self.embed_condition(h)
+        times = self.embed_time(gamma)
+        embeddings = [t + c for t, c in zip(times, conditions, strict=True)]
+        embedding = iter(embeddings)
+        x = self.conv_in(z)
+        skips = []
+        for i, level in enumerate(self.down):
+            if i > 0:
+                skips.append(x)
+                x = self.downsample[i - 1](x)
+            for block in level:
+                x = block(x, next(embedding))
+        x = self.middle[0](x, next(embedding))
+        x = self.attention(x)
+        x = self.middle[1](x, next(embedding))
+        for i, level in enumerate(self.up):
+            if i > 0:
+                x = torch.cat([self.upsample[i - 1](x), skips.pop()], dim=1)
+            for block in level:
+                x = block(x, next(embedding))
+        return z + self.conv_out(F.gelu(self.norm_out(x)))

@@ -1,0 +1,8 @@
+"""The one exception that means: the user can mend this."""
+
+
+class UserError(ValueError):
+    """Bad input, told in one sentence: what is wrong, where, and what would be right.
+
+    The command line prints it without a traceback and exits with status 2.
+    """

@@ -1,0 +1,134 @@
+"""An analytic read-out of the shapes world: which concept vector explains an image best?
+
+It fits the renderer itself, so it needs no training and checks the probe independently. For given
+shape, position and size the image is linear in the two colours, so those follow in closed form by
+least squares; shape, position and size are searched on a grid that is refined around the best fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from conceptspace.data.shapes import COLUMNS, SMALLEST_SIZE, VARIABLES, ShapesWorld
+
+LARGEST_SIZE = 0.8
+REFINEMENTS = 3
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best concept vectors and how well they explain their images.
+
+    Attributes:
+        z: concept vectors, shape (batch, 11).
+        error: root mean squared pixel error of each fit, shape (batch,).
+    """
+
+    z: Float[Tensor, "batch 11"]
+    error: Float[Tensor, " batch"]
+
+
+class AnalyticReadout:
+    """Fits shape, position, size, colour and background of images of a shapes world.
+
+    Args:
+        world: whose renderer is fitted; shape is searched only where it is a concept.
+    """
+
+    def __init__(self, world: ShapesWorld) -> None:
+        self.world = world
+        self.kinds = (0, 1) if "shape" in world.space.names else (0,)
+        reach = world.position_range * 1.2
+        if {"x", "y"} & set(world.space.names):
+            reach = 1.0
+        positions = torch.linspace(-reach, reach, max(3, round(reach * world.resolution / 1.5)))
+        sizes = torch.linspace(SMALLEST_SIZE, LARGEST_SIZE, 15)
+        self.spacing = torch.stack([positions[1] - positions[0]] * 2 + [sizes[1] - sizes[0]])
+        geometry = torch.cartesian_prod(positions, positions, sizes)
+        self.grid = torch.cat([self._geometry(geometry, kind) for kind in self.kinds])
+        self.templates = _Templates(self.world.mask(self.grid).flatten(1))
+
+    def __call__(self, images: Float[Tensor, "batch 3 height width"]) -> Fit:
+        """Fit every image."""
+        parts = [self._fit(chunk) for chunk in images.float().cpu().split(CHUNK)]
+        return Fit(torch.cat([p.z for p in parts]), torch.cat([p.error for p in parts]))
+
+    def accuracy(
+        self, images: Float[Tensor, "batch 3 height width"], target: str
+    ) -> Float[Tensor, "batch concepts"]:
+        """1 where a fitted concept is nearer to the target class's mean, else 0."""
+        bits = (self.coordinates(images) > 0.5).long()
+        return (bits == torch.tensor([int(bit) for bit in target])).float()
+
+    def coordinates(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch concepts"]:
+        """Each fitted concept on the axis between its class means: 0 at bit 0, 1 at bit 1."""
+        z = self(images).z
+        space = self.world.space
+        return torch.stack([c.coordinate(z[:, COLUMNS[c.name]]) for c in space.concepts], dim=1)
+
+    def _geometry(self, geometry: Float[Tensor, "n 3"], kind: int) -> Float[Tensor, "n 11"]:
+        z = torch.zeros(len(geometry), VARIABLES)
+        z[:, kind] = 1.0
+        z[:, 2:4] = geometry[:, :2]
+        z[:, COLUMNS["size"]] = geometry[:, 2:]
+        return z
+
+    def _fit(self, images: Tensor) -> Fit:
+        pixels = images.flatten(2)
+        z = self.grid[self.templates.errors(pixels).argmin(1)]
+        spacing = self.spacing
+        offsets = torch.tensor(list(product((-1.0, 0.0, 1.0), repeat=3)))
+        for _ in range(REFINEMENTS):
+            spacing = spacing / 2
+            near = z[:, None].expand(-1, len(offsets), -1).clone()
+            near[..., 2:4] += offsets[:, :2] * spacing[:2]
+            near[..., 7] = (near[..., 7] + offsets[:, 2] * spacing[2]).clamp(0.05, 1.0)
+            masks = self.world.mask(near.flatten(0, 1)).unflatten(0, near.shape[:2]).flatten(2)
+            errors = _Templates(masks).errors(pixels)
+            z = near[torch.arange(len(z)), errors.argmin(1)]
+        best = _Templates(self.world.mask(z).flatten(1)[:, None])
+        error, background, color = best.solve(pixels)
+        z[:, COLUMNS["color"]] = color[:, 0]
+        z[:, COLUMNS["background"]] = background[:, 0]
+        return Fit(z, (error[:, 0] / pixels[0].numel()).clamp(min=0).sqrt())
+
+
+class _Templates:
+    """Least squares of pixels on (1 - mask, mask), for many masks at once.
+
+    ``masks`` has shape (templates, pixels), or (batch, templates, pixels) with own masks for each
+    image.
+    """
+
+    def __init__(self, masks: Tensor) -> None:
+        self.masks = masks
+        other = 1 - masks
+        self.aa = other.square().sum(-1) + 1e-4
+        self.ab = (other * masks).sum(-1)
+        self.bb = masks.square().sum(-1) + 1e-4
+        self.determinant = self.aa * self.bb - self.ab.square()
+
+    def solve(self, pixels: Float[Tensor, "b c p"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Squared error (b, templates), then the two colours (b, templates, c)."""
+        equation = "bcp,tp->btc" if self.masks.ndim == 2 else "bcp,btp->btc"
+        b = torch.einsum(equation, pixels, self.masks)
+        a = pixels.sum(-1)[:, None] - b
+        aa, ab, bb = (v[..., None] for v in (self.aa, self.ab, self.bb))
+        determinant = self.determinant[..., None]
+        first = ((bb * a - ab * b) / determinant).clamp(0, 1)
+        second = ((aa * b - ab * a) / determinant).clamp(0, 1)
+        fitted = aa * first**2 + 2 * ab * first * second + bb * second**2
+        error = (fitted - 2 * (first * a + second * b)).sum(-1)
+        return error + pixels.square().sum((1, 2))[:, None], first, second
+
+    def errors(self, pixels: Float[Tensor, "b c p"]) -> Float[Tensor, "b templates"]:
+        """Squared error of each template after the best colours."""
+        return self.solve(pixels)[0]
