@@ -28,6 +28,10 @@ class Loss:
         """The bound: the sum of the three terms."""
         return self.diffusion + self.prior + self.reconstruction
 
+    def detach(self) -> Loss:
+        """The same terms without their graph."""
+        return Loss(self.diffusion.detach(), self.prior.detach(), self.reconstruction.detach())
+
 
 class VDM(nn.Module):
     """A continuous-time variational diffusion model (Kingma et al. 2021, arXiv 2107.00630).

@@ -1,0 +1,80 @@
+"""Checkpoints on disk: safetensors with a JSON beside it that holds the SHA-256.
+
+``step-00000400.safetensors`` holds the weights used for sampling, ``step-00000400.json`` the step
+and the hash. The JSON is written last: a checkpoint without one was interrupted and does not count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from conceptspace.errors import UserError
+from conceptspace.files import sha256, write_atomically, write_json
+
+
+class DamagedCheckpoint(UserError):
+    """A checkpoint whose content does not match its hash, or cannot be read."""
+
+
+def step_name(step: int) -> str:
+    """File stem of a step; names sort like steps."""
+    return f"step-{step:08d}"
+
+
+def save(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], **information: Any
+) -> Path:
+    """Write tensors, then their JSON; a crash at any moment leaves no half checkpoint.
+
+    Args:
+        folder: created if missing.
+        step: names the files.
+        tensors: any device; stored contiguous.
+        information: further JSON values to keep beside the hash.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save_tensors(stored)
+    path = folder / f"{step_name(step)}.safetensors"
+    path.with_suffix(".json").unlink(missing_ok=True)
+    write_atomically(path, content)
+    write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256(content), **information})
+    return path
+
+
+def load(folder: Path, step: int, device: torch.device | None = None) -> dict[str, Tensor]:
+    """Read and verify a checkpoint.
+
+    Raises:
+        DamagedCheckpoint: it is missing, incomplete or not what was written.
+    """
+    path = folder / f"{step_name(step)}.safetensors"
+    try:
+        expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
+        content = path.read_bytes()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedCheckpoint(f"checkpoint {path} is incomplete: {error}") from None
+    if sha256(content) != expected:
+        raise DamagedCheckpoint(f"checkpoint {path} is damaged: its SHA-256 is not the recorded one")
+    try:
+        tensors = load_tensors(content)
+    except SafetensorError as error:
+        raise DamagedCheckpoint(f"checkpoint {path} cannot be read: {error}") from None
+    return {name: tensor.to(device) for name, tensor in tensors.items()} if device else tensors
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Steps of the complete checkpoints in a folder, increasing; contents are not verified."""
+    return sorted(
+        int(path.stem.removeprefix("step-"))
+        for path in folder.glob("step-*.json")
+        if path.with_suffix(".safetensors").exists()
+    )

@@ -1,0 +1,175 @@
+"""The training loop: a generator that yields its state and leaves saving to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from conceptspace.data.dataset import Examples
+from conceptspace.data.seeding import generator, stream_seed
+from conceptspace.diffusion.guidance import drop_condition
+from conceptspace.diffusion.vdm import VDM, Loss, stratified_times
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How a model is trained (paper App. A.2).
+
+    Args:
+        batch_size: images per step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        betas: of AdamW.
+        clip_norm: largest norm of the gradient over all parameters.
+        weight_average: decay of the exponential average of the weights; 0 for none. Early on the
+            decay is (step + 1) / (step + 10) where that is smaller.
+        condition_dropout: rate at which h is replaced by the null condition.
+    """
+
+    batch_size: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = 0.01
+    weight_average: float = 0.0
+    condition_dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What happened in the step that led to ``step`` completed steps; scalars stay on the device.
+
+    Attributes:
+        step: number of completed steps, from 1.
+        loss: terms of the bound before the step, bits per dimension.
+        grad_norm: norm of the gradient before clipping.
+        gamma_0: gamma(0) before the step.
+        gamma_1: gamma(1) before the step.
+    """
+
+    step: int
+    loss: Loss
+    grad_norm: Tensor
+    gamma_0: Tensor
+    gamma_1: Tensor
+
+
+class Trainer:
+    """A model in training. Iterate :meth:`run`, and save :meth:`state` when you like.
+
+    Every draw of data order, noise, times and dropout is a function of (seed, step), so training
+    goes on from a saved state exactly as it would have gone on without the interruption.
+
+    Args:
+        model: trained in place.
+        examples: training set, on the model's device.
+        optimization: how.
+        seed: of the run.
+    """
+
+    def __init__(
+        self, model: VDM, examples: Examples, optimization: Optimization, seed: int
+    ) -> None:
+        self.model = model
+        self.examples = examples
+        self.optimization = optimization
+        self.seed = seed
+        self.step = 0
+        self.device = examples.images.device
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=optimization.learning_rate,
+            betas=optimization.betas,
+            weight_decay=optimization.weight_decay,
+            fused=True,
+        )
+        self.parameters = dict(model.named_parameters())
+        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    def run(self, last: int) -> Iterator[StepRecord]:
+        """Train up to ``last`` completed steps, yielding after each."""
+        while self.step < last:
+            yield self._advance()
+
+    def sampling_weights(self) -> dict[str, Tensor]:
+        """The model's tensors with the averaged parameters, if there is an average."""
+        weights = dict(self.model.state_dict())
+        if self.optimization.weight_average > 0:
+            weights |= self.average
+        return weights
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything needed to go on: weights, their average, the optimiser's moments."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for name, parameter in self.parameters.items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{key}.{name}"] = value
+        return tensors
+
+    def restore(self, step: int, state: Mapping[str, Tensor]) -> None:
+        """Go back to a saved state."""
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        for name, tensor in state.items():
+            group, key = name.split(".", 1)
+            groups[group][key] = tensor
+        self.model.load_state_dict(groups["model"])
+        with torch.no_grad():
+            for name, tensor in groups["average"].items():
+                self.average[name].copy_(tensor)
+        self.optimizer.state.clear()
+        for name, tensor in groups["optimizer"].items():
+            key, parameter = name.split(".", 1)
+            value = tensor if key == "step" else tensor.to(self.device)
+            self.optimizer.state[self.parameters[parameter]][key] = value.clone()
+        self.step = step
+
+    def _advance(self) -> StepRecord:
+        settings, model = self.optimization, self.model
+        model.train()
+        noise_source = generator(self.seed, "noise", self.step)
+        chosen = self._batch().to(self.device)
+        images, h = self.examples.images[chosen], self.examples.h[chosen]
+        images = images.contiguous(memory_format=torch.channels_last)
+        times = stratified_times(len(chosen), noise_source).to(self.device)
+        noise = torch.randn(images.shape, generator=noise_source).to(self.device)
+        if settings.condition_dropout > 0:
+            dropped = torch.rand(len(chosen), generator=noise_source) < settings.condition_dropout
+            h = drop_condition(h, dropped.float().to(self.device))
+        torch.manual_seed(stream_seed(self.seed, "dropout", self.step))
+
+        gammas = model.schedule(torch.tensor([0.0, 1.0], device=self.device)).detach()
+        loss = model.loss(images, h, noise, times)
+        self.optimizer.zero_grad()
+        loss.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.parameters.values(), settings.clip_norm, foreach=True
+        )
+        self.optimizer.step()
+        decay = min(settings.weight_average, (self.step + 1) / (self.step + 10))
+        torch._foreach_lerp_(
+            list(self.average.values()), [p.detach() for p in self.parameters.values()], 1 - decay
+        )
+        self.step += 1
+        return StepRecord(self.step, loss.detach(), norm, gammas[0], gammas[1])
+
+    def _batch(self) -> Tensor:
+        """Indices of this step's images: every epoch visits all images in a new order."""
+        count, size = len(self.examples), self.optimization.batch_size
+        positions = torch.arange(self.step * size, (self.step + 1) * size)
+        return torch.cat(
+            [
+                self._order(int(epoch))[positions[positions // count == epoch] % count]
+                for epoch in (positions // count).unique()
+            ]
+        )
+
+    def _order(self, epoch: int) -> Tensor:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            source = generator(self.seed, "order", epoch)
+            self._permutation = torch.randperm(len(self.examples), generator=source)
+        return self._permutation
