@@ -1,0 +1,177 @@
+"""Loss and accuracies against steps (paper Fig. 1c, 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.presentation.series import Array, Series, best_settings, series
+from conceptspace.presentation.style import (
+    CONCEPT_COLORS,
+    CONCEPT_DASHES,
+    GRID,
+    INK,
+    MARKERS,
+    MUTED,
+    OOD_SHADES,
+    TRAIN_SHADES,
+    mark_band,
+    styled,
+)
+from conceptspace.store import JOINT, NAIVE
+
+BINS = 200
+COLUMNS = 3
+
+
+@styled
+def learning_curves(
+    table: pd.DataFrame,
+    training: pd.DataFrame | Sequence[pd.DataFrame] | None,
+    space: ConceptSpace,
+    *,
+    protocol: str = NAIVE,
+    threshold: float = 0.8,
+    turn: tuple[float, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """Loss, joint accuracy of every class, and the accuracy of each concept in every OOD class.
+
+    Args:
+        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
+        training: ``Run.training()`` of one or more runs; None leaves the loss out.
+        space: the concepts, and which classes train.
+        protocol: whose accuracies; the best setting of each checkpoint if it has several.
+        threshold: drawn as a line.
+        turn: first and last step of a band to mark.
+        title: above the figure.
+    """
+    table = best_settings(table[table["protocol"] == protocol])
+    losses = [training] if isinstance(training, pd.DataFrame) else list(training or [])
+    count = bool(losses) + 1 + len(space.ood_classes)
+    columns = min(count, COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(2.9 * columns + 0.4, 2.7 * rows + 0.3), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    if losses:
+        _loss(panels[0], losses)
+        mark_band(panels[0], turn, "turn")
+    interval = ""
+    for axes, ood in zip(panels[bool(losses) : count], (None, *space.ood_classes), strict=True):
+        interval = _accuracies(axes, table, space, protocol, ood)
+        _threshold(axes, threshold)
+        mark_band(axes, turn, "turn")
+    for letter, axes in zip("abcdefghijklmnopqrstuvwxyz", panels[:count], strict=False):
+        axes.set_title(f"{letter}  {axes.get_title(loc='left')}", pad=12 if turn else 6)
+        axes.set_xlabel("step")
+        axes.set_xlim(left=0)
+    figure.supxlabel(f"Shaded: {interval}.", fontsize=6.8, color=MUTED)
+    if title:
+        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    return figure
+
+
+def _accuracies(
+    axes: Axes, table: pd.DataFrame, space: ConceptSpace, protocol: str, ood: str | None
+) -> str:
+    """Joint accuracy of every class, or the concepts of one OOD class; returns the interval."""
+    drawn: Series
+    if ood is None:
+        axes.set_title("joint accuracy of each class")
+        shades = {c: TRAIN_SHADES[i % 6] for i, c in enumerate(space.train_classes)}
+        shades |= {c: OOD_SHADES[i % 6] for i, c in enumerate(space.ood_classes)}
+        for index, name in enumerate(space.classes):
+            drawn = series(table, name, JOINT, "accuracy", protocol)
+            label = f"{name} {space.describe(name)}"
+            if name in space.ood_classes:
+                label += " (OOD)"
+            marker = MARKERS[index % len(MARKERS)]
+            _line(axes, drawn, shades[name], label, name in space.ood_classes, "-", marker)
+    else:
+        axes.set_title(f"OOD class {ood}: {space.describe(ood)}")
+        for index, concept in enumerate(space.names):
+            drawn = series(table, ood, concept, "accuracy", protocol)
+            _line(axes, drawn, CONCEPT_COLORS[index], concept, True, CONCEPT_DASHES[index])
+        drawn = series(table, ood, JOINT, "accuracy", protocol)
+        _line(axes, drawn, OOD_SHADES[0], JOINT, False, "-")
+    axes.set(ylim=(-0.02, 1.02), ylabel="accuracy")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=2.4)
+    return drawn.interval
+
+
+def _line(
+    axes: Axes,
+    drawn: Series,
+    color: str,
+    label: str,
+    strong: bool,
+    dashes: object,
+    marker: str | None = None,
+) -> None:
+    axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
+    axes.plot(
+        drawn.steps,
+        drawn.mean,
+        color=color,
+        label=label,
+        linestyle=dashes,
+        lw=2.0 if strong else 1.3,
+        marker=marker,
+        markevery=max(1, len(drawn.steps) // 8),
+        ms=3.8,
+        mec="white",
+        mew=0.4,
+        zorder=4 if strong else 3,
+    )
+
+
+def _threshold(axes: Axes, threshold: float) -> None:
+    axes.axhline(threshold, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
+    axes.annotate(
+        f"{threshold:g}",
+        (1, threshold),
+        (2, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        va="center",
+        fontsize=7,
+        color=MUTED,
+    )
+
+
+def _loss(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
+    """The running mean of each run's loss, with the spread of single batches behind it."""
+    window = 1
+    for table in losses:
+        steps, parts, window = _binned(table)
+        low, high = (np.array([np.percentile(p, q) for p in parts]) for q in (10, 90))
+        alpha = 0.2 if len(losses) == 1 else 0.08
+        axes.fill_between(steps, low, high, color=MUTED, alpha=alpha, lw=0)
+        axes.plot(steps, [p.mean() for p in parts], color=INK, lw=1.4 if len(losses) == 1 else 0.9)
+    if all(table["loss"].min() > 0 for table in losses):
+        axes.set_yscale("log")
+    else:
+        axes.set_yscale("symlog", linthresh=1.0)
+    axes.set_title("loss")
+    axes.set_ylabel("bits per dimension")
+    axes.grid(axis="y", color=GRID)
+    text = f"line: running mean of {window} steps\nband: 10 to 90 % of batches"
+    axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)
+
+
+def _binned(table: pd.DataFrame) -> tuple[Array, list[Array], int]:
+    """The loss cut into at most 200 windows: their mean steps, their losses, their length."""
+    steps, loss = (table[c].to_numpy(dtype=float) for c in ("step", "loss"))
+    keep = np.isfinite(loss)
+    steps, loss = steps[keep], loss[keep]
+    window = -(-len(loss) // BINS)
+    cuts = np.arange(window, len(loss), window)
+    parts = np.split(loss, cuts)
+    return np.array([p.mean() for p in np.split(steps, cuts)]), parts, window

@@ -1,0 +1,124 @@
+"""Generated images over training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.errors import UserError
+from conceptspace.presentation.figures.square import color_of
+from conceptspace.presentation.series import best_settings
+from conceptspace.presentation.style import INK, MUTED, OOD, pixels, styled
+from conceptspace.store import JOINT, Sheet
+
+CELL = 0.46
+
+
+@styled
+def image_strips(
+    sheets: Mapping[int, Sheet],
+    space: ConceptSpace,
+    *,
+    table: pd.DataFrame | None = None,
+    class_images: Mapping[str, ArrayLike] | None = None,
+    setting: str | None = None,
+    columns: int = 12,
+    samples: int = 2,
+    title: str = "",
+) -> Figure:
+    """One row of images per class, one column per checkpoint.
+
+    Every row shows the same sample numbers at every checkpoint; nothing is picked by hand.
+
+    Args:
+        sheets: ``Run.sheets(protocol)``.
+        space: the concepts, and which classes train.
+        table: this run's trajectory of the same protocol, to write the OOD joint accuracy below
+            the images.
+        class_images: an image of each class, drawn at the right as the target.
+        setting: which setting of the protocol; None: the best one of each checkpoint by the joint
+            accuracy in ``table``, or the only one.
+        columns: most checkpoints shown, evenly spread over those there are.
+        samples: images per checkpoint and class, one below the other.
+        title: above the figure.
+    """
+    if not sheets:
+        raise UserError("there are no sample sheets to draw")
+    steps = np.array(sorted(sheets))
+    steps = steps[np.unique(np.linspace(0, len(steps) - 1, columns).round().astype(int))]
+    targets = class_images or {}
+    width, gap = len(steps) + (1.4 if targets else 0), 0.25 + 0.35 * (table is not None)
+    height = len(space.classes) * (samples + gap)
+    figure = Figure(figsize=((width + 3.1) * CELL, (height + 1.4) * CELL + 0.25 * bool(title)))
+    axes = figure.add_axes((0, 0, 1, 0.99 - 0.25 * bool(title) / figure.get_figheight()))
+    axes.set(xlim=(-3.0, width + 0.1), ylim=(height + 0.3, -1.0), aspect="equal")
+    axes.set_axis_off()
+    joint = _joint(table, setting)
+    for column, step in enumerate(steps):
+        axes.text(column + 0.5, -0.15, f"{step:,}", ha="center", va="bottom", fontsize=6.5)
+    axes.text(-0.15, -0.15, "step", ha="right", va="bottom", fontsize=7, color=MUTED)
+    for row, name in enumerate(space.classes):
+        y = row * (samples + gap)
+        color = color_of(space, name)
+        kind = "OOD" if name in space.ood_classes else "training"
+        text = f"{name}  {kind}\n{space.describe(name)}"
+        axes.text(-0.25, y + samples / 2, text, ha="right", va="center", color=color, fontsize=7.5)
+        if kind == "OOD":
+            axes.axhspan(y - 0.09, y + samples + gap - 0.16, color=OOD, alpha=0.08, lw=0)
+        for column, step in enumerate(steps):
+            best, accuracy = joint.get((int(step), name), (setting or "", None))
+            for index, tile in enumerate(tiles(sheets[int(step)], name, best)[:samples]):
+                _place(axes, tile, column, y + index)
+            if accuracy is not None:
+                at = (column + 0.5, y + samples + 0.02)
+                axes.text(*at, f"{accuracy:.2f}", ha="center", va="top", fontsize=6.3, color=color)
+        if name in targets:
+            _place(axes, pixels(targets[name]), len(steps) + 0.4, y)
+    if targets:
+        axes.text(len(steps) + 0.9, -0.15, "target", ha="center", va="bottom", fontsize=6.5)
+    if joint:
+        axes.text(-0.15, height + 0.1, "number: joint accuracy", ha="right", fontsize=6, color=MUTED)
+    if title:
+        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    return figure
+
+
+def tiles(sheet: Sheet, concept_class: str, setting: str = "") -> NDArray[np.uint8]:
+    """The generated images of one class, shape (columns, tile, tile, 3).
+
+    Raises:
+        UserError: the sheet has no such row.
+    """
+    for index, row in enumerate(sheet.rows):
+        if row["concept_class"] == concept_class and row["setting"] == setting:
+            with Image.open(sheet.path) as image:
+                strip = np.asarray(image.convert("RGB"))[index * sheet.tile :][: sheet.tile]
+            parts = strip.reshape(sheet.tile, sheet.columns, sheet.tile, 3)
+            return parts.transpose(1, 0, 2, 3)
+    raise UserError(f"{sheet.path} has no images of class {concept_class}, setting {setting!r}")
+
+
+def _joint(
+    table: pd.DataFrame | None, setting: str | None
+) -> dict[tuple[int, str], tuple[str, float]]:
+    """Setting to show and its joint accuracy, for every step and class."""
+    if table is None:
+        return {}
+    rows = best_settings(table) if setting is None else table[table["setting"] == setting]
+    rows = rows[rows["concept"] == JOINT]
+    return {
+        (int(row.step), str(row.concept_class)): (str(row.setting), float(row.accuracy))
+        for row in rows.itertuples()
+    }
+
+
+def _place(axes: Axes, tile: NDArray[np.uint8], x: float, y: float) -> None:
+    extent = (x + 0.03, x + 0.97, y + 0.97, y + 0.03)
+    axes.imshow(tile, extent=extent, interpolation="nearest", aspect="auto")

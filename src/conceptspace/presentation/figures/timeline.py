@@ -1,0 +1,89 @@
+"""When each capability emerged, as intervals between checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from conceptspace.presentation.style import INK, MUTED, OOD, TRAIN, mark_band, styled
+from conceptspace.store import NAIVE
+
+
+@dataclass(frozen=True)
+class Emergence:
+    """One bar of the timeline; bars with the same label share a row.
+
+    Attributes:
+        label: the row, e.g. ``"overprompting · color"``.
+        lower: last checkpoint at which the capability was not there.
+        upper: first checkpoint from which it stays; ignored if censored.
+        censored: not reached by step ``lower``.
+    """
+
+    label: str
+    lower: float
+    upper: float
+    censored: bool = False
+
+
+@styled
+def emergence_timeline(
+    spans: Sequence[Emergence],
+    *,
+    turn: tuple[float, float] | None = None,
+    last_step: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Intervals of emergence, one row per label; an arrow means not reached by the end.
+
+    Args:
+        spans: in the order of the rows, from the top; several runs repeat a label.
+        turn: first and last step of the turn, as a vertical band.
+        last_step: where training ended; otherwise the largest step among the spans.
+        title: above the figure.
+    """
+    rows: dict[str, list[Emergence]] = {}
+    for span in spans:
+        rows.setdefault(span.label, []).append(span)
+    end = last_step or max([s.lower if s.censored else s.upper for s in spans], default=1.0)
+    lines = sum(len(row) for row in rows.values())
+    height = 0.95 + 0.16 * len(rows) + 0.13 * lines + 0.2 * bool(title)
+    figure = Figure(figsize=(6.2, height), layout="constrained")
+    axes = figure.subplots()
+    y, ticks = 0.0, []
+    for index, (label, row) in enumerate(rows.items()):
+        top = y
+        for span in sorted(row, key=lambda s: (s.censored, s.lower, s.upper)):
+            _bar(axes, span, y, end)
+            y += 1.0
+        ticks.append((top + y - 1) / 2)
+        if index % 2:
+            axes.axhspan(top - 1, y, color="#f4f4f4", lw=0, zorder=-1)
+        y += 1.2
+    mark_band(axes, turn, "turn")
+    axes.axvline(end, color=MUTED, lw=0.7, ls=":", zorder=0)
+    axes.set_yticks(ticks, list(rows))
+    axes.set(ylim=(y - 0.9, -1.1), xlim=(0, end * 1.09), xlabel="step")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    note = "Bar: between the last checkpoint without and the first with the capability, one per run."
+    if any(s.censored for s in spans):
+        note += " Arrow: not reached by the end."
+    figure.supxlabel(note, fontsize=6.8, color=MUTED)
+    if title:
+        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    return figure
+
+
+def _bar(axes: Axes, span: Emergence, y: float, end: float) -> None:
+    color = TRAIN if span.label.startswith(NAIVE) else OOD
+    if span.censored:
+        axes.plot([span.lower], [y], "|", color=color, ms=6, mew=1.6)
+        arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.4, "shrinkA": 0, "mutation_scale": 9}
+        axes.annotate("", (end * 1.075, y), (span.lower, y), arrowprops=arrow)
+        return
+    axes.plot([span.lower, span.upper], [y, y], color=color, lw=3.2, alpha=0.45, zorder=2)
+    axes.plot([span.lower, span.upper], [y, y], "|", color=color, ms=6, mew=1.6, zorder=3)

@@ -1,0 +1,279 @@
+"""The learning trajectory in concept space (paper Fig. 4, 13, 15)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Colormap, Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
+from scipy.spatial import ConvexHull
+
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.presentation.figures.square import color_of, corner_classes, unit_square
+from conceptspace.presentation.series import Array, Series, best_settings, series, smooth
+from conceptspace.presentation.style import (
+    INK,
+    MUTED,
+    OOD_TIME,
+    TRAIN_TIME,
+    pixels,
+    styled,
+)
+from conceptspace.store import NAIVE
+
+COLUMNS = 3
+STEP_LABELS = 6
+LABEL_DISTANCE = 0.09
+
+
+@styled
+def trajectory_figure(
+    table: pd.DataFrame,
+    space: ConceptSpace,
+    class_images: Mapping[str, ArrayLike],
+    *,
+    protocol: str = NAIVE,
+    smoothing: float = 1.0,
+    turn: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Where the generated images of every class stand in concept space, over training.
+
+    Two concepts span a unit square with the classes at its corners; more concepts give one square
+    for each pair; one concept is drawn against the steps.
+
+    Args:
+        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
+        space: the concepts, and which classes train.
+        class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1]; classes
+            without one are marked by their name alone.
+        protocol: whose curves; the best setting of each checkpoint if it has several.
+        smoothing: standard deviation, in checkpoints, of the Gaussian average that is drawn as the
+            line; the dots are never smoothed. 0 joins the dots.
+        turn: step to mark with a star on the OOD curves.
+        title: above the figure.
+    """
+    table = best_settings(table[table["protocol"] == protocol])
+    steps = table["step"]
+    norm = PowerNorm(0.5, steps.min(), max(steps.max(), steps.min() + 1))
+    painter = _Painter(table, space, protocol, smoothing, turn, norm)
+    pairs = list(combinations(range(len(space.concepts)), 2))
+    columns, rows = min(len(pairs), COLUMNS) or 1, -(-len(pairs) // COLUMNS) or 1
+    side = 5.0 if len(pairs) < 2 else 3.5
+    figure = Figure(figsize=(columns * side, rows * side + 0.8), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, pair in zip(panels.flat, pairs, strict=False):
+        unit_square(axes, [space.concepts[i] for i in pair])
+        corner_classes(axes, space, pair, class_images)
+        for name in space.classes:
+            painter.curve(axes, name, pair)
+    if not pairs:
+        painter.against_steps(panels[0, 0], class_images)
+    for unused in panels.flat[max(len(pairs), 1) :]:
+        unused.set_axis_off()
+    _color_bars(figure, panels, norm, bool(space.ood_classes))
+    note = textwrap.fill(painter.note(), 88 * columns if pairs else 88)
+    figure.supxlabel(note, fontsize=6.8, color=MUTED)
+    if title:
+        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """What all curves of the figure share."""
+
+    table: pd.DataFrame
+    space: ConceptSpace
+    protocol: str
+    smoothing: float
+    turn: float | None
+    norm: Normalize
+
+    @property
+    def crowded(self) -> bool:
+        return len(self.space.concepts) > 2
+
+    def coordinates(self, name: str, pair: Sequence[int]) -> list[Series]:
+        concepts = [self.space.concepts[i].name for i in pair]
+        return [series(self.table, name, c, "coordinate", self.protocol) for c in concepts]
+
+    def note(self) -> str:
+        """What smoothing and shading mean."""
+        drawn = self.coordinates(self.space.classes[0], [0])[0]
+        parts = []
+        if self.smoothing > 0:
+            parts.append(
+                "Lines are smoothed for drawing (Gaussian over neighboring checkpoints, "
+                f"σ = {self.smoothing:g}); dots are the raw means."
+            )
+        if not self.crowded:
+            parts.append(f"Shaded: {drawn.interval}.")
+        if len(drawn.runs) > 1:
+            parts.append("Thin lines: single runs.")
+        if self.turn is not None:
+            parts.append(f"Star: turn, step {self.turn:,.0f}.")
+        return " ".join(parts)
+
+    def curve(self, axes: Axes, name: str, pair: Sequence[int]) -> None:
+        """One class over two concepts: a line that darkens with time, its dots, start and end."""
+        ood = name in self.space.ood_classes
+        color, ramp = color_of(self.space, name), OOD_TIME if ood else TRAIN_TIME
+        curves = self.coordinates(name, pair)
+        steps = curves[0].steps
+        if not self.crowded:
+            _tube(axes, curves, color)
+        if len(curves[0].runs) > 1 and (ood or not self.crowded):
+            for seed in np.stack([c.runs for c in curves], axis=1):
+                axes.plot(*smooth(seed, self.smoothing), color=color, lw=0.6, alpha=0.35, zorder=2)
+        raw = np.stack([c.mean for c in curves])
+        line = smooth(raw, self.smoothing)
+        width = (1.8 if ood else 1.2) if self.crowded else (2.6 if ood else 1.8)
+        _gradient_line(axes, line.T, ramp, self.norm(steps), width, 6 if ood else 5)
+        marker, area = ("D", 12.0) if ood else ("o", 10.0)
+        shades = ramp(self.norm(steps))
+        axes.scatter(*raw, c=shades, marker=marker, s=area, lw=0.4, ec="white", zorder=7)
+        axes.plot(*line[:, :1], marker=marker, ms=7.5, mfc="white", mec=color, mew=1.5, zorder=8)
+        if ood and self.crowded:
+            _outlined(axes, line[:, -1], name, color, 7)
+        elif ood:
+            _step_labels(axes, line.T, steps)
+        if ood and self.turn is not None:
+            at = [float(np.interp(self.turn, steps, values)) for values in line]
+            axes.plot(*at, marker="*", ms=14, color="#ffd23f", mec=INK, mew=0.8, zorder=9)
+
+    def against_steps(self, axes: Axes, class_images: Mapping[str, ArrayLike]) -> None:
+        """One concept: its coordinate over the steps, the two classes beside the ends."""
+        concept = self.space.concepts[0]
+        for name in self.space.classes:
+            drawn = self.coordinates(name, [0])[0]
+            ood = name in self.space.ood_classes
+            color, ramp = color_of(self.space, name), OOD_TIME if ood else TRAIN_TIME
+            axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.15, lw=0)
+            if len(drawn.runs) > 1:
+                axes.plot(drawn.steps, drawn.runs.T, color=color, lw=0.6, alpha=0.35)
+            line = np.stack([drawn.steps.astype(float), smooth(drawn.mean, self.smoothing)])
+            _gradient_line(axes, line.T, ramp, self.norm(drawn.steps), 2.2, 5, arrows=False)
+            axes.scatter(drawn.steps, drawn.mean, c=ramp(self.norm(drawn.steps)), s=10, zorder=6)
+            if name in class_images:
+                tile = axes.inset_axes((1.02, 0.78 if name == "1" else 0.02, 0.2, 0.2))
+                tile.imshow(pixels(class_images[name]), interpolation="nearest")
+                tile.set(xticks=[], yticks=[])
+                tile.set_xlabel(f"{name} {self.space.describe(name)}", color=color, labelpad=2)
+        axes.set(ylim=(-0.03, 1.03), xlabel="step")
+        axes.set_ylabel(f"{concept.name}: {concept.labels[0]} → {concept.labels[1]}")
+
+
+def _gradient_line(
+    axes: Axes,
+    points: Array,
+    ramp: Colormap,
+    shade: Array,
+    width: float,
+    zorder: float,
+    arrows: bool = True,
+) -> None:
+    """A line through ``points``, shape (T, 2), whose shade in [0, 1] is time."""
+    if len(points) < 2:
+        return
+    segments = list(np.stack([points[:-1], points[1:]], axis=1))
+    shades = ramp((shade[:-1] + shade[1:]) / 2)
+    axes.add_collection(
+        LineCollection(segments, colors=shades, linewidths=width, zorder=zorder, capstyle="round")
+    )
+    if not arrows:
+        return
+    passed = np.r_[0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
+    for share in (0.3, 0.65):
+        at = int(np.searchsorted(passed, share * passed[-1]))
+        if 0 < at and passed[-1] > 0.1:
+            direction = points[at] - points[at - 1]
+            start = points[at] - direction / np.hypot(*direction) * 1e-3
+            arrow = {"arrowstyle": "-|>", "color": ramp(shade[at]), "mutation_scale": 13, "lw": 0}
+            axes.annotate("", points[at], start, arrowprops=arrow, zorder=zorder + 1.5)
+
+
+def _tube(axes: Axes, curves: Sequence[Series], color: str) -> None:
+    """The interval around a curve: ellipses at the checkpoints, joined; drawn as one area."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    outline = []
+    for c, wave in zip(curves, (np.cos(angle), np.sin(angle)), strict=True):
+        reach = np.where(wave > 0, (c.high - c.mean)[:, None], (c.mean - c.low)[:, None])
+        outline.append(c.mean[:, None] + np.maximum(reach, 2e-3) * wave)
+    ellipses = np.stack(outline, axis=-1)
+    pieces = []
+    for before, after in zip(ellipses[:-1], ellipses[1:], strict=True):
+        both = np.concatenate([before, after])
+        hull = both[ConvexHull(both).vertices]
+        pieces.append(Path(np.r_[hull, hull[:1]], closed=True))
+    if pieces:
+        area = Path.make_compound_path(*pieces)
+        axes.add_patch(PathPatch(area, fc=color, alpha=0.13, lw=0, zorder=1))
+
+
+def _step_labels(axes: Axes, points: Array, steps: Array) -> None:
+    """Write some steps beside a curve, where they do not crowd."""
+    written: list[Array] = []
+    last = len(steps) - 1
+    candidates = [0, last, *np.linspace(0, last, STEP_LABELS + 2).round().astype(int)[1:-1]]
+    for at in dict.fromkeys(candidates):
+        if any(np.hypot(*(points[at] - other)) < LABEL_DISTANCE for other in written):
+            continue
+        written.append(points[at])
+        ahead, behind = points[min(at + 1, last)], points[max(at - 1, 0)]
+        tangent = ahead - behind
+        length = np.hypot(*tangent)
+        normal = np.array([-tangent[1], tangent[0]]) / length if length > 0 else np.array([0.0, 1])
+        text = f"start: step {steps[at]:,}" if at == 0 else f"{steps[at]:,}"
+        _outlined(axes, points[at], text, "#8e0d57", 6.8, normal * 11)
+
+
+def _outlined(
+    axes: Axes,
+    at: Array,
+    text: str,
+    color: str,
+    size: float,
+    offset: Array | tuple[float, float] = (0, 8),
+) -> None:
+    axes.annotate(
+        text,
+        (float(at[0]), float(at[1])),
+        (float(offset[0]), float(offset[1])),
+        textcoords="offset points",
+        ha="left" if offset[0] > 4 else "right" if offset[0] < -4 else "center",
+        va="center",
+        fontsize=size,
+        color=color,
+        fontweight="bold",
+        zorder=10,
+        path_effects=[withStroke(linewidth=2.2, foreground="white")],
+    )
+
+
+def _color_bars(figure: Figure, panels: Array, norm: Normalize, ood: bool) -> None:
+    """Time: one slim bar for each kind of class, sharing the ticks."""
+    axes = list(panels.flat)
+    options = {"location": "bottom", "shrink": 0.6, "aspect": 45, "pad": 0.01}
+    ramps = [("training classes", TRAIN_TIME)] + [("OOD class", OOD_TIME)] * ood
+    for index, (label, ramp) in enumerate(ramps):
+        bar = figure.colorbar(ScalarMappable(norm, ramp), ax=axes, **options)
+        bar.outline.set_visible(False)
+        bar.ax.set_title(label, fontsize=6.8, color=MUTED, fontweight="normal", pad=2)
+        bar.ax.tick_params(labelsize=6.5, length=2)
+        if index < len(ramps) - 1:
+            bar.set_ticks([])
+        else:
+            bar.set_label("step", fontsize=7, labelpad=0)

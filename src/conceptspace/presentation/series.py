@@ -1,0 +1,136 @@
+"""The numbers behind the curves: one value per checkpoint and run, their mean and its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from conceptspace.errors import UserError
+from conceptspace.store import JOINT, NAIVE
+
+Array = NDArray[np.float64]
+
+RESAMPLES = 2000
+RUN = ["run", "seed"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One quantity over training.
+
+    Attributes:
+        steps: gradient steps of the checkpoints, shape (T,).
+        runs: the value of each run, shape (R, T).
+        low, high: 95 % interval of the mean over runs, shape (T,).
+        interval: what the interval is, in words.
+    """
+
+    steps: NDArray[np.int64]
+    runs: Array
+    low: Array
+    high: Array
+    interval: str
+
+    @property
+    def mean(self) -> Array:
+        """Average over runs, shape (T,)."""
+        mean: Array = self.runs.mean(axis=0)
+        return mean
+
+
+def series(
+    table: pd.DataFrame,
+    concept_class: str,
+    concept: str = JOINT,
+    column: str = "accuracy",
+    protocol: str = NAIVE,
+) -> Series:
+    """One class and concept of a trajectory table that has one setting per checkpoint.
+
+    With several runs the interval is a bootstrap over runs; with one run it is a binomial (Wilson)
+    interval of its images, which bounds the sampling noise of a mean of numbers in [0, 1].
+
+    Args:
+        table: columns ``store.TRAJECTORY_COLUMNS``; see :func:`best_settings`.
+        concept_class: e.g. ``"11"``.
+        concept: a concept's name, or ``joint``.
+        column: ``accuracy`` or ``coordinate``.
+        protocol: which protocol's rows.
+
+    Raises:
+        UserError: there are no such rows, or no step that all runs have.
+    """
+    rows = table[
+        (table["concept_class"] == concept_class)
+        & (table["concept"] == concept)
+        & (table["protocol"] == protocol)
+    ]
+    if rows.empty:
+        raise UserError(f"the trajectory has no {protocol} rows for class {concept_class}, {concept}")
+    values = rows.pivot(index=RUN, columns="step", values=column).dropna(axis="columns")
+    if values.empty:
+        raise UserError("the runs have no step in common")
+    runs = values.to_numpy(dtype=float)
+    if len(runs) > 1:
+        low, high = bootstrap(runs)
+        interval = f"95 % bootstrap interval over {len(runs)} runs"
+    else:
+        samples = rows.set_index("step")["samples"].loc[values.columns].to_numpy(dtype=float)
+        low, high = wilson(runs[0], samples)
+        interval = f"95 % binomial interval of {samples.min():.0f} images"
+    return Series(values.columns.to_numpy(dtype=np.int64), runs, low, high, interval)
+
+
+def bootstrap(runs: Array) -> tuple[Array, Array]:
+    """95 % percentile interval of the mean over runs; whole runs are resampled.
+
+    Args:
+        runs: shape (R, T).
+    """
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, len(runs), (RESAMPLES, len(runs)))
+    low, high = np.percentile(runs[chosen].mean(axis=1), [2.5, 97.5], axis=0)
+    return low, high
+
+
+def wilson(share: Array, samples: Array) -> tuple[Array, Array]:
+    """95 % Wilson score interval of a share in [0, 1] of ``samples`` images."""
+    z2 = 1.959964**2
+    center = (share + z2 / (2 * samples)) / (1 + z2 / samples)
+    variance = np.maximum(share * (1 - share), 0) / samples + z2 / (4 * samples**2)
+    half = np.sqrt(z2 * variance) / (1 + z2 / samples)
+    return np.minimum(center - half, share), np.maximum(center + half, share)
+
+
+def best_settings(table: pd.DataFrame) -> pd.DataFrame:
+    """Only the rows of the setting with the highest joint accuracy.
+
+    It is chosen for every run, step, protocol and class on its own (ties: the first), as the paper
+    does; that is an optimistic statistic where a protocol has several settings.
+    """
+    keys = [*RUN, "step", "protocol", "concept_class"]
+    joint = table[table["concept"] == JOINT].reset_index(drop=True)
+    winners = joint.loc[joint.groupby(keys, sort=False)["accuracy"].idxmax(), [*keys, "setting"]]
+    return table.merge(winners, on=[*keys, "setting"], how="inner")
+
+
+def smooth(values: Array, sigma: float) -> Array:
+    """Gaussian average over neighboring checkpoints, along the last axis; 0 changes nothing.
+
+    Weights that reach beyond the ends are left out, and the first value is kept.
+
+    Args:
+        values: shape (..., T).
+        sigma: standard deviation in checkpoints.
+    """
+    if sigma <= 0:
+        return values
+    index = np.arange(values.shape[-1])
+    weights = np.exp(-((index[:, None] - index[None, :]) ** 2) / (2 * sigma**2))
+    weights[0] = index == 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    smoothed: Array = values @ weights.T
+    return smoothed

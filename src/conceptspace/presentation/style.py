@@ -1,0 +1,163 @@
+"""One look for all figures: palette, type, class images, and writing them to disk.
+
+Training classes are blue and OOD classes magenta, as in the paper; the two hues differ in
+lightness too and stay apart under every common colour-vision deficiency.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
+
+from conceptspace.files import write_atomically
+
+TRAIN = "#1f6fb4"
+OOD = "#d01c7f"
+INK = "#222222"
+MUTED = "#767676"
+GRID = "#d9d9d9"
+TURN = "#e6a700"
+TURN_INK = "#7a5800"
+
+TRAIN_SHADES = ("#0b3c6b", "#1f6fb4", "#5fa3dc", "#3e8e9e", "#7a8fd0", "#9cc5ea")
+OOD_SHADES = ("#d01c7f", "#8e0d57", "#f06fae", "#a8458f", "#e8467c", "#c98bb9")
+CONCEPT_COLORS = ("#e08214", "#00876c", "#7b3fa0", "#8c6d1f", "#4d4d4d", "#b2182b")
+CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+TRAIN_TIME: Colormap = LinearSegmentedColormap.from_list("train", ["#b9d6f0", TRAIN, "#08305c"])
+OOD_TIME: Colormap = LinearSegmentedColormap.from_list("ood", ["#f9c0dd", OOD, "#5e0539"])
+"""Early to late: light to dark."""
+
+RC: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "lines.solid_capstyle": "round",
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "conceptspace",
+    "svg.fonttype": "path",
+    "path.simplify": True,
+}
+
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Run a drawing function under :data:`RC`, whatever the caller's settings are."""
+
+    @wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def pixels(image: ArrayLike) -> NDArray[np.uint8]:
+    """An image as matplotlib and Pillow want it, shape (H, W, 3).
+
+    Args:
+        image: shape (3, H, W) or (H, W, 3); floats in [0, 1] or bytes.
+    """
+    array = np.asarray(image)
+    if array.ndim == 3 and array.shape[-1] != 3 and array.shape[0] == 3:
+        array = array.transpose(1, 2, 0)
+    if array.ndim != 3 or array.shape[-1] != 3:
+        raise ValueError(f"an image has shape (3, H, W) or (H, W, 3), not {array.shape}")
+    if array.dtype != np.uint8:
+        array = (np.clip(array.astype(float), 0, 1) * 255).round().astype(np.uint8)
+    return array
+
+
+def draw_tile(
+    axes: Axes, image: ArrayLike, x: float, y: float, size: float, color: str | None = None
+) -> None:
+    """Put an image with its center at (x, y) of the data coordinates, framed in ``color``."""
+    half = size / 2
+    axes.imshow(
+        pixels(image),
+        extent=(x - half, x + half, y - half, y + half),
+        interpolation="nearest",
+        aspect="auto",
+        zorder=4,
+    )
+    if color is not None:
+        frame = Rectangle((x - half, y - half), size, size, fill=False, ec=color, lw=1.6, zorder=5)
+        axes.add_patch(frame)
+
+
+def mark_band(axes: Axes, band: tuple[float, float] | None, label: str) -> None:
+    """Shade an interval of the x axis, e.g. the turn; its label stands at the top."""
+    if band is None:
+        return
+    axes.axvspan(*band, color=TURN, alpha=0.22, lw=0, zorder=0)
+    axes.axvline(sum(band) / 2, color=TURN, lw=0.8, zorder=0)
+    axes.annotate(
+        label,
+        (sum(band) / 2, 1),
+        (0, 2),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        color=TURN_INK,
+        fontsize=7,
+    )
+
+
+def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
+    """Write ``stem.png`` (200 dots per inch) and ``stem.svg``; equal figures give equal bytes."""
+    paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
+    for path, content in zip(paths, (to_png(figure), to_svg(figure)), strict=True):
+        write_atomically(path, content)
+    return paths
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as PNG, without a date or version inside."""
+    return _render(figure, format="png", metadata={"Software": None})
+
+
+def to_svg(figure: Figure) -> bytes:
+    """The figure as SVG with its letters as outlines, without a date or version inside."""
+    return _render(figure, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _render(figure: Figure, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(RC):
+        figure.savefig(buffer, facecolor="white", **options)
+    return buffer.getvalue()
