@@ -1,0 +1,1 @@
+"""From trajectories to findings: tables in, small result objects out, without torch."""

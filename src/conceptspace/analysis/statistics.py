@@ -1,0 +1,122 @@
+"""Means with intervals that come from resampling seeds, never images.
+
+Images of one network share its fate, so only networks count as independent. A percentile interval
+of three to five seeds is too narrow (about 80 % coverage where it says 95 %): it shows the spread
+between seeds, it is no proof.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import bootstrap
+
+from conceptspace.analysis.trajectories import Array, require
+from conceptspace.errors import UserError
+
+RESAMPLES = 2000
+KEY = ["step", "protocol", "setting", "concept_class", "concept"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its percentile interval.
+
+    Attributes:
+        value: the mean.
+        low: lower end of the interval; NaN for a single seed, whose spread is unknown.
+        high: upper end, NaN likewise.
+        seeds: how many seeds it comes from.
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+
+
+def mean(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
+    """Mean over seeds with a bootstrap interval.
+
+    Args:
+        values: one number per seed, shape (S,).
+        confidence: coverage aimed at.
+        seed: of the resampling.
+
+    Returns:
+        The estimate; with one seed its interval is NaN, not of width zero.
+
+    Raises:
+        UserError: no values, or a value is not finite.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1 or len(data) == 0 or not np.isfinite(data).all():
+        raise UserError("a mean over seeds needs one finite number for each of at least one seed")
+    low, high = _interval(data[:, None], confidence, seed)
+    return Estimate(float(data.mean()), float(low[0]), float(high[0]), len(data))
+
+
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+) -> Estimate:
+    """Mean of first - second, whose entries belong to the same seeds in the same order.
+
+    Raises:
+        UserError: the two have different lengths, or as for :func:`mean`.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape:
+        raise UserError(f"a paired difference needs the same seeds, not {len(a)} and {len(b)}")
+    return mean(a - b, confidence=confidence, seed=seed)
+
+
+def curves(
+    table: pd.DataFrame, column: str = "accuracy", *, confidence: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """Mean over seeds at each checkpoint, with pointwise intervals: what a figure draws.
+
+    Args:
+        table: trajectory table of one condition.
+        column: ``"accuracy"`` or ``"coordinate"``.
+        confidence: pointwise coverage aimed at.
+        seed: of the resampling; whole curves are resampled together.
+
+    Returns:
+        Columns step, protocol, setting, concept_class, concept, value, low, high, seeds. Where some
+        seed has no value the interval is over the others.
+    """
+    require(table, [*KEY, "seed", column])
+    wide = table.pivot_table(index=KEY, columns="seed", values=column, aggfunc="mean").T
+    result = wide.columns.to_frame(index=False)
+    data = wide.to_numpy(dtype=np.float64)
+    present = np.isfinite(data)
+    result["value"] = np.nanmean(data, axis=0)
+    result["low"] = result["high"] = np.nan
+    result["seeds"] = present.sum(axis=0)
+    for pattern in np.unique(present, axis=1).T:
+        cells = (present == pattern[:, None]).all(axis=0)
+        low, high = _interval(data[np.ix_(pattern, cells)], confidence, seed)
+        result.loc[cells, "low"], result.loc[cells, "high"] = low, high
+    return result
+
+
+def _interval(data: Array, confidence: float, seed: int) -> tuple[Array, Array]:
+    """Percentile intervals of column means; data of shape (seeds, quantities)."""
+    if len(data) < 2:
+        unknown = np.full(data.shape[1], np.nan)
+        return unknown, unknown
+    result = bootstrap(
+        (data,),
+        np.mean,
+        axis=0,
+        n_resamples=RESAMPLES,
+        batch=200,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    interval = result.confidence_interval
+    return np.atleast_1d(interval.low), np.atleast_1d(interval.high)
