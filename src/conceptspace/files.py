@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -37,3 +42,21 @@ def write_json(path: Path, value: Any) -> None:
 def sha256(content: bytes) -> str:
     """Hexadecimal SHA-256."""
     return hashlib.sha256(content).hexdigest()
+
+
+def write_table(path: Path, table: pd.DataFrame, metadata: Mapping[str, str] | None = None) -> None:
+    """Write Parquet atomically, the same bytes for the same content.
+
+    Args:
+        path: created or replaced.
+        table: without its index.
+        metadata: kept in the file's schema under the key ``conceptspace``, as JSON.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    stored = {b"conceptspace": json.dumps(dict(metadata or {}), sort_keys=True).encode()}
+    buffer = io.BytesIO()
+    parquet.write_table(arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **stored}), buffer)
+    write_atomically(path, buffer.getvalue())

@@ -28,27 +28,9 @@ import pandas as pd
 from conceptspace.config import RunConfig, load
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_json
+from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
-TRAJECTORY_COLUMNS = (
-    "run",
-    "seed",
-    "step",
-    "protocol",
-    "setting",
-    "concept_class",
-    "concept",
-    "accuracy",
-    "coordinate",
-    "samples",
-)
-"""Columns of ``trajectory.parquet``, one row per checkpoint, protocol, setting, class and concept."""
-
-JOINT = "joint"
-"""The concept of the rows that hold the joint accuracy; their coordinate is missing."""
-
-NAIVE = "naive"
-"""The protocol that prompts the model as it was trained."""
-
+__all__ = ["JOINT", "NAIVE", "TRAJECTORY_COLUMNS", "Run", "Sheet", "open_or_create"]
 
 @dataclass(frozen=True)
 class Sheet:

@@ -22,13 +22,14 @@ def sample(
     denoiser: Denoiser,
     schedule: Callable[[Tensor], Tensor],
     h: Float[Tensor, "batch k"],
-    shape: tuple[int, ...],
     *,
     steps: int,
-    generator: torch.Generator,
+    noise: Callable[[], Tensor],
     sampler: Sampler = "ancestral",
 ) -> Float[Tensor, "batch ..."]:
     """One sample per row of h, in the range in which the denoiser works.
+
+    The result has the shape that ``noise`` gives.
 
     Ancestral steps draw z_s ~ q(z_s | z_t, x_hat) with
     z_s = (alpha_s / alpha_t) (z_t - c sigma_t eps_hat) + sigma_s sqrt(c) noise,
@@ -39,19 +40,11 @@ def sample(
         denoiser: predicts the noise.
         schedule: gamma(t).
         h: conditioning of each sample.
-        shape: shape of one sample, e.g. (3, 32, 32).
         steps: number of denoiser evaluations.
-        generator: source of all noise; noise is drawn on its device.
+        noise: gives a new standard normal tensor of shape (batch, *shape) at each call.
         sampler: "ancestral" or "ddim".
     """
-    device = h.device
-    times = torch.linspace(1, 0, steps + 1, device=device)
-    gammas = schedule(times)
-    batch = (len(h), *shape)
-
-    def noise() -> Tensor:
-        return torch.randn(batch, generator=generator, device=generator.device).to(device)
-
+    gammas = schedule(torch.linspace(1, 0, steps + 1, device=h.device))
     z = noise()
     for i, (gamma_t, gamma_s) in enumerate(zip(gammas[:-1], gammas[1:], strict=True)):
         eps = denoiser(z, gamma_t.expand(len(h)), h)
@@ -64,3 +57,14 @@ def sample(
             if i < steps - 1:
                 z = z + sigma(gamma_s) * c.sqrt() * noise()
     return z / alpha(gammas[-1])
+
+
+def gaussian(
+    shape: tuple[int, ...], generator: torch.Generator, device: torch.device | None = None
+) -> Callable[[], Tensor]:
+    """Standard normal noise of a fixed shape, drawn on the generator's device."""
+
+    def draw() -> Tensor:
+        return torch.randn(shape, generator=generator, device=generator.device).to(device)
+
+    return draw

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-
-ConditionEdit = Callable[[list[Tensor]], list[Tensor]]
-"""Changes the condition embeddings of all residual blocks, one tensor (batch, channels) each."""
-
 
 def normalisation(kind: str, channels: int, groups: int) -> nn.Module:
     """Group normalisation, or layer normalisation over channels and pixels ("layer")."""
@@ -71,9 +67,11 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.conv2.bias)
 
     def forward(
-        self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"]
+        self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"] | None
     ) -> Float[Tensor, "batch k h w"]:
-        y = self.conv1(F.gelu(self.norm1(x))) + embedding[:, :, None, None]
+        y = self.conv1(F.gelu(self.norm1(x)))
+        if embedding is not None:
+            y = y + embedding[:, :, None, None]
         y = F.gelu(self.norm2(y))
         if self.dropout > 0:
             y = F.dropout(y, self.dropout, self.training)
@@ -98,23 +96,96 @@ class SelfAttention(nn.Module):
         return x + self.out(mixed).transpose(1, 2).unflatten(2, (height, width))
 
 
-class UNet(nn.Module):
-    """eps_hat(z_t, gamma_t, h): the predicted noise.
+class UNetTrunk(nn.Module):
+    """The U-Net without its embeddings: images in, feature maps of the same resolution out.
 
     Down and up, each level has ``blocks`` residual blocks; between levels strided 2x2
     convolutions halve and transposed ones double the resolution; features are concatenated after
-    each upsampling; self-attention stands between two residual blocks at the bottom. Every
-    residual block adds its own embedding of the time and of the condition. The result is z_t plus
-    a convolution that starts at zero.
+    each upsampling; self-attention stands between two residual blocks at the bottom.
 
     Args:
-        condition_size: length of h.
+        inputs: channels of the images.
+        outputs: channels of the result.
         channels: width of each level, finest first.
         blocks: residual blocks per level and direction.
         heads: attention heads in the bottleneck.
         dropout: rate before the last convolution of every residual block.
         norm: "group" or "layer".
         groups: groups of the group normalisation.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        channels: Sequence[int],
+        blocks: int,
+        heads: int,
+        dropout: float,
+        norm: str,
+        groups: int,
+    ) -> None:
+        super().__init__()
+
+        def level(width: int, entering: int | None = None) -> nn.ModuleList:
+            widths = [entering or width] + [width] * (blocks - 1)
+            return nn.ModuleList(ResidualBlock(w, width, norm, groups, dropout) for w in widths)
+
+        first, last = channels[0], channels[-1]
+        steps = list(zip(channels, channels[1:], strict=False))
+        self.conv_in = nn.Conv2d(inputs, first, 3, padding=1)
+        self.down = nn.ModuleList(level(width) for width in channels)
+        self.downsample = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in steps)
+        self.middle = nn.ModuleList(
+            ResidualBlock(last, last, norm, groups, dropout) for _ in range(2)
+        )
+        self.attention = SelfAttention(last, heads, norm, groups)
+        self.upsample = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in reversed(steps)
+        )
+        self.up = nn.ModuleList([level(last), *(level(a, 2 * a) for a, _ in reversed(steps))])
+        self.norm_out = normalisation(norm, first, groups)
+        self.conv_out = nn.Conv2d(first, outputs, 3, padding=1)
+
+    def block_widths(self) -> list[int]:
+        """Channels of every residual block, in the order in which they are evaluated."""
+        levels = [*self.down, self.middle, *self.up]
+        return [block.conv1.out_channels for level in levels for block in level]
+
+    def forward(
+        self, x: Float[Tensor, "batch c height width"], embeddings: Sequence[Tensor | None]
+    ) -> Float[Tensor, "batch k height width"]:
+        """Args: images, and what each residual block adds, (batch, channels) each or None."""
+        embedding = iter(embeddings)
+        x = self.conv_in(x)
+        skips = []
+        for i, level in enumerate(self.down):
+            if i > 0:
+                skips.append(x)
+                x = self.downsample[i - 1](x)
+            for block in level:
+                x = block(x, next(embedding))
+        x = self.middle[0](x, next(embedding))
+        x = self.attention(x)
+        x = self.middle[1](x, next(embedding))
+        for i, level in enumerate(self.up):
+            if i > 0:
+                x = torch.cat([self.upsample[i - 1](x), skips.pop()], dim=1)
+            for block in level:
+                x = block(x, next(embedding))
+        return self.conv_out(F.gelu(self.norm_out(x)))
+
+
+class UNet(nn.Module):
+    """eps_hat(z_t, gamma_t, h): the predicted noise.
+
+    Every residual block adds its own embedding of the time and its own embedding of the
+    condition. The result is z_t plus a convolution that starts at zero.
+
+    Args:
+        condition_size: length of h.
+        channels, blocks, heads, dropout, norm, groups: see :class:`UNetTrunk`.
         time_size: length of the sinusoid.
         embedding_size: width of the time MLP that all blocks read.
         gamma_range: gamma(0), gamma(1) at initialisation; scales the time embedding.
@@ -138,35 +209,24 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.gamma_range = gamma_range
-        self.condition_size = condition_size
-
-        def block(inputs: int, outputs: int) -> ResidualBlock:
-            return ResidualBlock(inputs, outputs, norm, groups, dropout)
-
-        first, last = channels[0], channels[-1]
-        self.conv_in = nn.Conv2d(image_channels, first, 3, padding=1)
-        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
-        self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
-        for width, wider in zip(channels, channels[1:], strict=False):
-            self.down.append(nn.ModuleList(block(width, width) for _ in range(blocks)))
-            self.downsample.append(nn.Conv2d(width, wider, 2, stride=2))
-            self.upsample.insert(0, nn.ConvTranspose2d(wider, width, 2, stride=2))
-            joined = [block(2 * width if i == 0 else width, width) for i in range(blocks)]
-            self.up.insert(0, nn.ModuleList(joined))
-        self.down.append(nn.ModuleList(block(last, last) for _ in range(blocks)))
-        self.up.insert(0, nn.ModuleList(block(last, last) for _ in range(blocks)))
-        self.middle = nn.ModuleList([block(last, last), block(last, last)])
-        self.attention = SelfAttention(last, heads, norm, groups)
-        self.norm_out = normalisation(norm, first, groups)
-        self.conv_out = nn.Conv2d(first, image_channels, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
-
-        order = [*self.down, self.middle, *self.up]
-        widths = [block.conv1.out_channels for level in order for block in level]
+        self.trunk = UNetTrunk(
+            image_channels,
+            image_channels,
+            channels=channels,
+            blocks=blocks,
+            heads=heads,
+            dropout=dropout,
+            norm=norm,
+            groups=groups,
+        )
+        nn.init.zeros_(self.trunk.conv_out.weight)
+        nn.init.zeros_(self.trunk.conv_out.bias)
+        widths = self.trunk.block_widths()
         self.sinusoid = SinusoidalEmbedding(time_size)
         self.time = nn.Sequential(
-            nn.Linear(time_size, embedding_size), nn.GELU(), nn.Linear(embedding_size, embedding_size)
+            nn.Linear(time_size, embedding_size),
+            nn.GELU(),
+            nn.Linear(embedding_size, embedding_size),
         )
         self.block_time = BlockEmbeddings(embedding_size, widths)
         self.block_condition = BlockEmbeddings(condition_size, widths)
@@ -180,30 +240,20 @@ class UNet(nn.Module):
         """The condition embedding of every residual block, (batch, channels) each."""
         return self.block_condition(h)
 
+    def denoise(
+        self,
+        z: Float[Tensor, "batch c height width"],
+        gamma: Float[Tensor, " batch"],
+        conditions: Sequence[Tensor],
+    ) -> Float[Tensor, "batch c height width"]:
+        """The predicted noise for given condition embeddings."""
+        times = self.embed_time(gamma)
+        return z + self.trunk(z, [t + c for t, c in zip(times, conditions, strict=True)])
+
     def forward(
         self,
         z: Float[Tensor, "batch c height width"],
         gamma: Float[Tensor, " batch"],
         h: Float[Tensor, "batch k"],
     ) -> Float[Tensor, "batch c height width"]:
-        conditions = self.embed_condition(h)
-        times = self.embed_time(gamma)
-        embeddings = [t + c for t, c in zip(times, conditions, strict=True)]
-        embedding = iter(embeddings)
-        x = self.conv_in(z)
-        skips = []
-        for i, level in enumerate(self.down):
-            if i > 0:
-                skips.append(x)
-                x = self.downsample[i - 1](x)
-            for block in level:
-                x = block(x, next(embedding))
-        x = self.middle[0](x, next(embedding))
-        x = self.attention(x)
-        x = self.middle[1](x, next(embedding))
-        for i, level in enumerate(self.up):
-            if i > 0:
-                x = torch.cat([self.upsample[i - 1](x), skips.pop()], dim=1)
-            for block in level:
-                x = block(x, next(embedding))
-        return z + self.conv_out(F.gelu(self.norm_out(x)))
+        return self.denoise(z, gamma, self.embed_condition(h))

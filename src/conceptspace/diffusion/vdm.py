@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from conceptspace.diffusion.schedule import LinearSchedule, alpha, sigma
+from conceptspace.diffusion.unet import UNet
 
 RECONSTRUCTION_SIGMA = 1e-3
 """Standard deviation of the normal that scores the first diffusion step (paper App. A.2)."""
@@ -46,7 +48,7 @@ class VDM(nn.Module):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: UNet,
         schedule: LinearSchedule,
         pixel_range: tuple[float, float] = (0.0, 1.0),
     ) -> None:
@@ -61,8 +63,15 @@ class VDM(nn.Module):
         gamma: Float[Tensor, " batch"],
         h: Float[Tensor, "batch k"],
     ) -> Float[Tensor, "batch c height width"]:
-        predicted: Tensor = self.network(z, gamma, h)
-        return predicted
+        return self.denoise(z, gamma, self.embed_condition(h))
+
+    def embed_condition(self, h: Float[Tensor, "batch k"]) -> list[Tensor]:
+        """The condition embedding of every residual block, (batch, channels) each."""
+        return self.network.embed_condition(h)
+
+    def denoise(self, z: Tensor, gamma: Tensor, conditions: Sequence[Tensor]) -> Tensor:
+        """The predicted noise for given condition embeddings."""
+        return self.network.denoise(z, gamma, conditions)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images in [0, 1] to the range in which the model works."""

@@ -71,6 +71,18 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
     return {name: tensor.to(device) for name, tensor in tensors.items()} if device else tensors
 
 
+def information(folder: Path, step: int) -> dict[str, Any]:
+    """What was saved beside the tensors: step, sha256 and the further values."""
+    return dict(json.loads((folder / f"{step_name(step)}.json").read_text()))
+
+
+def remove(folder: Path, step: int) -> None:
+    """Delete a checkpoint, its JSON first."""
+    path = folder / f"{step_name(step)}.json"
+    path.unlink(missing_ok=True)
+    path.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
 def saved_steps(folder: Path) -> list[int]:
     """Steps of the complete checkpoints in a folder, increasing; contents are not verified."""
     return sorted(

@@ -1,0 +1,190 @@
+"""From a config to the objects that it describes."""
+
+from __future__ import annotations
+
+import torch
+
+from conceptspace.config import DataConfig, RunConfig
+from conceptspace.data import shapes
+from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
+from conceptspace.data.conditioning import Conditioning
+from conceptspace.data.dataset import Masking
+from conceptspace.data.seeding import stream_seed
+from conceptspace.data.shapes import VARIABLES, ShapesWorld
+from conceptspace.diffusion.schedule import LinearSchedule
+from conceptspace.diffusion.unet import UNet
+from conceptspace.diffusion.vdm import VDM
+from conceptspace.errors import UserError
+from conceptspace.measurement.evaluate import Sampling
+from conceptspace.measurement.probe import ProbeSettings
+from conceptspace.training.loop import Optimization
+from conceptspace.training.schedule import checkpoint_steps
+
+PIXEL_RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
+
+
+def concept(name: str, data: DataConfig) -> Concept:
+    """One of the six concepts with the config's separation and spread."""
+    match name:
+        case "shape":
+            return shapes.shape()
+        case "color":
+            return shapes.color(data.color_separation, data.color_spread)
+        case "size":
+            return shapes.size(data.size_separation, data.size_spread)
+        case "background":
+            return shapes.background(data.background_separation, data.background_spread)
+        case _:
+            return shapes.position(name, data.position_separation, data.position_spread)
+
+
+def concept_space(data: DataConfig) -> ConceptSpace:
+    """The concepts and the split into training and OOD classes.
+
+    Raises:
+        UserError: classes overlap, leave their limits or have the wrong number of bits.
+    """
+    train, ood = paper_split(len(data.concepts))
+    return ConceptSpace(
+        tuple(concept(name, data) for name in data.concepts),
+        as_classes(data.train_classes) or train,
+        as_classes(data.ood_classes) if data.train_classes or data.ood_classes else ood,
+    )
+
+
+def world(data: DataConfig) -> ShapesWorld:
+    """The data-generating process.
+
+    Raises:
+        UserError: see :func:`concept_space`; or the masked class is not trained.
+    """
+    space = concept_space(data)
+    if data.masked_class and data.masked_class not in space.train_classes:
+        raise UserError(
+            f"data.masked_class = {data.masked_class!r} is not a training class; "
+            f"they are {', '.join(space.train_classes)}"
+        )
+    if data.masked_share > 0 and not data.masked_class:
+        raise UserError("data.masked_share needs data.masked_class, e.g. 01")
+    return ShapesWorld(
+        space, data.resolution, data.position_range, data.edge_blur, data.pixel_noise
+    )
+
+
+def conditioning(data: DataConfig) -> Conditioning:
+    """M: which variables the model is shown."""
+    return Conditioning(data.conditioned or data.concepts)
+
+
+def masking(data: DataConfig) -> Masking | None:
+    """The underspecification of the training prompts, if there is any."""
+    if not data.masked_class or data.masked_share == 0:
+        return None
+    return Masking(data.masked_class, data.masked_concept, data.masked_share)
+
+
+def model(config: RunConfig) -> VDM:
+    """An untrained model; its weights depend on the seed alone.
+
+    Raises:
+        UserError: the architecture does not fit together.
+    """
+    m = config.model
+    _check_channels("model.channels", m.channels, config.data.resolution)
+    for width in m.channels:
+        if width % m.groups or width % m.heads:
+            raise UserError(
+                f"model.channels = {list(m.channels)} must be multiples of model.groups = "
+                f"{m.groups} and of model.heads = {m.heads}"
+            )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(config.seed, "weights"))
+        network = UNet(
+            VARIABLES,
+            channels=m.channels,
+            blocks=m.blocks,
+            heads=m.heads,
+            dropout=m.dropout,
+            norm=m.norm,
+            groups=m.groups,
+            time_size=m.time_size,
+            embedding_size=m.embedding_size,
+            gamma_range=(m.gamma_start, m.gamma_end),
+        )
+        schedule = LinearSchedule(
+            m.gamma_start, m.gamma_end, learned=m.schedule == "learned_linear"
+        )
+    return VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
+
+
+def optimization(config: RunConfig) -> Optimization:
+    """How the model is trained."""
+    train = config.train
+    return Optimization(
+        batch_size=train.batch_size,
+        learning_rate=train.learning_rate,
+        weight_decay=train.weight_decay,
+        betas=(train.beta1, train.beta2),
+        clip_norm=train.clip_norm,
+        weight_average=train.weight_average,
+        condition_dropout=train.condition_dropout,
+    )
+
+
+def checkpoints(config: RunConfig) -> list[int]:
+    """The steps at which checkpoints are saved."""
+    train = config.train
+    if train.checkpoint_schedule == "explicit":
+        return list(train.checkpoint_steps)
+    return checkpoint_steps(
+        train.checkpoint_schedule, train.first_checkpoint, train.steps, train.checkpoints
+    )
+
+
+def probe(config: RunConfig) -> ProbeSettings:
+    """Architecture and training of the probe."""
+    _check_channels("probe.channels", config.probe.channels, config.data.resolution)
+    return ProbeSettings(**config.probe.model_dump())
+
+
+def sampling(config: RunConfig) -> Sampling:
+    """How images are generated."""
+    evaluate = config.evaluate
+    return Sampling(
+        evaluate.samples, evaluate.sampling_steps, evaluate.sampler, evaluate.batch_size
+    )
+
+
+def validate(config: RunConfig) -> None:
+    """Build everything that is cheap, so that a bad config fails before any work.
+
+    Raises:
+        UserError: the config describes something impossible.
+    """
+    world(config.data)
+    probe(config)
+    model(config)
+    checkpoints(config)
+
+
+def device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        UserError: CUDA was asked for and is not there.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def _check_channels(name: str, channels: tuple[int, ...], resolution: int) -> None:
+    if not channels or min(channels) < 8 or any(width % 8 for width in channels):
+        raise UserError(f"{name} = {list(channels)} must be positive multiples of 8")
+    factor = 2 ** (len(channels) - 1)
+    if resolution % factor:
+        raise UserError(
+            f"data.resolution = {resolution} must be a multiple of {factor}, because {name} has "
+            f"{len(channels)} levels"
+        )

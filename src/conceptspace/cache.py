@@ -1,0 +1,17 @@
+"""Where things that several runs share are kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+VARIABLE = "CONCEPTSPACE_CACHE"
+"""Environment variable that moves the cache."""
+
+
+def probe_cache() -> Path:
+    """The folder of trained probes."""
+    root = os.environ.get(VARIABLE)
+    return (Path(root) if root else user_cache_path("conceptspace")) / "probes"

@@ -1,0 +1,5 @@
+"""The command ``conceptspace``; heavy imports wait until a command needs them."""
+
+from conceptspace.cli.parser import main
+
+__all__ = ["main"]

@@ -1,0 +1,134 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from conceptspace import build, pipeline
+from conceptspace.cache import probe_cache
+from conceptspace.cli.parser import overrides
+from conceptspace.cli.progress import Interrupt, show
+from conceptspace.config import RunConfig, load, merged, nested
+from conceptspace.errors import UserError
+from conceptspace.presets import PRESETS
+from conceptspace.store import Run, open_or_create
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+
+def quickstart(options: Namespace) -> int:
+    """Train the quick preset and write its report."""
+    options.preset, options.config = "quick", None
+    return run(options)
+
+
+def run(options: Namespace) -> int:
+    """Train, score, find and report."""
+    folder: Path = options.out
+    config = _config(options, folder)
+    build.validate(config)
+    device = build.device(options.device)
+    opened, existed = open_or_create(folder, config)
+    if existed:
+        print(f"continuing the run in {folder}", file=sys.stderr)
+    session = pipeline.Session(opened, device, probe_cache())
+    interrupt = Interrupt()
+    try:
+        with interrupt.listening():
+            show(session.execute(interrupt))
+    except pipeline.Stopped as stopped:
+        print(
+            f"stopped at step {stopped.step}; go on with: conceptspace run --out {folder}",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    _report([opened], folder / "report.html")
+    return 0
+
+
+def evaluate(options: Namespace) -> int:
+    """Score saved checkpoints under protocols."""
+    opened = Run(options.run)
+    pipeline.require_checkpoints(opened)
+    protocols = _protocols(options.protocol or ["naive"], opened)
+    session = pipeline.Session(opened, build.device(options.device), probe_cache())
+    interrupt = Interrupt()
+    try:
+        with interrupt.listening():
+            show(session.evaluate(protocols, interrupt))
+    except pipeline.Stopped:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def signal(options: Namespace) -> int:
+    """Measure and draw the concept signal."""
+    from conceptspace.presentation.signal_page import write_signal
+
+    config = _config(options, None)
+    print(write_signal(build.world(config.data), options.out))
+    print(f"figure in {options.out}", file=sys.stderr)
+    return 0
+
+
+def report(options: Namespace) -> int:
+    """Write the page of one or several runs."""
+    runs = [Run(path) for path in options.runs]
+    if options.out is None and len(runs) > 1:
+        raise UserError("several runs need a file for their common page: add -o FILE")
+    _report(runs, options.out or runs[0].path / "report.html")
+    return 0
+
+
+def info(options: Namespace) -> int:
+    """Tell about the installation or a run."""
+    if options.run is None:
+        cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+        rows = {
+            "conceptspace": version("conceptspace"),
+            "torch": version("torch"),
+            "python": platform.python_version(),
+            "CPU threads": torch.get_num_threads(),
+            "CUDA device": cuda,
+            "probe cache": probe_cache(),
+            "presets": ", ".join(PRESETS),
+        }
+    else:
+        opened = Run(options.run)
+        told = opened.information()
+        rows = {
+            "run": opened.name,
+            "preset": opened.config.preset,
+            "seed": opened.config.seed,
+            "status": told.get("status", "not started"),
+            "probe": told.get("probe", {}).get("hash", "none"),
+            "seconds": told.get("seconds", "unknown"),
+        }
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:{width}}  {value}")
+    return 0
+
+
+def _config(options: Namespace, folder: Path | None) -> RunConfig:
+    """The preset, changed by the file, changed by the flags; else the folder's own config."""
+    changes = overrides(options)
+    stored = folder is not None and (folder / "config.toml").exists()
+    if folder is not None and stored and not (options.preset or options.config or changes):
+        return Run(folder).config
+    base = PRESETS[options.preset or "quick"]()
+    if options.config is not None:
+        base = load(options.config, base)
+    elif options.preset is None and not stored and folder is not None:
+        raise UserError("say where to start from: a preset (quick or paper) or --config FILE.toml")
+    return merged(base, nested(changes), "command line")

@@ -1,0 +1,172 @@
+"""Commands, their flags and their help. Every config field is a flag under its dotted name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn, get_origin
+
+from conceptspace import __version__
+from conceptspace.errors import UserError
+
+PRESET_NAMES = ("quick", "paper")
+
+EXAMPLES = {
+    "quickstart": "conceptspace quickstart --out runs/first",
+    "run": "conceptspace run quick --out runs/a --seed 3 --data.color-separation 0.3",
+    "evaluate": "conceptspace evaluate runs/a --protocol naive",
+    "signal": "conceptspace signal quick --out runs/signal",
+    "report": "conceptspace report runs/a runs/b -o report.html",
+    "info": "conceptspace info runs/a",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that tells of an unknown flag in one sentence, with the nearest known one."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parse(arguments)
+        if options.command is None:
+            parser().print_help()
+            return 0
+        from conceptspace.cli import commands
+
+        status: int = getattr(commands, options.command)(options)
+        return status
+    except UserError as error:
+        print(f"conceptspace: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+
+
+def parser(flags: bool = False) -> Parser:
+    """The parser of all commands.
+
+    Args:
+        flags: whether to add the config's flags, which takes the time to import the config.
+    """
+    top = Parser(
+        prog="conceptspace",
+        description="Watch a generative model learn concepts.",
+        epilog="example: " + EXAMPLES["quickstart"],
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"conceptspace {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, help_: str) -> Parser:
+        return commands.add_parser(
+            name,
+            help=help_,
+            description=help_,
+            epilog="example: " + EXAMPLES[name],
+            allow_abbrev=False,
+        )
+
+    quickstart = add("quickstart", "Train the quick preset, probe it and write its report.")
+    quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
+    _add_device(quickstart)
+    run = add("run", "Train a model and draw its learning trajectory; resumes an existing run.")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    _add_device(run)
+    signal = add("signal", "Measure the concept signal of a config's data and draw it.")
+    signal.add_argument("--out", type=Path, default=Path("runs/signal"), metavar="DIR")
+    for command in (run, signal):
+        command.add_argument("preset", nargs="?", choices=PRESET_NAMES, help="where to start from")
+        command.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
+    for command in (quickstart, run, signal):
+        if flags:
+            _add_config_flags(command)
+    evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
+    evaluate.add_argument("run", type=Path, metavar="RUN")
+    evaluate.add_argument(
+        "--protocol", action="append", metavar="NAME", help="may be given several times"
+    )
+    _add_device(evaluate)
+    report = add("report", "Write one offline page of one or several runs.")
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    info = add("info", "Tell about this installation, or about a run.")
+    info.add_argument("run", type=Path, nargs="?", metavar="RUN")
+    return top
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
+    options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    if unknown:
+        hint = ""
+        if configurable and unknown[0].startswith("-"):
+            from conceptspace.config import field_names
+
+            known = ["--" + _dashed(name) for name in field_names()]
+            close = get_close_matches(unknown[0].split("=")[0], known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"unknown argument {unknown[0]}{hint}")
+    return options
+
+
+def _add_device(command: Parser) -> None:
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _add_config_flags(command: Parser) -> None:
+    from conceptspace.config import field_names
+
+    groups: dict[str, Any] = {}
+    for name, info in field_names().items():
+        if name == "preset":
+            continue
+        section = name.split(".")[0] if "." in name else "run"
+        if section not in groups:
+            groups[section] = command.add_argument_group(f"settings: {section}")
+        groups[section].add_argument(
+            "--" + _dashed(name),
+            dest="config:" + name,
+            default=None,
+            metavar="VALUE",
+            help=(info.description or "").replace("%", "%%"),
+        )
+
+
+def overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """The config fields given as flags, converted to the fields' types.
+
+    Raises:
+        UserError: a value is not of its field's type.
+    """
+    from conceptspace.config import field_names
+
+    fields = field_names()
+    given = {
+        key.removeprefix("config:"): value
+        for key, value in vars(options).items()
+        if key.startswith("config:") and value is not None
+    }
+    return {name: _convert(name, value, fields[name].annotation) for name, value in given.items()}
+
+
+def _convert(name: str, text: str, annotation: Any) -> Any:
+    if get_origin(annotation) is tuple:
+        item = annotation.__args__[0]
+        return [_convert(name, part.strip(), item) for part in text.split(",") if part.strip()]
+    try:
+        return annotation(text) if annotation in (int, float) else text
+    except ValueError:
+        kind = {int: "a whole number", float: "a number"}[annotation]
+        raise UserError(f"--{_dashed(name)} takes {kind}, not {text!r}") from None

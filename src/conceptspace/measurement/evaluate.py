@@ -1,0 +1,157 @@
+"""Generate images at a checkpoint under a protocol, and score them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from conceptspace.data.conditioning import Conditioning
+from conceptspace.data.seeding import generator
+from conceptspace.data.shapes import ShapesWorld
+from conceptspace.diffusion.sampling import Sampler, gaussian, sample
+from conceptspace.diffusion.vdm import VDM
+from conceptspace.measurement.protocols import Embedding, Protocol
+from conceptspace.measurement.scoring import Scorer
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How images are generated.
+
+    Args:
+        samples: images per class and setting.
+        steps: denoising steps.
+        sampler: "ancestral" or "ddim".
+        batch_size: largest number of images in one call of the sampler.
+    """
+
+    samples: int = 32
+    steps: int = 50
+    sampler: Sampler = "ancestral"
+    batch_size: int = 512
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The images of one setting and class, with their scores.
+
+    Attributes:
+        setting: of the protocol.
+        concept_class: that was asked for.
+        images: in [0, 1], on the CPU.
+        scores: see :class:`Scorer`.
+    """
+
+    setting: str
+    concept_class: str
+    images: Float[Tensor, "samples 3 height width"]
+    scores: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Asks models for classes and scores what they make.
+
+    Prompts and noise depend on the seed and the class alone: at every checkpoint and under every
+    protocol, sample i of a class starts from the same noise, so that differences come from the
+    model and the protocol. OOD prompts are class means, in-distribution prompts are drawn from the
+    class (SPEC section 2).
+
+    Args:
+        world: the data-generating process.
+        conditioning: M.
+        scorer: scores images.
+        sampling: how images are generated.
+        seed: of the run.
+    """
+
+    world: ShapesWorld
+    conditioning: Conditioning
+    scorer: Scorer
+    sampling: Sampling
+    seed: int
+
+    def prompts(self, concept_class: str) -> Float[Tensor, "samples k"]:
+        """Conditioning of the images of one class."""
+        count = self.sampling.samples
+        if concept_class in self.world.space.ood_classes:
+            return self.conditioning(self.world.class_mean(concept_class)).expand(count, -1)
+        source = generator(self.seed, "prompts", concept_class)
+        return self.conditioning(self.world.sample(concept_class, count, source))
+
+    @torch.no_grad()
+    def __call__(self, model: VDM, protocol: Protocol, classes: Sequence[str]) -> list[Generated]:
+        """Generate and score every class under every setting of a protocol."""
+        device = next(model.parameters()).device
+        model.eval()
+        requests = [
+            _Request(name, concept_class, *setting(model, self.prompts(concept_class).to(device)))
+            for concept_class in classes
+            for name, setting in protocol.settings(concept_class).items()
+        ]
+        return [
+            Generated(r.setting, r.concept_class, images, self.scorer(images, r.concept_class))
+            for batch in self._batches(requests)
+            for r, images in zip(batch, self._sample(model, batch), strict=True)
+        ]
+
+    def _batches(self, requests: list[_Request]) -> Iterator[list[_Request]]:
+        """Requests that the sampler can serve together, up to the batch size."""
+        groups: dict[object, list[_Request]] = {}
+        for request in requests:
+            shared = isinstance(request.model, Embedding)
+            groups.setdefault(None if shared else request.model, []).append(request)
+        most = max(1, self.sampling.batch_size // self.sampling.samples)
+        for group in groups.values():
+            for i in range(0, len(group), most):
+                yield group[i : i + most]
+
+    def _sample(self, model: VDM, batch: list[_Request]) -> Sequence[Tensor]:
+        h = torch.cat([request.h for request in batch])
+        denoiser = _together(model, batch)
+        x = sample(
+            denoiser,
+            model.schedule,
+            h,
+            steps=self.sampling.steps,
+            noise=self._noise([request.concept_class for request in batch], h.device),
+            sampler=self.sampling.sampler,
+        )
+        return model.decode(x).split(self.sampling.samples)
+
+    def _noise(self, classes: list[str], device: torch.device) -> Callable[[], Tensor]:
+        """Noise that depends on seed, class and sample only."""
+        resolution = self.world.resolution
+        shape = (self.sampling.samples, 3, resolution, resolution)
+        draws = {
+            c: gaussian(shape, generator(self.seed, "sampling", c), device) for c in set(classes)
+        }
+
+        def noise() -> Tensor:
+            drawn = {c: draw() for c, draw in draws.items()}
+            return torch.cat([drawn[c] for c in classes])
+
+        return noise
+
+
+@dataclass(frozen=True)
+class _Request:
+    setting: str
+    concept_class: str
+    model: Embedding | Denoiser
+    h: Tensor
+
+
+def _together(model: VDM, batch: list[_Request]) -> Denoiser:
+    """One denoiser for a batch; condition embeddings are computed once per sampling."""
+    first = batch[0].model
+    if not isinstance(first, Embedding):
+        return first
+    parts = [r.model.embed_condition(r.h) for r in batch if isinstance(r.model, Embedding)]
+    conditions = [torch.cat(blocks) for blocks in zip(*parts, strict=True)]
+    return lambda z, gamma, h: model.denoise(z, gamma, conditions)

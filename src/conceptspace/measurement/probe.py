@@ -1,0 +1,255 @@
+"""The probe: a classifier that reads each concept of an image on its own (paper App. A.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from conceptspace.data import shapes
+from conceptspace.data.concepts import Concept, ConceptSpace, all_classes
+from conceptspace.data.seeding import generator
+from conceptspace.data.shapes import COLUMNS, ShapesWorld
+from conceptspace.diffusion.unet import UNetTrunk
+from conceptspace.files import sha256
+from conceptspace.training import checkpoint
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Architecture and training of a probe.
+
+    Args:
+        channels: width of each level of the U-Net backbone.
+        features: output channels of the backbone.
+        pooling: over all pixels.
+        images_per_class: training images.
+        held_out_per_class: images for the report.
+        steps: gradient steps of AdamW.
+        batch_size: images per step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        margin: gap kept between the classes, as a share of their full range.
+    """
+
+    channels: tuple[int, ...] = (64, 128)
+    features: int = 64
+    pooling: Literal["max", "average"] = "max"
+    images_per_class: int = 4096
+    held_out_per_class: int = 512
+    steps: int = 10_000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    margin: float = 0.1
+
+
+class Probe(nn.Module):
+    """U-Net backbone, global pooling, and one two-layer MLP with two outputs per concept.
+
+    Args:
+        concepts: names of the concepts, in the order of the outputs.
+        settings: architecture.
+    """
+
+    def __init__(self, concepts: Sequence[str], settings: ProbeSettings) -> None:
+        super().__init__()
+        self.concepts = tuple(concepts)
+        self.pooling = settings.pooling
+        self.backbone = UNetTrunk(
+            3,
+            settings.features,
+            channels=settings.channels,
+            blocks=1,
+            heads=1,
+            dropout=0.0,
+            norm="group",
+            groups=8,
+        )
+        width = settings.features
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2))
+            for _ in concepts
+        )
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch concepts 2"]:
+        """Logits of bit 0 and bit 1 of every concept, for images in [0, 1]."""
+        nothing = [None] * len(self.backbone.block_widths())
+        features = self.backbone(images * 2 - 1, nothing)
+        pooled = features.amax((2, 3)) if self.pooling == "max" else features.mean((2, 3))
+        return torch.stack([head(pooled) for head in self.heads], dim=1)
+
+    @torch.no_grad()
+    def coordinates(
+        self, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
+    ) -> Float[Tensor, "batch concepts"]:
+        """Softmax probability of bit 1 of every concept: the image's place in concept space."""
+        self.eval()
+        parts = [self(chunk).softmax(2)[..., 1] for chunk in images.split(batch_size)]
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class TrainedProbe:
+    """A probe with what identifies and qualifies it.
+
+    Attributes:
+        probe: the classifier.
+        hash: SHA-256 of its weights, recorded in every result.
+        report: see :func:`assess`.
+    """
+
+    probe: Probe
+    hash: str
+    report: dict[str, Any]
+
+
+def widest(concept: Concept, margin: float) -> Concept:
+    """The concept with classes as wide as they can be without touching.
+
+    Together the two classes fill the whole range of values, but for a gap of ``margin`` of it in
+    the middle. The result does not depend on the concept's separation, so one probe serves a
+    whole sweep of it.
+    """
+    spread = (1 - margin) / 2
+    match concept.name:
+        case "color":
+            return shapes.color(0.5, spread)
+        case "size":
+            return shapes.size(shapes.MEAN_SIZE - shapes.SMALLEST_SIZE, spread)
+        case "background":
+            return shapes.background(0.5, spread)
+        case "x" | "y":
+            return shapes.position(concept.name, 0.5, spread)
+        case _:
+            return concept
+
+
+def probe_world(world: ShapesWorld, margin: float) -> ShapesWorld:
+    """The same images with the widest classes, all of which are training classes."""
+    concepts = tuple(widest(concept, margin) for concept in world.space.concepts)
+    space = ConceptSpace(concepts, all_classes(len(concepts)), ())
+    return ShapesWorld(
+        space, world.resolution, world.position_range, world.edge_blur, world.pixel_noise
+    )
+
+
+def train_probe(world: ShapesWorld, settings: ProbeSettings, device: torch.device) -> Probe:
+    """Train on renders of the widest classes, with cross-entropy per concept.
+
+    The same arguments give the same probe on the same device; it does not depend on a run's seed.
+    """
+    wide = probe_world(world, settings.margin)
+    images, bits = _labelled(wide, settings.images_per_class, "train")
+    images, bits = images.to(device), bits.to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        probe = Probe(wide.space.names, settings).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(
+        probe.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
+    source = generator(0, "probe", "order")
+    for _ in range(settings.steps):
+        chosen = torch.randint(len(images), (settings.batch_size,), generator=source).to(device)
+        loss = F.cross_entropy(probe(images[chosen]).flatten(0, 1), bits[chosen].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return probe.eval()
+
+
+def assess(
+    probe: Probe, world: ShapesWorld, settings: ProbeSettings, device: torch.device
+) -> dict[str, Any]:
+    """How good a probe is, on images that it has not seen.
+
+    Returns:
+        ``accuracy`` (share right), ``calibration_error`` (expected calibration error, 15 bins)
+        and ``between`` (mean probability of bit 1 on the way from mean 0 to mean 1 of the
+        ordinary classes, 11 points), each per concept.
+    """
+    wide = probe_world(world, settings.margin)
+    images, bits = _labelled(wide, settings.held_out_per_class, "held out")
+    probability = probe.coordinates(images.to(device)).cpu()
+    right = ((probability > 0.5).long() == bits).float()
+    report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}, "between": {}}
+    for i, concept in enumerate(world.space.concepts):
+        confidence = torch.maximum(probability[:, i], 1 - probability[:, i])
+        report["accuracy"][concept.name] = right[:, i].mean().item()
+        report["calibration_error"][concept.name] = calibration_error(confidence, right[:, i])
+        report["between"][concept.name] = _between(probe, world, i, device)
+    return report
+
+
+def calibration_error(
+    confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]
+) -> float:
+    """Expected calibration error: |confidence - accuracy| averaged over equal-width bins."""
+    bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
+    total = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
+    return (total.abs().sum() / len(right)).item()
+
+
+def load_or_train(
+    world: ShapesWorld, settings: ProbeSettings, device: torch.device, cache: Path
+) -> TrainedProbe:
+    """The probe for these images, from the cache if it is there, else trained and put there.
+
+    Its place in the cache is a hash of everything that determines it: concepts, image settings
+    and probe settings. A damaged entry is trained anew.
+    """
+    recipe = {
+        "concepts": [asdict(widest(c, settings.margin)) for c in world.space.concepts],
+        "resolution": world.resolution,
+        "position_range": world.position_range,
+        "edge_blur": world.edge_blur,
+        "pixel_noise": world.pixel_noise,
+        "settings": asdict(settings),
+    }
+    folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
+    probe = Probe(world.space.names, settings).to(device, memory_format=torch.channels_last)
+    try:
+        probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
+    except checkpoint.DamagedCheckpoint:
+        probe = train_probe(world, settings, device)
+        report = assess(probe, world, settings, device)
+        checkpoint.save(folder, settings.steps, probe.state_dict(), recipe=recipe, report=report)
+    stored = checkpoint.information(folder, settings.steps)
+    return TrainedProbe(probe.eval(), stored["sha256"], stored["report"])
+
+
+def _labelled(world: ShapesWorld, per_class: int, purpose: str) -> tuple[Tensor, Tensor]:
+    images, bits = [], []
+    for concept_class in world.space.train_classes:
+        source = generator(0, "probe", purpose, concept_class)
+        z = world.sample(concept_class, per_class, source)
+        images.append(world.render(z, source))
+        bits.append(torch.tensor(concept_class.bits).expand(per_class, -1))
+    return torch.cat(images), torch.cat(bits)
+
+
+def _between(probe: Probe, world: ShapesWorld, index: int, device: torch.device) -> list[float]:
+    concept = world.space.concepts[index]
+    columns = COLUMNS[concept.name]
+    z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
+    means = []
+    for position in torch.linspace(0, 1, 11):
+        z[:, columns] = torch.lerp(concept.mean(0), concept.mean(1), position)
+        means.append(probe.coordinates(world.render(z).to(device))[:, index].mean().item())
+    return means

@@ -1,0 +1,37 @@
+"""Contact sheets: all generated images of a checkpoint in one PNG, with an index beside it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from conceptspace.files import write_atomically, write_json
+from conceptspace.measurement.evaluate import Generated
+
+
+def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
+    """Write a PNG with one row per setting and class and one tile per image, and its JSON.
+
+    Args:
+        path: of the PNG; the JSON has the same name with another suffix.
+        step: of the checkpoint.
+        generated: rows from the top.
+    """
+    rows = torch.stack([g.images for g in generated])
+    settings, samples, _, height, width = rows.shape
+    pixels = rows.permute(0, 3, 1, 4, 2).reshape(settings * height, samples * width, 3)
+    buffer = io.BytesIO()
+    Image.fromarray((pixels.numpy() * 255).round().astype(np.uint8)).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
+    index = {
+        "step": step,
+        "tile": height,
+        "columns": samples,
+        "rows": [{"setting": g.setting, "concept_class": g.concept_class} for g in generated],
+    }
+    write_json(path.with_suffix(".json"), index)

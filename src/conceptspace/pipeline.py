@@ -1,0 +1,313 @@
+"""One run from its config to its trajectory: train, save, generate, score.
+
+Work is reported as a stream of events; printing them belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from conceptspace import build
+from conceptspace.data.dataset import split_dataset
+from conceptspace.diffusion.vdm import VDM
+from conceptspace.errors import UserError
+from conceptspace.files import write_table
+from conceptspace.measurement.evaluate import Evaluator
+from conceptspace.measurement.probe import TrainedProbe, load_or_train
+from conceptspace.measurement.protocols import Naive, Protocol
+from conceptspace.measurement.readout import AnalyticReadout
+from conceptspace.measurement.scoring import Scorer, agreement, trajectory
+from conceptspace.measurement.sheets import write_sheet
+from conceptspace.store import Run
+from conceptspace.tables import JOINT
+from conceptspace.training import checkpoint
+from conceptspace.training.loop import StepRecord, Trainer
+
+RESUME_STATES = 2
+"""Full training states kept, so that a damaged one leaves an older one to go on from."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something worth a line: what is being done, or what was wrong and mended."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A gradient step was done."""
+
+    step: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A checkpoint was scored under a protocol; ``accuracies`` is the best joint one per class."""
+
+    step: int
+    protocol: str
+    accuracies: dict[str, float]
+
+
+Event = Notice | Trained | Evaluated
+
+
+class Stopped(Exception):
+    """The user asked to stop; everything up to ``step`` is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step = step
+
+
+class Session:
+    """A run folder with everything that working on it needs.
+
+    Args:
+        run: the folder.
+        device: where to compute.
+        cache: folder of trained probes.
+    """
+
+    def __init__(self, run: Run, device: torch.device, cache: Path) -> None:
+        self.run = run
+        self.device = device
+        self.cache = cache
+        self.config = run.config
+        self.world = build.world(self.config.data)
+        self.probe: TrainedProbe | None = None
+
+    def execute(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Train to the end, scoring every checkpoint under naive prompting.
+
+        A run that was interrupted goes on where it was, and writes what it would have written.
+
+        Args:
+            stop: asked after every step.
+
+        Raises:
+            Stopped: ``stop`` said so; the state is saved.
+        """
+        started = time.perf_counter()
+        self.run.note(status="running", **_environment(self.device))
+        yield from self._prepare()
+        yield from self._train(stop)
+        yield from self.evaluate([Naive()], stop)
+        seconds = self.run.information().get("seconds", 0.0) + time.perf_counter() - started
+        self.run.note(status="finished", seconds=round(seconds, 1))
+
+    def evaluate(
+        self, protocols: Iterable[Protocol], stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[Event]:
+        """Score every saved checkpoint under protocols, skipping what is there already."""
+        yield from self._prepare()
+        steps = checkpoint.saved_steps(self.run.checkpoints)
+        model = build.model(self.config).to(self.device, memory_format=torch.channels_last)
+        for protocol in protocols:
+            for step in steps:
+                if not self._scores_path(protocol, step).exists():
+                    try:
+                        weights = checkpoint.load(self.run.checkpoints, step, self.device)
+                    except checkpoint.DamagedCheckpoint as error:
+                        yield Notice(f"{error}; it is left out")
+                        continue
+                    model.load_state_dict(weights)
+                    yield self._score(model, protocol, step)
+                if stop():
+                    self._collect()
+                    raise Stopped(step)
+        self._collect()
+
+    def _prepare(self) -> Iterator[Event]:
+        """Load or train the probe, once per session."""
+        if self.probe is not None:
+            return
+        yield Notice("probe: training one, or taking it from the cache")
+        started = time.perf_counter()
+        self.probe = load_or_train(self.world, build.probe(self.config), self.device, self.cache)
+        accuracy = self.probe.report["accuracy"]
+        self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
+        told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
+        seconds = time.perf_counter() - started
+        yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
+        scorer = Scorer(self.probe.probe, AnalyticReadout(self.world))
+        self.evaluator = Evaluator(
+            self.world,
+            build.conditioning(self.config.data),
+            scorer,
+            build.sampling(self.config),
+            self.config.seed,
+        )
+
+    def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        config = self.config
+        planned = build.checkpoints(config)
+        trainer, log = self._trainer(), _Log(self.run.path / "training.parquet")
+        yield from self._restore(trainer)
+        log.forget_after(trainer.step)
+        if trainer.step == 0 and 0 in planned:
+            yield from self._save(trainer, log, planned)
+        for record in trainer.run(config.train.steps):
+            log.add(record, config.train.batch_size)
+            yield Trained(record.step, config.train.steps)
+            halted = stop()
+            if record.step in planned or record.step == config.train.steps or halted:
+                yield from self._save(trainer, log, planned)
+                log.rest()
+            if halted:
+                self.run.note(status="stopped")
+                raise Stopped(record.step)
+
+    def _trainer(self) -> Trainer:
+        config = self.config
+        examples, _ = split_dataset(
+            self.world,
+            build.conditioning(config.data),
+            images_per_class=config.data.images_per_class,
+            validation_share=config.data.validation_share,
+            seed=config.seed,
+            masking=build.masking(config.data),
+        )
+        model = build.model(config).to(self.device, memory_format=torch.channels_last)
+        return Trainer(model, examples.to(self.device), build.optimization(config), config.seed)
+
+    def _restore(self, trainer: Trainer) -> Iterator[Event]:
+        """Go on from the newest training state that is whole."""
+        folder = self.run.path / "resume"
+        for step in reversed(checkpoint.saved_steps(folder)):
+            try:
+                trainer.restore(step, checkpoint.load(folder, step, self.device))
+            except checkpoint.DamagedCheckpoint as error:
+                yield Notice(f"{error}; trying an older state")
+                continue
+            yield Notice(f"resuming at step {step}")
+            return
+
+    def _save(self, trainer: Trainer, log: _Log, planned: list[int]) -> Iterator[Event]:
+        step = trainer.step
+        log.write()
+        if step in planned:
+            checkpoint.save(self.run.checkpoints, step, trainer.sampling_weights())
+        folder = self.run.path / "resume"
+        checkpoint.save(folder, step, trainer.state())
+        for old in checkpoint.saved_steps(folder)[:-RESUME_STATES]:
+            checkpoint.remove(folder, old)
+        if step in planned and not self._scores_path(Naive(), step).exists():
+            model = build.model(self.config).to(self.device, memory_format=torch.channels_last)
+            model.load_state_dict(trainer.sampling_weights())
+            yield self._score(model, Naive(), step)
+            self._collect()
+
+    def _score(self, model: VDM, protocol: Protocol, step: int) -> Evaluated:
+        """Generate, score and store one checkpoint under one protocol."""
+        space = self.world.space
+        generated = self.evaluator(model, protocol, space.classes)
+        keys = {"run": self.run.name, "seed": self.config.seed, "step": step}
+        scores = pd.concat(
+            [
+                g.scores.assign(
+                    **keys,
+                    protocol=protocol.name,
+                    setting=g.setting,
+                    concept_class=str(g.concept_class),
+                )
+                for g in generated
+            ],
+            ignore_index=True,
+        )
+        sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
+        write_sheet(sheet, step, generated)
+        write_table(self._scores_path(protocol, step), scores)
+        joint = trajectory(scores).query("concept == @JOINT")
+        best = joint.groupby("concept_class")["accuracy"].max()
+        return Evaluated(step, protocol.name, {str(c): float(best[c]) for c in space.classes})
+
+    def _scores_path(self, protocol: Protocol, step: int) -> Path:
+        name = f"{checkpoint.step_name(step)}.parquet"
+        return self.run.path / "scores" / protocol.name / name
+
+    def _collect(self) -> None:
+        """Average all scores into ``trajectory.parquet``."""
+        scores = self.run.scores()
+        probe_hash = self.probe.hash if self.probe else ""
+        metadata = {"probe": probe_hash, "config": self.config.digest()}
+        write_table(self.run.path / "trajectory.parquet", trajectory(scores), metadata)
+        self.run.note(readout_agreement=agreement(scores, self.world.space.names))
+
+
+class _Log:
+    """The training log: records wait on the device and are written at checkpoints."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+        self.waiting: list[tuple[StepRecord, float]] = []
+        self.rest()
+
+    def forget_after(self, step: int) -> None:
+        """Drop rows of steps that will be done again."""
+        if len(self.rows):
+            self.rows = self.rows[self.rows["step"] <= step]
+
+    def rest(self) -> None:
+        """Leave the time since the last step out of the speed."""
+        self.clock = time.perf_counter()
+
+    def add(self, record: StepRecord, images: int) -> None:
+        """Keep a record, with the speed of its step."""
+        now = time.perf_counter()
+        self.waiting.append((record, images / (now - self.clock)))
+        self.clock = now
+
+    def write(self) -> None:
+        """Write all rows."""
+        new = pd.DataFrame([_row(record, speed) for record, speed in self.waiting])
+        self.rows = pd.concat([self.rows, new], ignore_index=True) if len(self.rows) else new
+        self.waiting.clear()
+        if len(self.rows):
+            write_table(self.path, self.rows)
+
+
+def _row(record: StepRecord, speed: float) -> dict[str, float]:
+    loss = record.loss
+    return {
+        "step": record.step,
+        "loss": loss.total.item(),
+        "diffusion": loss.diffusion.item(),
+        "prior": loss.prior.item(),
+        "reconstruction": loss.reconstruction.item(),
+        "grad_norm": record.grad_norm.item(),
+        "gamma_0": record.gamma_0.item(),
+        "gamma_1": record.gamma_1.item(),
+        "images_per_second": speed,
+    }
+
+
+def _environment(device: torch.device) -> dict[str, Any]:
+    """What a result depends on beside its config."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    packages = ("conceptspace", "torch", "numpy", "pandas")
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": f"{device.type} ({name or platform.machine()}, {torch.get_num_threads()} threads)",
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def require_checkpoints(run: Run) -> None:
+    """Raise ``UserError`` for a run without a checkpoint."""
+    if not checkpoint.saved_steps(run.checkpoints):
+        raise UserError(f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}")

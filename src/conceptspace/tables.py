@@ -1,0 +1,23 @@
+"""The one contract between measurement and everything after it: the trajectory table.
+
+A tidy table with one row per checkpoint, protocol, setting, class and concept. ``accuracy`` is the
+mean probability of the target's bit, ``coordinate`` the mean probability of bit 1, both over
+``samples`` images. The rows of concept :data:`JOINT` hold the joint accuracy, the mean over images
+of the product over concepts; their coordinate is missing.
+"""
+
+KEYS = ["run", "seed", "step", "protocol", "setting", "concept_class"]
+"""Columns that identify a group of generated images."""
+
+TRAJECTORY_COLUMNS = [*KEYS, "concept", "accuracy", "coordinate", "samples"]
+"""Columns of ``trajectory.parquet``."""
+
+SCORE_COLUMNS = [*KEYS, "sample", "concept", "accuracy", "coordinate", "readout"]
+"""Columns of the scores of single images; readout is 1 where the analytic read-out finds the
+target's bit, 0 where it does not, missing where there is no read-out."""
+
+JOINT = "joint"
+"""The concept of the rows that hold the joint accuracy."""
+
+NAIVE = "naive"
+"""The protocol that prompts the model as it was trained; its only setting is ``""``."""
