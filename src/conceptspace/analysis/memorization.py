@@ -181,13 +181,13 @@ def _sample_masses(
         raise UserError(f"the per-sample scores lack one of the concepts {', '.join(concepts)}")
     coordinates = wide[list(concepts)].to_numpy(dtype=np.float64)
     keys = pd.MultiIndex.from_product([seeds, steps])
-    result = {}
+    result: dict[str, Array] = {}
     for name in classes:
         each = pd.Series(mass(coordinates, name), index=wide.index)
         means = each.groupby(level=["seed", "step"]).mean().reindex(keys).to_numpy(np.float64)
         if not np.isfinite(means).all():
             raise UserError("the per-sample scores lack checkpoints of the trajectory table")
-        result[name] = means.reshape(len(seeds), len(steps))
+        result[name] = np.asarray(means.reshape(len(seeds), len(steps)), dtype=np.float64)
     return result
 
 

@@ -35,12 +35,12 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
     """
     require(scores, SCORE_COLUMNS)
     rows = scores[scores["concept"] != JOINT]
-    joint = rows.groupby([*KEY, "sample", "setting"], sort=True)["accuracy"].prod(min_count=1)
+    joint = rows.groupby([*KEY, "sample", "setting"])["accuracy"].prod(min_count=1).reset_index()
     found = []
-    for key, group in joint.groupby(level=KEY, sort=True):
-        wide = group.droplevel(KEY).unstack("setting")
+    for _, group in joint.groupby(KEY):
+        wide = group.pivot(index="sample", columns="setting", values="accuracy")
+        where = group[KEY].iloc[0].to_dict()
         values = wide.to_numpy(dtype=np.float64)
-        where = dict(zip(KEY, key, strict=True))
         if not np.isfinite(values).all():
             raise UserError(f"the settings at {where} do not share the same samples")
         even = wide.index.to_numpy() % 2 == 0

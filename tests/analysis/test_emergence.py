@@ -1,0 +1,177 @@
+"""Emergence steps against hand-worked examples and an independent estimator."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import CensoredData, ecdf
+from tables import trajectory
+
+from conceptspace.analysis import emergence as em
+from conceptspace.analysis.emergence import Emergence, emergence, hidden, sentence, survival
+from conceptspace.errors import UserError
+
+STEPS = [100, 200, 300, 400, 500, 600]
+
+
+def run(upper: float, seed: int = 0, last: float = 1000) -> Emergence:
+    lower = upper - 100 if math.isfinite(upper) else last
+    return Emergence(seed, lower, upper, last)
+
+
+def runs(*uppers: float, last: float = 1000) -> list[Emergence]:
+    return [run(upper, seed, last) for seed, upper in enumerate(uppers)]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "lower", "upper"),
+    [
+        ([0.1, 0.8, 0.9, 0.9, 0.2, 0.2], 100, 200),
+        ([0.9, 0.9, 0.9, 0.1, 0.1, 0.1], 0, 100),
+        ([0.9, 0.9, 0.1, 0.9, 0.9, 0.9], 300, 400),
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 0.1], 600, math.inf),
+        ([0.1, 0.9, 0.9, 0.1, 0.1, 0.1], 600, math.inf),
+        ([0.1, 0.1, 0.1, 0.1, 0.9, 0.9], 400, math.inf),
+        ([0.9, 0.9, 0.7999, 0.9, 0.9, 0.79], 600, math.inf),
+    ],
+)
+def test_emergence_by_hand(accuracy: list[float], lower: float, upper: float) -> None:
+    assert emergence(STEPS, accuracy, seed=7) == Emergence(7, lower, upper, 600)
+
+
+def test_a_single_checkpoint_above_counts_only_if_asked() -> None:
+    accuracy = [0.1, 0.9, 0.1, 0.1, 0.1, 0.1]
+    assert emergence(STEPS, accuracy, hold=1).upper == 200
+    assert not emergence(STEPS, accuracy).reached
+
+
+@pytest.mark.parametrize("accuracy", [[0.1, math.nan], [0.1]])
+def test_unusable_accuracies_are_refused(accuracy: list[float]) -> None:
+    with pytest.raises(UserError):
+        emergence([1, 2], accuracy)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 4))
+def test_emergence_matches_its_definition(accuracy: list[float], hold: int) -> None:
+    steps = np.arange(1, len(accuracy) + 1)
+    starts = [
+        i
+        for i in range(len(accuracy) - hold + 1)
+        if all(value >= 0.8 for value in accuracy[i : i + hold])
+    ]
+    found = emergence(steps, accuracy, hold=hold)
+    assert found.upper == (starts[0] + 1 if starts else math.inf)
+    assert 0 <= found.lower < found.upper
+    if starts:
+        assert found.lower == starts[0]
+
+
+def test_median_of_uncensored_runs_is_the_ordinary_median() -> None:
+    found = survival(runs(400, 800, 200, 600))
+    assert found.median == 500
+    assert found.bracket == (400, 500)
+    assert found.restricted_mean.value == 500
+
+
+def test_kaplan_meier_by_hand() -> None:
+    """Follow-up 2, 3+, 4, 5, 6+: S = 0.8 from 2, 0.8 * 2/3 from 4, 0.8 / 3 from 5."""
+    data = [Emergence(i, u - 1, u, 10) for i, u in enumerate([2.0, 4.0, 5.0])]
+    data += [Emergence(3, 3, math.inf, 3), Emergence(4, 6, math.inf, 6)]
+    curve = em._kaplan_meier(data, upper=True)
+    np.testing.assert_allclose(curve.surv_times, [2, 4, 5])
+    np.testing.assert_allclose(curve.surv_prob, [0.8, 0.8 * 2 / 3, 0.8 / 3])
+    found = survival(data)
+    assert found.median == 5
+    assert found.horizon == 3
+    assert found.restricted_mean.value == pytest.approx((2 + 3 * 4) / 5)
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12))
+def test_two_libraries_agree_with_ties_and_censoring(data: list[tuple[int, bool]]) -> None:
+    records = [
+        Emergence(i, t - 1, t, 7) if seen else Emergence(i, t, math.inf, t)
+        for i, (t, seen) in enumerate(data)
+    ]
+    ours = em._kaplan_meier(records, upper=True)
+    censored = CensoredData(
+        uncensored=[t for t, seen in data if seen], right=[t for t, seen in data if not seen]
+    )
+    theirs = ecdf(censored).sf
+    np.testing.assert_allclose(ours.surv_prob, theirs.evaluate(ours.surv_times), atol=1e-12)
+    crossed = theirs.quantiles[theirs.probabilities < 0.5 - 1e-9]
+    median = survival(records).median
+    assert math.isinf(median) == (len(crossed) == 0)
+    if len(crossed):
+        assert median <= crossed[0]
+        assert theirs.evaluate(median - 1e-6) >= 0.5 - 1e-9
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(0, 8))
+def test_median_of_planted_seeds(times: list[int], censored: int) -> None:
+    found = survival(runs(*(100 * t for t in times), *[math.inf] * censored))
+    if censored == 0:
+        assert found.median == pytest.approx(np.median(times) * 100)
+    elif censored >= len(times):
+        assert found.median == math.inf
+    assert found.reached == len(times)
+    assert found.seeds == len(times) + censored
+
+
+def test_one_seed_has_no_interval() -> None:
+    found = survival(runs(300))
+    assert np.isnan(found.interval).all()
+    assert math.isnan(found.restricted_mean.low)
+
+
+def test_sentences() -> None:
+    assert sentence(survival(runs(400, 800, 1200, 1600, last=2000)), "11") == (
+        "joint accuracy on 11 reached 0.8 at step 1000 (median of 4 seeds, 95 % interval 400–1600)"  # noqa: RUF001
+    )
+    assert sentence(survival(runs(400, math.inf, math.inf, math.inf)), "11") == (
+        "joint accuracy on 11: 0.8 not reached by step 1000 in 3 of 4 seeds"
+    )
+    assert sentence(survival(runs(400)), "01", concept="size") == (
+        "size accuracy on 01 reached 0.8 at step 400 (1 seed)"
+    )
+    mixed = sentence(survival(runs(400, 500, 600, 700, math.inf)), "11")
+    assert mixed.startswith("joint accuracy on 11 reached 0.8 at step 600 (median of 5 seeds")
+    assert mixed.endswith("; not reached by step 1000 in 1 of 5 seeds")
+    pending = [Emergence(0, 800, math.inf, 1000)]
+    assert sentence(survival(pending), "11") == (
+        "joint accuracy on 11: 0.8 not reached by step 1000 in 1 of 1 seed "
+        "(1 at 0.8 when training ended, too briefly to count)"
+    )
+
+
+def test_hidden_counts_censored_seeds() -> None:
+    found = hidden(runs(900, math.inf, 500, math.inf), runs(400, 300, math.inf, math.inf))
+    assert (found.exact, found.at_least, found.at_most, found.undefined) == (1, 1, 1, 1)
+    rows = found.differences
+    assert rows["kind"].tolist() == ["exact", "at least", "at most", "undefined"]
+    assert rows["steps"].tolist()[:3] == [500, 700, -500]
+    assert math.isnan(rows["steps"][3])
+    assert (rows["lower"][0], rows["upper"][0]) == (400, 600)
+    assert found.mean.value == pytest.approx((500 + 700 - 500 + 0) / 4)
+
+
+def test_hidden_refuses_other_seeds() -> None:
+    with pytest.raises(UserError, match="same seeds"):
+        hidden(runs(100, 200), runs(100))
+
+
+def test_from_a_table() -> None:
+    points = np.full((2, 6, 2), 0.1)
+    points[0, 2:] = 0.95
+    found = em.find_emergence(trajectory(points, STEPS), "11")
+    assert found == [Emergence(0, 200, 300, 600), Emergence(1, 600, math.inf, 600)]
+
+
+def test_mixed_conditions_are_refused() -> None:
+    table = trajectory(np.full((2, 6, 2), 0.1), STEPS)
+    table["seed"] = 0
+    with pytest.raises(UserError, match="several runs have seed 0"):
+        em.find_emergence(table, "11")
