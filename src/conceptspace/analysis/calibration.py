@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 Array = NDArray[np.float64]
 
@@ -47,25 +48,15 @@ def wander(count: int, scale: Array, rng: np.random.Generator) -> Array:
     return np.asarray(noise.swapaxes(0, 1), dtype=np.float64)
 
 
-def seed_noise(deviations: Array, count: int, rng: np.random.Generator) -> Array:
-    r"""Noise of a mean over seeds as the seeds themselves show it, whatever its correlation.
-
-    A Gaussian multiplier for each seed's whole curve (wild bootstrap), widened to a Student
-    distribution of S - 1 degrees of freedom because the spread comes from S seeds.
+def agreement(effects: Array) -> float:
+    """Two-sided t-test p-value that seeds have no common effect: whether they agree on its sign.
 
     Args:
-        deviations: each seed's curve less their mean, shape (S, steps, dimensions), S > 1.
-        count: number of realizations.
-        rng: source of randomness.
-
-    Returns:
-        Shape (count, steps, dimensions).
+        effects: one number for each of at least two seeds, shape (S,).
     """
-    seeds = len(deviations)
-    freedom = seeds - 1
-    multipliers = rng.standard_normal((count, seeds)) / np.sqrt(freedom * seeds)
-    multipliers *= np.sqrt(freedom / rng.chisquare(freedom, (count, 1)))
-    return np.asarray(np.einsum("ns,std->ntd", multipliers, deviations), dtype=np.float64)
+    error = effects.std(ddof=1) / np.sqrt(len(effects))
+    ratio = abs(effects.mean()) / max(error, np.finfo(np.float64).tiny)
+    return float(2 * student.sf(min(ratio, 1e150), len(effects) - 1))
 
 
 def autocorrelation(residuals: Array) -> Array:

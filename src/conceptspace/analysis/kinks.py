@@ -5,7 +5,7 @@ an in-distribution accuracy. A scalar curve has no direction apart from its spee
 is a smooth curve in x = log step, :math:`a + b / (1 + e^{-k(x - m)})`, whose tails are power laws;
 the alternative adds a change of slope, :math:`c\,\max(0, x - x_\tau)`. Near the fitted null both
 are linear, so a fit is a projection. The calibration is the same: simulated wander of matching
-autocorrelation, and the disagreement of the seeds where there are several.
+autocorrelation, and where there are several seeds they must agree on the sign of the change.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from scipy.special import expit
 
 from conceptspace.analysis.calibration import (
     Array,
+    agreement,
     autocorrelation,
     nearest,
     p_value,
-    seed_noise,
     wander,
 )
 from conceptspace.errors import UserError
@@ -93,8 +93,7 @@ def detect_kink(
     best = int(where[0])
     coefficient = float((search.project(rest)[0] @ search.directions.T)[best])
     if len(curves) > 1:
-        disagreement = seed_noise((curves - curve)[..., None], simulations, rng)[..., 0]
-        p = max(p, p_value(float(search.gain(rest)[0]), search.gain(disagreement)))
+        p = max(p, agreement((curves - smooth) @ search.directions[best]))
         redrawn = curves[rng.integers(len(curves), size=(simulations, len(curves)))].mean(1)
         redrawn = redrawn - smooth
     else:
@@ -128,10 +127,6 @@ class _Search:
     def project(self, residuals: Array) -> Array:
         """Residuals (n, T) less what a change of the smooth curve explains."""
         return np.asarray(residuals - residuals @ self.tangent @ self.tangent.T)
-
-    def gain(self, residuals: Array) -> Array:
-        """Largest drop of the squared residuals by one kink, shape (n,)."""
-        return np.asarray(((self.project(residuals) @ self.directions.T) ** 2).max(1))
 
     def __call__(self, residuals: Array) -> tuple[Array, np.ndarray, Array]:
         """Log ratio of squared residuals (n,), index of the kink (n,), what remains (n, T)."""

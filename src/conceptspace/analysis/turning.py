@@ -4,8 +4,9 @@ Null: all points lie on one straight line, at any speed. Alternative: on one lin
 and on another one from it on. Statistic: :math:`\log(R_0 / \min_\tau R_1(\tau))`, R the summed
 squared distances from the total-least-squares lines. Its null distribution is simulated along the
 fitted line, see :mod:`conceptspace.analysis.calibration`; with several seeds their mean is tested
-and the turn must also exceed what their disagreement explains. A turn counts only if it leaves the
-chord from start to end by a material share of the chord's length.
+and, besides, the seeds must agree: the areas between their trajectories and chords, signed by the
+sense of rotation, must differ from zero by a t-test, and the larger p-value counts. A turn counts
+only if it leaves the chord from start to end by a material share of the chord's length.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from conceptspace.analysis.calibration import (
     Array,
+    agreement,
     autocorrelation,
     nearest,
     p_value,
-    seed_noise,
     wander,
 )
 from conceptspace.analysis.trajectories import paths
@@ -116,9 +117,7 @@ def detect_turn(
     near = nearest(autocorrelation(residual), autocorrelation(residuals))
     p = p_value(float(statistic), statistics[near])
     if len(curves) > 1:
-        disagreement = seed_noise(curves - path, simulations, rng)
-        simulated, observed = straight + disagreement, float(_gain(path))
-        p = max(p, p_value(observed, _gain(simulated)))
+        p = max(p, agreement(signed_areas(curves)))
         redrawn = curves[rng.integers(len(curves), size=(simulations, len(curves)))].mean(1)
     else:
         redrawn = fitted + noise[near]
@@ -158,6 +157,27 @@ def standard_errors(curves: Array, samples: ArrayLike) -> Array:
     spread = curves.var(0, ddof=1) - sampling if seeds > 1 else np.zeros_like(sampling)
     variance = (sampling + max(0.0, float(spread.mean()))) / seeds
     return np.asarray(np.sqrt(variance), dtype=np.float64)
+
+
+def signed_areas(curves: Array) -> Array:
+    """Area between each seed's trajectory and its chord, positive if it turns clockwise.
+
+    It does not depend on speed. More than two concepts are projected on the plane in which the mean
+    trajectory extends most (where the sign has no meaning of its own).
+
+    Args:
+        curves: shape (S, T, d).
+
+    Returns:
+        Shape (S,), in squared units of the coordinates.
+    """
+    offset = curves - curves[:, :1]
+    if curves.shape[-1] > 2:
+        path = curves.mean(0)
+        offset = offset @ np.linalg.svd(path - path.mean(0))[2][:2].T
+    x, y = offset[..., 0], offset[..., 1]
+    doubled = y[:, 1:] * x[:, :-1] - x[:, 1:] * y[:, :-1]
+    return np.asarray(-doubled.sum(1) / 2, dtype=np.float64)
 
 
 def _check(steps: Array, curves: Array) -> None:
@@ -210,12 +230,6 @@ def _search(points: Array) -> tuple[Array, NDArray[np.intp]]:
     least = np.take_along_axis(bent, np.expand_dims(corner, -1), -1)[..., 0]
     tiny = 1e-12
     return np.log((straight + tiny) / (least + tiny)), corner
-
-
-def _gain(points: Array) -> Array:
-    """By how much a corner lowers the squared distances, not relative to what remains."""
-    straight, bent = _losses(points)
-    return np.asarray(straight - bent[..., LEG - 1 : 1 - LEG].min(-1), dtype=np.float64)
 
 
 def _bent(points: Array, corner: NDArray[np.intp]) -> tuple[Array, Array]:
