@@ -123,8 +123,10 @@ class Trainer:
         self.optimizer.state.clear()
         for name, tensor in groups["optimizer"].items():
             key, parameter = name.split(".", 1)
-            value = tensor if key == "step" else tensor.to(self.device)
-            self.optimizer.state[self.parameters[parameter]][key] = value.clone()
+            target = self.parameters[parameter]
+            # The fused optimiser walks memory, so moments need the strides of their parameter.
+            value = tensor if key == "step" else torch.empty_like(target).copy_(tensor)
+            self.optimizer.state[target][key] = value.clone()
         self.step = step
 
     def _advance(self) -> StepRecord:
