@@ -33,6 +33,7 @@ Setting = Callable[[VDM, Tensor], tuple[Embedding | Denoiser, Tensor]]
 """(model, h of shape (batch, k)) -> (model', h' of the same batch)."""
 
 
+@runtime_checkable
 class Protocol(Interface):
     """A way to ask: a name, and named settings to try for a class."""
 
