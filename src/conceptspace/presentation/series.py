@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
-from conceptspace.store import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE
 
 Array = NDArray[np.float64]
 

@@ -34,7 +34,7 @@ TRAIN_SHADES = ("#0b3c6b", "#1f6fb4", "#5fa3dc", "#3e8e9e", "#7a8fd0", "#9cc5ea"
 OOD_SHADES = ("#d01c7f", "#8e0d57", "#f06fae", "#a8458f", "#e8467c", "#c98bb9")
 CONCEPT_COLORS = ("#e08214", "#00876c", "#7b3fa0", "#8c6d1f", "#4d4d4d", "#b2182b")
 CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
 TRAIN_TIME: Colormap = LinearSegmentedColormap.from_list("train", ["#b9d6f0", TRAIN, "#08305c"])
 OOD_TIME: Colormap = LinearSegmentedColormap.from_list("ood", ["#f9c0dd", OOD, "#5e0539"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.series import Array, Series, best_settings, series
@@ -23,7 +24,7 @@ from conceptspace.presentation.style import (
     mark_band,
     styled,
 )
-from conceptspace.store import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE
 
 BINS = 200
 COLUMNS = 3
@@ -157,8 +158,11 @@ def _loss(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
         axes.plot(steps, [p.mean() for p in parts], color=INK, lw=1.4 if len(losses) == 1 else 0.9)
     if all(table["loss"].min() > 0 for table in losses):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     else:
         axes.set_yscale("symlog", linthresh=1.0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title("loss")
     axes.set_ylabel("bits per dimension")
     axes.grid(axis="y", color=GRID)

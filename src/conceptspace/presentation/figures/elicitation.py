@@ -18,7 +18,7 @@ from conceptspace.presentation.style import (
     mark_band,
     styled,
 )
-from conceptspace.store import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE
 
 COLUMNS = 3
 
@@ -67,7 +67,7 @@ def elicitation_figure(
         if not several:
             axes.fill_between(drawn.steps, drawn.low, drawn.high, color=OOD, alpha=0.14, lw=0)
         axes.plot(drawn.steps, drawn.mean, color=OOD, lw=2.4, zorder=4)
-        axes.axhline(threshold, color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
+        axes.axhline(threshold, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
         mark_band(axes, turn, "turn")
         times = list((emergence or {}).get(protocol, ()))
         axes.plot(
@@ -84,12 +84,13 @@ def elicitation_figure(
         )
         name = (labels or {}).get(protocol, protocol)
         axes.set_title(name, pad=12 if turn else 6)
-        remark = f"best of {settings[protocol]} settings\n" if settings[protocol] > 1 else ""
+        remark = f"best of {settings[protocol]} settings" if settings[protocol] > 1 else ""
         if emergence is not None:
-            remark += f"reached by {len(times)} of {len(drawn.runs)} runs"
-        axes.text(0.97, 0.04, remark, transform=axes.transAxes, ha="right", fontsize=7, color=INK)
+            reached = f"reached by {len(times)} of {len(drawn.runs)} runs"
+            remark = f"{remark}; {reached}" if remark else reached
+        axes.set_xlabel(remark, fontsize=7)
         axes.set(ylim=(-0.02, 1.04), xlim=(0, None))
-        axes.grid(axis="y", color=GRID)
+        axes.grid(axis="y", color=GRID, lw=0.4)
     for unused in panels.flat[len(chosen) :]:
         unused.set_axis_off()
     figure.supylabel(f"joint accuracy of class {ood_class}", fontsize=8, color=INK)
@@ -97,7 +98,7 @@ def elicitation_figure(
     note += f" Dashed: {threshold:g}."
     if emergence is not None:
         note += " Triangles: a run stays above it from here on."
-    figure.supxlabel(f"step\n{note}", fontsize=7.2, color=MUTED)
+    figure.supxlabel(f"step\n{note}", fontsize=6.8, color=MUTED)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure

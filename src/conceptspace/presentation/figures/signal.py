@@ -76,18 +76,19 @@ def _diagram(
         ends = np.stack([place[a], place[b]])
         axes.plot(*ends.T, color=color, lw=1 + 9 * distance / largest, zorder=1, alpha=0.85)
         if dimensions < 3:
-            _edge_label(axes, ends, f"{distance:.3g}")
+            _edge_label(axes, ends, f"{distance:.3g}", 6 + 4.5 * distance / largest)
     for name, at in place.items():
         color = color_of(space, name)
         tile = TILE if dimensions < 3 else 0.27
         if name in images:
             draw_tile(axes, images[name], *at, tile, color)
+        above = dimensions == 2 and name[1] == "1"
         axes.text(
             at[0],
-            at[1] - tile / 2 - 0.02,
+            at[1] + (tile / 2 + 0.03) * (1 if above else -1),
             name if dimensions > 2 else f"{name} {space.describe(name)}",
             ha="center",
-            va="top",
+            va="bottom" if above else "top",
             fontsize=7,
             color=color,
             fontweight="bold",
@@ -100,13 +101,13 @@ def _diagram(
     axes.set_axis_off()
 
 
-def _edge_label(axes: Axes, ends: Array, text: str) -> None:
+def _edge_label(axes: Axes, ends: Array, text: str, away: float) -> None:
     along = ends[1] - ends[0]
     vertical = abs(along[1]) > abs(along[0])
     axes.annotate(
         text,
         tuple(ends.mean(0)),
-        (9, 0) if vertical else (0, 9),
+        (away, 0) if vertical else (0, away + 2),
         textcoords="offset points",
         ha="left" if vertical else "center",
         va="center",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
+from conceptspace.data.concepts import Concept, ConceptSpace
 from conceptspace.presentation.style import GRID, INK, MUTED, OOD, TRAIN, draw_tile
 
 TILE = 0.22
@@ -23,7 +25,7 @@ def color_of(space: ConceptSpace, concept_class: str) -> str:
 
 def unit_square(axes: Axes, concepts: Sequence[Concept]) -> None:
     """Axes from (0, 0) to (1, 1) with room for an image outside of each corner."""
-    axes.set(xlim=(-REACH, 1 + REACH), ylim=(-REACH, 1 + REACH), aspect="equal")
+    axes.set(xlim=(-REACH, 1 + REACH), ylim=(-REACH, 1 + REACH))
     axes.set_axis_off()
     axes.add_patch(Rectangle((0, 0), 1, 1, fc="#fbfbfb", ec=MUTED, lw=0.8, zorder=0))
     axes.plot([0.5, 0.5], [0, 1], color=GRID, lw=0.7, zorder=0.5)
@@ -39,29 +41,47 @@ def unit_square(axes: Axes, concepts: Sequence[Concept]) -> None:
 def corner_classes(
     axes: Axes, space: ConceptSpace, pair: Sequence[int], images: Mapping[str, ArrayLike]
 ) -> None:
-    """The image and name of each class at its corner; other concepts stand at bit 0."""
+    """The images and names of the classes that belong to each corner, beside it.
+
+    With two concepts that is one class; with more, the classes that differ elsewhere share it.
+    """
+    crowded = len(space.concepts) > 2
+    tile = TILE * 0.62 if crowded else TILE
     for bits in ("00", "01", "10", "11"):
-        name = ["0"] * len(space.concepts)
-        for index, bit in zip(pair, bits, strict=True):
-            name[index] = bit
-        concept_class = ConceptClass("".join(name))
-        x, y = (1.0 if bit == "1" else 0.0 for bit in bits)
-        away = MARGIN + TILE / 2
-        at = (x + (away if x else -away), y + (away if y else -away))
-        color = color_of(space, concept_class)
-        if concept_class in images:
-            draw_tile(axes, images[concept_class], *at, TILE, color)
-        crowded = len(space.concepts) > 2
-        words = "" if crowded else f"\n{space.describe(concept_class)}"
-        inner = at[0] + (-1 if x else 1) * (TILE / 2 + 0.025)
-        axes.text(
-            inner,
-            at[1] + (TILE / 2 if y else -TILE / 2),
-            concept_class + words,
-            ha="right" if x else "left",
-            va="top" if y else "bottom",
-            fontsize=7.5,
-            color=color,
-            fontweight="bold",
-            linespacing=1.25,
-        )
+        here = [c for c in space.classes if "".join(c[i] for i in pair) == bits][:2]
+        x, y = (int(bit) for bit in bits)
+        inward, vertical = 1 - 2 * x, 1 if y else -1
+        for index, name in enumerate(here):
+            color = color_of(space, name)
+            left = x - inward * (MARGIN + TILE - tile / 2) + inward * index * (tile + 0.03)
+            middle = y + vertical * (MARGIN + tile / 2)
+            if name in images:
+                draw_tile(axes, images[name], left, middle, tile, color)
+            text = {"fontsize": 7.5, "color": color, "fontweight": "bold", "linespacing": 1.25}
+            edge = middle + vertical * tile / 2
+            if crowded:
+                place = {"ha": "center", "va": "bottom" if y else "top"}
+                axes.text(left, edge + vertical * 0.015, name, **text, **place)
+            else:
+                place = {"ha": "right" if x else "left", "va": "top" if y else "bottom"}
+                at = left + inward * (tile / 2 + 0.025)
+                axes.text(at, edge, f"{name}\n{space.describe(name)}", **text, **place)
+    axes.set_aspect("equal")
+
+
+def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None:
+    """Between the lower corners: how the curves' shades stand for steps, one bar per ramp."""
+    left, right, height, bottom = 0.3, 0.72, 0.022, -REACH + 0.045
+    places = np.linspace(0, 1, 256)
+    for index, (label, ramp) in enumerate(reversed(ramps.items())):
+        low = bottom + index * (height + 0.012)
+        extent = (left, right, low, low + height)
+        axes.imshow(ramp(places)[None], extent=extent, aspect="equal", interpolation="bilinear")
+        middle = low + height / 2
+        axes.text(left - 0.015, middle, label, ha="right", va="center", fontsize=6.3, color=MUTED)
+    for place in (0.0, 0.5, 1.0):
+        step = float(norm.inverse(place))
+        at = left + place * (right - left)
+        text = f"step {step:,.0f}" if place == 0 else f"{step:,.0f}"
+        axes.text(at, bottom - 0.012, text, ha="center", va="top", fontsize=6.3, color=MUTED)
+    axes.set(xlim=(-REACH, 1 + REACH), ylim=(-REACH, 1 + REACH))

@@ -16,7 +16,8 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import best_settings
 from conceptspace.presentation.style import INK, MUTED, OOD, pixels, styled
-from conceptspace.store import JOINT, Sheet
+from conceptspace.store import Sheet
+from conceptspace.tables import JOINT
 
 CELL = 0.46
 
@@ -54,11 +55,10 @@ def image_strips(
     steps = np.array(sorted(sheets))
     steps = steps[np.unique(np.linspace(0, len(steps) - 1, columns).round().astype(int))]
     targets = class_images or {}
-    width, gap = len(steps) + (1.4 if targets else 0), 0.25 + 0.35 * (table is not None)
+    width, gap = len(steps) + (1.4 if targets else 0), 0.2 + 0.3 * (table is not None)
     height = len(space.classes) * (samples + gap)
-    figure = Figure(figsize=((width + 3.1) * CELL, (height + 1.4) * CELL + 0.25 * bool(title)))
-    axes = figure.add_axes((0, 0, 1, 0.99 - 0.25 * bool(title) / figure.get_figheight()))
-    axes.set(xlim=(-3.0, width + 0.1), ylim=(height + 0.3, -1.0), aspect="equal")
+    figure = Figure(figsize=((width + 3.1) * CELL, (height + 1.05) * CELL + 0.25 * bool(title)))
+    axes = figure.add_axes((0, 0, 1, 1 - 0.25 * bool(title) / figure.get_figheight()))
     axes.set_axis_off()
     joint = _joint(table, setting)
     for column, step in enumerate(steps):
@@ -83,6 +83,7 @@ def image_strips(
             _place(axes, pixels(targets[name]), len(steps) + 0.4, y)
     if targets:
         axes.text(len(steps) + 0.9, -0.15, "target", ha="center", va="bottom", fontsize=6.5)
+    axes.set(xlim=(-3.0, width + 0.1), ylim=(height + 0.35, -0.7), aspect="equal")
     if joint:
         axes.text(-0.15, height + 0.1, "number: joint accuracy", ha="right", fontsize=6, color=MUTED)
     if title:

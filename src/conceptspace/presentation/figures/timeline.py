@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from conceptspace.presentation.style import INK, MUTED, OOD, TRAIN, mark_band, styled
-from conceptspace.store import NAIVE
+from conceptspace.tables import NAIVE
 
 
 @dataclass(frozen=True)
@@ -85,5 +85,5 @@ def _bar(axes: Axes, span: Emergence, y: float, end: float) -> None:
         arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.4, "shrinkA": 0, "mutation_scale": 9}
         axes.annotate("", (end * 1.075, y), (span.lower, y), arrowprops=arrow)
         return
-    axes.plot([span.lower, span.upper], [y, y], color=color, lw=3.2, alpha=0.45, zorder=2)
+    axes.plot([span.lower, span.upper], [y, y], color=color, lw=3.2, alpha=0.45, zorder=2, solid_capstyle="butt")
     axes.plot([span.lower, span.upper], [y, y], "|", color=color, ms=6, mew=1.6, zorder=3)

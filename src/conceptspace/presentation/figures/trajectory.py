@@ -10,10 +10,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
@@ -21,21 +21,23 @@ from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull
 
 from conceptspace.data.concepts import ConceptSpace
-from conceptspace.presentation.figures.square import color_of, corner_classes, unit_square
+from conceptspace.presentation.figures.square import color_of, corner_classes, time_bar, unit_square
 from conceptspace.presentation.series import Array, Series, best_settings, series, smooth
 from conceptspace.presentation.style import (
     INK,
+    MARKERS,
     MUTED,
+    OOD,
     OOD_TIME,
     TRAIN_TIME,
     pixels,
     styled,
 )
-from conceptspace.store import NAIVE
+from conceptspace.tables import NAIVE
 
 COLUMNS = 3
 STEP_LABELS = 6
-LABEL_DISTANCE = 0.09
+LABEL_SIZE = (0.17, 0.055)
 
 
 @styled
@@ -71,20 +73,24 @@ def trajectory_figure(
     painter = _Painter(table, space, protocol, smoothing, turn, norm)
     pairs = list(combinations(range(len(space.concepts)), 2))
     columns, rows = min(len(pairs), COLUMNS) or 1, -(-len(pairs) // COLUMNS) or 1
-    side = 5.0 if len(pairs) < 2 else 3.5
-    figure = Figure(figsize=(columns * side, rows * side + 0.8), layout="constrained")
+    side = 5.2 if len(pairs) == 1 else 3.7
+    size = (columns * side, rows * side + 0.45) if pairs else (5.6, 3.6)
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, pair in zip(panels.flat, pairs, strict=False):
         unit_square(axes, [space.concepts[i] for i in pair])
         corner_classes(axes, space, pair, class_images)
         for name in space.classes:
             painter.curve(axes, name, pair)
-    if not pairs:
+    if pairs:
+        time_bar(panels[0, 0], norm, painter.ramps())
+    else:
         painter.against_steps(panels[0, 0], class_images)
     for unused in panels.flat[max(len(pairs), 1) :]:
         unused.set_axis_off()
-    _color_bars(figure, panels, norm, bool(space.ood_classes))
-    note = textwrap.fill(painter.note(), 88 * columns if pairs else 88)
+    if painter.crowded and space.ood_classes:
+        figure.legend(*painter.legend(), loc="outside lower center", ncols=8)
+    note = textwrap.fill(painter.note(), 100 * columns)
     figure.supxlabel(note, fontsize=6.8, color=MUTED)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
@@ -110,6 +116,21 @@ class _Painter:
         concepts = [self.space.concepts[i].name for i in pair]
         return [series(self.table, name, c, "coordinate", self.protocol) for c in concepts]
 
+    def ramps(self) -> dict[str, Colormap]:
+        """The shades of time, under what they stand for."""
+        return {"training": TRAIN_TIME} | ({"OOD": OOD_TIME} if self.space.ood_classes else {})
+
+    def marker(self, name: str) -> str:
+        """Training classes have dots; each OOD class has a marker of its own."""
+        ood = self.space.ood_classes
+        return MARKERS[1 + list(ood).index(name) % 6] if name in ood else "o"
+
+    def legend(self) -> tuple[list[Line2D], list[str]]:
+        """Markers and names of the OOD classes, where several share a corner."""
+        style = {"ls": "none", "mfc": OOD, "mec": "white", "ms": 6}
+        lines = [Line2D([], [], marker=self.marker(c), **style) for c in self.space.ood_classes]
+        return lines, [f"{c} {self.space.describe(c)}" for c in self.space.ood_classes]
+
     def note(self) -> str:
         """What smoothing and shading mean."""
         drawn = self.coordinates(self.space.classes[0], [0])[0]
@@ -120,7 +141,8 @@ class _Painter:
                 f"σ = {self.smoothing:g}); dots are the raw means."
             )
         if not self.crowded:
-            parts.append(f"Shaded: {drawn.interval}.")
+            whose = "" if len(drawn.runs) > 1 or not self.space.ood_classes else " of the OOD class"
+            parts.append(f"Shaded: {drawn.interval}{whose}.")
         if len(drawn.runs) > 1:
             parts.append("Thin lines: single runs.")
         if self.turn is not None:
@@ -133,7 +155,7 @@ class _Painter:
         color, ramp = color_of(self.space, name), OOD_TIME if ood else TRAIN_TIME
         curves = self.coordinates(name, pair)
         steps = curves[0].steps
-        if not self.crowded:
+        if not self.crowded and (ood or len(curves[0].runs) > 1):
             _tube(axes, curves, color)
         if len(curves[0].runs) > 1 and (ood or not self.crowded):
             for seed in np.stack([c.runs for c in curves], axis=1):
@@ -142,13 +164,11 @@ class _Painter:
         line = smooth(raw, self.smoothing)
         width = (1.8 if ood else 1.2) if self.crowded else (2.6 if ood else 1.8)
         _gradient_line(axes, line.T, ramp, self.norm(steps), width, 6 if ood else 5)
-        marker, area = ("D", 12.0) if ood else ("o", 10.0)
+        marker, area = self.marker(name), 14.0 if ood else 10.0
         shades = ramp(self.norm(steps))
         axes.scatter(*raw, c=shades, marker=marker, s=area, lw=0.4, ec="white", zorder=7)
         axes.plot(*line[:, :1], marker=marker, ms=7.5, mfc="white", mec=color, mew=1.5, zorder=8)
-        if ood and self.crowded:
-            _outlined(axes, line[:, -1], name, color, 7)
-        elif ood:
+        if ood and not self.crowded:
             _step_labels(axes, line.T, steps)
         if ood and self.turn is not None:
             at = [float(np.interp(self.turn, steps, values)) for values in line]
@@ -168,9 +188,10 @@ class _Painter:
             _gradient_line(axes, line.T, ramp, self.norm(drawn.steps), 2.2, 5, arrows=False)
             axes.scatter(drawn.steps, drawn.mean, c=ramp(self.norm(drawn.steps)), s=10, zorder=6)
             if name in class_images:
-                tile = axes.inset_axes((1.02, 0.78 if name == "1" else 0.02, 0.2, 0.2))
+                tile = axes.inset_axes((1.02, 0.72 if name == "1" else 0.02, 0.2, 0.28))
                 tile.imshow(pixels(class_images[name]), interpolation="nearest")
                 tile.set(xticks=[], yticks=[])
+                tile.spines[:].set(visible=True, color=color)
                 tile.set_xlabel(f"{name} {self.space.describe(name)}", color=color, labelpad=2)
         axes.set(ylim=(-0.03, 1.03), xlabel="step")
         axes.set_ylabel(f"{concept.name}: {concept.labels[0]} → {concept.labels[1]}")
@@ -224,20 +245,21 @@ def _tube(axes: Axes, curves: Sequence[Series], color: str) -> None:
 
 
 def _step_labels(axes: Axes, points: Array, steps: Array) -> None:
-    """Write some steps beside a curve, where they do not crowd."""
+    """Write some steps beside a curve, where the words do not collide."""
     written: list[Array] = []
     last = len(steps) - 1
     candidates = [0, last, *np.linspace(0, last, STEP_LABELS + 2).round().astype(int)[1:-1]]
     for at in dict.fromkeys(candidates):
-        if any(np.hypot(*(points[at] - other)) < LABEL_DISTANCE for other in written):
-            continue
-        written.append(points[at])
         ahead, behind = points[min(at + 1, last)], points[max(at - 1, 0)]
         tangent = ahead - behind
         length = np.hypot(*tangent)
         normal = np.array([-tangent[1], tangent[0]]) / length if length > 0 else np.array([0.0, 1])
-        text = f"start: step {steps[at]:,}" if at == 0 else f"{steps[at]:,}"
-        _outlined(axes, points[at], text, "#8e0d57", 6.8, normal * 11)
+        place = points[at] + normal * 0.05 + [0.05 * np.sign(normal[0]), 0]
+        if any((np.abs(place - other) < LABEL_SIZE).all() for other in written):
+            continue
+        written.append(place)
+        text = f"step {steps[at]:,}" if at == 0 else f"{steps[at]:,}"
+        _outlined(axes, points[at], text, "#8e0d57", 6.8, normal * 10)
 
 
 def _outlined(
@@ -261,19 +283,3 @@ def _outlined(
         zorder=10,
         path_effects=[withStroke(linewidth=2.2, foreground="white")],
     )
-
-
-def _color_bars(figure: Figure, panels: Array, norm: Normalize, ood: bool) -> None:
-    """Time: one slim bar for each kind of class, sharing the ticks."""
-    axes = list(panels.flat)
-    options = {"location": "bottom", "shrink": 0.6, "aspect": 45, "pad": 0.01}
-    ramps = [("training classes", TRAIN_TIME)] + [("OOD class", OOD_TIME)] * ood
-    for index, (label, ramp) in enumerate(ramps):
-        bar = figure.colorbar(ScalarMappable(norm, ramp), ax=axes, **options)
-        bar.outline.set_visible(False)
-        bar.ax.set_title(label, fontsize=6.8, color=MUTED, fontweight="normal", pad=2)
-        bar.ax.tick_params(labelsize=6.5, length=2)
-        if index < len(ramps) - 1:
-            bar.set_ticks([])
-        else:
-            bar.set_label("step", fontsize=7, labelpad=0)
