@@ -12,7 +12,7 @@ from conceptspace.data.dataset import Masking
 from conceptspace.data.seeding import stream_seed
 from conceptspace.data.shapes import VARIABLES, ShapesWorld
 from conceptspace.diffusion.schedule import LinearSchedule
-from conceptspace.diffusion.unet import UNet
+from conceptspace.diffusion.unet import UNet, channels_last
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
 from conceptspace.measurement.evaluate import Sampling
@@ -83,7 +83,7 @@ def masking(data: DataConfig) -> Masking | None:
     return Masking(data.masked_class, data.masked_concept, data.masked_share)
 
 
-def model(config: RunConfig) -> VDM:
+def model(config: RunConfig, device: torch.device | None = None) -> VDM:
     """An untrained model; its weights depend on the seed alone.
 
     Raises:
@@ -114,7 +114,8 @@ def model(config: RunConfig) -> VDM:
         schedule = LinearSchedule(
             m.gamma_start, m.gamma_end, learned=m.schedule == "learned_linear"
         )
-    return VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
+    built = VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
+    return channels_last(built, device)
 
 
 def optimization(config: RunConfig) -> Optimization:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,9 @@ ConceptName = Literal["shape", "x", "y", "color", "size", "background"]
 class Section(BaseModel):
     """A frozen group of settings without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
 
 
 class DataConfig(Section):
@@ -139,7 +142,7 @@ class TrainConfig(Section):
         if self.checkpoint_schedule == "explicit":
             if not steps:
                 raise ValueError("checkpoint_steps must list steps when the schedule is explicit")
-            if any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+            if any(a >= b for a, b in pairwise(steps)):
                 raise ValueError(f"checkpoint_steps must increase, got {list(steps)}")
             if steps[0] < 0 or steps[-1] > self.steps:
                 raise ValueError(

@@ -58,5 +58,7 @@ def write_table(path: Path, table: pd.DataFrame, metadata: Mapping[str, str] | N
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     stored = {b"conceptspace": json.dumps(dict(metadata or {}), sort_keys=True).encode()}
     buffer = io.BytesIO()
-    parquet.write_table(arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **stored}), buffer)
+    parquet.write_table(
+        arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **stored}), buffer
+    )
     write_atomically(path, buffer.getvalue())

@@ -29,7 +29,7 @@ from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_sheet
 from conceptspace.store import Run
-from conceptspace.tables import JOINT
+from conceptspace.tables import JOINT, SCORE_COLUMNS
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import StepRecord, Trainer
 
@@ -114,7 +114,7 @@ class Session:
         """Score every saved checkpoint under protocols, skipping what is there already."""
         yield from self._prepare()
         steps = checkpoint.saved_steps(self.run.checkpoints)
-        model = build.model(self.config).to(self.device, memory_format=torch.channels_last)
+        model = build.model(self.config, self.device)
         for protocol in protocols:
             for step in steps:
                 if not self._scores_path(protocol, step).exists():
@@ -180,7 +180,7 @@ class Session:
             seed=config.seed,
             masking=build.masking(config.data),
         )
-        model = build.model(config).to(self.device, memory_format=torch.channels_last)
+        model = build.model(config, self.device)
         return Trainer(model, examples.to(self.device), build.optimization(config), config.seed)
 
     def _restore(self, trainer: Trainer) -> Iterator[Event]:
@@ -205,7 +205,7 @@ class Session:
         for old in checkpoint.saved_steps(folder)[:-RESUME_STATES]:
             checkpoint.remove(folder, old)
         if step in planned and not self._scores_path(Naive(), step).exists():
-            model = build.model(self.config).to(self.device, memory_format=torch.channels_last)
+            model = build.model(self.config, self.device)
             model.load_state_dict(trainer.sampling_weights())
             yield self._score(model, Naive(), step)
             self._collect()
@@ -214,24 +214,19 @@ class Session:
         """Generate, score and store one checkpoint under one protocol."""
         space = self.world.space
         generated = self.evaluator(model, protocol, space.classes)
-        keys = {"run": self.run.name, "seed": self.config.seed, "step": step}
         scores = pd.concat(
             [
-                g.scores.assign(
-                    **keys,
-                    protocol=protocol.name,
-                    setting=g.setting,
-                    concept_class=str(g.concept_class),
-                )
+                g.scores.assign(setting=g.setting, concept_class=str(g.concept_class))
                 for g in generated
             ],
             ignore_index=True,
-        )
+        ).assign(run=self.run.name, seed=self.config.seed, step=step, protocol=protocol.name)
+        scores = scores[SCORE_COLUMNS]
         sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
         write_sheet(sheet, step, generated)
         write_table(self._scores_path(protocol, step), scores)
-        joint = trajectory(scores).query("concept == @JOINT")
-        best = joint.groupby("concept_class")["accuracy"].max()
+        table = trajectory(scores)
+        best = table[table["concept"] == JOINT].groupby("concept_class")["accuracy"].max()
         return Evaluated(step, protocol.name, {str(c): float(best[c]) for c in space.classes})
 
     def _scores_path(self, protocol: Protocol, step: int) -> Path:
@@ -301,7 +296,8 @@ def _environment(device: torch.device) -> dict[str, Any]:
     packages = ("conceptspace", "torch", "numpy", "pandas")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": f"{device.type} ({name or platform.machine()}, {torch.get_num_threads()} threads)",
+        "device": f"{device.type} ({name or platform.machine()})",
+        "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in packages},
     }
@@ -310,4 +306,6 @@ def _environment(device: torch.device) -> dict[str, Any]:
 def require_checkpoints(run: Run) -> None:
     """Raise ``UserError`` for a run without a checkpoint."""
     if not checkpoint.saved_steps(run.checkpoints):
-        raise UserError(f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}")
+        raise UserError(
+            f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}"
+        )

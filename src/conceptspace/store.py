@@ -32,6 +32,7 @@ from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 __all__ = ["JOINT", "NAIVE", "TRAJECTORY_COLUMNS", "Run", "Sheet", "open_or_create"]
 
+
 @dataclass(frozen=True)
 class Sheet:
     """A contact sheet: one row of square tiles per setting and class, one column per image.
@@ -113,7 +114,9 @@ class Run:
         sample, concept, accuracy, coordinate, readout (1 where the analytic read-out finds the
         target value, missing where there is none).
         """
-        parts = [pd.read_parquet(path) for path in sorted((self.path / "scores").glob("*/*.parquet"))]
+        parts = [
+            pd.read_parquet(path) for path in sorted((self.path / "scores").glob("*/*.parquet"))
+        ]
         if not parts:
             raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
         return pd.concat(parts, ignore_index=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 

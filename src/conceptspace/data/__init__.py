@@ -1,0 +1,1 @@
+"""Concept spaces and the images of their classes."""

@@ -14,9 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.errors import UserError
-
 from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
+from conceptspace.errors import UserError
 
 COLUMNS: dict[str, slice] = {
     "shape": slice(0, 2),

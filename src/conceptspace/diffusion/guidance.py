@@ -17,7 +17,7 @@ NULL_VALUE = -1.0
 def drop_condition(
     h: Float[Tensor, "batch k"], dropped: Float[Tensor, " batch"]
 ) -> Float[Tensor, "batch k"]:
-    """h with the rows where ``dropped`` is 1 replaced by the null condition."""
+    """H with the rows where ``dropped`` is 1 replaced by the null condition."""
     return torch.where(dropped[:, None] > 0, torch.full_like(h, NULL_VALUE), h)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -46,7 +47,7 @@ def sample(
     """
     gammas = schedule(torch.linspace(1, 0, steps + 1, device=h.device))
     z = noise()
-    for i, (gamma_t, gamma_s) in enumerate(zip(gammas[:-1], gammas[1:], strict=True)):
+    for i, (gamma_t, gamma_s) in enumerate(pairwise(gammas)):
         eps = denoiser(z, gamma_t.expand(len(h)), h)
         x = (z - sigma(gamma_t) * eps) / alpha(gamma_t)
         if sampler == "ddim":

@@ -46,9 +46,9 @@ class LinearSchedule(nn.Module):
             self.register_buffer("w", w)
 
     def forward(self, t: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """gamma at times t."""
+        """Gamma at times t."""
         return self.b + self.slope() * t
 
     def slope(self) -> Float[Tensor, ""]:
-        """d gamma / d t, never negative."""
+        """D gamma / d t, never negative."""
         return self.w.abs()

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def channels_last(module: Module, device: torch.device | None) -> Module:
+    """Move a module to a device, its convolutions stored with the channels innermost."""
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
+
+
+def zero_initialize(layer: nn.Conv2d) -> None:
+    """Let a convolution start as zero, so that its block starts as the identity."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
 
 def normalisation(kind: str, channels: int, groups: int) -> nn.Module:
     """Group normalisation, or layer normalisation over channels and pixels ("layer")."""
@@ -23,6 +40,7 @@ class SinusoidalEmbedding(nn.Module):
         half = dimensions // 2
         frequencies = torch.exp(-math.log(10_000) * torch.arange(half) / max(half - 1, 1))
         self.register_buffer("frequencies", frequencies, persistent=False)
+        self.frequencies: Tensor
 
     def forward(self, value: Float[Tensor, " batch"]) -> Float[Tensor, "batch dimensions"]:
         angles = value[:, None] * self.frequencies
@@ -51,11 +69,9 @@ class BlockEmbeddings(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(drop(gelu(norm(conv(gelu(norm(x))) + embedding)))), last convolution zero at first."""
+    """x + conv(drop(gelu(norm(conv(gelu(norm(x))) + e)))), the last convolution zero at first."""
 
-    def __init__(
-        self, inputs: int, outputs: int, norm: str, groups: int, dropout: float
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: str, groups: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = normalisation(norm, inputs, groups)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
@@ -63,8 +79,7 @@ class ResidualBlock(nn.Module):
         self.dropout = dropout
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        zero_initialize(self.conv2)
 
     def forward(
         self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"] | None
@@ -133,7 +148,7 @@ class UNetTrunk(nn.Module):
             return nn.ModuleList(ResidualBlock(w, width, norm, groups, dropout) for w in widths)
 
         first, last = channels[0], channels[-1]
-        steps = list(zip(channels, channels[1:], strict=False))
+        steps = list(pairwise(channels))
         self.conv_in = nn.Conv2d(inputs, first, 3, padding=1)
         self.down = nn.ModuleList(level(width) for width in channels)
         self.downsample = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in steps)
@@ -219,8 +234,7 @@ class UNet(nn.Module):
             norm=norm,
             groups=groups,
         )
-        nn.init.zeros_(self.trunk.conv_out.weight)
-        nn.init.zeros_(self.trunk.conv_out.bias)
+        zero_initialize(self.trunk.conv_out)
         widths = self.trunk.block_widths()
         self.sinusoid = SinusoidalEmbedding(time_size)
         self.time = nn.Sequential(

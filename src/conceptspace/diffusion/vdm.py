@@ -101,13 +101,15 @@ class VDM(nn.Module):
         x = self.encode(images)
         scale = 1 / (x[0].numel() * math.log(2))
         gamma = self.schedule(times)
+        start, end = self.schedule(torch.tensor([0.0, 1.0], device=times.device))
         expand = gamma[:, None, None, None]
         z = alpha(expand) * x + sigma(expand) * noise
         error = (noise - self(z, gamma, h)).square().flatten(1).sum(1).mean()
         return Loss(
             diffusion=0.5 * self.schedule.slope() * error * scale,
-            prior=prior_loss(x, self.schedule(torch.ones_like(times[0]))) * scale,
-            reconstruction=reconstruction_loss(x, self.schedule(torch.zeros_like(times[0]))) * scale,
+            prior=prior_loss(x, end) * scale,
+            reconstruction=reconstruction_loss(x, start)
+            * scale,
         )
 
 

@@ -1,0 +1,1 @@
+"""From checkpoints to trajectories in concept space."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import ShapesWorld
-from conceptspace.diffusion.sampling import Sampler, gaussian, sample
+from conceptspace.diffusion.sampling import Denoiser, Sampler, gaussian, sample
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.measurement.protocols import Embedding, Protocol
 from conceptspace.measurement.scoring import Scorer
@@ -122,7 +122,8 @@ class Evaluator:
             noise=self._noise([request.concept_class for request in batch], h.device),
             sampler=self.sampling.sampler,
         )
-        return model.decode(x).split(self.sampling.samples)
+        images: tuple[Tensor, ...] = torch.split(model.decode(x), self.sampling.samples)
+        return images
 
     def _noise(self, classes: list[str], device: torch.device) -> Callable[[], Tensor]:
         """Noise that depends on seed, class and sample only."""

@@ -17,7 +17,7 @@ from conceptspace.data import shapes
 from conceptspace.data.concepts import Concept, ConceptSpace, all_classes
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
-from conceptspace.diffusion.unet import UNetTrunk
+from conceptspace.diffusion.unet import UNetTrunk, channels_last
 from conceptspace.files import sha256
 from conceptspace.training import checkpoint
 
@@ -77,8 +77,7 @@ class Probe(nn.Module):
         )
         width = settings.features
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2))
-            for _ in concepts
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2)) for _ in concepts
         )
 
     def forward(
@@ -155,7 +154,7 @@ def train_probe(world: ShapesWorld, settings: ProbeSettings, device: torch.devic
     images, bits = images.to(device), bits.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        probe = Probe(wide.space.names, settings).to(device, memory_format=torch.channels_last)
+        probe = channels_last(Probe(wide.space.names, settings), device)
     optimizer = torch.optim.AdamW(
         probe.parameters(),
         lr=settings.learning_rate,
@@ -197,9 +196,7 @@ def assess(
     return report
 
 
-def calibration_error(
-    confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]
-) -> float:
+def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]) -> float:
     """Expected calibration error: |confidence - accuracy| averaged over equal-width bins."""
     bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
     total = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
@@ -223,7 +220,7 @@ def load_or_train(
         "settings": asdict(settings),
     }
     folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
-    probe = Probe(world.space.names, settings).to(device, memory_format=torch.channels_last)
+    probe = channels_last(Probe(world.space.names, settings), device)
     try:
         probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
     except checkpoint.DamagedCheckpoint:

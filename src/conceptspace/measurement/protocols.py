@@ -1,20 +1,45 @@
-"""Ways to ask a model for a concept class: (model, h) -> (model', h') (paper section 4.4).
+"""Ways to ask a model for a concept class: (model, h) -> (model', h') (paper section 4.4, App. B).
 
 A protocol offers named settings; each setting maps a model and its conditioning to a possibly
-changed denoiser and conditioning, after training and without touching the weights on disk.
+changed denoiser and conditioning, after training and without touching the weights on disk. A new
+protocol is a class with a ``name`` and a method ``settings``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Protocol as Interface
 from typing import runtime_checkable
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.data.concepts import Concept, ConceptClass
+from conceptspace.data.seeding import generator
+from conceptspace.data.shapes import COLUMNS, ShapesWorld
+from conceptspace.diffusion.guidance import GuidedDenoiser
 from conceptspace.diffusion.sampling import Denoiser
+from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.tables import NAIVE
+
+STRENGTHS = (0.1, 0.15, 0.25, 0.35, 0.45)
+"""Overprompting: distances from the middle; for colour (.4, .4, .6) ... (.05, .05, .95)."""
+
+ALPHAS = (0.1, 1.0, 2.0, 4.0)
+"""Latent intervention: weights of what is added."""
+
+BETAS = (0.1, 0.25, 0.5, 1.0)
+"""Latent intervention: weights of what is taken away."""
+
+GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+"""Weights of classifier-free guidance."""
+
+LARGE_SIZE = 0.7
+"""The size whose embedding is the direction "large" (paper App. B)."""
 
 
 @runtime_checkable
@@ -43,7 +68,7 @@ class Protocol(Interface):
         ...
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """The settings by name; the name goes into the table's ``setting`` column."""
+        """The settings by name, none if the protocol has nothing to say of the class."""
         ...
 
 
@@ -55,3 +80,194 @@ class Naive:
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting, without a name."""
         return {"": lambda model, h: (model, h)}
+
+
+@dataclass(frozen=True)
+class Overprompting:
+    """h extrapolated along mean_1 - mean_0 of one concept (paper App. B).
+
+    A strength is the distance of the prompted value from the middle of the two class means, in
+    the units of the concept's first number, e.g. 0.45 prompts blue with (.05, .05, .95).
+
+    Args:
+        world: whose classes are prompted.
+        concept: the concept that is exaggerated.
+        strengths: one setting each.
+    """
+
+    world: ShapesWorld
+    concept: str = "color"
+    strengths: Sequence[float] = STRENGTHS
+
+    @property
+    def name(self) -> str:
+        """``overprompting`` for colour, else with the concept."""
+        return "overprompting" if self.concept == "color" else f"overprompting-{self.concept}"
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """One setting per strength."""
+        index = self.world.space.names.index(self.concept)
+        concept = self.world.space.concepts[index]
+        bit = ConceptClass(concept_class).bits[index]
+        return {
+            f"{s:g}": _replaced(extrapolated(concept, bit, s), self.concept) for s in self.strengths
+        }
+
+
+def extrapolated(concept: Concept, bit: int, strength: float) -> Float[Tensor, " k"]:
+    """The value at a distance ``strength`` from the middle of the means, towards one of them."""
+    zero, one = concept.mean(0), concept.mean(1)
+    direction = (one - zero) if bit else (zero - one)
+    return (zero + one) / 2 + strength * direction / direction.abs().max()
+
+
+def _replaced(value: Tensor, name: str) -> Setting:
+    def apply(model: VDM, h: Tensor) -> tuple[Embedding | Denoiser, Tensor]:
+        h = h.clone()
+        h[:, COLUMNS[name]] = value.to(h)
+        return model, h
+
+    return apply
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A model whose condition embeddings are changed block by block: h' = edit(h).
+
+    Args:
+        model: the model.
+        edit: maps the embeddings of all blocks, (batch, channels) each.
+    """
+
+    model: VDM
+    edit: Callable[[list[Tensor]], list[Tensor]]
+
+    def embed_condition(self, h: Tensor) -> list[Tensor]:
+        """The changed embeddings."""
+        return self.edit(self.model.embed_condition(h))
+
+
+@dataclass(frozen=True)
+class LatentIntervention:
+    """h' = h + alpha h_add - beta h_remove in every block's embedding space (paper App. B).
+
+    h is a block's condition embedding; h_add is its projection onto the embedding of a prompt
+    that shows one concept value alone, h_remove onto that of another. For colour and size these
+    are blue (.05, .05, .95) and size 0.7.
+
+    Args:
+        world: whose classes are prompted.
+        add: concept whose target value is strengthened.
+        remove: concept whose other value is weakened.
+        alphas: weights of the added projection.
+        betas: weights of the removed projection; every pair is one setting.
+        shuffled: a control: each direction's entries are permuted at random, which keeps its norm.
+    """
+
+    world: ShapesWorld
+    add: str = "color"
+    remove: str = "size"
+    alphas: Sequence[float] = ALPHAS
+    betas: Sequence[float] = BETAS
+    shuffled: bool = False
+
+    @property
+    def name(self) -> str:
+        """``latent-intervention``, or ``latent-control`` with shuffled directions."""
+        return "latent-control" if self.shuffled else "latent-intervention"
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """One setting per pair (alpha, beta)."""
+        bits = dict(zip(self.world.space.names, ConceptClass(concept_class).bits, strict=True))
+        add = self._prompt(self.add, bits[self.add])
+        remove = self._prompt(self.remove, 1 - bits[self.remove])
+        return {
+            f"alpha={a:g},beta={b:g}": self._setting(add, remove, a, b)
+            for a, b in product(self.alphas, self.betas)
+        }
+
+    def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
+        """A prompt that shows one exaggerated concept value and nothing else."""
+        concept = self.world.space.concepts[self.world.space.names.index(name)]
+        strength = LARGE_SIZE - 0.45 if name == "size" else STRENGTHS[-1]
+        h = torch.zeros(1, 11)
+        h[:, COLUMNS[name]] = extrapolated(concept, bit, strength)
+        return h
+
+    def _setting(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Setting:
+        def apply(model: VDM, h: Tensor) -> tuple[Embedding | Denoiser, Tensor]:
+            plus = self._directions(model, add.to(h), "add")
+            minus = self._directions(model, remove.to(h), "remove")
+
+            def edit(blocks: list[Tensor]) -> list[Tensor]:
+                return [
+                    e + alpha * project(e, p) - beta * project(e, m)
+                    for e, p, m in zip(blocks, plus, minus, strict=True)
+                ]
+
+            return Edited(model, edit), h
+
+        return apply
+
+    def _directions(self, model: VDM, prompt: Tensor, purpose: str) -> list[Tensor]:
+        directions = [block[0] for block in model.embed_condition(prompt)]
+        if not self.shuffled:
+            return directions
+        source = generator(0, "shuffled", purpose)
+        return [d[torch.randperm(len(d), generator=source).to(d.device)] for d in directions]
+
+
+def project(
+    vectors: Float[Tensor, "batch k"], direction: Float[Tensor, " k"]
+) -> Float[Tensor, "batch k"]:
+    """The component of each vector along a direction; 0 for the zero direction."""
+    scale = direction.square().sum().clamp(min=torch.finfo(direction.dtype).tiny)
+    return (vectors @ direction / scale)[:, None] * direction
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """Classifier-free guidance, for models trained with dropped conditions (paper App. C.5).
+
+    Args:
+        weights: one setting each.
+    """
+
+    weights: Sequence[float] = GUIDANCE
+    name: str = field(default="guidance", init=False)
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """One setting per weight."""
+        return {f"{w:g}": self._setting(w) for w in self.weights}
+
+    @staticmethod
+    def _setting(weight: float) -> Setting:
+        return lambda model, h: (GuidedDenoiser(model, weight), h)
+
+
+@dataclass(frozen=True)
+class EmbeddingPatching:
+    """The condition-embedding MLPs of a later checkpoint in an earlier model (paper App. C.6).
+
+    Args:
+        later: the embedding MLPs of all blocks at the later checkpoint.
+    """
+
+    later: BlockEmbeddings
+    name: str = field(default="patching", init=False)
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """One setting, without a name."""
+        return {"": lambda model, h: (Patched(self.later), h)}
+
+
+@dataclass(frozen=True)
+class Patched:
+    """Condition embeddings of another checkpoint."""
+
+    embeddings: BlockEmbeddings
+
+    def embed_condition(self, h: Tensor) -> list[Tensor]:
+        """The other checkpoint's embeddings, (batch, channels) each."""
+        embedded: list[Tensor] = self.embeddings(h)
+        return embedded

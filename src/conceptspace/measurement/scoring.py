@@ -14,6 +14,7 @@ from conceptspace.measurement.probe import Probe
 from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.tables import JOINT, KEYS, TRAJECTORY_COLUMNS
 
+
 @dataclass(frozen=True)
 class Scorer:
     """Scores images with the probe and, for the shapes world, with the analytic read-out.
@@ -26,9 +27,7 @@ class Scorer:
     probe: Probe
     readout: AnalyticReadout | None = None
 
-    def __call__(
-        self, images: Float[Tensor, "batch 3 height width"], target: str
-    ) -> pd.DataFrame:
+    def __call__(self, images: Float[Tensor, "batch 3 height width"], target: str) -> pd.DataFrame:
         """One row per image and concept.
 
         Columns: sample (index of the image), concept, accuracy (probability of the target's bit),
@@ -71,7 +70,9 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     joint = product.groupby(KEYS).agg(accuracy="mean", samples="size")
     joint = joint.assign(concept=JOINT, coordinate=float("nan"))
     table = pd.concat([single.reset_index(), joint.reset_index()], ignore_index=True)
-    table = table[TRAJECTORY_COLUMNS].sort_values([*KEYS, "concept"], kind="stable", ignore_index=True)
+    table = table[TRAJECTORY_COLUMNS].sort_values(
+        [*KEYS, "concept"], kind="stable", ignore_index=True
+    )
     return table.astype({"seed": "int64", "step": "int64", "samples": "int64"})
 
 

@@ -30,9 +30,7 @@ def step_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save(
-    folder: Path, step: int, tensors: Mapping[str, Tensor], **information: Any
-) -> Path:
+def save(folder: Path, step: int, tensors: Mapping[str, Tensor], **information: Any) -> Path:
     """Write tensors, then their JSON; a crash at any moment leaves no half checkpoint.
 
     Args:
@@ -63,7 +61,9 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpoint(f"checkpoint {path} is incomplete: {error}") from None
     if sha256(content) != expected:
-        raise DamagedCheckpoint(f"checkpoint {path} is damaged: its SHA-256 is not the recorded one")
+        raise DamagedCheckpoint(
+            f"checkpoint {path} is damaged: its SHA-256 is not the recorded one"
+        )
     try:
         tensors = load_tensors(content)
     except SafetensorError as error:
