@@ -68,7 +68,9 @@ class Concept:
     def __post_init__(self) -> None:
         low, high = self.limits
         distance = max(abs(a - b) for a, b in zip(*self.means, strict=True))
-        if distance <= 2 * self.spread + 1e-9:
+        if self.spread < 0:
+            raise UserError(f"the spread of {self.name} is {self.spread:g}; it cannot be negative")
+        if not distance > 2 * self.spread + 1e-9:
             raise UserError(
                 f"the two classes of {self.name} overlap: their means are {distance:g} apart and "
                 f"each spreads by {self.spread:g}; the distance must exceed {2 * self.spread:g}"
