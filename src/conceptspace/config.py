@@ -26,7 +26,7 @@ class Section(BaseModel):
     """A frozen group of settings without unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
 
 
@@ -41,19 +41,19 @@ class DataConfig(Section):
     """Classes held out; empty: the paper's split."""
     resolution: int = Field(32, ge=4, le=512)
     """Pixels per side."""
-    color_separation: float = 0.4
+    color_separation: float = Field(0.4, gt=0)
     """Distance of the red from the blue class mean, per channel."""
     color_spread: float = Field(1 / 8, ge=0)
     """Half width of each colour class, as a share of the separation."""
-    size_separation: float = 0.4
+    size_separation: float = Field(0.4, gt=0)
     """Distance of the large from the small class mean, in half image widths."""
     size_spread: float = Field(3 / 8, ge=0)
     """Half width of each size class, as a share of the separation."""
-    background_separation: float = 0.4
+    background_separation: float = Field(0.4, gt=0)
     """Distance of the bright from the dark background, where it is a concept."""
     background_spread: float = Field(1 / 8, ge=0)
     """Half width of each background class, as a share of the separation."""
-    position_separation: float = 0.5
+    position_separation: float = Field(0.5, gt=0)
     """Distance of left from right, top from bottom, where position is a concept."""
     position_spread: float = Field(1 / 8, ge=0)
     """Half width of each position class, as a share of the separation."""
