@@ -1,0 +1,1 @@
+"""Findings and trajectories as figures and as one HTML page."""

@@ -69,7 +69,9 @@ def series(
         & (table["protocol"] == protocol)
     ]
     if rows.empty:
-        raise UserError(f"the trajectory has no {protocol} rows for class {concept_class}, {concept}")
+        raise UserError(
+            f"the trajectory has no {protocol} rows of class {concept_class}, {concept}"
+        )
     values = rows.pivot(index=RUN, columns="step", values=column).dropna(axis="columns")
     if values.empty:
         raise UserError("the runs have no step in common")

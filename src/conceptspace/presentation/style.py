@@ -40,7 +40,7 @@ TRAIN_TIME: Colormap = LinearSegmentedColormap.from_list("train", ["#b9d6f0", TR
 OOD_TIME: Colormap = LinearSegmentedColormap.from_list("ood", ["#f9c0dd", OOD, "#5e0539"])
 """Early to late: light to dark."""
 
-RC: dict[str, Any] = {
+RC: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,

@@ -39,7 +39,7 @@ def elicitation_figure(
 
     Args:
         table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``. Where a
-            protocol has several settings, each checkpoint shows its best one, and the panel says so.
+            protocol has several settings, each checkpoint shows its best, and the panel says so.
         ood_class: e.g. ``"11"``.
         protocols: which, in order; empty: naive, then the others by name.
         emergence: for each protocol the steps at which runs reached the threshold for good, one

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from conceptspace.data.concepts import ConceptSpace
@@ -77,25 +78,26 @@ def _diagram(
         axes.plot(*ends.T, color=color, lw=1 + 9 * distance / largest, zorder=1, alpha=0.85)
         if dimensions < 3:
             _edge_label(axes, ends, f"{distance:.3g}", 6 + 4.5 * distance / largest)
-    for name, at in place.items():
-        color = color_of(space, name)
+    for node, at in place.items():
+        color = color_of(space, node)
         tile = TILE if dimensions < 3 else 0.27
-        if name in images:
-            draw_tile(axes, images[name], *at, tile, color)
-        above = dimensions == 2 and name[1] == "1"
+        if node in images:
+            draw_tile(axes, images[node], at[0], at[1], tile, color)
+        above = dimensions == 2 and node[1] == "1"
         axes.text(
             at[0],
             at[1] + (tile / 2 + 0.03) * (1 if above else -1),
-            name if dimensions > 2 else f"{name} {space.describe(name)}",
+            node if dimensions > 2 else f"{node} {space.describe(node)}",
             ha="center",
             va="bottom" if above else "top",
             fontsize=7,
             color=color,
             fontweight="bold",
+            path_effects=[withStroke(linewidth=2.2, foreground="white")],
         )
     corners = np.stack(list(place.values()))
-    low, high = corners.min(0) - 0.42, corners.max(0) + 0.42
-    center, reach = (low + high) / 2, max(float((high - low).max()), 2.0) / 2
+    low, high = corners.min(0) - 0.32, corners.max(0) + 0.32
+    center, reach = (low + high) / 2, max(float((high - low).max()), 1.9) / 2
     axes.set(xlim=(center[0] - reach, center[0] + reach), aspect="equal")
     axes.set_ylim(center[1] - reach, center[1] + reach)
     axes.set_axis_off()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -57,15 +58,20 @@ def corner_classes(
             middle = y + vertical * (MARGIN + tile / 2)
             if name in images:
                 draw_tile(axes, images[name], left, middle, tile, color)
-            text = {"fontsize": 7.5, "color": color, "fontweight": "bold", "linespacing": 1.25}
+            text: dict[str, Any] = {
+                "fontsize": 7.5,
+                "color": color,
+                "fontweight": "bold",
+                "linespacing": 1.25,
+            }
             edge = middle + vertical * tile / 2
             if crowded:
-                place = {"ha": "center", "va": "bottom" if y else "top"}
-                axes.text(left, edge + vertical * 0.015, name, **text, **place)
+                text |= {"ha": "center", "va": "bottom" if y else "top"}
+                axes.text(left, edge + vertical * 0.015, name, **text)
             else:
-                place = {"ha": "right" if x else "left", "va": "top" if y else "bottom"}
+                text |= {"ha": "right" if x else "left", "va": "top" if y else "bottom"}
                 at = left + inward * (tile / 2 + 0.025)
-                axes.text(at, edge, f"{name}\n{space.describe(name)}", **text, **place)
+                axes.text(at, edge, f"{name}\n{space.describe(name)}", **text)
     axes.set_aspect("equal")
 
 
@@ -73,7 +79,7 @@ def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None
     """Between the lower corners: how the curves' shades stand for steps, one bar per ramp."""
     left, right, height, bottom = 0.3, 0.72, 0.022, -REACH + 0.045
     places = np.linspace(0, 1, 256)
-    for index, (label, ramp) in enumerate(reversed(ramps.items())):
+    for index, (label, ramp) in enumerate(reversed(list(ramps.items()))):
         low = bottom + index * (height + 0.012)
         extent = (left, right, low, low + height)
         axes.imshow(ramp(places)[None], extent=extent, aspect="equal", interpolation="bilinear")

@@ -85,7 +85,8 @@ def image_strips(
         axes.text(len(steps) + 0.9, -0.15, "target", ha="center", va="bottom", fontsize=6.5)
     axes.set(xlim=(-3.0, width + 0.1), ylim=(height + 0.35, -0.7), aspect="equal")
     if joint:
-        axes.text(-0.15, height + 0.1, "number: joint accuracy", ha="right", fontsize=6, color=MUTED)
+        note = "number: joint accuracy"
+        axes.text(-0.15, height + 0.1, note, ha="right", fontsize=6.3, color=MUTED)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure
@@ -114,10 +115,9 @@ def _joint(
         return {}
     rows = best_settings(table) if setting is None else table[table["setting"] == setting]
     rows = rows[rows["concept"] == JOINT]
-    return {
-        (int(row.step), str(row.concept_class)): (str(row.setting), float(row.accuracy))
-        for row in rows.itertuples()
-    }
+    keys = zip(rows["step"].astype(int), rows["concept_class"].astype(str), strict=True)
+    values = zip(rows["setting"].astype(str), rows["accuracy"].astype(float), strict=True)
+    return dict(zip(keys, values, strict=True))
 
 
 def _place(axes: Axes, tile: NDArray[np.uint8], x: float, y: float) -> None:

@@ -54,7 +54,7 @@ def emergence_timeline(
     figure = Figure(figsize=(6.2, height), layout="constrained")
     axes = figure.subplots()
     y, ticks = 0.0, []
-    for index, (label, row) in enumerate(rows.items()):
+    for index, row in enumerate(rows.values()):
         top = y
         for span in sorted(row, key=lambda s: (s.censored, s.lower, s.upper)):
             _bar(axes, span, y, end)
@@ -69,7 +69,7 @@ def emergence_timeline(
     axes.set(ylim=(y - 0.9, -1.1), xlim=(0, end * 1.09), xlabel="step")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    note = "Bar: between the last checkpoint without and the first with the capability, one per run."
+    note = "Bar, one per run: from the last checkpoint without to the first with the capability."
     if any(s.censored for s in spans):
         note += " Arrow: not reached by the end."
     figure.supxlabel(note, fontsize=6.8, color=MUTED)
@@ -85,5 +85,6 @@ def _bar(axes: Axes, span: Emergence, y: float, end: float) -> None:
         arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.4, "shrinkA": 0, "mutation_scale": 9}
         axes.annotate("", (end * 1.075, y), (span.lower, y), arrowprops=arrow)
         return
-    axes.plot([span.lower, span.upper], [y, y], color=color, lw=3.2, alpha=0.45, zorder=2, solid_capstyle="butt")
-    axes.plot([span.lower, span.upper], [y, y], "|", color=color, ms=6, mew=1.6, zorder=3)
+    ends = [span.lower, span.upper]
+    axes.hlines(y, span.lower, span.upper, color=color, lw=3.2, alpha=0.45, zorder=2)
+    axes.plot(ends, [y, y], "|", color=color, ms=6, mew=1.6, zorder=3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import ConvexHull
 
 from conceptspace.data.concepts import ConceptSpace
@@ -88,10 +89,12 @@ def trajectory_figure(
         painter.against_steps(panels[0, 0], class_images)
     for unused in panels.flat[max(len(pairs), 1) :]:
         unused.set_axis_off()
-    if painter.crowded and space.ood_classes:
-        figure.legend(*painter.legend(), loc="outside lower center", ncols=8)
     note = textwrap.fill(painter.note(), 100 * columns)
-    figure.supxlabel(note, fontsize=6.8, color=MUTED)
+    if painter.crowded and space.ood_classes:
+        legend: dict[str, Any] = {"loc": "outside lower center", "ncols": 8, "title_fontsize": 6.8}
+        figure.legend(*painter.legend(), title=note, **legend)
+    else:
+        figure.supxlabel(note, fontsize=6.8, color=MUTED)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure
@@ -122,12 +125,12 @@ class _Painter:
 
     def marker(self, name: str) -> str:
         """Training classes have dots; each OOD class has a marker of its own."""
-        ood = self.space.ood_classes
-        return MARKERS[1 + list(ood).index(name) % 6] if name in ood else "o"
+        ood: list[str] = list(self.space.ood_classes)
+        return MARKERS[1 + ood.index(name) % 6] if name in ood else "o"
 
     def legend(self) -> tuple[list[Line2D], list[str]]:
         """Markers and names of the OOD classes, where several share a corner."""
-        style = {"ls": "none", "mfc": OOD, "mec": "white", "ms": 6}
+        style: dict[str, Any] = {"ls": "none", "mfc": OOD, "mec": "white", "ms": 6}
         lines = [Line2D([], [], marker=self.marker(c), **style) for c in self.space.ood_classes]
         return lines, [f"{c} {self.space.describe(c)}" for c in self.space.ood_classes]
 
@@ -166,7 +169,7 @@ class _Painter:
         _gradient_line(axes, line.T, ramp, self.norm(steps), width, 6 if ood else 5)
         marker, area = self.marker(name), 14.0 if ood else 10.0
         shades = ramp(self.norm(steps))
-        axes.scatter(*raw, c=shades, marker=marker, s=area, lw=0.4, ec="white", zorder=7)
+        axes.scatter(raw[0], raw[1], c=shades, marker=marker, s=area, lw=0.4, ec="white", zorder=7)
         axes.plot(*line[:, :1], marker=marker, ms=7.5, mfc="white", mec=color, mew=1.5, zorder=8)
         if ood and not self.crowded:
             _step_labels(axes, line.T, steps)
@@ -219,7 +222,7 @@ def _gradient_line(
     passed = np.r_[0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
     for share in (0.3, 0.65):
         at = int(np.searchsorted(passed, share * passed[-1]))
-        if 0 < at and passed[-1] > 0.1:
+        if at > 0 and passed[-1] > 0.1:
             direction = points[at] - points[at - 1]
             start = points[at] - direction / np.hypot(*direction) * 1e-3
             arrow = {"arrowstyle": "-|>", "color": ramp(shade[at]), "mutation_scale": 13, "lw": 0}
@@ -235,7 +238,7 @@ def _tube(axes: Axes, curves: Sequence[Series], color: str) -> None:
         outline.append(c.mean[:, None] + np.maximum(reach, 2e-3) * wave)
     ellipses = np.stack(outline, axis=-1)
     pieces = []
-    for before, after in zip(ellipses[:-1], ellipses[1:], strict=True):
+    for before, after in pairwise(ellipses):
         both = np.concatenate([before, after])
         hull = both[ConvexHull(both).vertices]
         pieces.append(Path(np.r_[hull, hull[:1]], closed=True))
@@ -244,7 +247,7 @@ def _tube(axes: Axes, curves: Sequence[Series], color: str) -> None:
         axes.add_patch(PathPatch(area, fc=color, alpha=0.13, lw=0, zorder=1))
 
 
-def _step_labels(axes: Axes, points: Array, steps: Array) -> None:
+def _step_labels(axes: Axes, points: Array, steps: NDArray[np.int64]) -> None:
     """Write some steps beside a curve, where the words do not collide."""
     written: list[Array] = []
     last = len(steps) - 1

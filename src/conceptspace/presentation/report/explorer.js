@@ -2,39 +2,35 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
-  const LEFT = 112, TOP = 108, SIDE = 416, CHART = 654, CHART_HEIGHT = 104, TILES_PER_ROW = 8;
-  const ood = data.classes.filter((c) => c.ood);
+  const LEFT = 112, TOP = 108, SIDE = 416, TILES_PER_ROW = 8;
+  const CHART = { left: 44, top: 30, width: 424, height: 124 };
+  const classes = new Map(data.classes.map((c) => [c.name, c]));
   const state = {
     run: 0, protocol: 0, setting: -1, step: 0, x: data.concepts.length > 1 ? 0 : -1,
-    y: data.concepts.length > 1 ? 1 : 0, name: (ood[0] || data.classes[0]).name, hidden: new Set(),
+    y: data.concepts.length > 1 ? 1 : 0, name: (data.classes.find((c) => c.ood) || data.classes[0]).name, hidden: new Set(),
   };
   const cache = new Map();
   let timer = 0;
 
   // What is selected.
   const protocol = () => data.runs[state.run].protocols[state.protocol];
-  const kind = (name) => (data.classes.find((c) => c.name === name).ood ? "ood" : "train");
-  const words = (name) => data.classes.find((c) => c.name === name).words;
+  const kind = (name) => (classes.get(name).ood ? "ood" : "train");
   const shown = () => data.classes.filter((c) => !state.hidden.has(c.name)).map((c) => c.name);
   const settingAt = (name, i) => (state.setting < 0 ? protocol().best[name][i] : state.setting);
   const pointAt = (name, i) => protocol().points[name][settingAt(name, i)][i];
   const thousands = (n) => n.toLocaleString("en-US");
   const digits = (v) => (v === null || v === undefined ? "–" : v.toFixed(2));
 
-  // Screen places, in the units of the SVG's view box.
-  const across = (i) => {
-    const steps = protocol().steps;
-    return LEFT + SIDE * (steps[i] / (steps[steps.length - 1] || 1));
-  };
+  // Screen places, in the units of each SVG's view box.
+  const elapsed = (i) => protocol().steps[i] / (protocol().steps.at(-1) || 1);
   const place = (name, i) => {
     const p = pointAt(name, i);
     if (!p || p[3][state.y] === null) return null;
-    const x = state.x < 0 ? across(i) : LEFT + SIDE * p[3][state.x];
-    return [x, TOP + SIDE * (1 - p[3][state.y])];
+    return [LEFT + SIDE * (state.x < 0 ? elapsed(i) : p[3][state.x]), TOP + SIDE * (1 - p[3][state.y])];
   };
   const heightOf = (name, i) => {
-    const p = pointAt(name, i);
-    return p && p[1] !== null ? [across(i), CHART + CHART_HEIGHT * (1 - p[1])] : null;
+    const p = pointAt(name, i), { left, top, width, height } = CHART;
+    return p && p[1] !== null ? [left + width * elapsed(i), top + height * (1 - p[1])] : null;
   };
 
   function add(parent, tag, attributes, text) {
@@ -42,24 +38,20 @@
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     if (text !== undefined) element.textContent = text;
     parent.append(element);
-    return element;
   }
 
   function path(parent, places, css) {
     const found = places.filter(Boolean);
-    if (found.length > 1) {
-      const d = "M" + found.map((p) => p.map((v) => v.toFixed(1)).join(" ")).join("L");
-      add(parent, "path", { d, class: css });
-    }
+    const d = "M" + found.map((p) => p.map((v) => v.toFixed(1)).join(" ")).join("L");
+    if (found.length > 1) add(parent, "path", { d, class: css });
   }
 
   function drawFrame(svg) {
     const middle = LEFT + SIDE / 2, end = LEFT + SIDE, bottom = TOP + SIDE;
     add(svg, "rect", { x: LEFT, y: TOP, width: SIDE, height: SIDE, class: "square" });
     add(svg, "path", { d: `M${middle} ${TOP}V${bottom}M${LEFT} ${TOP + SIDE / 2}H${end}`, class: "grid" });
-    const last = protocol().steps[protocol().steps.length - 1];
     for (const v of [0, 0.5, 1]) {
-      const label = state.x < 0 ? thousands(Math.round(v * last)) : v;
+      const label = state.x < 0 ? thousands(Math.round(v * protocol().steps.at(-1))) : v;
       add(svg, "text", { x: LEFT + SIDE * v, y: bottom + 20, "text-anchor": "middle" }, label);
       add(svg, "text", { x: LEFT - 8, y: bottom - SIDE * v + 5, "text-anchor": "end" }, v);
     }
@@ -69,31 +61,30 @@
     add(svg, "text", { x: middle, y: bottom + 48, "text-anchor": "middle", class: "axis-name" }, xName);
     add(svg, "text", { x: LEFT - 46, y, "text-anchor": "middle", class: "axis-name", transform: turn },
       axis(data.concepts[state.y]));
-    if (state.x >= 0) drawCorners(svg);
+    drawCorners(svg);
   }
 
   function drawCorners(svg) {
-    const size = 84, gap = 16;
-    for (const bits of ["00", "01", "10", "11"]) {
-      const name = data.concepts.map((_, i) => (i === state.x ? bits[0] : i === state.y ? bits[1] : "0"));
-      const c = data.classes.find((other) => other.name === name.join(""));
+    const size = 84, gap = 16, flat = state.x < 0;
+    for (const bits of flat ? ["10", "11"] : ["00", "01", "10", "11"]) {
+      const name = data.concepts.map((_, i) => (i === state.y ? bits[1] : i === state.x ? bits[0] : "0"));
+      const c = classes.get(name.join(""));
       if (!c) continue;
-      const right = bits[0] === "1", top = bits[1] === "1";
+      const right = bits[0] === "1", top = bits[1] === "1", css = kind(c.name);
       const x = right ? LEFT + SIDE + gap : LEFT - gap - size;
-      const y = top ? TOP - gap - size : TOP + SIDE + gap;
+      const y = top ? TOP - (flat ? 0 : gap + size) : TOP + SIDE + (flat ? -size : gap);
       if (c.image) {
         add(svg, "image", { x, y, width: size, height: size, href: c.image, preserveAspectRatio: "none" });
-        add(svg, "rect", { x, y, width: size, height: size, class: "frame " + kind(c.name) });
+        add(svg, "rect", { x, y, width: size, height: size, class: "frame " + css });
       }
-      add(svg, "text", { x: right ? x - 8 : x + size + 8, y: top ? y + 20 : y + size - 6,
-        "text-anchor": right ? "end" : "start", class: "corner " + kind(c.name) },
-        data.concepts.length > 2 ? c.name : `${c.name} ${c.words}`);
+      const at = flat ? { x, y: top ? y + size + 20 : y - 8 }
+        : { x: right ? x - 8 : x + size + 8, y: top ? y + 20 : y + size - 6, "text-anchor": right ? "end" : "start" };
+      add(svg, "text", { ...at, class: "corner " + css }, data.concepts.length > 2 ? c.name : `${c.name} ${c.words}`);
     }
   }
 
   function drawClass(svg, name) {
-    const css = kind(name), indices = protocol().steps.map((_, i) => i);
-    const places = indices.map((i) => place(name, i));
+    const css = kind(name), places = protocol().steps.map((_, i) => place(name, i));
     path(svg, places, css + " future");
     path(svg, places.slice(0, state.step + 1), css + " past");
     places.forEach((p, i) => {
@@ -102,29 +93,29 @@
     });
     const first = places.find(Boolean), now = places[state.step];
     if (first) add(svg, "circle", { cx: first[0], cy: first[1], r: 6, class: css + " start" });
-    if (now) {
-      add(svg, "circle", { cx: now[0], cy: now[1], r: 9, class: css + " now" });
-      if (name === state.name) add(svg, "circle", { cx: now[0], cy: now[1], r: 13, class: "ring" });
-    }
+    if (!now) return;
+    add(svg, "circle", { cx: now[0], cy: now[1], r: 9, class: css + " now" });
+    if (name === state.name) add(svg, "circle", { cx: now[0], cy: now[1], r: 13, class: "ring" });
   }
 
   function drawChart(svg) {
-    const bottom = CHART + CHART_HEIGHT, level = CHART + CHART_HEIGHT * 0.2;
-    add(svg, "rect", { x: LEFT, y: CHART, width: SIDE, height: CHART_HEIGHT, class: "square" });
-    add(svg, "path", { d: `M${LEFT} ${level}H${LEFT + SIDE}`, class: "grid" });
-    add(svg, "text", { x: LEFT - 8, y: level + 5, "text-anchor": "end" }, "0.8");
-    add(svg, "text", { x: LEFT - 8, y: bottom + 2, "text-anchor": "end" }, "0");
-    add(svg, "text", { x: LEFT, y: CHART - 8 }, "joint accuracy");
-    add(svg, "text", { x: LEFT, y: bottom + 20, "text-anchor": "middle" }, "0");
-    const last = protocol().steps[protocol().steps.length - 1];
-    add(svg, "text", { x: LEFT + SIDE, y: bottom + 20, "text-anchor": "end" }, `step ${thousands(last)}`);
-    const x = across(state.step);
-    add(svg, "path", { d: `M${x} ${CHART}V${bottom}`, class: "cursor" });
-    for (const name of shown()) {
+    const { left, top, width, height } = CHART, bottom = top + height, level = top + height * 0.2;
+    const now = left + width * elapsed(state.step);
+    svg.replaceChildren();
+    add(svg, "rect", { x: left, y: top, width, height, class: "square" });
+    add(svg, "path", { d: `M${left} ${level}H${left + width}`, class: "grid" });
+    for (const v of [0, 0.8, 1]) {
+      add(svg, "text", { x: left - 7, y: bottom - height * v + 5, "text-anchor": "end" }, v);
+    }
+    add(svg, "text", { x: left, y: top - 10 }, "joint accuracy");
+    const end = `step ${thousands(protocol().steps.at(-1))}`;
+    add(svg, "text", { x: left + width, y: bottom + 22, "text-anchor": "end" }, end);
+    add(svg, "path", { d: `M${now} ${top}V${bottom}`, class: "cursor" });
+    for (const name of shown().sort((a) => (a === state.name ? 1 : -1))) {
       const places = protocol().steps.map((_, i) => heightOf(name, i));
-      path(svg, places, kind(name) + (name === state.name ? " past" : " future"));
-      const now = places[state.step];
-      if (now) add(svg, "circle", { cx: now[0], cy: now[1], r: 5, class: kind(name) + " dot" });
+      path(svg, places, kind(name) + (name === state.name ? " past" : " other"));
+      const p = places[state.step];
+      if (p) add(svg, "circle", { cx: p[0], cy: p[1], r: 5, class: kind(name) + " dot" });
     }
   }
 
@@ -140,32 +131,29 @@
     const where = kind(name) === "ood" ? "out of distribution" : "training class";
     $("class").value = name;
     $("class").parentElement.className = "pick " + kind(name);
-    $("what").textContent = `Class ${name}, ${words(name)} (${where}), step ${thousands(now)}, ` +
+    $("what").textContent = `Class ${name}, ${classes.get(name).words} (${where}), step ${thousands(now)}, ` +
       `${protocol().name}${settingText(name)}: ` +
       (p ? `joint accuracy ${digits(p[1])} over ${p[0]} images.` : "not measured here.");
     const rows = data.concepts.map((c, i) => [c.name, p && p[2][i], p && p[3][i]]);
     rows.push(["joint", p && p[1], null]);
-    $("numbers").tBodies[0].replaceChildren(...rows.map((row) => {
-      const tr = document.createElement("tr");
-      row.forEach((value, i) => {
-        const cell = document.createElement(i ? "td" : "th");
-        if (!i) cell.scope = "row";
-        cell.textContent = i ? digits(value) : value;
-        tr.append(cell);
-      });
-      return tr;
-    }));
+    const body = $("numbers").tBodies[0];
+    body.replaceChildren();
+    for (const [label, ...values] of rows) {
+      const tr = body.insertRow(), head = document.createElement("th");
+      Object.assign(head, { scope: "row", textContent: label });
+      tr.append(head);
+      for (const value of values) tr.insertCell().textContent = digits(value);
+    }
     drawTiles(name);
   }
 
   function picture(index) {
-    if (!cache.has(index)) {
-      const image = new Image();
-      image.onload = () => drawTiles(state.name);
-      image.src = data.images[index];
-      cache.set(index, image);
-    }
-    return cache.get(index);
+    const image = cache.get(index) || new Image();
+    if (cache.has(index)) return image;
+    cache.set(index, image);
+    image.onload = () => drawTiles(state.name);
+    image.src = data.images[index];
+    return image;
   }
 
   function drawTiles(name) {
@@ -179,8 +167,7 @@
     if (row < 0) return;
     const image = picture(sheet.image), tile = sheet.tile;
     const columns = Math.min(TILES_PER_ROW, sheet.columns), lines = Math.ceil(sheet.columns / columns);
-    canvas.width = columns * (tile + 1) - 1;
-    canvas.height = lines * (tile + 1) - 1;
+    Object.assign(canvas, { width: columns * (tile + 1) - 1, height: lines * (tile + 1) - 1 });
     canvas.setAttribute("aria-label",
       `${sheet.columns} generated images of class ${name} at step ${protocol().steps[state.step]}`);
     if (!image.complete || !image.naturalWidth) return;
@@ -199,10 +186,9 @@
     drawFrame(svg);
     for (const name of shown()) if (name !== state.name) drawClass(svg, name);
     if (!state.hidden.has(state.name)) drawClass(svg, state.name);
-    drawChart(svg);
+    drawChart($("chart"));
     const now = `step ${thousands(protocol().steps[state.step])}`;
-    $("time").max = protocol().steps.length - 1;
-    $("time").value = state.step;
+    Object.assign($("time"), { max: protocol().steps.length - 1, value: state.step });
     $("time").setAttribute("aria-valuetext", now);
     $("now").textContent = now;
     describe();
@@ -241,12 +227,9 @@
     $("play").textContent = on ? "❚❚ Pause" : "▶ Play";
     $("what").setAttribute("aria-live", on ? "off" : "polite");
     if (!on) return;
-    if (state.step >= protocol().steps.length - 1) state.step = 0;
-    timer = setInterval(() => {
-      if (state.step >= protocol().steps.length - 1) return play(false);
-      state.step += 1;
-      draw();
-    }, 300);
+    const last = protocol().steps.length - 1;
+    if (state.step >= last) state.step = 0;
+    timer = setInterval(() => (state.step < last ? draw(state.step += 1) : play(false)), 300);
     draw();
   }
 
@@ -257,30 +240,35 @@
   }
 
   function nearest(event, reach) {
-    const box = $("plot").getBoundingClientRect(), scale = 640 / box.width;
+    const svg = event.currentTarget, box = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / box.width;
     const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
     let best = null, least = reach * scale;
     for (const name of shown()) {
-      protocol().steps.forEach((_, i) => {
-        for (const p of [place(name, i), heightOf(name, i)]) {
-          const distance = p ? Math.hypot(p[0] - x, p[1] - y) : Infinity;
-          if (distance < least) [least, best] = [distance, { name, step: i }];
-        }
+      protocol().steps.forEach((_, step) => {
+        const p = (svg.id === "plot" ? place : heightOf)(name, step);
+        const distance = p ? Math.hypot(p[0] - x, p[1] - y) : Infinity;
+        if (distance < least) [least, best] = [distance, { name, step }];
       });
     }
     return best;
   }
 
-  $("plot").addEventListener("pointermove", (event) => {
-    const found = timer || event.pointerType === "touch" ? null : nearest(event, 18);
-    if (found && (found.name !== state.name || found.step !== state.step)) draw(Object.assign(state, found));
-  });
-  $("plot").addEventListener("pointerdown", (event) => {
-    const found = nearest(event, 34);
-    if (found) { play(false); draw(Object.assign(state, found)); }
-  });
+  function select(found) {
+    if (!found || (found.name === state.name && found.step === state.step)) return;
+    draw(Object.assign(state, found));
+  }
+
+  for (const svg of [$("plot"), $("chart")]) {
+    svg.addEventListener("pointermove", (event) => {
+      if (!timer && event.pointerType !== "touch") select(nearest(event, 18));
+    });
+    svg.addEventListener("pointerdown", (event) => {
+      play(false);
+      select(nearest(event, 34));
+    });
+  }
   $("plot").addEventListener("keydown", (event) => {
-    const names = shown(), at = names.indexOf(state.name), last = protocol().steps.length - 1;
+    const names = shown(), at = names.indexOf(state.name), last = protocol().steps.length;
     const turn = (by) => { if (names.length) state.name = names[(at + by + names.length) % names.length]; draw(); };
     const act = { ArrowRight: () => move(1), ArrowLeft: () => move(-1), ArrowUp: () => turn(1),
       ArrowDown: () => turn(-1), Home: () => move(-last), End: () => move(last), " ": () => play(!timer) };
@@ -303,13 +291,10 @@
   document.querySelectorAll(".axis").forEach((label) => { label.hidden = data.concepts.length < 3; });
   for (const c of data.classes) {
     const label = document.createElement("label"), box = document.createElement("input");
-    label.className = kind(c.name);
-    Object.assign(box, { type: "checkbox", checked: true, onchange: () => {
-      state.hidden[box.checked ? "delete" : "add"](c.name);
-      draw();
-    } });
+    Object.assign(label, { className: kind(c.name), title: c.words });
+    Object.assign(box, { type: "checkbox", checked: true });
+    box.onchange = () => draw(state.hidden[box.checked ? "delete" : "add"](c.name));
     label.append(box, c.name);
-    label.title = c.words;
     $("classes").append(label);
   }
   chooseRun(0);

@@ -165,7 +165,9 @@ def _fitting(sheets: Sequence[Sheet], budget: int) -> tuple[int, list[bytes]]:
 
 
 def _cut(sheet: Sheet, columns: int) -> bytes:
-    """The first columns of a sheet as PNG; rows are rendered as they are."""
+    """The first columns of a sheet as PNG."""
+    if columns >= sheet.columns:
+        return sheet.path.read_bytes()
     with Image.open(sheet.path) as image:
         width = min(columns, sheet.columns) * sheet.tile
         return _png(image.convert("RGB").crop((0, 0, width, image.height)))

@@ -24,6 +24,8 @@ from conceptspace.store import Run
 
 FOLDER = Path(__file__).parent
 LARGEST_SVG = 350_000
+CSS_INCH = 120
+FILE_WIDTH = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def write(
         findings: sentences, in order; all text is escaped.
         figures: under their titles; drawn figures, or PNG or SVG files.
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1].
-        title: of the page; otherwise the run's name.
+        title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
 
     Returns:
@@ -69,7 +71,7 @@ def write(
     data = payload(several, space, class_images or {}, image_budget=image_budget)
     html = render(
         data,
-        title=title or ", ".join(run.name for run in several),
+        title=title or (several[0].name if len(several) == 1 else f"{len(several)} runs"),
         findings=findings,
         figures=figures or {},
         configs={run.name: run.config.to_toml() for run in several},
@@ -137,20 +139,19 @@ def embedded_json(data: Tree) -> Markup:
     return Markup(text)
 
 
-def figure_uri(figure: Figure | Path) -> tuple[str, bool]:
-    """A figure as data URI, and whether it is much wider than high.
+def figure_uri(figure: Figure | Path) -> tuple[str, int]:
+    """A figure as data URI, and the width in CSS pixels at which its letters read well.
 
     Drawn figures become SVG, or PNG where the SVG would be large.
     """
     if isinstance(figure, Path):
-        kind = "svg+xml" if figure.suffix == ".svg" else "png"
-        content, wide = figure.read_bytes(), True
+        kind, content, width = figure.suffix.lstrip("."), figure.read_bytes(), FILE_WIDTH
     else:
-        kind, content = "svg+xml", to_svg(figure)
+        kind, content, width = "svg", to_svg(figure), round(figure.get_figwidth() * CSS_INCH)
         if len(content) > LARGEST_SVG:
             kind, content = "png", to_png(figure)
-        wide = bool(figure.get_figwidth() > 1.3 * figure.get_figheight())
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}", wide
+    media = "svg+xml" if kind == "svg" else kind
+    return f"data:image/{media};base64,{base64.b64encode(content).decode()}", width
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
