@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from conceptspace.config import DataConfig, RunConfig
@@ -12,11 +14,20 @@ from conceptspace.data.dataset import Masking
 from conceptspace.data.seeding import stream_seed
 from conceptspace.data.shapes import VARIABLES, ShapesWorld
 from conceptspace.diffusion.schedule import LinearSchedule
-from conceptspace.diffusion.unet import UNet, channels_last
+from conceptspace.diffusion.unet import BlockEmbeddings, UNet, channels_last
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
 from conceptspace.measurement.evaluate import Sampling
 from conceptspace.measurement.probe import ProbeSettings
+from conceptspace.measurement.protocols import (
+    EmbeddingPatching,
+    Guidance,
+    LatentIntervention,
+    Naive,
+    Overprompting,
+    Protocol,
+)
+from conceptspace.tables import NAIVE
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
 
@@ -148,12 +159,52 @@ def probe(config: RunConfig) -> ProbeSettings:
     return ProbeSettings(**config.probe.model_dump())
 
 
-def sampling(config: RunConfig) -> Sampling:
-    """How images are generated."""
+def sampling(config: RunConfig, protocol_name: str) -> Sampling:
+    """How images are generated under a protocol."""
     evaluate = config.evaluate
-    return Sampling(
-        evaluate.samples, evaluate.sampling_steps, evaluate.sampler, evaluate.batch_size
-    )
+    samples = evaluate.samples if protocol_name == NAIVE else evaluate.elicitation_samples
+    return Sampling(samples, evaluate.sampling_steps, evaluate.sampler, evaluate.batch_size)
+
+
+def protocol(name: str, config: RunConfig, later: Callable[[], BlockEmbeddings]) -> Protocol:
+    """A protocol by its name, with the config's sweeps.
+
+    Args:
+        name: one of :func:`protocol_names`.
+        config: of the run.
+        later: loads the condition embedding of the last checkpoint, for patching.
+
+    Raises:
+        UserError: there is no such protocol, or the run was not trained for it.
+    """
+    shapes_world, sweep = world(config.data), config.evaluate
+    names = shapes_world.space.names
+    if name not in protocol_names(config):
+        known = ", ".join(protocol_names(config))
+        raise UserError(f"there is no protocol {name!r} for this run; it has {known}")
+    kind, _, target = name.partition("-")
+    match kind:
+        case "naive":
+            return Naive()
+        case "overprompting":
+            return Overprompting(shapes_world, target, sweep.strengths)
+        case "latent":
+            add, remove = ("color", "size") if {"color", "size"} <= set(names) else names[:2]
+            return LatentIntervention(
+                shapes_world, add, remove, sweep.alphas, sweep.betas, shuffled=target == "control"
+            )
+        case "guidance":
+            return Guidance(sweep.guidance)
+        case _:
+            return EmbeddingPatching(shapes_world, later())
+
+
+def protocol_names(config: RunConfig) -> list[str]:
+    """The protocols that make sense for a run: guidance needs a condition dropout."""
+    overprompting = [f"overprompting-{name}" for name in config.data.concepts]
+    latent = ["latent-intervention", "latent-control"] if len(config.data.concepts) > 1 else []
+    guidance = ["guidance"] if config.train.condition_dropout > 0 else []
+    return [NAIVE, *overprompting, *latent, *guidance, "patching"]
 
 
 def validate(config: RunConfig) -> None:
@@ -164,6 +215,12 @@ def validate(config: RunConfig) -> None:
     """
     world(config.data)
     probe(config)
+    for name in config.evaluate.protocols:
+        if name not in protocol_names(config):
+            raise UserError(
+                f"evaluate.protocols: there is no protocol {name!r} for this config; "
+                f"it has {', '.join(protocol_names(config))}"
+            )
     model(config)
     checkpoints(config)
 

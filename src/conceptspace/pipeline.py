@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +19,7 @@ import torch
 
 from conceptspace import build
 from conceptspace.data.dataset import split_dataset
+from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
 from conceptspace.files import write_table
@@ -104,20 +105,34 @@ class Session:
         self.run.note(status="running", **_environment(self.device))
         yield from self._prepare()
         yield from self._train(stop)
-        yield from self.evaluate([Naive()], stop)
+        yield from self.evaluate(["naive", *self.config.evaluate.protocols], stop)
         seconds = self.run.information().get("seconds", 0.0) + time.perf_counter() - started
         self.run.note(status="finished", seconds=round(seconds, 1))
 
     def evaluate(
-        self, protocols: Iterable[Protocol], stop: Callable[[], bool] = lambda: False
+        self,
+        protocols: Iterable[str],
+        stop: Callable[[], bool] = lambda: False,
+        sweeps: Mapping[str, Sequence[float]] | None = None,
     ) -> Iterator[Event]:
-        """Score every saved checkpoint under protocols, skipping what is there already."""
+        """Score every saved checkpoint under protocols, skipping the settings that are there.
+
+        Args:
+            protocols: names, see :func:`conceptspace.build.protocol_names`.
+            stop: asked after every checkpoint.
+            sweeps: strengths, alphas, betas or guidance weights in place of the config's.
+
+        Raises:
+            Stopped: ``stop`` said so; what has been scored is saved.
+            UserError: an unknown protocol.
+        """
+        asked = [self._protocol(name, sweeps or {}) for name in protocols]
         yield from self._prepare()
         steps = checkpoint.saved_steps(self.run.checkpoints)
         model = build.model(self.config, self.device)
-        for protocol in protocols:
+        for protocol in asked:
             for step in steps:
-                if not self._scores_path(protocol, step).exists():
+                if self._missing(protocol, step):
                     try:
                         weights = checkpoint.load(self.run.checkpoints, step, self.device)
                     except checkpoint.DamagedCheckpoint as error:
@@ -142,14 +157,7 @@ class Session:
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        scorer = Scorer(self.probe.probe, AnalyticReadout(self.world))
-        self.evaluator = Evaluator(
-            self.world,
-            build.conditioning(self.config.data),
-            scorer,
-            build.sampling(self.config),
-            self.config.seed,
-        )
+        self.scorer = Scorer(self.probe.probe, AnalyticReadout(self.world))
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
@@ -204,16 +212,24 @@ class Session:
         checkpoint.save(folder, step, trainer.state())
         for old in checkpoint.saved_steps(folder)[:-RESUME_STATES]:
             checkpoint.remove(folder, old)
-        if step in planned and not self._scores_path(Naive(), step).exists():
+        if step in planned and self._missing(Naive(), step):
             model = build.model(self.config, self.device)
             model.load_state_dict(trainer.sampling_weights())
             yield self._score(model, Naive(), step)
             self._collect()
 
     def _score(self, model: VDM, protocol: Protocol, step: int) -> Evaluated:
-        """Generate, score and store one checkpoint under one protocol."""
-        space = self.world.space
-        generated = self.evaluator(model, protocol, space.classes)
+        """Generate, score and store what a checkpoint lacks under one protocol."""
+        path = self._scores_path(protocol, step)
+        stored = pd.read_parquet(path) if path.exists() else None
+        evaluator = Evaluator(
+            self.world,
+            build.conditioning(self.config.data),
+            self.scorer,
+            build.sampling(self.config, protocol.name),
+            self.config.seed,
+        )
+        generated = evaluator(model, protocol, self.world.space.classes, _pairs(stored))
         scores = pd.concat(
             [
                 g.scores.assign(setting=g.setting, concept_class=str(g.concept_class))
@@ -221,13 +237,37 @@ class Session:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.config.seed, step=step, protocol=protocol.name)
-        scores = scores[SCORE_COLUMNS]
+        scores = pd.concat([stored, scores[SCORE_COLUMNS]], ignore_index=True)
         sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
         write_sheet(sheet, step, generated)
-        write_table(self._scores_path(protocol, step), scores)
+        write_table(path, scores)
         table = trajectory(scores)
         best = table[table["concept"] == JOINT].groupby("concept_class")["accuracy"].max()
-        return Evaluated(step, protocol.name, {str(c): float(best[c]) for c in space.classes})
+        return Evaluated(step, protocol.name, {str(c): float(v) for c, v in best.items()})
+
+    def _protocol(self, name: str, sweeps: Mapping[str, Sequence[float]]) -> Protocol:
+        changed = self.config.evaluate.model_copy(
+            update={key: tuple(values) for key, values in sweeps.items()}
+        )
+        config = self.config.model_copy(update={"evaluate": changed})
+
+        def later() -> BlockEmbeddings:
+            step = checkpoint.saved_steps(self.run.checkpoints)[-1]
+            model = build.model(self.config, self.device)
+            model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
+            return model.network.block_condition
+
+        return build.protocol(name, config, later)
+
+    def _missing(self, protocol: Protocol, step: int) -> bool:
+        """Whether a setting of a protocol has not been scored at a checkpoint."""
+        path = self._scores_path(protocol, step)
+        there = _pairs(pd.read_parquet(path) if path.exists() else None)
+        return any(
+            (setting, str(c)) not in there
+            for c in self.world.space.classes
+            for setting in protocol.settings(c)
+        )
 
     def _scores_path(self, protocol: Protocol, step: int) -> Path:
         name = f"{checkpoint.step_name(step)}.parquet"
@@ -273,6 +313,14 @@ class _Log:
         self.waiting.clear()
         if len(self.rows):
             write_table(self.path, self.rows)
+
+
+def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:
+    """The pairs (setting, class) that a table of scores holds."""
+    if scores is None:
+        return set()
+    pairs = scores[["setting", "concept_class"]].drop_duplicates()
+    return set(pairs.itertuples(index=False, name=None))
 
 
 def _row(record: StepRecord, speed: float) -> dict[str, float]:

@@ -248,7 +248,7 @@ def sentence(
     spread = ""
     low, high = found.interval
     if np.isfinite(low):
-        limits = f"{low:g}–{high:g}" if np.isfinite(high) else f"{low:g} to beyond the end"  # noqa: RUF001
+        limits = f"{low:g}–{high:g}" if np.isfinite(high) else f"{low:g} to beyond the end"
         spread = f", 95 % interval {limits}"
     middle = f"median of {found.seeds} seeds" if found.seeds > 1 else "1 seed"
     reached = f"{what} reached {threshold:g} at step {found.median:g} ({middle}{spread})"

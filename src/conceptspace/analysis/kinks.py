@@ -4,8 +4,9 @@ The counterpart of :mod:`conceptspace.analysis.turning` for one number against t
 an in-distribution accuracy. A scalar curve has no direction apart from its speed, so here the null
 is a smooth curve in x = log step, :math:`a + b / (1 + e^{-k(x - m)})`, whose tails are power laws;
 the alternative adds a change of slope, :math:`c\,\max(0, x - x_\tau)`. Near the fitted null both
-are linear, so a fit is a projection. The calibration is the same: simulated wander of matching
-autocorrelation, and where there are several seeds they must agree on the sign of the change.
+are linear, so testing is a projection; the kink is then located by fitting both together. The
+calibration is the same: simulated wander of matching autocorrelation, and where there are several
+seeds they must agree on the sign of the change.
 """
 
 from __future__ import annotations
@@ -77,36 +78,38 @@ def detect_kink(
     _check(times, curves)
     rng = np.random.default_rng(seed)
     x, curve = np.log(times), curves.mean(0)
-    smooth, tangent = _smooth(x, curve)
-    kinks = np.maximum(0, x - x[LEG - 1 : 1 - LEG, None])
-    kinks = kinks - kinks @ tangent @ tangent.T
-    norms = np.maximum(np.linalg.norm(kinks, axis=1), 1e-12)
-    search = _Search(tangent, kinks / norms[:, None])
+    corners = slice(LEG - 1, 1 - LEG)
+    kinks = np.maximum(0, x - x[corners, None])
+    null = _smoothest(x, curve, np.empty((0, len(x))))
+    smooth, search = _fitted(x, curve, null), _search(x, null, kinks)
 
     rest = (curve - smooth)[None]
     statistic, where, after = search(rest)
-    size = np.sqrt((after**2).sum() / max(1, len(times) - tangent.shape[1] - 2))
+    size = np.sqrt((after**2).sum() / max(1, len(times) - search.tangent.shape[1] - 2))
     noise = wander(simulations, np.full((len(times), 1), size), rng)[..., 0]
     statistics, _, residuals = search(noise)
     near = nearest(autocorrelation(after[0, :, None]), autocorrelation(residuals[..., None]))
     p = p_value(float(statistic[0]), statistics[near])
-    best = int(where[0])
-    coefficient = float((search.project(rest)[0] @ search.directions.T)[best])
     if len(curves) > 1:
-        p = max(p, agreement((curves - smooth) @ search.directions[best]))
+        p = max(p, agreement((curves - smooth) @ search.directions[int(where[0])]))
+
+    bent = _search(x, _smoothest(x, curve, kinks), kinks)
+    best = int(bent(curve[None])[1][0])
+    coefficient = float(bent.project(curve[None])[0] @ bent.directions[best])
+    if len(curves) > 1:
         redrawn = curves[rng.integers(len(curves), size=(simulations, len(curves)))].mean(1)
-        redrawn = redrawn - smooth
     else:
-        redrawn = coefficient * search.directions[best] + noise[near]
-    positions = times[LEG - 1 : 1 - LEG]
-    low, high = np.quantile(positions[search(redrawn)[1]], [0.025, 0.975])
-    depth = abs(coefficient) * float(np.ptp(search.directions[best])) / max(np.ptp(curve), 1e-12)
+        redrawn = coefficient * bent.directions[best] + noise[near]
+    positions = times[corners]
+    low, high = np.quantile(positions[bent(redrawn)[1]], [0.025, 0.975])
+    leaving = abs(coefficient) * float(np.ptp(bent.directions[best]))
+    depth = leaving / max(float(np.ptp(curve)), 1e-12)
     return Kink(
         detected=bool(p <= ALPHA and depth >= SMALLEST_DEPTH),
         p_value=p,
         step=float(positions[best]),
         step_interval=(float(low), float(high)),
-        change=coefficient / float(norms[best]),
+        change=coefficient / float(bent.norms[best]),
         depth=depth,
         seeds=len(curves),
     )
@@ -119,10 +122,12 @@ class _Search:
     Attributes:
         tangent: orthonormal basis of the smooth curve's variations, shape (T, m).
         directions: unit vectors of the kinks, orthogonal to it, shape (corners, T).
+        norms: lengths of the kinks before, shape (corners,).
     """
 
     tangent: Array
     directions: Array
+    norms: Array
 
     def project(self, residuals: Array) -> Array:
         """Residuals (n, T) less what a change of the smooth curve explains."""
@@ -149,27 +154,52 @@ def _check(steps: Array, curves: Array) -> None:
         raise UserError("a learning curve needs finite values at positive, increasing steps")
 
 
-def _smooth(x: Array, curve: Array) -> tuple[Array, Array]:
-    """The best saturating curve (T,) and an orthonormal basis of its variations (T, m)."""
+def _sigmoid(x: Array, parameters: Array) -> Array:
+    """Constant and sigmoid columns, shape (..., T, 2), of (middle, logarithm of rate) (..., 2)."""
+    middle, rate = parameters[..., :1], np.exp(parameters[..., 1:])
+    rise = expit(rate * (x - middle))
+    return np.asarray(np.stack([np.ones_like(rise), rise], axis=-1), dtype=np.float64)
 
-    def shape(parameters: Array) -> Array:
-        middle, rate = parameters
-        return np.stack([np.ones_like(x), expit(np.exp(rate) * (x - middle))], axis=1)
 
-    def fit(parameters: Array) -> Array:
-        columns = shape(parameters)
-        return np.asarray(columns @ np.linalg.lstsq(columns, curve)[0])
+def _fitted(x: Array, curve: Array, parameters: Array) -> Array:
+    columns = _sigmoid(x, parameters)
+    return np.asarray(columns @ np.linalg.lstsq(columns, curve)[0])
 
+
+def _smoothest(x: Array, curve: Array, kinks: Array) -> Array:
+    """Middle and log rate of the best saturating curve, beside none or any one of the kinks."""
     span = float(np.ptp(x))
-    bounds = ([x[0] - 2 * span, np.log(0.2 / span)], [x[-1] + span, np.log(50 / span)])
-    starts = [(x[0] + share * span, np.log(6 / span)) for share in (0.0, 0.25, 0.5, 0.75)]
+    middles = np.linspace(x[0] - span, x[-1] + span / 2, 25)
+    rates = np.log(np.geomspace(0.5, 40, 12) / span)
+    grid = np.stack(np.meshgrid(middles, rates), axis=-1).reshape(-1, 2)
+    columns = _sigmoid(x, grid)
+    best: Array = grid[0]
+    least = np.inf
+    for kink in kinks if len(kinks) else [None]:
+        extra = [] if kink is None else [np.broadcast_to(kink[:, None], (len(grid), len(x), 1))]
+        basis = np.linalg.qr(np.concatenate([columns, *extra], axis=-1))[0]
+        explained = (np.einsum("gtc,t->gc", basis, curve - curve.mean()) ** 2).sum(1)
+        loss = ((curve - curve.mean()) ** 2).sum() - explained
+        if loss.min() < least:
+            best, least = grid[loss.argmin()], float(loss.min())
+    if len(kinks):
+        return best
 
     def misfit(parameters: Array) -> Array:
-        return fit(parameters) - curve
+        return _fitted(x, curve, parameters) - curve
 
-    fits = [least_squares(misfit, start, bounds=bounds) for start in starts]
-    best = min(fits, key=lambda result: float(result.cost))
-    variations = np.concatenate([shape(best.x), best.jac], axis=1)
+    bounds = ([middles[0], rates[0] - 1e-9], [middles[-1], rates[-1] + 1e-9])
+    polished = least_squares(misfit, best, bounds=bounds, max_nfev=50)
+    return np.asarray(polished.x, dtype=np.float64)
+
+
+def _search(x: Array, parameters: Array, kinks: Array) -> _Search:
+    """Kinks beside the variations of a saturating curve: in height, middle and rate."""
+    columns = _sigmoid(x, parameters)
+    slope = columns[:, 1] * (1 - columns[:, 1])
+    variations = np.column_stack([columns, slope, (x - parameters[0]) * slope])
     left, values, _ = np.linalg.svd(variations / (np.linalg.norm(variations, axis=0) + 1e-12))
-    rank = int((values > 1e-6).sum())
-    return fit(best.x), np.asarray(left[:, :rank])
+    tangent = left[:, : int((values > 1e-6).sum())]
+    across = kinks - kinks @ tangent @ tangent.T
+    norms = np.maximum(np.linalg.norm(across, axis=1), 1e-12)
+    return _Search(tangent, across / norms[:, None], norms)

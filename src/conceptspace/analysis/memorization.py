@@ -134,7 +134,7 @@ def bias(
     protocol: str = "naive",
     setting: str | None = None,
     concepts: tuple[str, str] | None = None,
-    until: float | None = None,
+    until: int | float | None = None,
     seed: int = 0,
 ) -> Estimate:
     """How far the first concept is ahead of the second, as a mean over checkpoints and seeds.

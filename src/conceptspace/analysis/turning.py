@@ -82,7 +82,7 @@ def find_turn(
 def detect_turn(
     steps: ArrayLike,
     points: ArrayLike,
-    samples: ArrayLike,
+    samples: int | ArrayLike,
     *,
     simulations: int = SIMULATIONS,
     seed: int = 0,
@@ -136,7 +136,7 @@ def detect_turn(
     )
 
 
-def standard_errors(curves: Array, samples: ArrayLike) -> Array:
+def standard_errors(curves: Array, samples: int | ArrayLike) -> Array:
     r"""Standard errors of the mean over seeds from sampling and from the spread between seeds.
 
     A mean of n probabilities has at most the variance p(1-p)/n; p is shrunk by one success and one
@@ -229,7 +229,7 @@ def _search(points: Array) -> tuple[Array, NDArray[np.intp]]:
     corner = bent[..., LEG - 1 : 1 - LEG].argmin(-1) + LEG - 1
     least = np.take_along_axis(bent, np.expand_dims(corner, -1), -1)[..., 0]
     tiny = 1e-12
-    return np.log((straight + tiny) / (least + tiny)), corner
+    return np.asarray(np.log((straight + tiny) / (least + tiny))), np.asarray(corner)
 
 
 def _bent(points: Array, corner: NDArray[np.intp]) -> tuple[Array, Array]:

@@ -1,17 +1,19 @@
 """False alarms and power of the turn detector, on trajectories planted with and without a turn.
 
-``python -m conceptspace.analysis.turning_power --trials 200`` prints the table as Markdown.
+``python -m conceptspace.analysis.turning_power --trials 100`` prints the table as Markdown, and
+with ``--kinks`` that of learning curves with and without a kink.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from conceptspace.analysis.calibration import Array
+from conceptspace.analysis.kinks import Kink, detect_kink
 from conceptspace.analysis.turning import Turn, detect_turn
 
 
@@ -99,7 +101,39 @@ def table(count: int, seed: int = 0) -> Iterator[str]:
             yield f"| {seeds} | {steps} | {noise.name} | {' | '.join(rates)} |"
 
 
-def _rate(turns: list[Turn]) -> str:
+def learning_curves(steps: Array) -> dict[str, Array]:
+    """Noiseless curves of a range of about 1: three smooth ones, then three with a kink."""
+    x = np.log(steps / steps[0]) / np.log(steps[-1] / steps[0])
+    rise = 0.5 + 0.5 / (1 + np.exp(-10 * (x - 0.5)))
+    loss = (steps / steps[0]) ** -0.6
+    return {
+        "power law": loss,
+        "exponential": 1 - 0.8 * np.exp(-steps / 3000),
+        "sigmoid": rise,
+        "loss drops": loss - 1.2 * np.maximum(0, x - 0.7),
+        "accuracy falls": rise - 1.2 * np.maximum(0, x - 0.7),
+        "plateau, then rise": 0.6 - 0.4 * loss + 1.2 * np.maximum(0, x - 0.7),
+    }
+
+
+def kink_table(count: int, seed: int = 0) -> Iterator[str]:
+    """Markdown lines: how often a kink is reported, at steps from 500 to 20 000."""
+    names = list(learning_curves(np.arange(1.0, 3.0)))
+    yield f"| seeds | checkpoints | noise | {' | '.join(names)} |"
+    yield f"|---|---|---|{'---|' * len(names)}"
+    for seeds, length in ((1, 12), (4, 12), (1, 40), (4, 40)):
+        steps = np.linspace(500**0.5, 20000**0.5, length) ** 2
+        for size, correlation in ((0.02, 0.0), (0.02, 0.9)):
+            rng = np.random.default_rng(seed)
+            rates = []
+            for curve in learning_curves(steps).values():
+                noise = size * _drift((count, seeds, length), correlation, rng)
+                rates.append(_rate([detect_kink(steps, curve + part) for part in noise]))
+            label = f"{size:g}, correlation {correlation:g}"
+            yield f"| {seeds} | {length} | {label} | {' | '.join(rates)} |"
+
+
+def _rate(turns: Sequence[Turn | Kink]) -> str:
     detected = np.mean([turn.detected for turn in turns])
     rejected = np.mean([turn.p_value <= 0.05 for turn in turns])
     return f"{detected:.2f} ({rejected:.2f})"
@@ -111,10 +145,7 @@ def _one(clean: Array, noise: Noise, samples: int, rng: np.random.Generator) -> 
     points = np.stack([np.interp(when, time, column) for column in clean.T], axis=1)
     bow = noise.bow * rng.standard_normal() * np.sin(np.pi * time)
     points = np.clip(points + bow[:, None] * np.array([-0.62, 0.78]), 0.001, 0.999)
-    drift = rng.standard_normal(clean.shape)
-    for step in range(1, len(drift)):
-        fresh = np.sqrt(1 - noise.correlation**2) * drift[step]
-        drift[step] = noise.correlation * drift[step - 1] + fresh
+    drift = _drift(clean.T.shape, noise.correlation, rng).T
     if noise.logit:
         mean = 1 / (1 + np.exp(-np.log(points / (1 - points)) - noise.wander * drift))
     else:
@@ -122,13 +153,24 @@ def _one(clean: Array, noise: Noise, samples: int, rng: np.random.Generator) -> 
     return np.asarray(rng.binomial(samples, mean) / samples, dtype=np.float64)
 
 
+def _drift(shape: tuple[int, ...], correlation: float, rng: np.random.Generator) -> Array:
+    """A stationary AR(1) process of unit variance along the last axis."""
+    drift = rng.standard_normal(shape)
+    for step in range(1, shape[-1]):
+        fresh = np.sqrt(1 - correlation**2) * drift[..., step]
+        drift[..., step] = correlation * drift[..., step - 1] + fresh
+    return drift
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200, help="trajectories per cell")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinks", action="store_true", help="learning curves, not trajectories")
     arguments = parser.parse_args()
-    for line in table(arguments.trials, arguments.seed):
+    lines = kink_table if arguments.kinks else table
+    for line in lines(arguments.trials, arguments.seed):
         print(line, flush=True)
 
 

@@ -19,6 +19,9 @@ from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 
+SWEEPS = ("strengths", "alphas", "betas", "guidance")
+"""Sweeps of protocols that `evaluate` can replace."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
@@ -57,12 +60,13 @@ def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
     pipeline.require_checkpoints(opened)
-    protocols = _protocols(options.protocol or ["naive"], opened)
+    protocols = options.protocol or build.protocol_names(opened.config)
+    sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
     session = pipeline.Session(opened, build.device(options.device), probe_cache())
     interrupt = Interrupt()
     try:
         with interrupt.listening():
-            show(session.evaluate(protocols, interrupt))
+            show(session.evaluate(protocols, interrupt, sweeps))
     except pipeline.Stopped:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED
@@ -71,11 +75,14 @@ def evaluate(options: Namespace) -> int:
 
 def signal(options: Namespace) -> int:
     """Measure and draw the concept signal."""
-    from conceptspace.presentation.signal_page import write_signal
+    from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    print(write_signal(build.world(config.data), options.out))
-    print(f"figure in {options.out}", file=sys.stderr)
+    table, local = write_signal(build.world(config.data), options.out)
+    print(table.to_string(index=False, float_format="%.5f"))
+    print()
+    print(local.to_string(index=False, float_format="%.3f"))
+    print(f"tables and figure in {options.out}", file=sys.stderr)
     return 0
 
 
@@ -130,3 +137,12 @@ def _config(options: Namespace, folder: Path | None) -> RunConfig:
     elif options.preset is None and not stored and folder is not None:
         raise UserError("say where to start from: a preset (quick or paper) or --config FILE.toml")
     return merged(base, nested(changes), "command line")
+
+
+def _report(runs: list[Run], path: Path) -> None:
+    """Write the page, and tell the findings on the terminal."""
+    from conceptspace.presentation.page import write_page
+
+    for finding in write_page(runs, path):
+        print(f"- {finding.text}")
+    print(f"page: {path}", file=sys.stderr)

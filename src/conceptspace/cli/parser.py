@@ -17,7 +17,7 @@ PRESET_NAMES = ("quick", "paper")
 EXAMPLES = {
     "quickstart": "conceptspace quickstart --out runs/first",
     "run": "conceptspace run quick --out runs/a --seed 3 --data.color-separation 0.3",
-    "evaluate": "conceptspace evaluate runs/a --protocol naive",
+    "evaluate": "conceptspace evaluate runs/a --protocol overprompting-color --strengths 0.2,0.3",
     "signal": "conceptspace signal quick --out runs/signal",
     "report": "conceptspace report runs/a runs/b -o report.html",
     "info": "conceptspace info runs/a",
@@ -91,8 +91,13 @@ def parser(flags: bool = False) -> Parser:
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
     evaluate.add_argument("run", type=Path, metavar="RUN")
     evaluate.add_argument(
-        "--protocol", action="append", metavar="NAME", help="may be given several times"
+        "--protocol",
+        action="append",
+        metavar="NAME",
+        help="may be given several times; default: all that fit the run",
     )
+    for sweep in ("strengths", "alphas", "betas", "guidance"):
+        evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
     _add_device(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument("runs", type=Path, nargs="+", metavar="RUN")
@@ -115,6 +120,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             hint = f"; did you mean {close[0]}?" if close else ""
         raise UserError(f"unknown argument {unknown[0]}{hint}")
     return options
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
 
 
 def _add_device(command: Parser) -> None:

@@ -176,6 +176,7 @@ class UNetTrunk(nn.Module):
         x = self.conv_in(x)
         skips = []
         for i, level in enumerate(self.down):
+            assert isinstance(level, nn.ModuleList)
             if i > 0:
                 skips.append(x)
                 x = self.downsample[i - 1](x)
@@ -185,6 +186,7 @@ class UNetTrunk(nn.Module):
         x = self.attention(x)
         x = self.middle[1](x, next(embedding))
         for i, level in enumerate(self.up):
+            assert isinstance(level, nn.ModuleList)
             if i > 0:
                 x = torch.cat([self.upsample[i - 1](x), skips.pop()], dim=1)
             for block in level:

@@ -108,8 +108,7 @@ class VDM(nn.Module):
         return Loss(
             diffusion=0.5 * self.schedule.slope() * error * scale,
             prior=prior_loss(x, end) * scale,
-            reconstruction=reconstruction_loss(x, start)
-            * scale,
+            reconstruction=reconstruction_loss(x, start) * scale,
         )
 
 

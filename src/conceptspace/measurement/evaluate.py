@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -85,14 +85,28 @@ class Evaluator:
         return self.conditioning(self.world.sample(concept_class, count, source))
 
     @torch.no_grad()
-    def __call__(self, model: VDM, protocol: Protocol, classes: Sequence[str]) -> list[Generated]:
-        """Generate and score every class under every setting of a protocol."""
+    def __call__(
+        self,
+        model: VDM,
+        protocol: Protocol,
+        classes: Sequence[str],
+        skip: Collection[tuple[str, str]] = (),
+    ) -> list[Generated]:
+        """Generate and score classes under every setting of a protocol.
+
+        Args:
+            model: at one checkpoint.
+            protocol: how it is asked.
+            classes: what it is asked for.
+            skip: pairs (setting, class) that are not wanted.
+        """
         device = next(model.parameters()).device
         model.eval()
         requests = [
             _Request(name, concept_class, *setting(model, self.prompts(concept_class).to(device)))
             for concept_class in classes
             for name, setting in protocol.settings(concept_class).items()
+            if (name, concept_class) not in skip
         ]
         return [
             Generated(r.setting, r.concept_class, images, self.scorer(images, r.concept_class))

@@ -26,20 +26,11 @@ from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.tables import NAIVE
 
-STRENGTHS = (0.1, 0.15, 0.25, 0.35, 0.45)
-"""Overprompting: distances from the middle; for colour (.4, .4, .6) ... (.05, .05, .95)."""
+FAR = {"size": 0.25}
+"""How far from the middle a concept's direction prompt stands: size 0.7 is 0.25 from 0.45."""
 
-ALPHAS = (0.1, 1.0, 2.0, 4.0)
-"""Latent intervention: weights of what is added."""
-
-BETAS = (0.1, 0.25, 0.5, 1.0)
-"""Latent intervention: weights of what is taken away."""
-
-GUIDANCE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-"""Weights of classifier-free guidance."""
-
-LARGE_SIZE = 0.7
-"""The size whose embedding is the direction "large" (paper App. B)."""
+FARTHEST = 0.45
+"""The same for the other concepts: (.05, .05, .95) is 0.45 from grey (paper App. B)."""
 
 
 @runtime_checkable
@@ -96,16 +87,18 @@ class Overprompting:
     """
 
     world: ShapesWorld
-    concept: str = "color"
-    strengths: Sequence[float] = STRENGTHS
+    concept: str
+    strengths: Sequence[float]
 
     @property
     def name(self) -> str:
-        """``overprompting`` for colour, else with the concept."""
-        return "overprompting" if self.concept == "color" else f"overprompting-{self.concept}"
+        """``overprompting-color``, for example."""
+        return f"overprompting-{self.concept}"
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """One setting per strength."""
+        """One setting per strength, for OOD classes."""
+        if concept_class not in self.world.space.ood_classes:
+            return {}
         index = self.world.space.names.index(self.concept)
         concept = self.world.space.concepts[index]
         bit = ConceptClass(concept_class).bits[index]
@@ -165,10 +158,10 @@ class LatentIntervention:
     """
 
     world: ShapesWorld
-    add: str = "color"
-    remove: str = "size"
-    alphas: Sequence[float] = ALPHAS
-    betas: Sequence[float] = BETAS
+    add: str
+    remove: str
+    alphas: Sequence[float]
+    betas: Sequence[float]
     shuffled: bool = False
 
     @property
@@ -177,7 +170,9 @@ class LatentIntervention:
         return "latent-control" if self.shuffled else "latent-intervention"
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """One setting per pair (alpha, beta)."""
+        """One setting per pair (alpha, beta), for OOD classes."""
+        if concept_class not in self.world.space.ood_classes:
+            return {}
         bits = dict(zip(self.world.space.names, ConceptClass(concept_class).bits, strict=True))
         add = self._prompt(self.add, bits[self.add])
         remove = self._prompt(self.remove, 1 - bits[self.remove])
@@ -189,9 +184,8 @@ class LatentIntervention:
     def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
         """A prompt that shows one exaggerated concept value and nothing else."""
         concept = self.world.space.concepts[self.world.space.names.index(name)]
-        strength = LARGE_SIZE - 0.45 if name == "size" else STRENGTHS[-1]
         h = torch.zeros(1, 11)
-        h[:, COLUMNS[name]] = extrapolated(concept, bit, strength)
+        h[:, COLUMNS[name]] = extrapolated(concept, bit, FAR.get(name, FARTHEST))
         return h
 
     def _setting(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Setting:
@@ -233,11 +227,11 @@ class Guidance:
         weights: one setting each.
     """
 
-    weights: Sequence[float] = GUIDANCE
+    weights: Sequence[float]
     name: str = field(default="guidance", init=False)
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """One setting per weight."""
+        """One setting per weight, for every class."""
         return {f"{w:g}": self._setting(w) for w in self.weights}
 
     @staticmethod
@@ -250,14 +244,18 @@ class EmbeddingPatching:
     """The condition-embedding MLPs of a later checkpoint in an earlier model (paper App. C.6).
 
     Args:
+        world: whose classes are prompted.
         later: the embedding MLPs of all blocks at the later checkpoint.
     """
 
+    world: ShapesWorld
     later: BlockEmbeddings
     name: str = field(default="patching", init=False)
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """One setting, without a name."""
+        """One setting, without a name, for OOD classes."""
+        if concept_class not in self.world.space.ood_classes:
+            return {}
         return {"": lambda model, h: (Patched(self.later), h)}
 
 

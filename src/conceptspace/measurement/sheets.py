@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from conceptspace.measurement.evaluate import Generated
 def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     """Write a PNG with one row per setting and class and one tile per image, and its JSON.
 
+    Rows are added to a sheet that is there already.
+
     Args:
         path: of the PNG; the JSON has the same name with another suffix.
         step: of the checkpoint.
@@ -25,13 +28,20 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     rows = torch.stack([g.images for g in generated])
     settings, samples, _, height, width = rows.shape
     pixels = rows.permute(0, 3, 1, 4, 2).reshape(settings * height, samples * width, 3)
+    sheet = (pixels.numpy() * 255).round().astype(np.uint8)
+    names = [{"setting": g.setting, "concept_class": str(g.concept_class)} for g in generated]
+    if path.with_suffix(".json").exists():
+        before = json.loads(path.with_suffix(".json").read_text())["rows"]
+        with Image.open(path) as image:
+            sheet = np.concatenate([np.asarray(image)[: len(before) * height], sheet])
+        names = before + names
     buffer = io.BytesIO()
-    Image.fromarray((pixels.numpy() * 255).round().astype(np.uint8)).save(buffer, "PNG")
+    Image.fromarray(sheet).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())
     index = {
         "step": step,
         "tile": height,
         "columns": samples,
-        "rows": [{"setting": g.setting, "concept_class": g.concept_class} for g in generated],
+        "rows": names,
     }
     write_json(path.with_suffix(".json"), index)

@@ -107,6 +107,18 @@ def wilson(share: Array, samples: Array) -> tuple[Array, Array]:
     return np.minimum(center - half, share), np.maximum(center + half, share)
 
 
+def of_protocol(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """The rows of one protocol.
+
+    Raises:
+        UserError: there are none.
+    """
+    rows = table[table["protocol"] == protocol]
+    if rows.empty:
+        raise UserError(f"the trajectory has no rows of the protocol {protocol!r}")
+    return rows
+
+
 def best_settings(table: pd.DataFrame) -> pd.DataFrame:
     """Only the rows of the setting with the highest joint accuracy.
 

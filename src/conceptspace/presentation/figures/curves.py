@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from conceptspace.data.concepts import ConceptSpace
-from conceptspace.presentation.series import Array, Series, best_settings, series
+from conceptspace.presentation.series import Array, Series, best_settings, of_protocol, series
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
     CONCEPT_DASHES,
@@ -52,9 +52,11 @@ def learning_curves(
         turn: first and last step of a band to mark.
         title: above the figure.
     """
-    table = best_settings(table[table["protocol"] == protocol])
+    table = best_settings(of_protocol(table, protocol))
+    measured = set(table["concept_class"])
+    ood_classes = [name for name in space.ood_classes if name in measured]
     losses = [training] if isinstance(training, pd.DataFrame) else list(training or [])
-    count = bool(losses) + 1 + len(space.ood_classes)
+    count = bool(losses) + 1 + len(ood_classes)
     columns = min(count, COLUMNS)
     rows = -(-count // columns)
     figure = Figure(figsize=(2.9 * columns + 0.4, 2.7 * rows + 0.3), layout="constrained")
@@ -65,7 +67,7 @@ def learning_curves(
         _loss(panels[0], losses)
         mark_band(panels[0], turn, "turn")
     interval = ""
-    for axes, ood in zip(panels[bool(losses) : count], (None, *space.ood_classes), strict=True):
+    for axes, ood in zip(panels[bool(losses) : count], (None, *ood_classes), strict=True):
         interval = _accuracies(axes, table, space, protocol, ood)
         _threshold(axes, threshold)
         mark_band(axes, turn, "turn")
@@ -88,7 +90,8 @@ def _accuracies(
         axes.set_title("joint accuracy of each class")
         shades = {c: TRAIN_SHADES[i % 6] for i, c in enumerate(space.train_classes)}
         shades |= {c: OOD_SHADES[i % 6] for i, c in enumerate(space.ood_classes)}
-        for index, name in enumerate(space.classes):
+        measured = set(table["concept_class"])
+        for index, name in enumerate(c for c in space.classes if c in measured):
             drawn = series(table, name, JOINT, "accuracy", protocol)
             label = f"{name} {space.describe(name)}"
             if name in space.ood_classes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conceptspace.errors import UserError
 from conceptspace.presentation.series import best_settings, series
 from conceptspace.presentation.style import (
     GRID,
@@ -52,6 +53,8 @@ def elicitation_figure(
     table = table[table["concept_class"] == ood_class]
     present = sorted(table["protocol"].unique(), key=lambda name: (name != NAIVE, name))
     chosen = list(protocols or present)
+    if not chosen:
+        raise UserError(f"the trajectory has no rows of class {ood_class}")
     settings = table.groupby("protocol")["setting"].nunique()
     table = best_settings(table)
     columns = min(len(chosen), COLUMNS)

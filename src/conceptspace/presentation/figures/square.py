@@ -55,7 +55,7 @@ def corner_classes(
         for index, name in enumerate(here):
             color = color_of(space, name)
             left = x - inward * (MARGIN + TILE - tile / 2) + inward * index * (tile + 0.03)
-            middle = y + vertical * (MARGIN + tile / 2)
+            middle = y + vertical * ((1.5 if crowded else 1) * MARGIN + tile / 2)
             if name in images:
                 draw_tile(axes, images[name], left, middle, tile, color)
             text: dict[str, Any] = {
@@ -77,10 +77,10 @@ def corner_classes(
 
 def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None:
     """Between the lower corners: how the curves' shades stand for steps, one bar per ramp."""
-    left, right, height, bottom = 0.3, 0.72, 0.022, -REACH + 0.045
+    left, right, height, bottom = 0.32, 0.7, 0.027, -REACH + 0.045
     places = np.linspace(0, 1, 256)
     for index, (label, ramp) in enumerate(reversed(list(ramps.items()))):
-        low = bottom + index * (height + 0.012)
+        low = bottom + index * (height + 0.015)
         extent = (left, right, low, low + height)
         axes.imshow(ramp(places)[None], extent=extent, aspect="equal", interpolation="bilinear")
         middle = low + height / 2

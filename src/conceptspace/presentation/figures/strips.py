@@ -54,9 +54,11 @@ def image_strips(
         raise UserError("there are no sample sheets to draw")
     steps = np.array(sorted(sheets))
     steps = steps[np.unique(np.linspace(0, len(steps) - 1, columns).round().astype(int))]
+    shown = {row["concept_class"] for sheet in sheets.values() for row in sheet.rows}
+    classes = [name for name in space.classes if name in shown]
     targets = class_images or {}
     width, gap = len(steps) + (1.4 if targets else 0), 0.2 + 0.3 * (table is not None)
-    height = len(space.classes) * (samples + gap)
+    height = len(classes) * (samples + gap)
     figure = Figure(figsize=((width + 3.1) * CELL, (height + 1.05) * CELL + 0.25 * bool(title)))
     axes = figure.add_axes((0, 0, 1, 1 - 0.25 * bool(title) / figure.get_figheight()))
     axes.set_axis_off()
@@ -64,7 +66,7 @@ def image_strips(
     for column, step in enumerate(steps):
         axes.text(column + 0.5, -0.15, f"{step:,}", ha="center", va="bottom", fontsize=6.5)
     axes.text(-0.15, -0.15, "step", ha="right", va="bottom", fontsize=7, color=MUTED)
-    for row, name in enumerate(space.classes):
+    for row, name in enumerate(classes):
         y = row * (samples + gap)
         color = color_of(space, name)
         kind = "OOD" if name in space.ood_classes else "training"

@@ -23,7 +23,14 @@ from scipy.spatial import ConvexHull
 
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.square import color_of, corner_classes, time_bar, unit_square
-from conceptspace.presentation.series import Array, Series, best_settings, series, smooth
+from conceptspace.presentation.series import (
+    Array,
+    Series,
+    best_settings,
+    of_protocol,
+    series,
+    smooth,
+)
 from conceptspace.presentation.style import (
     INK,
     MARKERS,
@@ -65,10 +72,10 @@ def trajectory_figure(
         protocol: whose curves; the best setting of each checkpoint if it has several.
         smoothing: standard deviation, in checkpoints, of the Gaussian average that is drawn as the
             line; the dots are never smoothed. 0 joins the dots.
-        turn: step to mark with a star on the OOD curves.
+        turn: step to mark with a star on the OOD curve, for up to two concepts.
         title: above the figure.
     """
-    table = best_settings(table[table["protocol"] == protocol])
+    table = best_settings(of_protocol(table, protocol))
     steps = table["step"]
     norm = PowerNorm(0.5, steps.min(), max(steps.max(), steps.min() + 1))
     painter = _Painter(table, space, protocol, smoothing, turn, norm)
@@ -81,7 +88,7 @@ def trajectory_figure(
     for axes, pair in zip(panels.flat, pairs, strict=False):
         unit_square(axes, [space.concepts[i] for i in pair])
         corner_classes(axes, space, pair, class_images)
-        for name in space.classes:
+        for name in painter.classes:
             painter.curve(axes, name, pair)
     if pairs:
         time_bar(panels[0, 0], norm, painter.ramps())
@@ -115,6 +122,12 @@ class _Painter:
     def crowded(self) -> bool:
         return len(self.space.concepts) > 2
 
+    @property
+    def classes(self) -> list[str]:
+        """The classes that were measured; a protocol may concern the OOD classes alone."""
+        measured = set(self.table["concept_class"])
+        return [name for name in self.space.classes if name in measured]
+
     def coordinates(self, name: str, pair: Sequence[int]) -> list[Series]:
         concepts = [self.space.concepts[i].name for i in pair]
         return [series(self.table, name, c, "coordinate", self.protocol) for c in concepts]
@@ -136,7 +149,7 @@ class _Painter:
 
     def note(self) -> str:
         """What smoothing and shading mean."""
-        drawn = self.coordinates(self.space.classes[0], [0])[0]
+        drawn = self.coordinates(self.classes[0], [0])[0]
         parts = []
         if self.smoothing > 0:
             parts.append(
@@ -148,7 +161,7 @@ class _Painter:
             parts.append(f"Shaded: {drawn.interval}{whose}.")
         if len(drawn.runs) > 1:
             parts.append("Thin lines: single runs.")
-        if self.turn is not None:
+        if self.turn is not None and not self.crowded:
             parts.append(f"Star: turn, step {self.turn:,.0f}.")
         return " ".join(parts)
 
@@ -173,14 +186,14 @@ class _Painter:
         axes.plot(*line[:, :1], marker=marker, ms=7.5, mfc="white", mec=color, mew=1.5, zorder=8)
         if ood and not self.crowded:
             _step_labels(axes, line.T, steps)
-        if ood and self.turn is not None:
+        if ood and self.turn is not None and not self.crowded:
             at = [float(np.interp(self.turn, steps, values)) for values in line]
             axes.plot(*at, marker="*", ms=14, color="#ffd23f", mec=INK, mew=0.8, zorder=9)
 
     def against_steps(self, axes: Axes, class_images: Mapping[str, ArrayLike]) -> None:
         """One concept: its coordinate over the steps, the two classes beside the ends."""
         concept = self.space.concepts[0]
-        for name in self.space.classes:
+        for name in self.classes:
             drawn = self.coordinates(name, [0])[0]
             ood = name in self.space.ood_classes
             color, ramp = color_of(self.space, name), OOD_TIME if ood else TRAIN_TIME

@@ -122,8 +122,7 @@
   function settingText(name) {
     const settings = protocol().settings, chosen = settings[settingAt(name, state.step)];
     if (settings.length < 2) return chosen ? `, setting ${chosen}` : "";
-    const why = state.setting < 0 ? ` (best of ${settings.length} at this step)` : " (fixed)";
-    return `, setting ${chosen}${why}`;
+    return `, setting ${chosen} (${state.setting < 0 ? `best of ${settings.length} at this step` : "fixed"})`;
   }
 
   function describe() {
@@ -148,12 +147,10 @@
   }
 
   function picture(index) {
-    const image = cache.get(index) || new Image();
-    if (cache.has(index)) return image;
-    cache.set(index, image);
-    image.onload = () => drawTiles(state.name);
-    image.src = data.images[index];
-    return image;
+    if (!cache.has(index)) {
+      cache.set(index, Object.assign(new Image(), { onload: () => drawTiles(state.name), src: data.images[index] }));
+    }
+    return cache.get(index);
   }
 
   function drawTiles(name) {

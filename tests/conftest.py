@@ -1,0 +1,41 @@
+"""Run-time type checking of the whole package, one thread, and a cache of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+# Before anything imports the package: shapes and types of every call are checked in the tests.
+jaxtyping.install_import_hook("conceptspace", "beartype.beartype")
+
+import hypothesis  # noqa: E402
+import torch  # noqa: E402
+
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("PyTorch finds no CUDA device")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def probe_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Trained probes are shared by the tests of a session and never touch the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("CONCEPTSPACE_CACHE")
+    os.environ["CONCEPTSPACE_CACHE"] = str(folder)
+    yield folder / "probes"
+    if before is None:
+        del os.environ["CONCEPTSPACE_CACHE"]
+    else:
+        os.environ["CONCEPTSPACE_CACHE"] = before
