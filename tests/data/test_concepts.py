@@ -56,7 +56,7 @@ class TestConceptClass:
 
     def test_distance_counts_differing_concepts(self):
         assert ConceptClass("0110").distance("1010") == 2
-        with pytest.raises(ValueError, match="shorter|longer"):
+        with pytest.raises(ValueError, match=r"shorter|longer"):
             ConceptClass("01").distance("0")
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import tiny_world
 
 from conceptspace.data.conditioning import Conditioning, mask_share
 from conceptspace.data.dataset import Masking, split_dataset
 from conceptspace.data.shapes import COLUMNS
+from tiny import tiny_world
 
 NAMES = st.sampled_from(sorted(COLUMNS))
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import torch
-from tiny import tiny_world
 
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.dataset import split_dataset
 from conceptspace.data.seeding import generator, stream_seed
 from conceptspace.data.shapes import COLUMNS
+from tiny import tiny_world
 
 
 def split(seed=0, images_per_class=40, validation_share=0.15, **data):

@@ -8,8 +8,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import OracleNetwork, gaussian_denoiser, gaussian_diffusion_loss
-from tiny import random_examples, tiny_config
 from torch.distributions import Normal, kl_divergence
 
 from conceptspace import build
@@ -21,14 +19,14 @@ from conceptspace.diffusion.vdm import (
     reconstruction_loss,
     stratified_times,
 )
+from oracles import OracleNetwork, gaussian_denoiser, gaussian_diffusion_loss
+from tiny import random_examples, tiny_config
 
 BITS = math.log(2)
 
 
 def oracle_model(function, start=-4.0, end=6.0, pixel_range=(0.0, 1.0)):
-    return VDM(
-        OracleNetwork(function), LinearSchedule(start, end, learned=False), pixel_range
-    )
+    return VDM(OracleNetwork(function), LinearSchedule(start, end, learned=False), pixel_range)
 
 
 def test_diffusion_loss_of_a_network_that_predicts_zero():
@@ -66,7 +64,9 @@ def test_no_denoiser_beats_the_ideal_one():
     noise, times = torch.randn(count, 1, 2, 2), stratified_times(count)
 
     def loss(mean, variance):
-        denoiser = gaussian_denoiser(torch.full((4,), mean).double(), variance * torch.eye(4).double())
+        denoiser = gaussian_denoiser(
+            torch.full((4,), mean).double(), variance * torch.eye(4).double()
+        )
         return oracle_model(denoiser).loss(images, torch.zeros(count, 1), noise, times).diffusion
 
     best = loss(0.5, 0.04)

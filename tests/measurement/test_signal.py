@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_world
 
 from conceptspace.data.seeding import generator
 from conceptspace.measurement.signal import class_distances, local_signal
+from tiny import tiny_world
 
 
 def test_only_the_concept_differs_between_the_images_compared():
@@ -47,7 +47,9 @@ def test_distance_of_uniformly_colored_images():
 
 def test_grows_with_the_separation():
     found = [
-        class_distances(tiny_world(color_separation=s), samples=64).groupby("concept").distance.mean()
+        class_distances(tiny_world(color_separation=s), samples=64)
+        .groupby("concept")
+        .distance.mean()
         for s in (0.2, 0.4, 0.8)
     ]
     assert found[0]["color"] < found[1]["color"] < found[2]["color"]
