@@ -18,9 +18,13 @@ from conceptspace.errors import UserError
 STEPS = [100, 200, 300, 400, 500, 600]
 
 
+def between(seed: int, lower: float, upper: float, last: float) -> Emergence:
+    return Emergence(seed, float(lower), float(upper), float(last))
+
+
 def run(upper: float, seed: int = 0, last: float = 1000) -> Emergence:
     lower = upper - 100 if math.isfinite(upper) else last
-    return Emergence(seed, lower, upper, last)
+    return between(seed, lower, upper, last)
 
 
 def runs(*uppers: float, last: float = 1000) -> list[Emergence]:
@@ -40,7 +44,7 @@ def runs(*uppers: float, last: float = 1000) -> list[Emergence]:
     ],
 )
 def test_emergence_by_hand(accuracy: list[float], lower: float, upper: float) -> None:
-    assert emergence(STEPS, accuracy, seed=7) == Emergence(7, lower, upper, 600)
+    assert emergence(STEPS, accuracy, seed=7) == between(7, lower, upper, 600)
 
 
 def test_a_single_checkpoint_above_counts_only_if_asked() -> None:
@@ -79,8 +83,8 @@ def test_median_of_uncensored_runs_is_the_ordinary_median() -> None:
 
 def test_kaplan_meier_by_hand() -> None:
     """Follow-up 2, 3+, 4, 5, 6+: S = 0.8 from 2, 0.8 * 2/3 from 4, 0.8 / 3 from 5."""
-    data = [Emergence(i, u - 1, u, 10) for i, u in enumerate([2.0, 4.0, 5.0])]
-    data += [Emergence(3, 3, math.inf, 3), Emergence(4, 6, math.inf, 6)]
+    data = [between(i, u - 1, u, 10) for i, u in enumerate([2.0, 4.0, 5.0])]
+    data += [between(3, 3, math.inf, 3), between(4, 6, math.inf, 6)]
     curve = em._kaplan_meier(data, upper=True)
     np.testing.assert_allclose(curve.surv_times, [2, 4, 5])
     np.testing.assert_allclose(curve.surv_prob, [0.8, 0.8 * 2 / 3, 0.8 / 3])
@@ -93,7 +97,7 @@ def test_kaplan_meier_by_hand() -> None:
 @given(st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=12))
 def test_two_libraries_agree_with_ties_and_censoring(data: list[tuple[int, bool]]) -> None:
     records = [
-        Emergence(i, t - 1, t, 7) if seen else Emergence(i, t, math.inf, t)
+        between(i, t - 1, t, 7) if seen else between(i, t, math.inf, t)
         for i, (t, seen) in enumerate(data)
     ]
     ours = em._kaplan_meier(records, upper=True)
@@ -129,7 +133,7 @@ def test_one_seed_has_no_interval() -> None:
 
 def test_sentences() -> None:
     assert sentence(survival(runs(400, 800, 1200, 1600, last=2000)), "11") == (
-        "joint accuracy on 11 reached 0.8 at step 1000 (median of 4 seeds, 95 % interval 400–1600)"  # noqa: RUF001
+        "joint accuracy on 11 reached 0.8 at step 1000 (median of 4 seeds, 95 % interval 400–1600)"
     )
     assert sentence(survival(runs(400, math.inf, math.inf, math.inf)), "11") == (
         "joint accuracy on 11: 0.8 not reached by step 1000 in 3 of 4 seeds"
@@ -140,7 +144,7 @@ def test_sentences() -> None:
     mixed = sentence(survival(runs(400, 500, 600, 700, math.inf)), "11")
     assert mixed.startswith("joint accuracy on 11 reached 0.8 at step 600 (median of 5 seeds")
     assert mixed.endswith("; not reached by step 1000 in 1 of 5 seeds")
-    pending = [Emergence(0, 800, math.inf, 1000)]
+    pending = [between(0, 800, math.inf, 1000)]
     assert sentence(survival(pending), "11") == (
         "joint accuracy on 11: 0.8 not reached by step 1000 in 1 of 1 seed "
         "(1 at 0.8 when training ended, too briefly to count)"
@@ -167,7 +171,7 @@ def test_from_a_table() -> None:
     points = np.full((2, 6, 2), 0.1)
     points[0, 2:] = 0.95
     found = em.find_emergence(trajectory(points, STEPS), "11")
-    assert found == [Emergence(0, 200, 300, 600), Emergence(1, 600, math.inf, 600)]
+    assert found == [between(0, 200, 300, 600), between(1, 600, math.inf, 600)]
 
 
 def test_mixed_conditions_are_refused() -> None:

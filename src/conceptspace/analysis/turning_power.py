@@ -127,7 +127,8 @@ def kink_table(count: int, seed: int = 0) -> Iterator[str]:
             rng = np.random.default_rng(seed)
             rates = []
             for curve in learning_curves(steps).values():
-                noise = size * _drift((count, seeds, length), correlation, rng)
+                white = rng.standard_normal((count, seeds, length))
+                noise = size * np.moveaxis(_drift(np.moveaxis(white, -1, 0), correlation), 0, -1)
                 rates.append(_rate([detect_kink(steps, curve + part) for part in noise]))
             label = f"{size:g}, correlation {correlation:g}"
             yield f"| {seeds} | {length} | {label} | {' | '.join(rates)} |"
@@ -145,7 +146,7 @@ def _one(clean: Array, noise: Noise, samples: int, rng: np.random.Generator) -> 
     points = np.stack([np.interp(when, time, column) for column in clean.T], axis=1)
     bow = noise.bow * rng.standard_normal() * np.sin(np.pi * time)
     points = np.clip(points + bow[:, None] * np.array([-0.62, 0.78]), 0.001, 0.999)
-    drift = _drift(clean.T.shape, noise.correlation, rng).T
+    drift = _drift(rng.standard_normal(clean.shape), noise.correlation)
     if noise.logit:
         mean = 1 / (1 + np.exp(-np.log(points / (1 - points)) - noise.wander * drift))
     else:
@@ -153,12 +154,12 @@ def _one(clean: Array, noise: Noise, samples: int, rng: np.random.Generator) -> 
     return np.asarray(rng.binomial(samples, mean) / samples, dtype=np.float64)
 
 
-def _drift(shape: tuple[int, ...], correlation: float, rng: np.random.Generator) -> Array:
-    """A stationary AR(1) process of unit variance along the last axis."""
-    drift = rng.standard_normal(shape)
-    for step in range(1, shape[-1]):
-        fresh = np.sqrt(1 - correlation**2) * drift[..., step]
-        drift[..., step] = correlation * drift[..., step - 1] + fresh
+def _drift(white: Array, correlation: float) -> Array:
+    """Turn white noise into a stationary AR(1) process of unit variance along the first axis."""
+    drift = white.copy()
+    for step in range(1, len(drift)):
+        fresh = np.sqrt(1 - correlation**2) * white[step]
+        drift[step] = correlation * drift[step - 1] + fresh
     return drift
 
 
