@@ -323,7 +323,7 @@ def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:
     return set(pairs.itertuples(index=False, name=None))
 
 
-def _row(record: StepRecord, speed: float) -> dict[str, float]:
+def _row(record: StepRecord, speed: float) -> dict[str, int | float]:
     loss = record.loss
     return {
         "step": record.step,
