@@ -155,7 +155,10 @@ def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
         return run, True
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} exists and is not a run; choose another folder with --out")
-    write_atomically(stored, config.to_toml().encode())
+    try:
+        write_atomically(stored, config.to_toml().encode())
+    except OSError as error:
+        raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     return Run(path), False
 
 
