@@ -76,6 +76,15 @@ class DataConfig(Section):
     masked_share: float = Field(0.0, ge=0, le=1)
     """Share alpha of that class's training images whose prompts are masked."""
 
+    @model_validator(mode="after")
+    def _check_split(self) -> DataConfig:
+        if round(self.validation_share * self.images_per_class) >= self.images_per_class:
+            raise ValueError(
+                f"validation_share {self.validation_share:g} of {self.images_per_class} images "
+                "leaves no training image"
+            )
+        return self
+
 
 class ModelConfig(Section):
     """The diffusion model (paper App. A.2)."""
@@ -92,7 +101,7 @@ class ModelConfig(Section):
     """Normalisation: group norm (published settings) or layer norm (paper's text)."""
     groups: int = Field(8, ge=1)
     """Groups of the group norm."""
-    time_size: int = Field(64, ge=2)
+    time_size: int = Field(64, ge=2, multiple_of=2)
     """Length of the sinusoidal time embedding."""
     embedding_size: int = Field(256, ge=1)
     """Width of the time MLP."""
