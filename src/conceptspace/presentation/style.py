@@ -73,15 +73,23 @@ RC: Any = {
 
 
 P = ParamSpec("P")
+Step = float | int
+"""A gradient step; between checkpoints it need not be whole."""
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Run a drawing function under :data:`RC`, whatever the caller's settings are."""
+    """Run a drawing function under :data:`RC`, whatever the caller's settings are.
+
+    The layout is computed once and then kept, so that every file of a figure shows the same.
+    """
 
     @wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(RC):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            return figure
 
     return wrapper
 
@@ -119,7 +127,7 @@ def draw_tile(
         axes.add_patch(frame)
 
 
-def mark_band(axes: Axes, band: tuple[float, float] | None, label: str) -> None:
+def mark_band(axes: Axes, band: tuple[Step, Step] | None, label: str) -> None:
     """Shade an interval of the x axis, e.g. the turn; its label stands at the top."""
     if band is None:
         return

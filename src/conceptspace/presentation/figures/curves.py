@@ -21,6 +21,7 @@ from conceptspace.presentation.style import (
     MUTED,
     OOD_SHADES,
     TRAIN_SHADES,
+    Step,
     mark_band,
     styled,
 )
@@ -38,7 +39,7 @@ def learning_curves(
     *,
     protocol: str = NAIVE,
     threshold: float = 0.8,
-    turn: tuple[float, float] | None = None,
+    turn: tuple[Step, Step] | None = None,
     title: str = "",
 ) -> Figure:
     """Loss, joint accuracy of every class, and the accuracy of each concept in every OOD class.

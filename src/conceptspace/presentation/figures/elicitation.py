@@ -16,6 +16,7 @@ from conceptspace.presentation.style import (
     OOD,
     OOD_SHADES,
     TURN_INK,
+    Step,
     mark_band,
     styled,
 )
@@ -30,9 +31,9 @@ def elicitation_figure(
     ood_class: str,
     *,
     protocols: Sequence[str] = (),
-    emergence: Mapping[str, Sequence[float]] | None = None,
+    emergence: Mapping[str, Sequence[Step]] | None = None,
     threshold: float = 0.8,
-    turn: tuple[float, float] | None = None,
+    turn: tuple[Step, Step] | None = None,
     labels: Mapping[str, str] | None = None,
     title: str = "",
 ) -> Figure:
@@ -73,18 +74,9 @@ def elicitation_figure(
         axes.axhline(threshold, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
         mark_band(axes, turn, "turn")
         times = list((emergence or {}).get(protocol, ()))
-        axes.plot(
-            times,
-            [threshold] * len(times),
-            ls="none",
-            marker="v",
-            ms=6,
-            mfc="#ffd23f",
-            mec=TURN_INK,
-            mew=0.8,
-            zorder=6,
-            clip_on=False,
-        )
+        if times:
+            levels = [threshold] * len(times)
+            axes.plot(times, levels, "v", ms=6, mfc="#ffd23f", mec=TURN_INK, mew=0.8, zorder=6)
         name = (labels or {}).get(protocol, protocol)
         axes.set_title(name, pad=12 if turn else 6)
         remark = f"best of {settings[protocol]} settings" if settings[protocol] > 1 else ""

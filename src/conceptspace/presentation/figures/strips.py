@@ -77,7 +77,7 @@ def image_strips(
         for column, step in enumerate(steps):
             best, accuracy = joint.get((int(step), name), (setting or "", None))
             for index, tile in enumerate(tiles(sheets[int(step)], name, best)[:samples]):
-                _place(axes, tile, column, y + index)
+                _place(axes, tile, float(column), y + index)
             if accuracy is not None:
                 at = (column + 0.5, y + samples + 0.02)
                 axes.text(*at, f"{accuracy:.2f}", ha="center", va="top", fontsize=6.3, color=color)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptspace.presentation.style import INK, MUTED, OOD, TRAIN, mark_band, styled
+from conceptspace.presentation.style import INK, MUTED, OOD, TRAIN, Step, mark_band, styled
 from conceptspace.tables import NAIVE
 
 
@@ -24,8 +24,8 @@ class Emergence:
     """
 
     label: str
-    lower: float
-    upper: float
+    lower: Step
+    upper: Step
     censored: bool = False
 
 
@@ -33,8 +33,8 @@ class Emergence:
 def emergence_timeline(
     spans: Sequence[Emergence],
     *,
-    turn: tuple[float, float] | None = None,
-    last_step: float | None = None,
+    turn: tuple[Step, Step] | None = None,
+    last_step: Step | None = None,
     title: str = "",
 ) -> Figure:
     """Intervals of emergence, one row per label; an arrow means not reached by the end.
@@ -78,7 +78,7 @@ def emergence_timeline(
     return figure
 
 
-def _bar(axes: Axes, span: Emergence, y: float, end: float) -> None:
+def _bar(axes: Axes, span: Emergence, y: float, end: Step) -> None:
     color = TRAIN if span.label.startswith(NAIVE) else OOD
     if span.censored:
         axes.plot([span.lower], [y], "|", color=color, ms=6, mew=1.6)

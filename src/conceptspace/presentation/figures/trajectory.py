@@ -5,26 +5,26 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-from matplotlib.patheffects import withStroke
-from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import ConvexHull
+from numpy.typing import ArrayLike
 
 from conceptspace.data.concepts import ConceptSpace
-from conceptspace.presentation.figures.square import color_of, corner_classes, time_bar, unit_square
+from conceptspace.presentation.figures.square import (
+    color_of,
+    corner_classes,
+    time_bar,
+    unit_square,
+)
+from conceptspace.presentation.figures.strokes import gradient_line, step_labels, tube
 from conceptspace.presentation.series import (
-    Array,
     Series,
     best_settings,
     of_protocol,
@@ -38,14 +38,13 @@ from conceptspace.presentation.style import (
     OOD,
     OOD_TIME,
     TRAIN_TIME,
+    Step,
     pixels,
     styled,
 )
 from conceptspace.tables import NAIVE
 
 COLUMNS = 3
-STEP_LABELS = 6
-LABEL_SIZE = (0.17, 0.055)
 
 
 @styled
@@ -56,7 +55,7 @@ def trajectory_figure(
     *,
     protocol: str = NAIVE,
     smoothing: float = 1.0,
-    turn: float | None = None,
+    turn: Step | None = None,
     title: str = "",
 ) -> Figure:
     """Where the generated images of every class stand in concept space, over training.
@@ -115,7 +114,7 @@ class _Painter:
     space: ConceptSpace
     protocol: str
     smoothing: float
-    turn: float | None
+    turn: Step | None
     norm: Normalize
 
     @property
@@ -172,20 +171,20 @@ class _Painter:
         curves = self.coordinates(name, pair)
         steps = curves[0].steps
         if not self.crowded and (ood or len(curves[0].runs) > 1):
-            _tube(axes, curves, color)
+            tube(axes, curves, color)
         if len(curves[0].runs) > 1 and (ood or not self.crowded):
             for seed in np.stack([c.runs for c in curves], axis=1):
                 axes.plot(*smooth(seed, self.smoothing), color=color, lw=0.6, alpha=0.35, zorder=2)
         raw = np.stack([c.mean for c in curves])
         line = smooth(raw, self.smoothing)
         width = (1.8 if ood else 1.2) if self.crowded else (2.6 if ood else 1.8)
-        _gradient_line(axes, line.T, ramp, self.norm(steps), width, 6 if ood else 5)
+        gradient_line(axes, line.T, ramp, self.norm(steps), width, 6.0 if ood else 5.0)
         marker, area = self.marker(name), 14.0 if ood else 10.0
         shades = ramp(self.norm(steps))
         axes.scatter(raw[0], raw[1], c=shades, marker=marker, s=area, lw=0.4, ec="white", zorder=7)
         axes.plot(*line[:, :1], marker=marker, ms=7.5, mfc="white", mec=color, mew=1.5, zorder=8)
         if ood and not self.crowded:
-            _step_labels(axes, line.T, steps)
+            step_labels(axes, line.T, steps)
         if ood and self.turn is not None and not self.crowded:
             at = [float(np.interp(self.turn, steps, values)) for values in line]
             axes.plot(*at, marker="*", ms=14, color="#ffd23f", mec=INK, mew=0.8, zorder=9)
@@ -201,7 +200,7 @@ class _Painter:
             if len(drawn.runs) > 1:
                 axes.plot(drawn.steps, drawn.runs.T, color=color, lw=0.6, alpha=0.35)
             line = np.stack([drawn.steps.astype(float), smooth(drawn.mean, self.smoothing)])
-            _gradient_line(axes, line.T, ramp, self.norm(drawn.steps), 2.2, 5, arrows=False)
+            gradient_line(axes, line.T, ramp, self.norm(drawn.steps), 2.2, 5.0, arrows=False)
             axes.scatter(drawn.steps, drawn.mean, c=ramp(self.norm(drawn.steps)), s=10, zorder=6)
             if name in class_images:
                 tile = axes.inset_axes((1.02, 0.72 if name == "1" else 0.02, 0.2, 0.28))
@@ -211,91 +210,3 @@ class _Painter:
                 tile.set_xlabel(f"{name} {self.space.describe(name)}", color=color, labelpad=2)
         axes.set(ylim=(-0.03, 1.03), xlabel="step")
         axes.set_ylabel(f"{concept.name}: {concept.labels[0]} → {concept.labels[1]}")
-
-
-def _gradient_line(
-    axes: Axes,
-    points: Array,
-    ramp: Colormap,
-    shade: Array,
-    width: float,
-    zorder: float,
-    arrows: bool = True,
-) -> None:
-    """A line through ``points``, shape (T, 2), whose shade in [0, 1] is time."""
-    if len(points) < 2:
-        return
-    segments = list(np.stack([points[:-1], points[1:]], axis=1))
-    shades = ramp((shade[:-1] + shade[1:]) / 2)
-    axes.add_collection(
-        LineCollection(segments, colors=shades, linewidths=width, zorder=zorder, capstyle="round")
-    )
-    if not arrows:
-        return
-    passed = np.r_[0.0, np.cumsum(np.hypot(*np.diff(points, axis=0).T))]
-    for share in (0.3, 0.65):
-        at = int(np.searchsorted(passed, share * passed[-1]))
-        if at > 0 and passed[-1] > 0.1:
-            direction = points[at] - points[at - 1]
-            start = points[at] - direction / np.hypot(*direction) * 1e-3
-            arrow = {"arrowstyle": "-|>", "color": ramp(shade[at]), "mutation_scale": 13, "lw": 0}
-            axes.annotate("", points[at], start, arrowprops=arrow, zorder=zorder + 1.5)
-
-
-def _tube(axes: Axes, curves: Sequence[Series], color: str) -> None:
-    """The interval around a curve: ellipses at the checkpoints, joined; drawn as one area."""
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    outline = []
-    for c, wave in zip(curves, (np.cos(angle), np.sin(angle)), strict=True):
-        reach = np.where(wave > 0, (c.high - c.mean)[:, None], (c.mean - c.low)[:, None])
-        outline.append(c.mean[:, None] + np.maximum(reach, 2e-3) * wave)
-    ellipses = np.stack(outline, axis=-1)
-    pieces = []
-    for before, after in pairwise(ellipses):
-        both = np.concatenate([before, after])
-        hull = both[ConvexHull(both).vertices]
-        pieces.append(Path(np.r_[hull, hull[:1]], closed=True))
-    if pieces:
-        area = Path.make_compound_path(*pieces)
-        axes.add_patch(PathPatch(area, fc=color, alpha=0.13, lw=0, zorder=1))
-
-
-def _step_labels(axes: Axes, points: Array, steps: NDArray[np.int64]) -> None:
-    """Write some steps beside a curve, where the words do not collide."""
-    written: list[Array] = []
-    last = len(steps) - 1
-    candidates = [0, last, *np.linspace(0, last, STEP_LABELS + 2).round().astype(int)[1:-1]]
-    for at in dict.fromkeys(candidates):
-        ahead, behind = points[min(at + 1, last)], points[max(at - 1, 0)]
-        tangent = ahead - behind
-        length = np.hypot(*tangent)
-        normal = np.array([-tangent[1], tangent[0]]) / length if length > 0 else np.array([0.0, 1])
-        place = points[at] + normal * 0.05 + [0.05 * np.sign(normal[0]), 0]
-        if any((np.abs(place - other) < LABEL_SIZE).all() for other in written):
-            continue
-        written.append(place)
-        text = f"step {steps[at]:,}" if at == 0 else f"{steps[at]:,}"
-        _outlined(axes, points[at], text, "#8e0d57", 6.8, normal * 10)
-
-
-def _outlined(
-    axes: Axes,
-    at: Array,
-    text: str,
-    color: str,
-    size: float,
-    offset: Array | tuple[float, float] = (0, 8),
-) -> None:
-    axes.annotate(
-        text,
-        (float(at[0]), float(at[1])),
-        (float(offset[0]), float(offset[1])),
-        textcoords="offset points",
-        ha="left" if offset[0] > 4 else "right" if offset[0] < -4 else "center",
-        va="center",
-        fontsize=size,
-        color=color,
-        fontweight="bold",
-        zorder=10,
-        path_effects=[withStroke(linewidth=2.2, foreground="white")],
-    )
