@@ -30,7 +30,7 @@ from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_sheet
 from conceptspace.store import Run
-from conceptspace.tables import JOINT, SCORE_COLUMNS
+from conceptspace.tables import JOINT, READOUT, SCORE_COLUMNS
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import StepRecord, Trainer
 
@@ -237,7 +237,7 @@ class Session:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.config.seed, step=step, protocol=protocol.name)
-        scores = pd.concat([stored, scores[SCORE_COLUMNS]], ignore_index=True)
+        scores = pd.concat([stored, scores[[*SCORE_COLUMNS, READOUT]]], ignore_index=True)
         sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
         write_sheet(sheet, step, generated)
         write_table(path, scores)

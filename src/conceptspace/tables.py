@@ -12,9 +12,12 @@ KEYS = ["run", "seed", "step", "protocol", "setting", "concept_class"]
 TRAJECTORY_COLUMNS = [*KEYS, "concept", "accuracy", "coordinate", "samples"]
 """Columns of ``trajectory.parquet``."""
 
-SCORE_COLUMNS = [*KEYS, "sample", "concept", "accuracy", "coordinate", "readout"]
-"""Columns of the scores of single images; readout is 1 where the analytic read-out finds the
-target's bit, 0 where it does not, missing where there is no read-out."""
+SCORE_COLUMNS = [*KEYS, "sample", "concept", "accuracy", "coordinate"]
+"""Columns of the scores of single images."""
+
+READOUT = "readout"
+"""A further column of scores: 1 where the analytic read-out finds the target's bit, 0 where it
+does not, missing where there is no read-out."""
 
 JOINT = "joint"
 """The concept of the rows that hold the joint accuracy."""

@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from conceptspace.analysis.statistics import Estimate, mean, paired_difference
-from conceptspace.analysis.trajectories import JOINT, TRAJECTORY_COLUMNS, condition, require
+from conceptspace.analysis.trajectories import condition, require
 from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
 THRESHOLD = 0.8
 HOLD = 3

@@ -14,15 +14,9 @@ import numpy as np
 import pandas as pd
 
 from conceptspace.analysis.statistics import Estimate, mean
-from conceptspace.analysis.trajectories import (
-    SCORE_COLUMNS,
-    Array,
-    concepts_of,
-    condition,
-    paths,
-    require,
-)
+from conceptspace.analysis.trajectories import Array, concepts_of, condition, paths, require
 from conceptspace.errors import UserError
+from conceptspace.tables import SCORE_COLUMNS
 
 COLUMNS = ("seed", "step", "nearest", "strength", "own", "memorized")
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.trajectories import JOINT, SCORE_COLUMNS, Array, require
+from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, SCORE_COLUMNS
 
 KEY = ["run", "seed", "step", "protocol", "concept_class"]
 

@@ -10,34 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
 Array = NDArray[np.float64]
-
-JOINT = "joint"
-TRAJECTORY_COLUMNS = (
-    "run",
-    "seed",
-    "step",
-    "protocol",
-    "setting",
-    "concept_class",
-    "concept",
-    "accuracy",
-    "coordinate",
-    "samples",
-)
-SCORE_COLUMNS = (
-    "run",
-    "seed",
-    "step",
-    "protocol",
-    "setting",
-    "concept_class",
-    "sample",
-    "concept",
-    "accuracy",
-    "coordinate",
-)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conceptspace.measurement.probe import Probe
 from conceptspace.measurement.readout import AnalyticReadout
-from conceptspace.tables import JOINT, KEYS, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, KEYS, READOUT, TRAJECTORY_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Scorer:
                 "concept": list(self.probe.concepts) * len(images),
                 "accuracy": accuracy.flatten().double().numpy(),
                 "coordinate": coordinate.flatten().double().numpy(),
-                "readout": found.flatten().double().numpy(),
+                READOUT: found.flatten().double().numpy(),
             }
         )
 
@@ -81,7 +81,7 @@ def agreement(scores: pd.DataFrame, concepts: Sequence[str]) -> dict[str, float]
 
     Empty where there was no read-out.
     """
-    checked = scores.dropna(subset=["readout"])
-    same = (checked["accuracy"] > 0.5) == (checked["readout"] > 0.5)
+    checked = scores.dropna(subset=[READOUT])
+    same = (checked["accuracy"] > 0.5) == (checked[READOUT] > 0.5)
     found = same.groupby(checked["concept"]).mean()
     return {concept: float(found[concept]) for concept in concepts if concept in found}
