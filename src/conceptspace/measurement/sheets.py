@@ -18,7 +18,7 @@ from conceptspace.measurement.evaluate import Generated
 def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     """Write a PNG with one row per setting and class and one tile per image, and its JSON.
 
-    Rows are added to a sheet that is there already.
+    Rows are added to a sheet that is there already; those of the same setting and class replaced.
 
     Args:
         path: of the PNG; the JSON has the same name with another suffix.
@@ -32,9 +32,11 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     names = [{"setting": g.setting, "concept_class": str(g.concept_class)} for g in generated]
     if path.with_suffix(".json").exists():
         before = json.loads(path.with_suffix(".json").read_text())["rows"]
+        kept = [i for i, name in enumerate(before) if name not in names]
         with Image.open(path) as image:
-            sheet = np.concatenate([np.asarray(image)[: len(before) * height], sheet])
-        names = before + names
+            old = np.asarray(image)
+        sheet = np.concatenate([*(old[i * height : (i + 1) * height] for i in kept), sheet])
+        names = [before[i] for i in kept] + names
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())
