@@ -7,6 +7,7 @@ lightness too and stay apart under every common colour-vision deficiency.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -64,7 +65,7 @@ RC: Any = {
     "legend.fontsize": 7.5,
     "legend.frameon": False,
     "lines.solid_capstyle": "round",
-    "figure.dpi": 100,
+    "figure.dpi": 200,
     "savefig.dpi": 200,
     "svg.hashsalt": "conceptspace",
     "svg.fonttype": "path",
@@ -87,7 +88,8 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(RC):
             figure = draw(*args, **kwargs)
-            figure.draw_without_rendering()
+            for _ in range(2):
+                figure.draw_without_rendering()
             figure.set_layout_engine("none")
             return figure
 
@@ -108,6 +110,13 @@ def pixels(image: ArrayLike) -> NDArray[np.uint8]:
     if array.dtype != np.uint8:
         array = (np.clip(array.astype(float), 0, 1) * 255).round().astype(np.uint8)
     return array
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """Small print below a figure, wrapped to its width; line breaks are kept."""
+    width = int(figure.get_figwidth() * 17)
+    wrapped = "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+    figure.supxlabel(wrapped, fontsize=6.8, color=MUTED)
 
 
 def draw_tile(

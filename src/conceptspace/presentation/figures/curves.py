@@ -22,6 +22,7 @@ from conceptspace.presentation.style import (
     OOD_SHADES,
     TRAIN_SHADES,
     Step,
+    footnote,
     mark_band,
     styled,
 )
@@ -76,7 +77,7 @@ def learning_curves(
         axes.set_title(f"{letter}  {axes.get_title(loc='left')}", pad=12 if turn else 6)
         axes.set_xlabel("step")
         axes.set_xlim(left=0)
-    figure.supxlabel(f"Shaded: {interval}.", fontsize=6.8, color=MUTED)
+    footnote(figure, f"Shaded: {interval}.")
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure

@@ -12,11 +12,11 @@ from conceptspace.presentation.series import best_settings, series
 from conceptspace.presentation.style import (
     GRID,
     INK,
-    MUTED,
     OOD,
     OOD_SHADES,
     TURN_INK,
     Step,
+    footnote,
     mark_band,
     styled,
 )
@@ -83,7 +83,7 @@ def elicitation_figure(
         if emergence is not None:
             reached = f"reached by {len(times)} of {len(drawn.runs)} runs"
             remark = f"{remark}; {reached}" if remark else reached
-        axes.set_xlabel(remark, fontsize=7)
+        axes.set_xlabel(f"step\n{remark}".strip())
         axes.set(ylim=(-0.02, 1.04), xlim=(0, None))
         axes.grid(axis="y", color=GRID, lw=0.4)
     for unused in panels.flat[len(chosen) :]:
@@ -93,7 +93,7 @@ def elicitation_figure(
     note += f" Dashed: {threshold:g}."
     if emergence is not None:
         note += " Triangles: a run stays above it from here on."
-    figure.supxlabel(f"step\n{note}", fontsize=6.8, color=MUTED)
+    footnote(figure, note)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure

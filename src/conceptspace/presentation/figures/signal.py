@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import Array
-from conceptspace.presentation.style import CONCEPT_COLORS, INK, MUTED, draw_tile, styled
+from conceptspace.presentation.style import CONCEPT_COLORS, INK, draw_tile, footnote, styled
 
 Setting = tuple[pd.DataFrame, Mapping[str, ArrayLike]]
 """Distances between classes, and an image of each class."""
@@ -47,7 +47,7 @@ def signal_figure(space: ConceptSpace, settings: Mapping[str, Setting], title: s
         "Edge width and length grow with the mean squared pixel difference of the two classes.\n"
         "Bars: mean over the pairs of classes (dots). Blue: training classes; magenta: OOD."
     )
-    figure.supxlabel(note, fontsize=6.8, color=MUTED)
+    footnote(figure, note)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure

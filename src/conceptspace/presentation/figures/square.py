@@ -36,7 +36,7 @@ def unit_square(axes: Axes, concepts: Sequence[Concept]) -> None:
         axes.text(-0.025, value, f"{value:g}", ha="right", va="center", fontsize=7, color=MUTED)
     first, second = (f"{c.name}: {c.labels[0]} → {c.labels[1]}" for c in concepts)
     axes.text(0.5, -0.11, first, ha="center", va="top", fontsize=8.5, color=INK)
-    axes.text(-0.11, 0.5, second, ha="right", va="center", rotation=90, fontsize=8.5, color=INK)
+    axes.text(-0.135, 0.5, second, ha="right", va="center", rotation=90, fontsize=8.5, color=INK)
 
 
 def corner_classes(

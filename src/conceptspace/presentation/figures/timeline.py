@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptspace.presentation.style import INK, MUTED, OOD, TRAIN, Step, mark_band, styled
+from conceptspace.presentation.style import (
+    INK,
+    MUTED,
+    OOD,
+    TRAIN,
+    Step,
+    footnote,
+    mark_band,
+    styled,
+)
 from conceptspace.tables import NAIVE
 
 
@@ -72,7 +81,7 @@ def emergence_timeline(
     note = "Bar, one per run: from the last checkpoint without to the first with the capability."
     if any(s.censored for s in spans):
         note += " Arrow: not reached by the end."
-    figure.supxlabel(note, fontsize=6.8, color=MUTED)
+    footnote(figure, note)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure

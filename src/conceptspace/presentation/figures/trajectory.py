@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -34,11 +33,11 @@ from conceptspace.presentation.series import (
 from conceptspace.presentation.style import (
     INK,
     MARKERS,
-    MUTED,
     OOD,
     OOD_TIME,
     TRAIN_TIME,
     Step,
+    footnote,
     pixels,
     styled,
 )
@@ -95,12 +94,11 @@ def trajectory_figure(
         painter.against_steps(panels[0, 0], class_images)
     for unused in panels.flat[max(len(pairs), 1) :]:
         unused.set_axis_off()
-    note = textwrap.fill(painter.note(), 100 * columns)
     if painter.crowded and space.ood_classes:
         legend: dict[str, Any] = {"loc": "outside lower center", "ncols": 8, "title_fontsize": 6.8}
-        figure.legend(*painter.legend(), title=note, **legend)
+        figure.legend(*painter.legend(), title=painter.note(), **legend)
     else:
-        figure.supxlabel(note, fontsize=6.8, color=MUTED)
+        footnote(figure, painter.note())
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure
