@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conceptspace import build
+from conceptspace.measurement import probe as probes
+from conceptspace.measurement.probe import (
+    Probe,
+    ProbeSettings,
+    calibration_error,
+    load_or_train,
+    probe_world,
+    widest,
+)
+from tiny import CPU, tiny_config, tiny_world
+
+TINY = ProbeSettings(
+    channels=(8,), features=8, images_per_class=8, held_out_per_class=8, steps=2, batch_size=4
+)
+
+
+class TestCalibration:
+    def test_by_hand(self):
+        """Bin of 0.9: two images, one right, gap 0.4; bin of 0.6: one, right, gap 0.4."""
+        confidence = torch.tensor([0.90, 0.90, 0.60])
+        right = torch.tensor([1.0, 0.0, 1.0])
+        assert calibration_error(confidence, right) == pytest.approx((2 * 0.4 + 0.4) / 3)
+
+    def test_of_a_perfect_and_of_a_boasting_classifier(self):
+        sure = torch.ones(10)
+        assert calibration_error(sure, torch.ones(10)) == 0
+        assert calibration_error(sure, torch.zeros(10)) == 1
+
+    def test_errors_of_one_bin_cancel_and_of_two_do_not(self):
+        together = torch.tensor([0.7, 0.7])
+        assert calibration_error(together, torch.tensor([1.0, 0.0])) == pytest.approx(0.2)
+        apart = torch.tensor([0.55, 0.95])
+        found = calibration_error(apart, torch.tensor([1.0, 0.0]))
+        assert found == pytest.approx((0.45 + 0.95) / 2)
+
+
+class TestWidest:
+    @given(st.sampled_from(["color", "size", "background", "x", "y"]), st.floats(0.01, 0.9))
+    def test_classes_do_not_overlap(self, name, margin):
+        concept = widest(build.concept(name, tiny_config().data), margin)
+        source = torch.Generator().manual_seed(0)
+        zero, one = (concept.coordinate(concept.sample(bit, 500, source)) for bit in (0, 1))
+        assert zero.max() < 0.5 < one.min()
+        values = torch.cat([concept.sample(bit, 500, source) for bit in (0, 1)])
+        low, high = concept.limits
+        assert values.min() >= low - 1e-6
+        assert values.max() <= high + 1e-6
+
+    @pytest.mark.parametrize(
+        ("name", "field", "separations"),
+        [
+            ("color", "color_separation", (0.1, 0.8)),
+            ("size", "size_separation", (0.1, 0.4)),
+            ("background", "background_separation", (0.2, 0.6)),
+            ("x", "position_separation", (0.2, 0.9)),
+        ],
+    )
+    def test_does_not_depend_on_the_separation(self, name, field, separations):
+        found = [
+            widest(build.concept(name, tiny_config(**{f"data__{field}": s}).data), 0.1)
+            for s in separations
+        ]
+        assert found[0] == found[1]
+
+    @pytest.mark.parametrize("name", ["color", "size", "background"])
+    def test_covers_the_values_that_models_are_trained_on(self, name):
+        ordinary = build.concept(name, tiny_config().data)
+        wide = widest(ordinary, 0.1)
+
+        def reach(concept):
+            ends = [value for mean in concept.means for value in mean]
+            return min(ends) - concept.spread, max(ends) + concept.spread
+
+        low, high = reach(ordinary)
+        tolerance = 0.05 * (high - low)
+        assert reach(wide)[0] <= low + tolerance
+        assert reach(wide)[1] >= high - tolerance
+
+    def test_all_classes_are_trained(self):
+        world = probe_world(tiny_world(), 0.1)
+        assert world.space.train_classes == ("00", "01", "10", "11")
+
+
+class TestProbe:
+    def test_reads_an_easy_world(self, tmp_path):
+        world = tiny_world()
+        settings = ProbeSettings(
+            channels=(8, 16),
+            features=16,
+            images_per_class=200,
+            held_out_per_class=100,
+            steps=120,
+            batch_size=32,
+            learning_rate=5e-3,
+        )
+        trained = load_or_train(world, settings, CPU, tmp_path)
+        assert trained.report["accuracy"]["color"] > 0.95
+        assert trained.report["accuracy"]["size"] > 0.9
+        assert trained.report["calibration_error"]["color"] < 0.1
+        between = trained.report["between"]["color"]
+        assert len(between) == 11
+        assert between[0] < 0.05
+        assert between[-1] > 0.95
+        z = torch.stack([world.class_mean(c) for c in ("00", "01", "10", "11")])
+        bits = (trained.probe.coordinates(world.render(z)) > 0.5).int().tolist()
+        assert bits == [[0, 0], [0, 1], [1, 0], [1, 1]]
+
+    @pytest.mark.parametrize("pooling", ["max", "average"])
+    def test_coordinates_are_softmax_probabilities(self, pooling):
+        probe = Probe(("a", "b", "c"), ProbeSettings(channels=(8,), features=8, pooling=pooling))
+        images = torch.rand(5, 3, 8, 8)
+        logits = probe(images)
+        assert logits.shape == (5, 3, 2)
+        expected = logits.detach().exp()
+        expected = expected[..., 1] / expected.sum(2)
+        torch.testing.assert_close(probe.coordinates(images, batch_size=2), expected)
+
+    def test_poolings_differ(self):
+        found = []
+        for pooling in ("max", "average"):
+            torch.manual_seed(0)
+            probe = Probe(("a",), ProbeSettings(channels=(8,), features=8, pooling=pooling))
+            found.append(probe(torch.ones(1, 3, 8, 8) * torch.linspace(0, 1, 8)))
+        assert not torch.allclose(*found)
+
+
+class TestCache:
+    def test_second_call_does_not_train(self, tmp_path, monkeypatch):
+        first = load_or_train(tiny_world(), TINY, CPU, tmp_path)
+
+        def refuse(*arguments):
+            raise AssertionError("trained again")
+
+        monkeypatch.setattr(probes, "train_probe", refuse)
+        second = load_or_train(tiny_world(), TINY, CPU, tmp_path)
+        assert second.hash == first.hash
+        assert second.report == first.report
+        images = torch.rand(2, 3, 8, 8)
+        assert torch.equal(second.probe.coordinates(images), first.probe.coordinates(images))
+        load_or_train(tiny_world(color_separation=0.2), TINY, CPU, tmp_path)
+
+    def test_training_is_reproducible(self, tmp_path):
+        torch.manual_seed(1)
+        first = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
+        torch.manual_seed(2)
+        second = load_or_train(tiny_world(), TINY, CPU, tmp_path / "b")
+        assert first.hash == second.hash
+
+    @pytest.mark.parametrize(
+        ("data", "settings"),
+        [
+            ({"resolution": 16}, {}),
+            ({"pixel_noise": 0.1}, {}),
+            ({"edge_blur": 0.5}, {}),
+            ({"position_range": 0.1}, {}),
+            ({"concepts": ["size", "color"]}, {}),
+            ({}, {"steps": 3}),
+            ({}, {"margin": 0.2}),
+            ({}, {"pooling": "average"}),
+        ],
+    )
+    def test_what_matters_has_a_probe_of_its_own(self, tmp_path, data, settings):
+        from dataclasses import replace
+
+        load_or_train(tiny_world(), TINY, CPU, tmp_path)
+        load_or_train(tiny_world(**data), replace(TINY, **settings), CPU, tmp_path)
+        assert len(list(tmp_path.iterdir())) == 2
+
+    @pytest.mark.parametrize("what", ["weights", "json"])
+    def test_a_damaged_entry_is_trained_anew(self, tmp_path, what):
+        first = load_or_train(tiny_world(), TINY, CPU, tmp_path)
+        pattern = "*/*.safetensors" if what == "weights" else "*/*.json"
+        path = next(tmp_path.glob(pattern))
+        path.write_bytes(path.read_bytes()[:-9])
+        again = load_or_train(tiny_world(), TINY, CPU, tmp_path)
+        assert again.hash == first.hash
+        assert json.loads(next(tmp_path.glob("*/*.json")).read_text())["sha256"] == first.hash

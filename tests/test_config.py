@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import math
+from typing import Any, get_args, get_origin
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from conceptspace import build
+from conceptspace.config import ConceptName, RunConfig, field_names, load, merged, nested
+from conceptspace.errors import UserError
+from conceptspace.presets import PRESETS, paper, quick
+
+FIELDS = field_names()
+
+PAPER = {
+    "data.concepts": ("color", "size"),
+    "data.resolution": 32,
+    "data.color_spread": 1 / 8,
+    "data.size_separation": 0.4,
+    "data.size_spread": 3 / 8,
+    "data.background_spread": 1 / 8,
+    "data.position_range": 0.5,
+    "data.edge_blur": 1.0,
+    "data.pixel_noise": 0.001,
+    "data.images_per_class": 2048,
+    "data.validation_share": 0.15,
+    "data.masked_share": 0.0,
+    "model.channels": (64, 128, 256),
+    "model.blocks": 2,
+    "model.heads": 4,
+    "model.dropout": 0.1,
+    "model.norm": "group",
+    "model.groups": 8,
+    "model.time_size": 64,
+    "model.embedding_size": 256,
+    "model.schedule": "learned_linear",
+    "model.gamma_start": -5.0,
+    "model.gamma_end": 10.0,
+    "model.pixel_range": "unit",
+    "train.steps": 20_000,
+    "train.batch_size": 64,
+    "train.learning_rate": 1e-3,
+    "train.weight_decay": 0.01,
+    "train.beta1": 0.9,
+    "train.beta2": 0.999,
+    "train.clip_norm": 0.01,
+    "train.weight_average": 0.0,
+    "train.checkpoint_schedule": "sqrt",
+    "train.checkpoints": 60,
+    "train.first_checkpoint": 500,
+    "probe.pooling": "max",
+    "probe.features": 64,
+    "probe.images_per_class": 4096,
+    "probe.steps": 10_000,
+    "evaluate.samples": 32,
+    "evaluate.sampler": "ancestral",
+    "evaluate.sampling_steps": 50,
+}
+"""Every number of the paper and of its published settings."""
+
+
+def get(config: RunConfig, name: str) -> Any:
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def values(name: str) -> st.SearchStrategy[Any]:
+    """Any value that a field's type and bounds allow."""
+    info = FIELDS[name]
+    bounds = {
+        key: getattr(m, key)
+        for m in info.metadata
+        for key in ("ge", "gt", "le", "lt")
+        if hasattr(m, key)
+    }
+    return of_type(info.annotation, bounds)
+
+
+def of_type(annotation: Any, bounds: dict[str, float]) -> st.SearchStrategy[Any]:
+    if get_origin(annotation) is tuple:
+        return st.lists(of_type(get_args(annotation)[0], {}), max_size=4)
+    if annotation is int:
+        low, high = bounds.get("ge", -1000), bounds.get("le", bounds.get("lt", 10_000) - 1)
+        return st.integers(int(low), int(min(high, 10_000)))
+    if annotation is float:
+        return st.floats(
+            bounds.get("ge", bounds.get("gt", -1e6)),
+            bounds.get("le", bounds.get("lt", 1e6)),
+            exclude_min="gt" in bounds,
+            exclude_max="lt" in bounds,
+        )
+    if annotation is str:
+        characters = st.characters(codec="utf-8", exclude_categories=["Cs"])
+        return st.text(characters, max_size=8)
+    return st.sampled_from(get_args(annotation))
+
+
+@st.composite
+def configs(draw) -> RunConfig:
+    names = draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=8))
+    changes = {name: draw(values(name)) for name in names}
+    try:
+        return merged(draw(st.sampled_from([paper(), quick()])), nested(changes), "test")
+    except UserError:
+        assume(False)
+        raise
+
+
+@given(configs())
+def test_toml_round_trip(tmp_path_factory, config):
+    path = tmp_path_factory.mktemp("config") / "config.toml"
+    path.write_bytes(config.to_toml().encode())
+    for base in (paper(), quick()):
+        loaded = load(path, base)
+        assert loaded == config
+        assert loaded.digest() == config.digest()
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_digest_and_equality_see_every_field(name):
+    """Some allowed value other than the default changes both."""
+    base = paper()
+    other: dict[str, Any] = {
+        "train.checkpoint_steps": {"checkpoint_schedule": "explicit", "checkpoint_steps": [1]},
+        "train.checkpoint_schedule": {"checkpoint_schedule": "linear"},
+    }
+    if name in other:
+        changed = merged(base, {"train": other[name]}, "test")
+    else:
+        value = get(base, name)
+        annotation = FIELDS[name].annotation
+        if get_origin(annotation) is tuple:
+            item = get_args(annotation)[0]
+            new = [*value, {int: 8, str: "01", float: 8.5}.get(item, "shape")]
+        elif annotation is str:
+            new = value + "x"
+        elif annotation in (int, float):
+            new = value / 2 if annotation is float and value else value + 1
+            new = 0.5 if name in ("data.masked_share", "train.condition_dropout") else new
+            new = 0.5 if name == "train.weight_average" else new
+            new = 32 if name == "model.time_size" else new
+        else:
+            new = next(v for v in get_args(annotation) if v != value)
+        changed = merged(base, nested({name: new}), "test")
+    assert changed != base
+    assert changed.digest() != base.digest()
+
+
+def test_equal_configs_have_equal_digests():
+    assert paper().digest() == paper().digest()
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_every_field_is_described(name):
+    assert FIELDS[name].description
+
+
+@pytest.mark.parametrize("name", sorted(PAPER))
+def test_paper_preset(name):
+    assert get(paper(), name) == PAPER[name]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_possible_and_know_their_name(name):
+    config = PRESETS[name]()
+    build.validate(config)
+    assert config.preset == name
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ({"train": {"step": 3}}, r"there is no setting train.step; did you mean train.steps\?"),
+            ({"steps": 3}, r"there is no setting steps; did you mean .*steps\?"),
+            ({"data": {"colour_separation": 0.3}}, "did you mean data.color_separation"),
+            ({"zzzzqqq": 1}, "there is no setting zzzzqqq$"),
+            ({"train": {"steps": "many"}}, "train.steps = 'many' is not possible"),
+            ({"train": {"steps": 3.5}}, "train.steps = 3.5"),
+            ({"train": {"steps": True}}, "train.steps = True"),
+            ({"train": {"steps": 0}}, "train.steps = 0"),
+            ({"train": {"learning_rate": -1.0}}, "train.learning_rate = -1.0"),
+            ({"train": {"learning_rate": "1"}}, "train.learning_rate = '1'"),
+            ({"data": {"concepts": ["hue"]}}, "data.concepts.0 = 'hue'"),
+            ({"data": {"concepts": "color"}}, "data.concepts = 'color'"),
+            ({"data": {"color_separation": math.nan}}, "data.color_separation = nan"),
+            ({"data": {"color_separation": -0.3}}, "data.color_separation = -0.3"),
+            ({"model": {"gamma_end": math.inf}}, "model.gamma_end = inf"),
+            ({"model": {"norm": "batch"}}, "model.norm = 'batch'"),
+            ({"data": 3}, "data = 3"),
+            ({"train": {"first_checkpoint": 30_000}}, "lies after the last step"),
+            ({"train": {"checkpoint_steps": [1, 2]}}, "needs checkpoint_schedule"),
+        ],
+    )
+    def test_one_sentence_says_what_is_wrong_and_where(self, values, message):
+        with pytest.raises(UserError, match=message) as error:
+            merged(paper(), values, "file.toml")
+        text = str(error.value)
+        assert text.startswith("file.toml: ")
+        assert "\n" not in text
+        assert len(text) < 300
+
+    @pytest.mark.parametrize(
+        ("steps", "message"),
+        [
+            ([], "must list steps"),
+            ([5, 3], "must increase"),
+            ([3, 3], "must increase"),
+            ([-1, 3], "must lie in"),
+            ([3, 20_001], "must lie in"),
+        ],
+    )
+    def test_explicit_checkpoints(self, steps, message):
+        values = {"train": {"checkpoint_schedule": "explicit", "checkpoint_steps": steps}}
+        with pytest.raises(UserError, match=message):
+            merged(paper(), values, "x")
+
+    def test_log_cannot_start_at_zero(self):
+        values = {"train": {"checkpoint_schedule": "log", "first_checkpoint": 0}}
+        with pytest.raises(UserError, match="at least 1"):
+            merged(paper(), values, "x")
+
+    def test_files(self, tmp_path):
+        with pytest.raises(UserError, match=r"cannot read .*No such file"):
+            load(tmp_path / "none.toml", paper())
+        with pytest.raises(UserError, match="cannot read"):
+            load(tmp_path, paper())
+        for content in (b"a = ", b"\xff\xfe", b"[a\n"):
+            path = tmp_path / "bad.toml"
+            path.write_bytes(content)
+            with pytest.raises(UserError, match="not valid TOML") as error:
+                load(path, paper())
+            assert str(path) in str(error.value)
+
+    def test_configs_cannot_be_changed(self):
+        with pytest.raises(ValidationError):
+            paper().train.steps = 3
+
+
+def test_a_file_changes_what_it_says_and_nothing_else(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text("seed = 3\n[train]\nlearning_rate = 1\n")
+    config = load(path, quick())
+    assert (config.seed, config.train.learning_rate) == (3, 1.0)
+    assert config.data == quick().data
+    assert config.train.steps == quick().train.steps
+
+
+def test_nested():
+    assert nested({"a.b": 1, "a.c": 2, "d": 3}) == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+class TestBuild:
+    """Configs that are well typed, and still describe something impossible."""
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"data.resolution": 30}, "multiple of 4"),
+            ({"model.channels": [12, 24]}, "multiples of 8"),
+            ({"model.channels": []}, "multiples of 8"),
+            ({"model.groups": 7}, "model.groups"),
+            ({"model.heads": 3}, "model.heads"),
+            ({"probe.channels": [4]}, "multiples of 8"),
+            ({"data.color_separation": 0.9}, "outside"),
+            ({"data.size_separation": 0.5}, "outside"),
+            ({"data.color_spread": 0.5}, "overlap"),
+            ({"data.masked_class": "11"}, "not a training class"),
+            ({"data.masked_share": 0.5}, "needs data.masked_class"),
+            ({"data.concepts": ["color", "color"]}, "distinct names"),
+            ({"data.train_classes": ["0"]}, "bits"),
+            ({"data.train_classes": ["0x"]}, "string of 0s and 1s"),
+            ({"model.gamma_start": 11.0}, "gamma must increase"),
+            ({"data.images_per_class": 2, "data.validation_share": 0.9}, "no training image"),
+            ({"model.time_size": 7}, "time_size"),
+        ],
+    )
+    def test_is_refused_before_any_work(self, changes, message):
+        with pytest.raises(UserError, match=message) as error:
+            build.validate(merged(paper(), nested(changes), "x"))
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("name", get_args(ConceptName))
+    def test_every_concept_takes_its_separation_and_spread(self, name):
+        kind = "position" if name in ("x", "y") else name
+        data = quick().data
+        base = build.concept(name, data)
+        assert base.name == name
+        if name == "shape":
+            return
+        changed = merged(
+            quick(), {"data": {f"{kind}_separation": 0.3, f"{kind}_spread": 0.05}}, "x"
+        )
+        c = build.concept(name, changed.data)
+        assert c.spread == pytest.approx(0.3 * 0.05)
+        distance = max(abs(a - b) for a, b in zip(*c.means, strict=True))
+        assert distance == pytest.approx(0.3)
+
+    def test_own_split(self):
+        changes = {"data.train_classes": ["00", "11"], "data.ood_classes": ["01"]}
+        space = build.concept_space(merged(quick(), nested(changes), "x").data)
+        assert (space.train_classes, space.ood_classes) == (("00", "11"), ("01",))
+
+    def test_world_takes_the_image_settings(self):
+        changes = {"data": {"position_range": 0.1, "edge_blur": 0.3, "pixel_noise": 0.2}}
+        world = build.world(merged(quick(), changes, "x").data)
+        found = (world.resolution, world.position_range, world.edge_blur, world.pixel_noise)
+        assert found == (16, 0.1, 0.3, 0.2)
+
+    def test_conditioning_defaults_to_the_concepts(self):
+        assert build.conditioning(quick().data).variables == ("color", "size")
+        shown = merged(quick(), {"data": {"conditioned": ["x"]}}, "x")
+        assert build.conditioning(shown.data).variables == ("x",)
+
+    def test_optimization_and_sampling_take_every_setting(self):
+        train = {
+            "batch_size": 7,
+            "learning_rate": 0.5,
+            "weight_decay": 0.25,
+            "beta1": 0.1,
+            "beta2": 0.2,
+            "clip_norm": 3.0,
+            "weight_average": 0.4,
+            "condition_dropout": 0.6,
+        }
+        evaluate = {
+            "samples": 3,
+            "elicitation_samples": 4,
+            "sampler": "ddim",
+            "sampling_steps": 5,
+            "batch_size": 11,
+        }
+        config = merged(quick(), {"train": train, "evaluate": evaluate}, "x")
+        found = build.optimization(config)
+        assert found.betas == (0.1, 0.2)
+        assert all(getattr(found, k) == v for k, v in train.items() if not k.startswith("beta"))
+        sampling = build.sampling(config, "naive")
+        assert build.sampling(config, "overprompting").samples == 4
+        assert (sampling.samples, sampling.steps) == (3, 5)
+        assert (sampling.sampler, sampling.batch_size) == ("ddim", 11)

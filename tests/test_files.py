@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pyarrow import parquet
+
+from conceptspace.files import write_atomically, write_json, write_table
+
+
+def test_creates_folders_and_replaces(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+def test_a_failure_leaves_the_old_content_and_no_temporary_file(tmp_path, monkeypatch, where):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace")}[where], fail)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_content_reaches_the_disk_before_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda d: (calls.append("fsync"), fsync(d))[1])
+    monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
+    write_atomically(tmp_path / "file", b"x")
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_holds_no_numbers_that_are_none(tmp_path, value):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"a": value})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_json_is_the_same_for_the_same_content(tmp_path):
+    write_json(tmp_path / "x", {"b": 1, "a": [1, 2]})
+    write_json(tmp_path / "y", {"a": [1, 2], "b": 1})
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
+
+
+def test_tables_keep_content_and_metadata_and_are_reproducible(tmp_path):
+    table = pd.DataFrame({"step": [1, 2], "name": ["a", ""], "value": [0.5, float("nan")]})
+    for name in ("x", "y"):
+        write_table(tmp_path / name, table, {"probe": "p"})
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x"), table)
+    metadata = parquet.read_schema(tmp_path / "x").metadata
+    assert json.loads(metadata[b"conceptspace"]) == {"probe": "p"}
+
+
+def test_tables_leave_out_the_index(tmp_path):
+    table = pd.DataFrame({"a": [1, 2, 3]}).iloc[1:]
+    write_table(tmp_path / "x", table)
+    assert list(pd.read_parquet(tmp_path / "x").index) == [0, 1]

@@ -1,0 +1,194 @@
+"""A run that was interrupted, in any way, ends with the same bytes as one that was not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conceptspace.pipeline import Evaluated, Notice, Stopped, Trained
+from conceptspace.training import checkpoint
+from tiny import tiny_config, tiny_session
+
+CONFIGS = {
+    "plain": {},
+    "dropout": {"model__dropout": 0.2, "data__masked_class": "01", "data__masked_share": 0.5},
+    "guidance": {"train__condition_dropout": 0.3, "train__weight_average": 0.9},
+    "learned": {"model__schedule": "learned_linear", "evaluate__sampler": "ddim"},
+}
+
+
+def after(calls: int):
+    """A stop callback that says yes from the given call on."""
+    count = iter(range(1, 10_000))
+    return lambda: next(count) >= calls
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """Everything that has to be the same, to the byte."""
+    patterns = ("checkpoints/*", "trajectory.parquet", "samples/**/*.*", "scores/**/*.parquet")
+    files = [path for pattern in patterns for path in folder.glob(pattern)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def notices(events) -> list[str]:
+    return [event.text for event in events if isinstance(event, Notice)]
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, probe_cache_folder):
+    """The results of whole runs, each made once."""
+    made = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name) / "run"
+            config = tiny_config(**CONFIGS[name])
+            list(tiny_session(folder, config, probe_cache_folder).execute())
+            made[name] = folder
+        return made[name]
+
+    return get
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_stopped_between_checkpoints_and_resumed(tmp_path, uninterrupted, probe_cache_folder, name):
+    folder, config = tmp_path / "run", tiny_config(**CONFIGS[name])
+    with pytest.raises(Stopped) as stopped:
+        list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
+    assert stopped.value.step == 6
+    assert json.loads((folder / "run.json").read_text())["status"] == "stopped"
+    assert checkpoint.saved_steps(folder / "checkpoints") == [0, 4]
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert "resuming at step 6" in notices(events)
+    assert [e.step for e in events if isinstance(e, Trained)] == [7, 8, 9]
+    expected = results(uninterrupted(name))
+    found = results(folder)
+    assert set(found) == set(expected)
+    assert [path for path in found if found[path] != expected[path]] == []
+    logs = [
+        pd.read_parquet(f / "training.parquet").drop(columns="images_per_second")
+        for f in (folder, uninterrupted(name))
+    ]
+    pd.testing.assert_frame_equal(*logs, check_exact=True)
+    assert list(logs[0]["step"]) == list(range(1, 10))
+
+
+def test_what_a_run_leaves(uninterrupted):
+    folder = uninterrupted("plain")
+    assert checkpoint.saved_steps(folder / "checkpoints") == [0, 4, 9]
+    assert checkpoint.saved_steps(folder / "resume") == [4, 9]
+    told = json.loads((folder / "run.json").read_text())
+    assert told["status"] == "finished"
+    assert told["seconds"] > 0
+    assert len(told["probe"]["hash"]) == 64
+    table = pd.read_parquet(folder / "trajectory.parquet")
+    assert sorted(table["step"].unique()) == [0, 4, 9]
+    assert set(table["concept_class"]) == {"00", "01", "10", "11"}
+    assert len(table) == 3 * 4 * 3
+    assert len(list((folder / "samples" / "naive").glob("*.png"))) == 3
+
+
+def test_a_killed_run_goes_on_from_its_last_state(tmp_path, uninterrupted, probe_cache_folder):
+    """No warning, nothing saved after step 4: the steps after it are done again."""
+    folder, config = tmp_path / "run", tiny_config()
+    for event in tiny_session(folder, config, probe_cache_folder).execute():
+        if isinstance(event, Trained) and event.step == 6:
+            break
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert "resuming at step 4" in notices(events)
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_killed_before_a_checkpoint_was_scored(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    session = tiny_session(folder, config, probe_cache_folder)
+
+    score = session._score
+
+    def crash(model, protocol, step):
+        if step == 4:
+            raise RuntimeError("killed")
+        return score(model, protocol, step)
+
+    session._score = crash
+    with pytest.raises(RuntimeError, match="killed"):
+        list(session.execute())
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [9, 4]
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_killed_between_a_sheet_and_its_scores(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    (folder / "scores" / "naive" / f"{checkpoint.step_name(4)}.parquet").unlink()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_a_finished_run_is_left_as_it_is(uninterrupted, probe_cache_folder):
+    folder = uninterrupted("plain")
+    before = results(folder)
+    times = {path: (folder / path).stat().st_mtime_ns for path in before if "traj" not in path}
+    events = list(tiny_session(folder, tiny_config(), probe_cache_folder).execute())
+    assert not [e for e in events if isinstance(e, Trained | Evaluated)]
+    assert results(folder) == before
+    assert {path: (folder / path).stat().st_mtime_ns for path in times} == times
+
+
+def test_a_damaged_newest_state_gives_way_to_the_older(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    with pytest.raises(Stopped):
+        list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
+    newest = folder / "resume" / f"{checkpoint.step_name(6)}.safetensors"
+    damage(newest)
+    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert any(str(newest) in text and "damaged" in text and "older" in text for text in told)
+    assert "resuming at step 4" in told
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_without_a_whole_state_it_starts_anew(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    with pytest.raises(Stopped):
+        list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
+    for path in (folder / "resume").glob("*.safetensors"):
+        damage(path)
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert [e.step for e in events if isinstance(e, Trained)] == list(range(1, 10))
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_a_damaged_checkpoint_is_named_and_left_out(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    path = folder / "checkpoints" / f"{checkpoint.step_name(4)}.safetensors"
+    damage(path)
+    for scores in (folder / "scores" / "naive").iterdir():
+        scores.unlink()
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert any(str(path) in text and "damaged" in text for text in notices(events))
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [0, 9]
+    table = pd.read_parquet(folder / "trajectory.parquet")
+    assert sorted(table["step"].unique()) == [0, 9]
+
+
+def test_stopped_while_scoring(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    for scores in (folder / "scores" / "naive").iterdir():
+        scores.unlink()
+    with pytest.raises(Stopped):
+        list(tiny_session(folder, config, probe_cache_folder).execute(after(2)))
+    assert len(list((folder / "scores" / "naive").iterdir())) == 2
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert results(folder) == results(uninterrupted("plain"))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from conceptspace.errors import UserError
+from conceptspace.store import Run, open_or_create
+from tiny import TINY, tiny_config
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_creates_a_run_and_opens_it_again(tmp_path):
+    folder = tmp_path / "a" / "run"
+    run, existed = open_or_create(folder, TINY)
+    assert not existed
+    assert run.config == TINY
+    assert run.name == "run"
+    before = contents(folder)
+    run, existed = open_or_create(folder, TINY)
+    assert existed
+    assert contents(folder) == before
+
+
+def test_an_empty_folder_will_do(tmp_path):
+    run, existed = open_or_create(tmp_path, TINY)
+    assert not existed
+    assert run.config == TINY
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"train__batch_size": 8}, "train.batch_size is 4 there, 8 here"),
+        ({"seed": 7}, "seed is 0 there, 7 here"),
+        ({"data__concepts": ["size", "color"]}, "data.concepts"),
+    ],
+)
+def test_another_config_is_refused_and_the_difference_named(tmp_path, changes, named):
+    open_or_create(tmp_path, TINY)
+    before = contents(tmp_path)
+    with pytest.raises(UserError) as error:
+        open_or_create(tmp_path, tiny_config(**changes))
+    assert named in str(error.value)
+    assert "--out" in str(error.value)
+    assert contents(tmp_path) == before
+
+
+def test_many_differences_are_counted(tmp_path):
+    open_or_create(tmp_path, TINY)
+    other = tiny_config(seed=1, train__batch_size=2, data__edge_blur=0.0, probe__steps=9)
+    with pytest.raises(UserError, match="and 1 more"):
+        open_or_create(tmp_path, other)
+
+
+def test_a_folder_of_something_else_is_refused_and_untouched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match="is not a run"):
+        open_or_create(tmp_path, TINY)
+    assert contents(tmp_path) == before
+
+
+def test_a_file_is_refused(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("x")
+    for folder in (path, path / "run"):
+        with pytest.raises(UserError):
+            open_or_create(folder, TINY)
+    assert path.read_text() == "x"
+
+
+def test_a_damaged_config_is_refused(tmp_path):
+    (tmp_path / "config.toml").write_text("train = [")
+    with pytest.raises(UserError, match="not valid TOML"):
+        open_or_create(tmp_path, TINY)
+
+
+def test_reading_what_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="is not a run"):
+        Run(tmp_path)
+    run, _ = open_or_create(tmp_path, TINY)
+    assert run.information() == {}
+    assert run.sheets() == {}
+    for read, command in (
+        (run.trajectory, "conceptspace evaluate"),
+        (run.training, "conceptspace run"),
+        (run.scores, "conceptspace evaluate"),
+    ):
+        with pytest.raises(UserError, match=command):
+            read()
+
+
+def test_notes_add_up(tmp_path):
+    run, _ = open_or_create(tmp_path, TINY)
+    run.note(a=1, b=2)
+    run.note(b=3)
+    assert json.loads((tmp_path / "run.json").read_text()) == {"a": 1, "b": 3}
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UserError, match=r"run\.json is damaged"):
+        run.information()
+
+
+def test_scores_of_all_protocols_are_joined(tmp_path):
+    run, _ = open_or_create(tmp_path, TINY)
+    for i, protocol in enumerate(("naive", "other")):
+        folder = tmp_path / "scores" / protocol
+        folder.mkdir(parents=True)
+        pd.DataFrame({"step": [i], "protocol": [protocol]}).to_parquet(folder / "step-1.parquet")
+    assert sorted(run.scores()["protocol"]) == ["naive", "other"]

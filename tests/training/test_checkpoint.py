@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import torch
+
+from conceptspace.training import checkpoint
+from conceptspace.training.checkpoint import DamagedCheckpoint
+
+TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(3)}
+
+
+def test_round_trip(tmp_path):
+    checkpoint.save(tmp_path, 12, TENSORS, note="x")
+    loaded = checkpoint.load(tmp_path, 12)
+    assert set(loaded) == {"a", "b"}
+    assert all(torch.equal(loaded[k], TENSORS[k]) for k in TENSORS)
+    assert loaded["b"].dtype == torch.int64
+    assert checkpoint.information(tmp_path, 12)["note"] == "x"
+    assert checkpoint.information(tmp_path, 12)["step"] == 12
+
+
+def test_strides_do_not_matter(tmp_path):
+    images = torch.rand(2, 3, 4, 5)
+    first = checkpoint.save(tmp_path / "a", 0, {"x": images})
+    last = images.to(memory_format=torch.channels_last)
+    second = checkpoint.save(tmp_path / "b", 0, {"x": last})
+    assert first.read_bytes() == second.read_bytes()
+    assert torch.equal(checkpoint.load(tmp_path / "b", 0)["x"], images)
+
+
+def test_names_sort_like_steps(tmp_path):
+    for step in (1000, 5, 70):
+        checkpoint.save(tmp_path, step, TENSORS)
+    assert checkpoint.saved_steps(tmp_path) == [5, 70, 1000]
+    names = sorted(p.name for p in tmp_path.glob("*.safetensors"))
+    assert names == [f"{checkpoint.step_name(s)}.safetensors" for s in (5, 70, 1000)]
+
+
+def test_an_empty_or_missing_folder_has_no_checkpoints(tmp_path):
+    assert checkpoint.saved_steps(tmp_path) == []
+    assert checkpoint.saved_steps(tmp_path / "nothing") == []
+
+
+@pytest.mark.parametrize("position", [0, 20, -1])
+def test_a_single_wrong_bit_is_found(tmp_path, position):
+    path = checkpoint.save(tmp_path, 3, TENSORS)
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedCheckpoint) as error:
+        checkpoint.load(tmp_path, 3)
+    assert str(path) in str(error.value)
+
+
+def test_a_shortened_file_is_found(tmp_path):
+    path = checkpoint.save(tmp_path, 3, TENSORS)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(DamagedCheckpoint, match="damaged"):
+        checkpoint.load(tmp_path, 3)
+
+
+def test_a_file_of_something_else_is_found(tmp_path):
+    """Its hash is right, and still it holds no tensors."""
+    from conceptspace.files import sha256
+
+    path = checkpoint.save(tmp_path, 3, TENSORS)
+    path.write_bytes(b"nonsense")
+    path.with_suffix(".json").write_text(json.dumps({"sha256": sha256(b"nonsense")}))
+    with pytest.raises(DamagedCheckpoint, match="cannot be read") as error:
+        checkpoint.load(tmp_path, 3)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '"text"', '{"sha256": 3}'])
+def test_damaged_json_is_found(tmp_path, content):
+    path = checkpoint.save(tmp_path, 3, TENSORS)
+    path.with_suffix(".json").write_text(content)
+    with pytest.raises(DamagedCheckpoint) as error:
+        checkpoint.load(tmp_path, 3)
+    assert str(path) in str(error.value)
+
+
+def test_without_its_json_a_checkpoint_is_not_there(tmp_path):
+    path = checkpoint.save(tmp_path, 3, TENSORS)
+    path.with_suffix(".json").unlink()
+    assert checkpoint.saved_steps(tmp_path) == []
+    with pytest.raises(DamagedCheckpoint):
+        checkpoint.load(tmp_path, 3)
+
+
+def test_without_its_tensors_a_checkpoint_is_not_there(tmp_path):
+    checkpoint.save(tmp_path, 3, TENSORS).unlink()
+    assert checkpoint.saved_steps(tmp_path) == []
+
+
+def test_remove_leaves_nothing(tmp_path):
+    checkpoint.save(tmp_path, 3, TENSORS)
+    checkpoint.save(tmp_path, 4, TENSORS)
+    checkpoint.remove(tmp_path, 3)
+    assert checkpoint.saved_steps(tmp_path) == [4]
+    assert len(list(tmp_path.iterdir())) == 2
+    checkpoint.remove(tmp_path, 3)
+
+
+@pytest.mark.parametrize("failing_write", [1, 2])
+def test_a_crash_while_saving_leaves_no_half_checkpoint(tmp_path, monkeypatch, failing_write):
+    """Whichever of the two files is being written when the disk gives up."""
+    checkpoint.save(tmp_path, 3, TENSORS)
+    fsync, files = os.fsync, []
+
+    def fail(descriptor):
+        if not os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            files.append(descriptor)
+            if len(files) == failing_write:
+                raise OSError("no space left")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.save(tmp_path, 3, {"a": torch.zeros(2, 3)})
+    monkeypatch.undo()
+    assert not list(tmp_path.glob(".*")), "no temporary file stays"
+    assert checkpoint.saved_steps(tmp_path) == []
