@@ -98,6 +98,15 @@ def test_learning_curves_take_negative_losses(tables, space):
     assert "running mean of 2 steps" in text
 
 
+def test_a_constant_reconstruction_term_is_left_out(tables, space):
+    training = make_training(0, 400).assign(reconstruction=649.14)
+    training["diffusion"] = training["loss"]
+    training["loss"] += 649.14
+    text = words(learning_curves(tables(2, 1), training, space))
+    assert "loss: diffusion term" in text
+    assert "reconstruction: 649.1 throughout" in text
+
+
 def test_elicitation_counts_runs_and_names_the_sweep(tables):
     text = words(elicitation_figure(tables(2, 3), "11", emergence={NAIVE: [3000, 3200]}))
     assert "reached by 2 of 3 runs" in text

@@ -153,34 +153,45 @@ def _threshold(axes: Axes, threshold: float) -> None:
 
 
 def _loss(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
-    """The running mean of each run's loss, with the spread of single batches behind it."""
-    window = 1
+    """The running mean of each run's loss, with the spread of single batches behind it.
+
+    A fixed noise schedule has a constant reconstruction term that dwarfs the rest; then the
+    diffusion term is drawn alone.
+    """
+    constant = all(
+        {"diffusion", "reconstruction"} <= set(table) and table["reconstruction"].nunique() == 1
+        for table in losses
+    )
+    column = "diffusion" if constant else "loss"
+    window, means = 1, []
     for table in losses:
-        steps, parts, window = _binned(table)
+        steps, parts, window = _binned(table, column)
         low, high = (np.array([np.percentile(p, q) for p in parts]) for q in (10, 90))
-        alpha = 0.2 if len(losses) == 1 else 0.08
-        axes.fill_between(steps, low, high, color=MUTED, alpha=alpha, lw=0)
-        axes.plot(steps, [p.mean() for p in parts], color=INK, lw=1.4 if len(losses) == 1 else 0.9)
-    if all(table["loss"].min() > 0 for table in losses):
+        means.append(np.array([p.mean() for p in parts]))
+        alone = len(losses) == 1
+        axes.fill_between(steps, low, high, color=MUTED, alpha=0.2 if alone else 0.08, lw=0)
+        axes.plot(steps, means[-1], color=INK, lw=1.4 if alone else 0.9)
+    drawn = np.concatenate(means)
+    if 0 < 3 * drawn.min() < drawn.max():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    else:
-        axes.set_yscale("symlog", linthresh=1.0)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_title("loss")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_title("loss: diffusion term" if constant else "loss")
     axes.set_ylabel("bits per dimension")
     axes.grid(axis="y", color=GRID)
     text = f"line: running mean of {window} steps\nband: 10 to 90 % of batches"
-    axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=7)
+    if constant:
+        text += f"\nreconstruction: {losses[0]['reconstruction'].iloc[0]:.1f} throughout"
+    axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=6.8)
 
 
-def _binned(table: pd.DataFrame) -> tuple[Array, list[Array], int]:
-    """The loss cut into at most 200 windows: their mean steps, their losses, their length."""
-    steps, loss = (table[c].to_numpy(dtype=float) for c in ("step", "loss"))
+def _binned(table: pd.DataFrame, column: str) -> tuple[Array, list[Array], int]:
+    """A loss cut into at most 200 windows: their mean steps, their losses, their length."""
+    steps, loss = (table[c].to_numpy(dtype=float) for c in ("step", column))
     keep = np.isfinite(loss)
     steps, loss = steps[keep], loss[keep]
-    window = -(-len(loss) // BINS)
+    window = max(1, -(-len(loss) // BINS))
     cuts = np.arange(window, len(loss), window)
     parts = np.split(loss, cuts)
     return np.array([p.mean() for p in np.split(steps, cuts)]), parts, window
