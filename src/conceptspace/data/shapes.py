@@ -55,7 +55,12 @@ def size(separation: float, spread: float = 3 / 8) -> Concept:
     """Large or small radius, ``separation`` apart; ``spread`` is a share of it."""
     means = ((MEAN_SIZE + separation / 2,), (MEAN_SIZE - separation / 2,))
     return Concept(
-        "size", ("large", "small"), means, spread * separation, limits=(SMALLEST_SIZE, 1.0)
+        "size",
+        ("large", "small"),
+        means,
+        spread * separation,
+        limits=(SMALLEST_SIZE, 1.0),
+        center=MEAN_SIZE,
     )
 
 
@@ -69,7 +74,7 @@ def position(axis: str, separation: float, spread: float = 1 / 8) -> Concept:
     """Left or right (``axis="x"``), top or bottom (``axis="y"``) half."""
     labels = ("left", "right") if axis == "x" else ("top", "bottom")
     means = ((-separation / 2,), (separation / 2,))
-    return Concept(axis, labels, means, spread * separation, limits=(-1.0, 1.0))
+    return Concept(axis, labels, means, spread * separation, limits=(-1.0, 1.0), center=0.0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.data.concepts import Concept, ConceptClass
+from conceptspace.data.concepts import ConceptClass
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.diffusion.guidance import GuidedDenoiser
@@ -75,10 +75,10 @@ class Naive:
 
 @dataclass(frozen=True)
 class Overprompting:
-    """h extrapolated along mean_1 - mean_0 of one concept (paper App. B).
+    """One concept of h exaggerated beyond the class mean (paper App. B).
 
-    A strength is the distance of the prompted value from the middle of the two class means, in
-    the units of the concept's first number, e.g. 0.45 prompts blue with (.05, .05, .95).
+    A strength is the distance of the prompted value from the concept's center, in every number:
+    0.45 prompts blue with (.05, .05, .95), whatever the separation of the classes.
 
     Args:
         world: whose classes are prompted.
@@ -103,15 +103,8 @@ class Overprompting:
         concept = self.world.space.concepts[index]
         bit = ConceptClass(concept_class).bits[index]
         return {
-            f"{s:g}": _replaced(extrapolated(concept, bit, s), self.concept) for s in self.strengths
+            f"{s:g}": _replaced(concept.extrapolated(bit, s), self.concept) for s in self.strengths
         }
-
-
-def extrapolated(concept: Concept, bit: int, strength: float) -> Float[Tensor, " k"]:
-    """The value at a distance ``strength`` from the middle of the means, towards one of them."""
-    zero, one = concept.mean(0), concept.mean(1)
-    direction = (one - zero) if bit else (zero - one)
-    return (zero + one) / 2 + strength * direction / direction.abs().max()
 
 
 def _replaced(value: Tensor, name: str) -> Setting:
@@ -185,7 +178,7 @@ class LatentIntervention:
         """A prompt that shows one exaggerated concept value and nothing else."""
         concept = self.world.space.concepts[self.world.space.names.index(name)]
         h = torch.zeros(1, 11)
-        h[:, COLUMNS[name]] = extrapolated(concept, bit, FAR.get(name, FARTHEST))
+        h[:, COLUMNS[name]] = concept.extrapolated(bit, FAR.get(name, FARTHEST))
         return h
 
     def _setting(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Setting:
