@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -26,10 +27,11 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tables() -> Callable[[int, int], pd.DataFrame]:
-    """Trajectories of so many runs over so many concepts."""
+    """Trajectories of so many runs over so many concepts; do not change them."""
 
+    @cache
     def build(dimensions: int, runs: int) -> pd.DataFrame:
         space = make_space(dimensions)
         parts = [make_table(space, seed, f"run-{seed}", PROTOCOLS) for seed in range(runs)]

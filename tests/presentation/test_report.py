@@ -114,6 +114,23 @@ def test_images_are_cut_to_the_budget(run_folder):
     assert shape == (4 * 16, data["images_shown"] * 16, 3)
 
 
+def test_settings_and_checkpoints_give_way_to_a_small_budget(run_folder):
+    runs, space = [Run(run_folder)], make_space(2)
+    small = payload(runs, space, {}, image_budget=200_000)
+    over = small["runs"][0]["protocols"][1]
+    sheet = over["sheets"][20]
+    best = [[over["settings"][over["best"][c][20]], c] for c in ("00", "01", "10", "11")]
+    assert sorted(sheet["rows"]) == sorted(best)
+    assert image_of(small["images"][sheet["image"]]).shape[0] == 4 * 16
+    tiny = payload(runs, space, {}, image_budget=30_000)
+    kept = [sheet is not None for sheet in tiny["runs"][0]["protocols"][0]["sheets"]]
+    assert kept[0]
+    assert not all(kept)
+    assert sum(len(uri) for uri in tiny["images"]) < 30_000 * 1.4
+    none = payload(runs, space, {}, image_budget=0)
+    assert none["images"] == []
+
+
 def test_what_was_not_measured_is_null(run_folder, tmp_path):
     run = write_run(tmp_path / "partial", make_space(2), protocols={"naive": {"": 2900.0}})
     table = run.trajectory()

@@ -160,7 +160,7 @@
     canvas.hidden = row < 0;
     const note = data.images_shown < data.images_generated
       ? `The first ${data.images_shown} of ${data.images_generated} generated images:` : "Generated images:";
-    $("images-note").textContent = row < 0 ? "No images are stored for this checkpoint." : note;
+    $("images-note").textContent = row < 0 ? "No images of this checkpoint and setting are embedded." : note;
     if (row < 0) return;
     const image = picture(sheet.image), tile = sheet.tile;
     const columns = Math.min(TILES_PER_ROW, sheet.columns), lines = Math.ceil(sheet.columns / columns);

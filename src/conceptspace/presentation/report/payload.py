@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +11,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from conceptspace.data.concepts import ConceptSpace
+from conceptspace.presentation.report.images import Cut, Stored, fit, png, uri
 from conceptspace.presentation.series import best_settings
 from conceptspace.presentation.style import pixels
 from conceptspace.store import Run, Sheet
@@ -53,28 +52,32 @@ def payload(
         runs: their trajectories and contact sheets are read.
         space: the concepts, and which classes train.
         class_images: an image of each class, shape (3, H, W) or (H, W, 3).
-        image_budget: most bytes of PNG for all contact sheets; where they are larger, only the
-            first images of each row are kept.
+        image_budget: most bytes of PNG for all contact sheets; where they are larger, see
+            :func:`~conceptspace.presentation.report.images.fit`.
     """
-    protocols = [(run, _protocols(run.trajectory(), space)) for run in runs]
-    found = [run.sheets(p["name"]) for run, tables in protocols for p in tables]
-    shown, images = _fitting([s for sheets in found for s in sheets.values()], image_budget)
-    generated = max((s.columns for sheets in found for s in sheets.values()), default=0)
-    numbers = iter(range(len(images)))
-    position = iter(found)
-    entries = []
-    for run, tables in protocols:
-        for protocol in tables:
-            sheets = next(position)
-            index = {step: _sheet(sheet, next(numbers), shown) for step, sheet in sheets.items()}
-            protocol["sheets"] = [index.get(step) for step in protocol["steps"]]
-        entries.append({"name": run.name, "seed": run.config.seed, "protocols": tables})
+    tables = [(run, _protocols(run.trajectory(), space)) for run in runs]
+    pairs = [(run, protocol) for run, protocols in tables for protocol in protocols]
+    sheets = [run.sheets(protocol["name"]) for run, protocol in pairs]
+    stored = [_stored(of, p) for of, (_, p) in zip(sheets, pairs, strict=True)]
+    cut, kept = fit(stored, image_budget)
+    images: list[str] = []
+    for of, items, pngs, (_, protocol) in zip(sheets, stored, kept, pairs, strict=True):
+        index: Tree = {}
+        for step, item, content in zip(of, items, pngs, strict=True):
+            if content is not None:
+                index[str(step)] = _sheet(item, cut, len(images))
+                images.append(uri(content))
+        protocol["sheets"] = [index.get(str(step)) for step in protocol["steps"]]
+    generated = max((sheet.columns for of in sheets for sheet in of.values()), default=0)
     return {
         "concepts": [{"name": c.name, "labels": list(c.labels)} for c in space.concepts],
         "classes": [_class(space, name, class_images.get(name)) for name in space.classes],
-        "runs": entries,
-        "images": [_uri(image) for image in images],
-        "images_shown": shown,
+        "runs": [
+            {"name": run.name, "seed": run.config.seed, "protocols": protocols}
+            for run, protocols in tables
+        ],
+        "images": images,
+        "images_shown": min(cut.columns, generated),
         "images_generated": generated,
     }
 
@@ -84,7 +87,7 @@ def _class(space: ConceptSpace, name: str, image: ArrayLike | None) -> Tree:
         "name": str(name),
         "words": space.describe(name),
         "ood": name in space.ood_classes,
-        "image": None if image is None else _uri(_png(Image.fromarray(pixels(image)))),
+        "image": None if image is None else uri(png(Image.fromarray(pixels(image)))),
     }
 
 
@@ -142,42 +145,27 @@ def _rounded(value: float) -> float | None:
     return round(float(value), DIGITS) if math.isfinite(value) else None
 
 
-def _sheet(sheet: Sheet, number: int, shown: int) -> Tree:
+def _stored(sheets: Mapping[int, Sheet], protocol: Tree) -> list[Stored]:
+    """The sheets of a protocol with the rows of each step's best settings."""
+    found = []
+    for step, sheet in sheets.items():
+        at = protocol["steps"].index(step) if step in protocol["steps"] else 0
+        best = {(c, protocol["settings"][which[at]]) for c, which in protocol["best"].items()}
+        rows = [
+            number
+            for number, row in enumerate(sheet.rows)
+            if (row["concept_class"], row["setting"]) in best
+        ]
+        found.append(Stored(sheet, rows or [0]))
+    return found
+
+
+def _sheet(stored: Stored, cut: Cut, number: int) -> Tree:
+    sheet = stored.sheet
+    rows = [sheet.rows[row] for row in cut.rows(stored)]
     return {
         "image": number,
         "tile": sheet.tile,
-        "columns": min(shown, sheet.columns),
-        "rows": [[row["setting"], row["concept_class"]] for row in sheet.rows],
+        "columns": min(cut.columns, sheet.columns),
+        "rows": [[row["setting"], row["concept_class"]] for row in rows],
     }
-
-
-def _fitting(sheets: Sequence[Sheet], budget: int) -> tuple[int, list[bytes]]:
-    """How many images of each row fit into the budget (halving), and the sheets cut to that."""
-    shown = max((sheet.columns for sheet in sheets), default=0)
-    expected = sum(sheet.path.stat().st_size for sheet in sheets)
-    while shown > 1 and expected > 2 * budget:
-        shown, expected = shown // 2, expected // 2
-    while True:
-        images = [_cut(sheet, shown) for sheet in sheets]
-        if shown <= 1 or sum(map(len, images)) <= budget:
-            return shown, images
-        shown //= 2
-
-
-def _cut(sheet: Sheet, columns: int) -> bytes:
-    """The first columns of a sheet as PNG."""
-    if columns >= sheet.columns:
-        return sheet.path.read_bytes()
-    with Image.open(sheet.path) as image:
-        width = min(columns, sheet.columns) * sheet.tile
-        return _png(image.convert("RGB").crop((0, 0, width, image.height)))
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
