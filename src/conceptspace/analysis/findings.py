@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from conceptspace.analysis import emergence, memorization, selection, statistics
 from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.kinks import Kink, detect_kink
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn, find_turn
 from conceptspace.errors import UserError
@@ -20,6 +21,9 @@ IN_DISTRIBUTION = 0.9
 
 FEWEST_FOR_TURN = 6
 """Checkpoints that the detector of turns needs."""
+
+FEWEST_FOR_KINK = 8
+"""Checkpoints that the detector of changes of slope needs."""
 
 BEST = "best"
 """The setting of the rows that :func:`best_settings` returns."""
@@ -43,7 +47,8 @@ def findings(
     scores: pd.DataFrame,
     train_classes: Sequence[str],
     ood_classes: Sequence[str],
-    labels: dict[str, str],
+    labels: Mapping[str, str],
+    training: Mapping[int, pd.DataFrame] | None = None,
 ) -> list[Finding]:
     """The findings of the seeds of one setting.
 
@@ -53,6 +58,7 @@ def findings(
         train_classes: in-distribution classes.
         ood_classes: held-out classes.
         labels: every class in words, e.g. ``{"11": "blue small"}``.
+        training: the training log of each seed, columns step and diffusion.
 
     Raises:
         UserError: the table has no naive rows, or two runs share a seed.
@@ -63,6 +69,7 @@ def findings(
         turn = turn_of(table, ood)
         if turn is not None:
             told.append(Finding("turn", turn_sentence(turn, ood)))
+            told.append(_change_points(table, train_classes, training or {}, turn))
         told += _order(table, ood)
         naive = emergence.find_emergence(table, ood)
         told.append(Finding("emergence", _naive_sentence(naive, ood)))
@@ -130,7 +137,7 @@ def _memorized(
     scores: pd.DataFrame,
     train: Sequence[str],
     ood: str,
-    labels: dict[str, str],
+    labels: Mapping[str, str],
 ) -> list[Finding]:
     naive = scores[scores["protocol"] == NAIVE]
     memorized = memorization.memorization(table, train, ood, scores=naive)
@@ -157,6 +164,72 @@ def _memorized(
         f"of {second} is {lean.value:+.2f} on average{spread}"
     )
     return [Finding("memorization", text), Finding("memorization", bias)]
+
+
+def change_points(
+    table: pd.DataFrame, train_classes: Sequence[str], training: Mapping[int, pd.DataFrame]
+) -> dict[str, Kink]:
+    """Changes of slope in the curves that one usually watches (paper App. C.1, Fig. 12).
+
+    Tested are the diffusion loss, averaged between checkpoints, and the joint accuracy of each
+    training class under naive prompting, as means over seeds. Curves with fewer than
+    :data:`FEWEST_FOR_KINK` positive checkpoints are left out.
+    """
+    naive = table[(table["protocol"] == NAIVE) & (table["concept"] == JOINT)]
+    naive = naive[naive["step"] > 0]
+    steps = np.sort(naive["step"].unique())
+    if len(steps) < FEWEST_FOR_KINK:
+        return {}
+    curves = {}
+    if training:
+        edges = np.concatenate([[0], steps])
+        logs = [
+            log.groupby(pd.cut(log["step"], list(edges)), observed=True)["diffusion"].mean()
+            for log in training.values()
+        ]
+        curves["loss"] = np.stack([log.to_numpy() for log in logs])
+    for name in train_classes:
+        rows = naive[naive["concept_class"] == name]
+        wide = rows.pivot(index="seed", columns="step", values="accuracy").dropna(axis=1)
+        if wide.shape[1] == len(steps):
+            curves[f"accuracy of {name}"] = wide.to_numpy()
+    return {name: detect_kink(steps, values) for name, values in curves.items()}
+
+
+def _change_points(
+    table: pd.DataFrame,
+    train_classes: Sequence[str],
+    training: Mapping[int, pd.DataFrame],
+    turn: Turn,
+) -> Finding:
+    found = change_points(table, train_classes, training)
+    if not found:
+        return Finding("turn", "there are too few checkpoints to test the loss for a change point")
+    told = [
+        f"{name} at step {kink.step:g} ({kink.step_interval[0]:g} to {kink.step_interval[1]:g})"
+        for name, kink in found.items()
+        if kink.detected
+    ]
+    tested = "the loss" if "loss" in found else "the accuracies"
+    if not told:
+        return Finding(
+            "turn",
+            f"neither {tested} nor the in-distribution accuracies show a change of slope beyond a "
+            f"smooth curve ({len(found)} curves tested)",
+        )
+    coincide = [
+        name
+        for name, kink in found.items()
+        if kink.detected
+        and kink.step_interval[0] <= turn.step_interval[1]
+        and turn.step_interval[0] <= kink.step_interval[1]
+    ]
+    where = ", ".join(coincide) if coincide else "none of them"
+    text = (
+        f"of {len(found)} other curves, a change of slope was found in {len(told)}: {', '.join(told)}; "
+        f"{where} within the interval of the turn"
+    )
+    return Finding("turn", text)
 
 
 def _order(table: pd.DataFrame, ood: str) -> list[Finding]:

@@ -81,8 +81,9 @@ def write_page(runs: Sequence[Run], path: Path) -> list[Finding]:
     table = pd.concat([run.trajectory() for run in runs], ignore_index=True)
     scores = pd.concat([run.scores() for run in runs], ignore_index=True)
     require_distinct_seeds(table)
+    logs = {run.config.seed: run.training() for run in runs}
     words = {str(c): space.describe(c) for c in space.classes}
-    told = findings(table, scores, space.train_classes, space.ood_classes, words)
+    told = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
     told += [_probe_finding(run, len(runs) > 1) for run in runs]
     figures = draw(runs, table, scores, shapes)
     if len(runs) == 1:
