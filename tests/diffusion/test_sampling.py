@@ -33,7 +33,7 @@ def draw(denoiser, dimensions, *, count=20_000, steps=100, sampler="ancestral", 
 @pytest.mark.parametrize("sampler", ["ancestral", "ddim"])
 class TestGaussianData:
     def test_mean_and_covariance_are_those_of_the_data(self, sampler):
-        x = draw(gaussian_denoiser(MEAN, COVARIANCE), 3, count=8000, steps=400, sampler=sampler)
+        x = draw(gaussian_denoiser(MEAN, COVARIANCE), 3, count=6000, steps=400, sampler=sampler)
         torch.testing.assert_close(x.mean(0), MEAN, atol=0.03, rtol=0)
         torch.testing.assert_close(torch.cov(x.T), COVARIANCE, atol=0.06, rtol=0)
 

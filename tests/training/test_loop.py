@@ -31,7 +31,7 @@ def recorded(t, monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("batch_size", [3, 4, 5, 10, 17, 25])
+@pytest.mark.parametrize("batch_size", [4, 10, 17, 25])
 def test_every_epoch_visits_every_image_once(monkeypatch, batch_size):
     count = 10
     images = (torch.arange(count) / count).view(-1, 1, 1, 1).expand(-1, 3, 8, 8).clone()
