@@ -58,6 +58,23 @@ def test_finite_data_are_returned_with_their_frequencies(sampler):
     torch.testing.assert_close(found.double(), FREQUENCIES, atol=0.04, rtol=0)
 
 
+def test_ancestral_steps_are_exact_for_a_single_member():
+    """Then x is known, and z at each step has the forward process's mean and variance."""
+    member = torch.tensor([[0.8]]).double()
+    exact = finite_denoiser(member, torch.ones(1).double())
+    seen = []
+
+    def denoiser(z, gamma, h):
+        seen.append((gamma[0], z.mean(), z.var()))
+        return exact(z, gamma, h)
+
+    draw(denoiser, 1, count=40_000, steps=4)
+    for gamma, mean, variance in seen:
+        a, s = torch.sigmoid(-gamma).sqrt(), torch.sigmoid(gamma).sqrt()
+        assert mean.item() == pytest.approx(0.8 * a.item(), abs=0.02)
+        assert variance.item() == pytest.approx(s.item() ** 2, rel=0.03)
+
+
 def test_one_step_gives_the_mean_of_the_data():
     """From pure noise the best guess is the mean, and a single step goes all the way there."""
     for sampler in ("ancestral", "ddim"):
