@@ -77,8 +77,7 @@ def late_model(world: ShapesWorld, step: int) -> VDM:
 
     network = OracleNetwork(ideal)
     network.embed_condition = embeddings.forward  # type: ignore[method-assign]
-    model = VDM(network, LinearSchedule(-7.0, 7.0, learned=True))
-    return model
+    return VDM(network, LinearSchedule(-7.0, 7.0, learned=True))
 
 
 class ReadoutProbe(Probe):

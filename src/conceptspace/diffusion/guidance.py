@@ -17,7 +17,7 @@ NULL_VALUE = -1.0
 def drop_condition(
     h: Float[Tensor, "batch k"], dropped: Float[Tensor, " batch"]
 ) -> Float[Tensor, "batch k"]:
-    """H with the rows where ``dropped`` is 1 replaced by the null condition."""
+    """Replace the rows of h where ``dropped`` is 1 by the null condition."""
     return torch.where(dropped[:, None] > 0, torch.full_like(h, NULL_VALUE), h)
 
 

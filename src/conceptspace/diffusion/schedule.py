@@ -46,9 +46,9 @@ class LinearSchedule(nn.Module):
             self.register_buffer("w", w)
 
     def forward(self, t: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """Gamma at times t."""
+        """The values of gamma at times t."""
         return self.b + self.slope() * t
 
     def slope(self) -> Float[Tensor, ""]:
-        """D gamma / d t, never negative."""
+        """The derivative of gamma by t, never negative."""
         return self.w.abs()
