@@ -192,6 +192,7 @@ class TestRefusals:
             ({"model": {"gamma_end": math.inf}}, "model.gamma_end = inf"),
             ({"model": {"norm": "batch"}}, "model.norm = 'batch'"),
             ({"data": 3}, "data = 3"),
+            ({"probe": {"margin": 0.0}}, "probe.margin = 0.0"),
             ({"train": {"first_checkpoint": 30_000}}, "lies after the last step"),
             ({"train": {"checkpoint_steps": [1, 2]}}, "needs checkpoint_schedule"),
         ],

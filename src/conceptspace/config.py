@@ -189,7 +189,7 @@ class ProbeConfig(Section):
     """AdamW step size."""
     weight_decay: float = Field(0.01, ge=0)
     """AdamW weight decay."""
-    margin: float = Field(0.1, ge=0, lt=1)
+    margin: float = Field(0.1, gt=0, lt=1)
     """Gap kept between the two classes, as a share of their full range."""
 
 

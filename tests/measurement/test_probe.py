@@ -72,7 +72,31 @@ class TestWidest:
         ]
         assert found[0] == found[1]
 
-    @pytest.mark.parametrize("name", ["color", "size", "background"])
+    @pytest.mark.parametrize(
+        ("name", "low", "high"),
+        [
+            ("color", 0.0, 1.0),
+            ("size", 0.1, 0.8),
+            ("background", 0.0, 1.0),
+            ("x", -0.5, 0.5),
+            ("y", -0.5, 0.5),
+        ],
+    )
+    @pytest.mark.parametrize("margin", [0.01, 0.1, 0.5])
+    def test_classes_fill_the_range_but_for_a_gap_in_the_middle(self, name, low, high, margin):
+        wide = widest(build.concept(name, tiny_config().data), margin)
+        for channel in zip(*wide.means, strict=True):
+            lower, upper = sorted(channel)
+            if lower == upper:
+                assert name == "color", "green is low in both"
+                continue
+            assert lower - wide.spread == pytest.approx(low)
+            assert upper + wide.spread == pytest.approx(high)
+            gap = (upper - wide.spread) - (lower + wide.spread)
+            assert gap == pytest.approx(margin * (high - low))
+            assert (lower + upper) / 2 == pytest.approx((low + high) / 2)
+
+    @pytest.mark.parametrize("name", ["color", "size", "background", "x"])
     def test_covers_the_values_that_models_are_trained_on(self, name):
         ordinary = build.concept(name, tiny_config().data)
         wide = widest(ordinary, 0.1)
@@ -82,9 +106,8 @@ class TestWidest:
             return min(ends) - concept.spread, max(ends) + concept.spread
 
         low, high = reach(ordinary)
-        tolerance = 0.05 * (high - low)
-        assert reach(wide)[0] <= low + tolerance
-        assert reach(wide)[1] >= high - tolerance
+        assert reach(wide)[0] <= low + 1e-9
+        assert reach(wide)[1] >= high - 1e-9
 
     def test_all_classes_are_trained(self):
         world = probe_world(tiny_world(), 0.1)

@@ -118,19 +118,25 @@ def widest(concept: Concept, margin: float) -> Concept:
     """The concept with classes as wide as they can be without touching.
 
     Together the two classes fill the whole range of values, but for a gap of ``margin`` of it in
-    the middle. The result does not depend on the concept's separation, so one probe serves a
+    the middle: [0, 1] for the channels of color (but for green, which is low in both) and
+    background, [0.1, 0.8] for size, [-0.5, 0.5] for position. The result does not depend on the concept's separation, so one probe serves a
     whole sweep of it.
+
+    Of a range of length R, each class takes R (1 - margin) / 2, and their middles are
+    R (1 + margin) / 2 apart.
     """
-    spread = (1 - margin) / 2
+    separation = (1 + margin) / 2
+    spread = (1 - margin) / 4 / separation
     match concept.name:
         case "color":
-            return shapes.color(0.5, spread)
+            return shapes.color(separation, spread)
         case "size":
-            return shapes.size(shapes.MEAN_SIZE - shapes.SMALLEST_SIZE, spread)
+            sizes = 2 * (shapes.MEAN_SIZE - shapes.SMALLEST_SIZE)
+            return shapes.size(sizes * separation, spread)
         case "background":
-            return shapes.background(0.5, spread)
+            return shapes.background(separation, spread)
         case "x" | "y":
-            return shapes.position(concept.name, 0.5, spread)
+            return shapes.position(concept.name, separation, spread)
         case _:
             return concept
 
