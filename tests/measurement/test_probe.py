@@ -172,6 +172,19 @@ class TestCache:
         assert torch.equal(second.probe.coordinates(images), first.probe.coordinates(images))
         load_or_train(tiny_world(color_separation=0.2), TINY, CPU, tmp_path)
 
+    def test_the_curve_between_the_means_belongs_to_the_run(self, tmp_path):
+        """A sweep of separations shares one probe, whichever of its runs trained it."""
+        weak, strong = tiny_world(color_separation=0.2), tiny_world(color_separation=0.8)
+        found = [
+            load_or_train(world, TINY, CPU, tmp_path / first)
+            for first, worlds in (("weak", (weak, strong)), ("strong", (strong, weak)))
+            for world in worlds
+        ]
+        assert len({trained.hash for trained in found}) == 1
+        after_weak, after_strong = found[:2], found[:1:-1]
+        assert [t.report for t in after_weak] == [t.report for t in after_strong]
+        assert found[0].report["between"]["color"] != found[1].report["between"]["color"]
+
     def test_training_is_reproducible(self, tmp_path):
         torch.manual_seed(1)
         first = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")

@@ -106,7 +106,7 @@ class TrainedProbe:
     Attributes:
         probe: the classifier.
         hash: SHA-256 of its weights, recorded in every result.
-        report: see :func:`assess`.
+        report: see :func:`assess`, and ``between``, see :func:`between`.
     """
 
     probe: Probe
@@ -119,8 +119,8 @@ def widest(concept: Concept, margin: float) -> Concept:
 
     Together the two classes fill the whole range of values, but for a gap of ``margin`` of it in
     the middle: [0, 1] for the channels of color (but for green, which is low in both) and
-    background, [0.1, 0.8] for size, [-0.5, 0.5] for position. The result does not depend on the concept's separation, so one probe serves a
-    whole sweep of it.
+    background, [0.1, 0.8] for size, [-0.5, 0.5] for position. The result does not depend on the
+    concept's separation, so one probe serves a whole sweep of it.
 
     Of a range of length R, each class takes R (1 - margin) / 2, and their middles are
     R (1 + margin) / 2 apart.
@@ -185,21 +185,35 @@ def assess(
     """How good a probe is, on images that it has not seen.
 
     Returns:
-        ``accuracy`` (share right), ``calibration_error`` (expected calibration error, 15 bins)
-        and ``between`` (mean probability of bit 1 on the way from mean 0 to mean 1 of the
-        ordinary classes, 11 points), each per concept.
+        ``accuracy`` (share right) and ``calibration_error`` (expected calibration error, 15
+        bins), each per concept.
     """
     wide = probe_world(world, settings.margin)
     images, bits = _labelled(wide, settings.held_out_per_class, "held out")
     probability = probe.coordinates(images.to(device)).cpu()
     right = ((probability > 0.5).long() == bits).float()
-    report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}, "between": {}}
+    report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}}
     for i, concept in enumerate(world.space.concepts):
         confidence = torch.maximum(probability[:, i], 1 - probability[:, i])
         report["accuracy"][concept.name] = right[:, i].mean().item()
         report["calibration_error"][concept.name] = calibration_error(confidence, right[:, i])
-        report["between"][concept.name] = _between(probe, world, i, device)
     return report
+
+
+def between(probe: Probe, world: ShapesWorld, device: torch.device) -> dict[str, list[float]]:
+    """Mean probability of bit 1 on the way from mean 0 to mean 1, 11 points for each concept.
+
+    The means are those of the world's own classes, so it belongs to a run and not to its probe.
+    """
+    curves = {}
+    for i, concept in enumerate(world.space.concepts):
+        z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
+        points = []
+        for position in torch.linspace(0, 1, 11):
+            z[:, COLUMNS[concept.name]] = torch.lerp(concept.mean(0), concept.mean(1), position)
+            points.append(probe.coordinates(world.render(z).to(device))[:, i].mean().item())
+        curves[concept.name] = points
+    return curves
 
 
 def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]) -> float:
@@ -215,7 +229,8 @@ def load_or_train(
     """The probe for these images, from the cache if it is there, else trained and put there.
 
     Its place in the cache is a hash of everything that determines it: concepts, image settings
-    and probe settings. A damaged entry is trained anew.
+    and probe settings. A damaged entry is trained anew. Of the report only what these determine
+    is cached; ``between`` depends on the world's separations besides, and is computed every time.
     """
     recipe = {
         "concepts": [asdict(widest(c, settings.margin)) for c in world.space.concepts],
@@ -234,7 +249,8 @@ def load_or_train(
         report = assess(probe, world, settings, device)
         checkpoint.save(folder, settings.steps, probe.state_dict(), recipe=recipe, report=report)
     stored = checkpoint.information(folder, settings.steps)
-    return TrainedProbe(probe.eval(), stored["sha256"], stored["report"])
+    report = stored["report"] | {"between": between(probe, world, device)}
+    return TrainedProbe(probe.eval(), stored["sha256"], report)
 
 
 def _labelled(world: ShapesWorld, per_class: int, purpose: str) -> tuple[Tensor, Tensor]:
@@ -245,14 +261,3 @@ def _labelled(world: ShapesWorld, per_class: int, purpose: str) -> tuple[Tensor,
         images.append(world.render(z, source))
         bits.append(torch.tensor(concept_class.bits).expand(per_class, -1))
     return torch.cat(images), torch.cat(bits)
-
-
-def _between(probe: Probe, world: ShapesWorld, index: int, device: torch.device) -> list[float]:
-    concept = world.space.concepts[index]
-    columns = COLUMNS[concept.name]
-    z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
-    means = []
-    for position in torch.linspace(0, 1, 11):
-        z[:, columns] = torch.lerp(concept.mean(0), concept.mean(1), position)
-        means.append(probe.coordinates(world.render(z).to(device))[:, index].mean().item())
-    return means
