@@ -43,6 +43,13 @@ def damage(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def trained_probe(tmp_path_factory, probe_cache_folder):
+    """The one probe of all these runs, so that ``after`` counts their own steps alone."""
+    session = tiny_session(tmp_path_factory.mktemp("probe"), tiny_config(), probe_cache_folder)
+    next(event for event in session.execute() if isinstance(event, Trained))
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, probe_cache_folder):
     """The results of whole runs, each made once."""
@@ -95,6 +102,17 @@ def test_what_a_run_leaves(uninterrupted):
     assert set(table["concept_class"]) == {"00", "01", "10", "11"}
     assert len(table) == 3 * 4 * 3
     assert len(list((folder / "samples" / "naive").glob("*.png"))) == 3
+
+
+def test_stopped_while_the_probe_is_trained(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    with pytest.raises(Stopped) as stopped:
+        list(tiny_session(folder, config, tmp_path / "cache").execute(after(2)))
+    assert stopped.value.step == 0
+    assert not (tmp_path / "cache").exists(), "nothing half-written"
+    assert not (folder / "checkpoints").exists()
+    list(tiny_session(folder, config, tmp_path / "cache").execute())
+    assert results(folder) == results(uninterrupted("plain"))
 
 
 def test_a_killed_run_goes_on_from_its_last_state(tmp_path, uninterrupted, probe_cache_folder):

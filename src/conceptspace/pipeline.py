@@ -24,7 +24,7 @@ from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
 from conceptspace.files import write_table
 from conceptspace.measurement.evaluate import Evaluator
-from conceptspace.measurement.probe import TrainedProbe, load_or_train
+from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
@@ -96,14 +96,14 @@ class Session:
         A run that was interrupted goes on where it was, and writes what it would have written.
 
         Args:
-            stop: asked after every step.
+            stop: asked after every step, of the probe's training too.
 
         Raises:
             Stopped: ``stop`` said so; the state is saved.
         """
         started = time.perf_counter()
         self.run.note(status="running", **_environment(self.device))
-        yield from self._prepare()
+        yield from self._prepare(stop)
         yield from self._train(stop)
         yield from self.evaluate(["naive", *self.config.evaluate.protocols], stop)
         seconds = self.run.information().get("seconds", 0.0) + time.perf_counter() - started
@@ -119,7 +119,7 @@ class Session:
 
         Args:
             protocols: names, see :func:`conceptspace.build.protocol_names`.
-            stop: asked after every checkpoint.
+            stop: asked after every checkpoint, and every step of the probe's training.
             sweeps: strengths, alphas, betas or guidance weights in place of the config's.
 
         Raises:
@@ -127,7 +127,7 @@ class Session:
             UserError: an unknown protocol.
         """
         asked = [self._protocol(name, sweeps or {}) for name in protocols]
-        yield from self._prepare()
+        yield from self._prepare(stop)
         steps = checkpoint.saved_steps(self.run.checkpoints)
         model = build.model(self.config, self.device)
         for protocol in asked:
@@ -145,13 +145,19 @@ class Session:
                     raise Stopped(step)
         self._collect()
 
-    def _prepare(self) -> Iterator[Event]:
+    def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Load or train the probe, once per session."""
         if self.probe is not None:
             return
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
-        self.probe = load_or_train(self.world, build.probe(self.config), self.device, self.cache)
+        settings = build.probe(self.config)
+        try:
+            self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
+        except ProbeStopped:
+            raise Stopped(
+                max(checkpoint.saved_steps(self.run.path / "resume"), default=0)
+            ) from None
         accuracy = self.probe.report["accuracy"]
         self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())

@@ -12,6 +12,7 @@ from conceptspace.measurement import probe as probes
 from conceptspace.measurement.probe import (
     Probe,
     ProbeSettings,
+    ProbeStopped,
     calibration_error,
     load_or_train,
     probe_world,
@@ -211,6 +212,14 @@ class TestCache:
         load_or_train(tiny_world(), TINY, CPU, tmp_path)
         load_or_train(tiny_world(**data), replace(TINY, **settings), CPU, tmp_path)
         assert len(list(tmp_path.iterdir())) == 2
+
+    def test_stopped_in_training_it_leaves_nothing_and_is_trained_next_time(self, tmp_path):
+        asked = iter([False, True])
+        with pytest.raises(ProbeStopped):
+            load_or_train(tiny_world(), TINY, CPU, tmp_path / "a", lambda: next(asked))
+        assert not (tmp_path / "a").exists()
+        again = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
+        assert again.hash == load_or_train(tiny_world(), TINY, CPU, tmp_path / "b").hash
 
     @pytest.mark.parametrize("what", ["weights", "json"])
     def test_a_damaged_entry_is_trained_anew(self, tmp_path, what):

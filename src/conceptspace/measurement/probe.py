@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,10 @@ from conceptspace.files import sha256
 from conceptspace.training import checkpoint
 
 CALIBRATION_BINS = 15
+
+
+class ProbeStopped(Exception):
+    """The user asked to stop while a probe was trained; nothing of it is kept."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +154,24 @@ def probe_world(world: ShapesWorld, margin: float) -> ShapesWorld:
     )
 
 
-def train_probe(world: ShapesWorld, settings: ProbeSettings, device: torch.device) -> Probe:
+def train_probe(
+    world: ShapesWorld,
+    settings: ProbeSettings,
+    device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
+) -> Probe:
     """Train on renders of the widest classes, with cross-entropy per concept.
 
     The same arguments give the same probe on the same device; it does not depend on a run's seed.
+
+    Args:
+        world: whose concepts and images the probe is for.
+        settings: architecture and training.
+        device: where to train.
+        stop: asked before every step.
+
+    Raises:
+        ProbeStopped: ``stop`` said so.
     """
     wide = probe_world(world, settings.margin)
     images, bits = _labelled(wide, settings.images_per_class, "train")
@@ -170,6 +188,8 @@ def train_probe(world: ShapesWorld, settings: ProbeSettings, device: torch.devic
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
     source = generator(0, "probe", "order")
     for _ in range(settings.steps):
+        if stop():
+            raise ProbeStopped
         chosen = torch.randint(len(images), (settings.batch_size,), generator=source).to(device)
         loss = F.cross_entropy(probe(images[chosen]).flatten(0, 1), bits[chosen].flatten())
         optimizer.zero_grad()
@@ -224,13 +244,20 @@ def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, 
 
 
 def load_or_train(
-    world: ShapesWorld, settings: ProbeSettings, device: torch.device, cache: Path
+    world: ShapesWorld,
+    settings: ProbeSettings,
+    device: torch.device,
+    cache: Path,
+    stop: Callable[[], bool] = lambda: False,
 ) -> TrainedProbe:
     """The probe for these images, from the cache if it is there, else trained and put there.
 
     Its place in the cache is a hash of everything that determines it: concepts, image settings
     and probe settings. A damaged entry is trained anew. Of the report only what these determine
     is cached; ``between`` depends on the world's separations besides, and is computed every time.
+
+    Raises:
+        ProbeStopped: ``stop`` said so; the cache is as it was.
     """
     recipe = {
         "concepts": [asdict(widest(c, settings.margin)) for c in world.space.concepts],
@@ -245,7 +272,7 @@ def load_or_train(
     try:
         probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
     except checkpoint.DamagedCheckpoint:
-        probe = train_probe(world, settings, device)
+        probe = train_probe(world, settings, device, stop)
         report = assess(probe, world, settings, device)
         checkpoint.save(folder, settings.steps, probe.state_dict(), recipe=recipe, report=report)
     stored = checkpoint.information(folder, settings.steps)
