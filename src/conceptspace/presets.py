@@ -20,12 +20,15 @@ def paper() -> RunConfig:
 
 
 def quick() -> RunConfig:
-    """The whole story on two CPU cores in minutes: 16x16 images, a small U-Net of three levels."""
+    """The whole story on two CPU cores in minutes: 16x16 images, a small U-Net of three levels.
+
+    What was tried on the way, and why each number is what it is, stands in docs/log.md.
+    """
     return RunConfig(
         preset="quick",
-        data=DataConfig(resolution=16, position_range=0.25, color_separation=0.4),
+        data=DataConfig(resolution=16, position_range=0.15, color_separation=0.3, size_spread=0.25),
         model=ModelConfig(
-            channels=(24, 48, 48),
+            channels=(32, 64, 64),
             blocks=1,
             dropout=0.0,
             schedule="fixed_linear",
@@ -34,12 +37,13 @@ def quick() -> RunConfig:
             pixel_range="symmetric",
         ),
         train=TrainConfig(
-            steps=2800,
+            steps=2400,
             batch_size=16,
+            learning_rate=1.5e-3,
             clip_norm=1.0,
             weight_average=0.99,
             checkpoint_schedule="linear",
-            checkpoints=28,
+            checkpoints=24,
             first_checkpoint=100,
         ),
         probe=ProbeConfig(
@@ -50,7 +54,14 @@ def quick() -> RunConfig:
             steps=300,
             learning_rate=3e-3,
         ),
-        evaluate=EvaluateConfig(samples=32, sampling_steps=25),
+        evaluate=EvaluateConfig(
+            samples=24,
+            elicitation_samples=12,
+            sampling_steps=20,
+            protocols=("overprompting-color", "latent-intervention", "latent-control"),
+            alphas=(1.0, 2.0, 4.0),
+            betas=(0.1, 0.5),
+        ),
     )
 
 
