@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -102,6 +103,59 @@ def test_what_a_run_leaves(uninterrupted):
     assert set(table["concept_class"]) == {"00", "01", "10", "11"}
     assert len(table) == 3 * 4 * 3
     assert len(list((folder / "samples" / "naive").glob("*.png"))) == 3
+
+
+class TestRunJson:
+    def told(self, folder):
+        return json.loads((folder / "run.json").read_text())
+
+    def test_seconds_add_up_over_sessions(self, tmp_path, probe_cache_folder, monkeypatch):
+        folder, config, clock = tmp_path / "run", tiny_config(), iter(range(10_000))
+        monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+        before = 0
+        for calls in (2, 3, 1000, 1000):
+            first = next(clock)
+            with contextlib.suppress(Stopped):
+                list(tiny_session(folder, config, probe_cache_folder).execute(after(calls)))
+            seconds = self.told(folder)["seconds"]
+            assert seconds == before + (next(clock) - 1) - (first + 1)
+            before = seconds
+        assert self.told(folder)["status"] == "finished"
+
+    def test_stopped_while_scoring(self, tmp_path, probe_cache_folder):
+        folder, config = tmp_path / "run", tiny_config()
+        with pytest.raises(Stopped):
+            list(tiny_session(folder, config, probe_cache_folder).execute(after(10)))
+        assert self.told(folder)["status"] == "stopped"
+        assert self.told(folder)["seconds"] > 0
+
+    def test_stopped_while_the_probe_is_trained(self, tmp_path):
+        folder, config = tmp_path / "run", tiny_config()
+        with pytest.raises(Stopped):
+            list(tiny_session(folder, config, tmp_path / "cache").execute(after(1)))
+        assert self.told(folder)["status"] == "stopped"
+
+    @pytest.mark.parametrize(
+        ("exception", "status"), [(RuntimeError, "failed"), (KeyboardInterrupt, "stopped")]
+    )
+    def test_ended_by_an_exception(self, tmp_path, probe_cache_folder, exception, status):
+        session = tiny_session(tmp_path / "run", tiny_config(), probe_cache_folder)
+
+        def end(*arguments):
+            raise exception
+
+        session._score = end
+        with pytest.raises(exception):
+            list(session.execute())
+        assert self.told(tmp_path / "run")["status"] == status
+        assert self.told(tmp_path / "run")["seconds"] > 0
+
+    def test_left_by_its_caller(self, tmp_path, probe_cache_folder):
+        events = tiny_session(tmp_path / "run", tiny_config(), probe_cache_folder).execute()
+        next(events)
+        assert self.told(tmp_path / "run")["status"] == "running"
+        events.close()
+        assert self.told(tmp_path / "run")["status"] == "stopped"
 
 
 def test_stopped_while_the_probe_is_trained(tmp_path, uninterrupted, probe_cache_folder):

@@ -30,7 +30,7 @@ from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_sheet
 from conceptspace.store import Run
-from conceptspace.tables import JOINT, READOUT, SCORE_COLUMNS
+from conceptspace.tables import JOINT, NAIVE, READOUT, SCORE_COLUMNS
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import StepRecord, Trainer
 
@@ -94,6 +94,8 @@ class Session:
         """Train to the end, scoring every checkpoint under naive prompting.
 
         A run that was interrupted goes on where it was, and writes what it would have written.
+        ``run.json`` tells how the session ended ("finished", "stopped", or "failed" by an
+        exception) and how many seconds all sessions took; a killed process leaves "running".
 
         Args:
             stop: asked after every step, of the probe's training too.
@@ -102,12 +104,20 @@ class Session:
             Stopped: ``stop`` said so; the state is saved.
         """
         started = time.perf_counter()
+        before = self.run.information().get("seconds", 0.0)
         self.run.note(status="running", **_environment(self.device))
-        yield from self._prepare(stop)
-        yield from self._train(stop)
-        yield from self.evaluate(["naive", *self.config.evaluate.protocols], stop)
-        seconds = self.run.information().get("seconds", 0.0) + time.perf_counter() - started
-        self.run.note(status="finished", seconds=round(seconds, 1))
+        status = "failed"
+        try:
+            yield from self._prepare(stop)
+            yield from self._train(stop)
+            yield from self.evaluate([NAIVE, *self.config.evaluate.protocols], stop)
+            status = "finished"
+        except (Stopped, KeyboardInterrupt, GeneratorExit):
+            status = "stopped"
+            raise
+        finally:
+            seconds = before + time.perf_counter() - started
+            self.run.note(status=status, seconds=round(seconds, 1))
 
     def evaluate(
         self,
@@ -181,7 +191,6 @@ class Session:
                 yield from self._save(trainer, log, planned)
                 log.rest()
             if halted:
-                self.run.note(status="stopped")
                 raise Stopped(record.step)
 
     def _trainer(self) -> Trainer:
