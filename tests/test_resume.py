@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -226,7 +227,25 @@ def test_a_damaged_newest_state_gives_way_to_the_older(tmp_path, uninterrupted, 
     told = notices(tiny_session(folder, config, probe_cache_folder).execute())
     assert any(str(newest) in text and "damaged" in text and "older" in text for text in told)
     assert "resuming at step 4" in told
+    assert not [text for text in told if "from step 0" in text]
     assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_damaged_states_do_not_take_the_place_of_whole_ones(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config(train__checkpoint_steps=[2, 4, 6])
+    with pytest.raises(Stopped):
+        list(tiny_session(folder, config, probe_cache_folder).execute(after(5)))
+    damage(folder / "resume" / f"{checkpoint.step_name(5)}.safetensors")
+    for event in tiny_session(folder, config, probe_cache_folder).execute():
+        if isinstance(event, Evaluated):
+            break
+    assert checkpoint.saved_steps(folder / "resume") == [4, 6], "not 5"
+    for path in (folder / "resume").glob("*.safetensors"):
+        damage(path)
+    for event in tiny_session(folder, config, probe_cache_folder).execute():
+        if isinstance(event, Trained) and event.step == 3:
+            break
+    assert checkpoint.saved_steps(folder / "resume") == [2], "later damaged ones are no reason"
 
 
 def test_without_a_whole_state_it_starts_anew(tmp_path, uninterrupted, probe_cache_folder):
@@ -236,8 +255,21 @@ def test_without_a_whole_state_it_starts_anew(tmp_path, uninterrupted, probe_cac
     for path in (folder / "resume").glob("*.safetensors"):
         damage(path)
     events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    told = notices(events)
+    lost = f"no whole training state is left in {folder / 'resume'}; starting again from step 0"
+    assert lost in told
+    assert not [text for text in told if "resuming" in text]
     assert [e.step for e in events if isinstance(e, Trained)] == list(range(1, 10))
     assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_without_any_state_it_says_so_where_there_were_checkpoints(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert not [text for text in told if "from step 0" in text], "not in a new run"
+    shutil.rmtree(folder / "resume")
+    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert [text for text in told if "from step 0" in text]
 
 
 def test_a_damaged_checkpoint_is_named_and_left_out(tmp_path, probe_cache_folder):

@@ -89,6 +89,7 @@ class Session:
         self.config = run.config
         self.world = build.world(self.config.data)
         self.probe: TrainedProbe | None = None
+        self.damaged: set[int] = set()
 
     def execute(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end, scoring every checkpoint under naive prompting.
@@ -207,16 +208,19 @@ class Session:
         return Trainer(model, examples.to(self.device), build.optimization(config), config.seed)
 
     def _restore(self, trainer: Trainer) -> Iterator[Event]:
-        """Go on from the newest training state that is whole."""
+        """Go on from the newest training state that is whole, if there is one."""
         folder = self.run.path / "resume"
         for step in reversed(checkpoint.saved_steps(folder)):
             try:
                 trainer.restore(step, checkpoint.load(folder, step, self.device))
             except checkpoint.DamagedCheckpoint as error:
+                self.damaged.add(step)
                 yield Notice(f"{error}; trying an older state")
                 continue
             yield Notice(f"resuming at step {step}")
             return
+        if self.damaged or checkpoint.saved_steps(self.run.checkpoints):
+            yield Notice(f"no whole training state is left in {folder}; starting again from step 0")
 
     def _save(self, trainer: Trainer, log: _Log, planned: list[int]) -> Iterator[Event]:
         step = trainer.step
@@ -225,7 +229,10 @@ class Session:
             checkpoint.save(self.run.checkpoints, step, trainer.sampling_weights())
         folder = self.run.path / "resume"
         checkpoint.save(folder, step, trainer.state())
-        for old in checkpoint.saved_steps(folder)[:-RESUME_STATES]:
+        self.damaged.discard(step)
+        saved = checkpoint.saved_steps(folder)
+        kept = [s for s in saved if s not in self.damaged][-RESUME_STATES:]
+        for old in set(saved) - set(kept):
             checkpoint.remove(folder, old)
         if step in planned and self._missing(Naive(), step):
             model = build.model(self.config, self.device)
