@@ -27,7 +27,7 @@ from conceptspace.measurement.protocols import (
     Overprompting,
     Protocol,
 )
-from conceptspace.tables import NAIVE
+from conceptspace.tables import NAIVE, PATCHING
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
 
@@ -204,7 +204,7 @@ def protocol_names(config: RunConfig) -> list[str]:
     overprompting = [f"overprompting-{name}" for name in config.data.concepts]
     latent = ["latent-intervention", "latent-control"] if len(config.data.concepts) > 1 else []
     guidance = ["guidance"] if config.train.condition_dropout > 0 else []
-    return [NAIVE, *overprompting, *latent, *guidance, "patching"]
+    return [NAIVE, *overprompting, *latent, *guidance, PATCHING]
 
 
 def validate(config: RunConfig) -> None:

@@ -135,7 +135,7 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
-            UserError: an unknown protocol.
+            UserError: an unknown protocol, or patching before the last checkpoint.
         """
         asked = [self._protocol(name, sweeps or {}) for name in protocols]
         yield from self._prepare(stop)
@@ -274,7 +274,12 @@ class Session:
         config = self.config.model_copy(update={"evaluate": changed})
 
         def later() -> BlockEmbeddings:
-            step = checkpoint.saved_steps(self.run.checkpoints)[-1]
+            step = build.checkpoints(self.config)[-1]
+            if not has_last_checkpoint(self.run):
+                raise UserError(
+                    f"patching needs the last checkpoint, of step {step}, which {self.run.path} "
+                    f"does not have yet; go on with: conceptspace run --out {self.run.path}"
+                )
             model = build.model(self.config, self.device)
             model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
             return model.network.block_condition
@@ -371,6 +376,11 @@ def _environment(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: version(package) for package in packages},
     }
+
+
+def has_last_checkpoint(run: Run) -> bool:
+    """Whether the last planned checkpoint is saved; patching takes its embeddings."""
+    return build.checkpoints(run.config)[-1] in checkpoint.saved_steps(run.checkpoints)
 
 
 def require_checkpoints(run: Run) -> None:

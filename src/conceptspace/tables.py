@@ -22,5 +22,8 @@ does not, missing where there is no read-out."""
 JOINT = "joint"
 """The concept of the rows that hold the joint accuracy."""
 
+PATCHING = "patching"
+"""The protocol that borrows the condition embeddings of the run's last checkpoint."""
+
 NAIVE = "naive"
 """The protocol that prompts the model as it was trained; its only setting is ``""``."""

@@ -16,10 +16,11 @@ import torch
 from conceptspace.cli import main
 from conceptspace.cli.parser import EXAMPLES, parser
 from conceptspace.config import field_names
+from conceptspace.pipeline import Evaluated
 from conceptspace.presets import quick
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
-from tiny import TINY, tiny_config
+from tiny import TINY, tiny_config, tiny_session
 
 PROGRAM = [sys.executable, "-c", "import sys; from conceptspace.cli import main; sys.exit(main())"]
 
@@ -129,6 +130,29 @@ class TestRefusals:
         open_or_create(tmp_path / "r", TINY)
         assert main(["evaluate", str(tmp_path / "r")]) == 2
         assert "no checkpoints" in capsys.readouterr().err
+
+    def test_an_unfinished_run_cannot_be_patched(self, tmp_path, capsys, probe_cache_folder):
+        """The embeddings of whichever checkpoint came last would be taken for the final ones."""
+        folder = tmp_path / "r"
+        events = tiny_session(folder, TINY, probe_cache_folder).execute()
+        next(e for e in events if isinstance(e, Evaluated) and e.step == 4)
+        events.close()
+        assert main(["evaluate", str(folder), "--protocol", "patching"]) == 2
+        err = capsys.readouterr().err
+        assert "patching needs the last checkpoint, of step 9" in err
+        assert f"conceptspace run --out {folder}" in err
+        assert err.count("\n") == 1
+
+        assert main(["evaluate", str(folder)]) == 0
+        assert "patching is left out" in capsys.readouterr().err
+        assert not (folder / "scores" / "patching").exists()
+        assert (folder / "scores" / "latent-intervention").exists()
+
+        list(tiny_session(folder, TINY, probe_cache_folder).execute())
+        assert main(["evaluate", str(folder), "--protocol", "patching"]) == 0
+        assert sorted(p.stem for p in (folder / "scores" / "patching").iterdir()) == [
+            checkpoint.step_name(step) for step in (0, 4, 9)
+        ]
 
     def test_exit_status_of_the_program(self, tmp_path):
         done = subprocess.run(

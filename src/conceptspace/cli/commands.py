@@ -18,6 +18,7 @@ from conceptspace.config import RunConfig, load, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
+from conceptspace.tables import PATCHING
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
 """Sweeps of protocols that `evaluate` can replace."""
@@ -61,6 +62,9 @@ def evaluate(options: Namespace) -> int:
     opened = Run(options.run)
     pipeline.require_checkpoints(opened)
     protocols = options.protocol or build.protocol_names(opened.config)
+    if not options.protocol and not pipeline.has_last_checkpoint(opened):
+        protocols.remove(PATCHING)
+        print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
     session = pipeline.Session(opened, build.device(options.device), probe_cache())
     interrupt = Interrupt()

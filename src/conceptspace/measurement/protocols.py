@@ -24,7 +24,7 @@ from conceptspace.diffusion.guidance import GuidedDenoiser
 from conceptspace.diffusion.sampling import Denoiser
 from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
-from conceptspace.tables import NAIVE
+from conceptspace.tables import NAIVE, PATCHING
 
 FAR = {"size": 0.25}
 """How far from the middle a concept's direction prompt stands: size 0.7 is 0.25 from 0.45."""
@@ -243,7 +243,7 @@ class EmbeddingPatching:
 
     world: ShapesWorld
     later: BlockEmbeddings
-    name: str = field(default="patching", init=False)
+    name: str = field(default=PATCHING, init=False)
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting, without a name, for OOD classes."""
