@@ -66,11 +66,11 @@ def learning_curves(
     for axes in panels[count:]:
         axes.set_axis_off()
     if losses:
-        _loss(panels[0], losses)
+        loss_panel(panels[0], losses)
         mark_band(panels[0], turn, "turn")
     interval = ""
     for axes, ood in zip(panels[bool(losses) : count], (None, *ood_classes), strict=True):
-        interval = _accuracies(axes, table, space, protocol, ood)
+        interval = accuracy_panel(axes, table, space, protocol, ood)
         _threshold(axes, threshold)
         mark_band(axes, turn, "turn")
     for letter, axes in zip("abcdefghijklmnopqrstuvwxyz", panels[:count], strict=False):
@@ -83,7 +83,7 @@ def learning_curves(
     return figure
 
 
-def _accuracies(
+def accuracy_panel(
     axes: Axes, table: pd.DataFrame, space: ConceptSpace, protocol: str, ood: str | None
 ) -> str:
     """Joint accuracy of every class, or the concepts of one OOD class; returns the interval."""
@@ -152,7 +152,7 @@ def _threshold(axes: Axes, threshold: float) -> None:
     )
 
 
-def _loss(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
+def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
     """The running mean of each run's loss, with the spread of single batches behind it.
 
     A fixed noise schedule has a constant reconstruction term that dwarfs the rest; then the

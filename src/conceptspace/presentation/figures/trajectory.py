@@ -73,10 +73,7 @@ def trajectory_figure(
         turn: step to mark with a star on the OOD curve, for up to two concepts.
         title: above the figure.
     """
-    table = best_settings(of_protocol(table, protocol))
-    steps = table["step"]
-    norm = PowerNorm(0.5, steps.min(), max(steps.max(), steps.min() + 1))
-    painter = _Painter(table, space, protocol, smoothing, turn, norm)
+    painter = Painter.of(table, space, protocol, smoothing, turn)
     pairs = list(combinations(range(len(space.concepts)), 2))
     columns, rows = min(len(pairs), COLUMNS) or 1, -(-len(pairs) // COLUMNS) or 1
     side = 5.2 if len(pairs) == 1 else 3.7
@@ -84,13 +81,8 @@ def trajectory_figure(
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes, pair in zip(panels.flat, pairs, strict=False):
-        unit_square(axes, [space.concepts[i] for i in pair])
-        corner_classes(axes, space, pair, class_images)
-        for name in painter.classes:
-            painter.curve(axes, name, pair)
-    if pairs:
-        time_bar(panels[0, 0], norm, painter.ramps())
-    else:
+        painter.square(axes, pair, class_images, bar=axes is panels[0, 0])
+    if not pairs:
         painter.against_steps(panels[0, 0], class_images)
     for unused in panels.flat[max(len(pairs), 1) :]:
         unused.set_axis_off()
@@ -105,7 +97,7 @@ def trajectory_figure(
 
 
 @dataclass(frozen=True)
-class _Painter:
+class Painter:
     """What all curves of the figure share."""
 
     table: pd.DataFrame
@@ -114,6 +106,21 @@ class _Painter:
     smoothing: float
     turn: Step | None
     norm: Normalize
+
+    @classmethod
+    def of(
+        cls,
+        table: pd.DataFrame,
+        space: ConceptSpace,
+        protocol: str,
+        smoothing: float,
+        turn: Step | None,
+    ) -> Painter:
+        """Of the best settings of a protocol, shaded from the first to the last step."""
+        table = best_settings(of_protocol(table, protocol))
+        steps = table["step"]
+        norm = PowerNorm(0.5, steps.min(), max(steps.max(), steps.min() + 1))
+        return cls(table, space, protocol, smoothing, turn, norm)
 
     @property
     def crowded(self) -> bool:
@@ -161,6 +168,21 @@ class _Painter:
         if self.turn is not None and not self.crowded:
             parts.append(f"Star: turn, step {self.turn:,.0f}.")
         return " ".join(parts)
+
+    def square(
+        self,
+        axes: Axes,
+        pair: Sequence[int],
+        class_images: Mapping[str, ArrayLike],
+        bar: bool = True,
+    ) -> None:
+        """All classes over two concepts, and how shades stand for steps."""
+        unit_square(axes, [self.space.concepts[i] for i in pair])
+        corner_classes(axes, self.space, pair, class_images)
+        for name in self.classes:
+            self.curve(axes, name, pair)
+        if bar:
+            time_bar(axes, self.norm, self.ramps())
 
     def curve(self, axes: Axes, name: str, pair: Sequence[int]) -> None:
         """One class over two concepts: a line that darkens with time, its dots, start and end."""
