@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from conceptspace.errors import UserError
 from conceptspace.pipeline import Evaluated, Notice, Stopped, Trained
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
@@ -270,6 +271,65 @@ def test_without_any_state_it_says_so_where_there_were_checkpoints(tmp_path, pro
     shutil.rmtree(folder / "resume")
     told = notices(tiny_session(folder, config, probe_cache_folder).execute())
     assert [text for text in told if "from step 0" in text]
+
+
+def test_a_damaged_log_is_set_aside_and_the_run_goes_on(
+    tmp_path, uninterrupted, probe_cache_folder
+):
+    folder, config = tmp_path / "run", tiny_config()
+    with pytest.raises(Stopped):
+        list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
+    log, aside = folder / "training.parquet", folder / "training.parquet.damaged"
+    log.write_bytes(b"nonsense")
+    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert [t for t in told if str(log) in t and aside.name in t and "from step 6" in t]
+    assert aside.read_bytes() == b"nonsense"
+    assert list(pd.read_parquet(log)["step"]) == [7, 8, 9]
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_a_finished_run_without_its_log_can_be_trained_again(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    session = tiny_session(folder, config, probe_cache_folder)
+    list(session.execute())
+    (folder / "training.parquet").write_bytes(b"nonsense")
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    with pytest.raises(UserError, match=f"delete {folder / 'resume'} and train again"):
+        session.run.training()
+    before = results(folder)
+    shutil.rmtree(folder / "resume")
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert list(session.run.training()["step"]) == list(range(1, 10))
+    assert results(folder) == before
+
+
+def test_damaged_scores_can_be_made_again(tmp_path, uninterrupted, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    path = folder / "scores" / "naive" / f"{checkpoint.step_name(4)}.parquet"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(UserError, match=f"{path} is damaged .*delete it"):
+        list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
+    path.unlink()
+    list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".json"])
+def test_a_damaged_sheet_can_be_made_again(tmp_path, uninterrupted, probe_cache_folder, suffix):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    name = checkpoint.step_name(4)
+    sheet = (folder / "samples" / "naive" / name).with_suffix(suffix)
+    scores = folder / "scores" / "naive" / f"{name}.parquet"
+    sheet.write_bytes(sheet.read_bytes()[:50])
+    scores.unlink()
+    with pytest.raises(UserError, match=f"{sheet} is damaged; delete"):
+        list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
+    for path in (scores, *sheet.parent.glob(f"{name}.*")):
+        path.unlink(missing_ok=True)
+    list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
+    assert results(folder) == results(uninterrupted("plain"))
 
 
 def test_a_damaged_checkpoint_is_named_and_left_out(tmp_path, probe_cache_folder):

@@ -100,9 +100,11 @@ def test_notes_add_up(tmp_path):
     run.note(a=1, b=2)
     run.note(b=3)
     assert json.loads((tmp_path / "run.json").read_text()) == {"a": 1, "b": 3}
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(UserError, match=r"run\.json is damaged"):
-        run.information()
+    for content in ("{", "", "[1]", "3", "null"):
+        (tmp_path / "run.json").write_text(content)
+        with pytest.raises(UserError, match=r"run\.json is damaged .*delete it") as error:
+            run.information()
+        assert "\n" not in str(error.value)
 
 
 def test_scores_of_all_protocols_are_joined(tmp_path):
@@ -112,3 +114,44 @@ def test_scores_of_all_protocols_are_joined(tmp_path):
         folder.mkdir(parents=True)
         pd.DataFrame({"step": [i], "protocol": [protocol]}).to_parquet(folder / "step-1.parquet")
     assert sorted(run.scores()["protocol"]) == ["naive", "other"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1", None])
+@pytest.mark.parametrize(
+    ("name", "read", "remedy"),
+    [
+        ("trajectory.parquet", Run.trajectory, "conceptspace evaluate {run} --protocol naive"),
+        ("training.parquet", Run.training, "conceptspace run --out {run}"),
+        (
+            "scores/latent-control/step-00000004.parquet",
+            Run.scores,
+            "delete it .*conceptspace evaluate {run} --protocol latent-control",
+        ),
+    ],
+)
+def test_a_damaged_table_is_named_with_its_remedy(tmp_path, name, content, read, remedy):
+    run, _ = open_or_create(tmp_path, TINY)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:  # most of a real one
+        pd.DataFrame({"step": range(1000)}).to_parquet(path)
+        content = path.read_bytes()[:-30]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=remedy.format(run=tmp_path)) as error:
+        read(run)
+    assert str(error.value).startswith(f"{path} is damaged (")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"step": "x"}', "3"])
+def test_a_damaged_index_of_a_sheet_is_named_with_its_remedy(tmp_path, content):
+    run, _ = open_or_create(tmp_path, TINY)
+    path = tmp_path / "samples" / "naive" / "step-00000004.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(UserError) as error:
+        run.sheets()
+    told = str(error.value)
+    assert told.startswith(f"{path} is damaged; delete ")
+    assert str(tmp_path / "scores" / "naive" / "step-00000004.parquet") in told
+    assert f"conceptspace evaluate {tmp_path} --protocol naive" in told

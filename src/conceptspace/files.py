@@ -1,4 +1,7 @@
-"""Writing files so that a crash leaves the old content or the new, never half of it."""
+"""Writing files so that a crash leaves the old content or the new, never half of it.
+
+And reading tables so that a damaged one is told in one sentence.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from conceptspace.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,3 +67,30 @@ def write_table(path: Path, table: pd.DataFrame, metadata: Mapping[str, str] | N
         arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), **stored}), buffer
     )
     write_atomically(path, buffer.getvalue())
+
+
+class DamagedTable(UserError):
+    """A file that is there and holds no table."""
+
+
+def read_table(path: Path, remedy: str) -> pd.DataFrame:
+    """Read Parquet.
+
+    Args:
+        path: of the file.
+        remedy: what to do if it is damaged, the end of a sentence.
+
+    Raises:
+        DamagedTable: its content is no table.
+        OSError: the system cannot read the file.
+    """
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError, ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedTable(f"{path} is damaged ({reason}); {remedy}") from None

@@ -22,14 +22,14 @@ from conceptspace.data.dataset import split_dataset
 from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
-from conceptspace.files import write_table
+from conceptspace.files import DamagedTable, read_table, write_table
 from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_sheet
-from conceptspace.store import Run
+from conceptspace.store import ASIDE, Run, read_scores
 from conceptspace.tables import JOINT, NAIVE, READOUT, SCORE_COLUMNS
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import StepRecord, Trainer
@@ -181,6 +181,8 @@ class Session:
         planned = build.checkpoints(config)
         trainer, log = self._trainer(), _Log(self.run.path / "training.parquet")
         yield from self._restore(trainer)
+        if log.aside:
+            yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
         log.forget_after(trainer.step)
         if trainer.step == 0 and 0 in planned:
             yield from self._save(trainer, log, planned)
@@ -243,7 +245,7 @@ class Session:
     def _score(self, model: VDM, protocol: Protocol, step: int) -> Evaluated:
         """Generate, score and store what a checkpoint lacks under one protocol."""
         path = self._scores_path(protocol, step)
-        stored = pd.read_parquet(path) if path.exists() else None
+        stored = read_scores(path) if path.exists() else None
         evaluator = Evaluator(
             self.world,
             build.conditioning(self.config.data),
@@ -289,7 +291,7 @@ class Session:
     def _missing(self, protocol: Protocol, step: int) -> bool:
         """Whether a setting of a protocol has not been scored at a checkpoint."""
         path = self._scores_path(protocol, step)
-        there = _pairs(pd.read_parquet(path) if path.exists() else None)
+        there = _pairs(read_scores(path) if path.exists() else None)
         return any(
             (setting, str(c)) not in there
             for c in self.world.space.classes
@@ -310,11 +312,23 @@ class Session:
 
 
 class _Log:
-    """The training log: records wait on the device and are written at checkpoints."""
+    """The training log: records wait on the device and are written at checkpoints.
+
+    It is no input of training, so a damaged one does not end the run: it is renamed, and a new log
+    goes on without its rows. ``aside`` tells of it, and is empty otherwise.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+        self.rows = pd.DataFrame()
+        self.aside = ""
+        if path.exists():
+            aside = path.with_suffix(ASIDE)
+            try:
+                self.rows = read_table(path, f"it is kept as {aside.name}.")
+            except DamagedTable as error:
+                self.aside = str(error)
+                path.replace(aside)
         self.waiting: list[tuple[StepRecord, float]] = []
         self.rest()
 

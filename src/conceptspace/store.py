@@ -27,10 +27,23 @@ import pandas as pd
 
 from conceptspace.config import RunConfig, load
 from conceptspace.errors import UserError
-from conceptspace.files import write_atomically, write_json
+from conceptspace.files import read_table, write_atomically, write_json
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
-__all__ = ["JOINT", "NAIVE", "TRAJECTORY_COLUMNS", "Run", "Sheet", "open_or_create"]
+__all__ = [
+    "JOINT",
+    "NAIVE",
+    "TRAJECTORY_COLUMNS",
+    "Run",
+    "Sheet",
+    "open_or_create",
+    "read_scores",
+    "read_sheet",
+]
+
+
+ASIDE = ".parquet.damaged"
+"""Suffix of a training log that could not be read when its run went on."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +94,19 @@ class Run:
         return self.path / "checkpoints"
 
     def information(self) -> dict[str, Any]:
-        """The content of ``run.json``; empty before the run has started."""
+        """The content of ``run.json``; empty before the run has started.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         path = self.path / "run.json"
         try:
             return dict(json.loads(path.read_text())) if path.exists() else {}
-        except ValueError as error:
-            raise UserError(f"{path} is damaged: {error}") from None
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}); delete it: it tells versions and times, and "
+                "the next run or evaluate writes it anew"
+            ) from None
 
     def note(self, **information: Any) -> None:
         """Add to ``run.json``."""
@@ -96,46 +116,89 @@ class Run:
         """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`.
 
         Raises:
-            UserError: the run has not been evaluated yet.
+            UserError: the run has not been evaluated yet, or the file is damaged.
         """
-        return self._table("trajectory.parquet", "conceptspace evaluate")
+        path = self.path / "trajectory.parquet"
+        command = f"conceptspace evaluate {self.path} --protocol {NAIVE}"
+        if not path.exists():
+            raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
+        return read_table(path, f"write it anew from the scores with: {command}")
 
     def training(self) -> pd.DataFrame:
         """One row per step: step, loss and its terms (bits per dimension), grad_norm, gamma_0,
         gamma_1, images_per_second.
 
         Raises:
-            UserError: nothing has been trained yet.
+            UserError: nothing has been trained yet, or the file is damaged.
         """
-        return self._table("training.parquet", "conceptspace run")
+        path = self.path / "training.parquet"
+        command = f"conceptspace run --out {self.path}"
+        if path.exists():
+            return read_table(path, f"set it aside with: {command}")
+        if path.with_suffix(ASIDE).exists():
+            raise UserError(
+                f"{self.path} has no training log, the damaged one was set aside; for a new one "
+                f"delete {self.path / 'resume'} and train again, to the same checkpoints, with: "
+                f"{command}"
+            )
+        raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
 
     def scores(self) -> pd.DataFrame:
         """Every generated image's scores: run, seed, step, protocol, setting, concept_class,
         sample, concept, accuracy, coordinate, readout (1 where the analytic read-out finds the
         target value, missing where there is none).
+
+        Raises:
+            UserError: the run has not been evaluated yet, or a file is damaged.
         """
-        parts = [
-            pd.read_parquet(path) for path in sorted((self.path / "scores").glob("*/*.parquet"))
-        ]
+        parts = [read_scores(path) for path in sorted((self.path / "scores").glob("*/*.parquet"))]
         if not parts:
             raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
         return pd.concat(parts, ignore_index=True)
 
     def sheets(self, protocol: str = NAIVE) -> dict[int, Sheet]:
-        """The contact sheet of each evaluated step, in order."""
-        found = {}
-        for path in sorted((self.path / "samples" / protocol).glob("step-*.json")):
-            index = json.loads(path.read_text())
-            found[int(index["step"])] = Sheet(
-                path.with_suffix(".png"), index["tile"], index["rows"], index["columns"]
-            )
-        return found
+        """The contact sheet of each evaluated step, in order.
 
-    def _table(self, name: str, command: str) -> pd.DataFrame:
-        path = self.path / name
-        if not path.exists():
-            raise UserError(f"{self.path} has no {name} yet; run: {command} ...")
-        return pd.read_parquet(path)
+        Raises:
+            UserError: an index is damaged.
+        """
+        paths = sorted((self.path / "samples" / protocol).glob("step-*.json"))
+        return dict(read_sheet(path) for path in paths)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """The scores of one protocol and step, ``RUN/scores/PROTOCOL/step-00000400.parquet``.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    run, protocol = path.parents[2], path.parent.name
+    again = f"conceptspace evaluate {run} --protocol {protocol}"
+    return read_table(path, f"delete it and score that checkpoint again with: {again}")
+
+
+def read_sheet(path: Path) -> tuple[int, Sheet]:
+    """Step and contact sheet of an index, ``RUN/samples/PROTOCOL/step-00000400.json``.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        told = json.loads(path.read_text())
+        sheet = Sheet(path.with_suffix(".png"), told["tile"], told["rows"], told["columns"])
+        return int(told["step"]), sheet
+    except (ValueError, KeyError, TypeError):
+        raise damaged_sheet(path) from None
+
+
+def damaged_sheet(path: Path) -> UserError:
+    """What to say of a PNG or index of a contact sheet that cannot be read."""
+    run, protocol = path.parents[2], path.parent.name
+    scores = run / "scores" / protocol / f"{path.stem}.parquet"
+    return UserError(
+        f"{path} is damaged; delete {path.with_suffix('.*')} and {scores}, and make them again "
+        f"with: conceptspace evaluate {run} --protocol {protocol}"
+    )
 
 
 def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from conceptspace.files import write_atomically, write_json
 from conceptspace.measurement.evaluate import Generated
+from conceptspace.store import damaged_sheet, read_sheet
 
 
 def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
@@ -24,6 +24,9 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
         path: of the PNG; the JSON has the same name with another suffix.
         step: of the checkpoint.
         generated: rows from the top.
+
+    Raises:
+        UserError: the sheet that is there is damaged.
     """
     rows = torch.stack([g.images for g in generated])
     settings, samples, _, height, width = rows.shape
@@ -31,10 +34,13 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     sheet = (pixels.numpy() * 255).round().astype(np.uint8)
     names = [{"setting": g.setting, "concept_class": str(g.concept_class)} for g in generated]
     if path.with_suffix(".json").exists():
-        before = json.loads(path.with_suffix(".json").read_text())["rows"]
+        before = read_sheet(path.with_suffix(".json"))[1].rows
         kept = [i for i, name in enumerate(before) if name not in names]
-        with Image.open(path) as image:
-            old = np.asarray(image)
+        try:
+            with Image.open(path) as image:
+                old = np.asarray(image)
+        except (OSError, SyntaxError):
+            raise damaged_sheet(path) from None
         sheet = np.concatenate([*(old[i * height : (i + 1) * height] for i in kept), sheet])
         names = [before[i] for i in kept] + names
     buffer = io.BytesIO()
