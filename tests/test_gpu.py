@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_config
 
 from conceptspace import build
 from conceptspace.cache import probe_cache
 from conceptspace.data.seeding import generator
 from conceptspace.pipeline import Session
 from conceptspace.store import open_or_create
+from tiny import tiny_config
 
 pytestmark = pytest.mark.gpu
 
