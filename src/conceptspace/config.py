@@ -281,13 +281,21 @@ def load(path: Path, base: RunConfig) -> RunConfig:
     Raises:
         UserError: the file cannot be read, is no TOML, or holds an invalid config.
     """
+    return merged(base, read(path), str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The values that a TOML file holds, not checked yet.
+
+    Raises:
+        UserError: the file cannot be read, or is no TOML.
+    """
     try:
-        values = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         raise UserError(f"cannot read the config file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
-    return merged(base, values, str(path))
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,10 +71,15 @@ class TestRefusals:
             (["run", "--out", "r", "--config", "bad.toml"], "bad.toml is not valid TOML"),
             (["run", "--out", "r", "--config", "key.toml"], "did you mean train.steps?"),
             (["run", "--out", "r", "--config", "type.toml"], "train.steps = 'x'"),
-            pytest.param(
+            (
                 ["run", "--out", "r", "--config", "preset.toml"],
-                "nosuch",
-                marks=pytest.mark.xfail(reason="a preset in a file is not looked up", strict=True),
+                "preset.toml: there is no preset 'nosuch'; they are quick, paper",
+            ),
+            (["run", "--out", "r", "--config", "list.toml"], "there is no preset ['quick']"),
+            (["signal", "--out", "r", "--config", "preset.toml"], "there is no preset 'nosuch'"),
+            (
+                ["run", "paper", "--out", "r", "--config", "quick.toml"],
+                "quick.toml starts from the preset quick, the command line from paper",
             ),
             (["run", "quick", "--out", "."], "is not a run"),
             (["run", "quick", "--out", "bad.toml"], "is not a run"),
@@ -96,6 +101,8 @@ class TestRefusals:
         (tmp_path / "key.toml").write_text("[train]\nstepps = 3")
         (tmp_path / "type.toml").write_text("[train]\nsteps = 'x'")
         (tmp_path / "preset.toml").write_text("preset = 'nosuch'")
+        (tmp_path / "list.toml").write_text("preset = ['quick']")
+        (tmp_path / "quick.toml").write_text("preset = 'quick'")
         before = contents(tmp_path)
         monkeypatch.setattr("conceptspace.pipeline.Session.execute", must_not_train)
         assert main(arguments) == 2
@@ -251,7 +258,6 @@ class TestConfig:
         assert config.train.learning_rate == 1e-4
         assert config.model.norm == "layer"
 
-    @pytest.mark.xfail(reason="the preset named in a file only labels the run", strict=True)
     def test_a_preset_named_in_the_file_is_where_it_starts(self, tmp_path, monkeypatch):
         path = tmp_path / "c.toml"
         path.write_text("preset = 'paper'\nseed = 5\n")
@@ -259,6 +265,27 @@ class TestConfig:
         assert config.preset == "paper"
         assert config.train.steps == 20_000
         assert config.data.resolution == 32
+        again = self.stored(tmp_path, monkeypatch, "paper", "--config", str(path))
+        assert again == config
+
+    @pytest.mark.parametrize("preset", ["quick", "paper"])
+    def test_a_saved_config_is_the_same_run(self, tmp_path, monkeypatch, preset):
+        config = self.stored(tmp_path, monkeypatch, preset, "--seed=4", "--train.steps=9999")
+        saved = tmp_path / "saved.toml"
+        (tmp_path / "r" / "config.toml").rename(saved)
+        assert self.stored(tmp_path, monkeypatch, "--config", str(saved)) == config
+
+    def test_flags_on_a_run_start_from_its_own_config(self, tmp_path, monkeypatch, capsys):
+        """Repeating one resumes; a new value is refused, and it alone is named."""
+        first = ["quick", "--seed=4", "--data.color-separation", "0.37"]
+        config = self.stored(tmp_path, monkeypatch, *first)
+        for same in ([], ["--seed=4"], first, ["--data.color-separation=0.37"]):
+            assert self.stored(tmp_path, monkeypatch, *same) == config
+            assert "continuing the run" in capsys.readouterr().err
+        assert main(["run", "--out", str(tmp_path / "r"), "--seed=5"]) == 2
+        assert "(seed is 4 there, 5 here)" in capsys.readouterr().err
+        assert main(["run", "quick", "--out", str(tmp_path / "r"), "--seed=4"]) == 2
+        assert "(data.color_separation is 0.37 there" in capsys.readouterr().err
 
 
 class TestRun:

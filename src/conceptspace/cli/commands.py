@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +16,7 @@ from conceptspace import build, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.parser import overrides
 from conceptspace.cli.progress import Interrupt, show
-from conceptspace.config import RunConfig, load, merged, nested
+from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
@@ -130,17 +132,32 @@ def info(options: Namespace) -> int:
 
 
 def _config(options: Namespace, folder: Path | None) -> RunConfig:
-    """The preset, changed by the file, changed by the flags; else the folder's own config."""
-    changes = overrides(options)
-    stored = folder is not None and (folder / "config.toml").exists()
-    if folder is not None and stored and not (options.preset or options.config or changes):
-        return Run(folder).config
-    base = PRESETS[options.preset or "quick"]()
+    """Where the config starts from (see :func:`_base`), changed by the flags."""
+    return merged(_base(options, folder), nested(overrides(options)), "command line")
+
+
+def _base(options: Namespace, folder: Path | None) -> RunConfig:
+    """The preset, changed by the file; without either, the folder's own config."""
     if options.config is not None:
-        base = load(options.config, base)
-    elif options.preset is None and not stored and folder is not None:
-        raise UserError("say where to start from: a preset (quick or paper) or --config FILE.toml")
-    return merged(base, nested(changes), "command line")
+        values = read(options.config)
+        preset = PRESETS[_preset(options.config, values, options.preset)]
+        return merged(preset(), values, str(options.config))
+    if options.preset is not None or folder is None:
+        return PRESETS[options.preset or "quick"]()
+    if not (folder / "config.toml").exists():
+        known = " or ".join(PRESETS)
+        raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
+    return Run(folder).config
+
+
+def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
+    """The preset that a config file starts from: its own, the one asked for, or quick."""
+    named = values.get("preset", asked or "quick")
+    if named not in list(PRESETS):
+        raise UserError(f"{path}: there is no preset {named!r}; they are {', '.join(PRESETS)}")
+    if asked not in (None, named):
+        raise UserError(f"{path} starts from the preset {named}, the command line from {asked}")
+    return str(named)
 
 
 def _report(runs: list[Run], path: Path) -> None:
