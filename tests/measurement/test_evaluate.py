@@ -9,6 +9,7 @@ from PIL import Image
 
 from conceptspace import build
 from conceptspace.data.conditioning import Conditioning
+from conceptspace.diffusion.sampling import sample
 from conceptspace.measurement.evaluate import Evaluator, Generated, Sampling
 from conceptspace.measurement.probe import Probe, ProbeSettings
 from conceptspace.measurement.protocols import Naive
@@ -126,6 +127,27 @@ def test_batch_size_does_not_change_the_images(batch_size):
     found = images(evaluator(batch_size=batch_size)(MODEL, Twice(), CLASSES))
     for key, value in expected.items():
         torch.testing.assert_close(found[key], value, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", ["ancestral", "ddim"])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 10])
+def test_batch_size_is_never_exceeded(monkeypatch, batch_size, sampler):
+    """Also where one request has more samples; every sample keeps its noise."""
+    batches = []
+
+    def counted(denoiser, schedule, h, **settings):
+        batches.append(len(h))
+        return sample(denoiser, schedule, h, **settings)
+
+    expected = images(evaluator(samples=5, sampler=sampler)(MODEL, Twice(), CLASSES))
+    monkeypatch.setattr("conceptspace.measurement.evaluate.sample", counted)
+    found = evaluator(samples=5, sampler=sampler, batch_size=batch_size)(MODEL, Twice(), CLASSES)
+    assert max(batches) <= batch_size
+    assert sum(batches) == 5 * 4 * len(CLASSES)
+    for g in found:
+        want = expected[g.setting, str(g.concept_class)]
+        torch.testing.assert_close(g.images, want, atol=1e-4, rtol=0)
+        assert len(g.scores) == 2 * 5
 
 
 def test_classes_can_be_asked_for_on_their_own():

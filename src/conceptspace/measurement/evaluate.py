@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -108,18 +108,23 @@ class Evaluator:
             for name, setting in protocol.settings(concept_class).items()
             if (name, concept_class) not in skip
         ]
+        made: dict[tuple[str, str], list[Tensor]] = {}
+        for batch in self._batches(requests):
+            for request, images in zip(batch, self._sample(model, batch), strict=True):
+                made.setdefault((request.setting, request.concept_class), []).append(images)
+        joined = {key: torch.cat(parts) for key, parts in made.items()}
         return [
-            Generated(r.setting, r.concept_class, images, self.scorer(images, r.concept_class))
-            for batch in self._batches(requests)
-            for r, images in zip(batch, self._sample(model, batch), strict=True)
+            Generated(setting, concept_class, images, self.scorer(images, concept_class))
+            for (setting, concept_class), images in joined.items()
         ]
 
     def _batches(self, requests: list[_Request]) -> Iterator[list[_Request]]:
-        """Requests that the sampler can serve together, up to the batch size."""
+        """Requests, or parts of them, that the sampler can serve together: at most batch size."""
         groups: dict[object, list[_Request]] = {}
         for request in requests:
             shared = isinstance(request.model, Embedding)
-            groups.setdefault(None if shared else request.model, []).append(request)
+            group = groups.setdefault(None if shared else request.model, [])
+            group.extend(request.parts(self.sampling.batch_size))
         most = max(1, self.sampling.batch_size // self.sampling.samples)
         for group in groups.values():
             for i in range(0, len(group), most):
@@ -133,33 +138,42 @@ class Evaluator:
             model.schedule,
             h,
             steps=self.sampling.steps,
-            noise=self._noise([request.concept_class for request in batch], h.device),
+            noise=self._noise(batch, h.device),
             sampler=self.sampling.sampler,
         )
-        images: tuple[Tensor, ...] = torch.split(model.decode(x), self.sampling.samples)
+        images: tuple[Tensor, ...] = torch.split(model.decode(x), [len(r.h) for r in batch])
         return images
 
-    def _noise(self, classes: list[str], device: torch.device) -> Callable[[], Tensor]:
+    def _noise(self, batch: list[_Request], device: torch.device) -> Callable[[], Tensor]:
         """Noise that depends on seed, class and sample only."""
         resolution = self.world.resolution
         shape = (self.sampling.samples, 3, resolution, resolution)
         draws = {
-            c: gaussian(shape, generator(self.seed, "sampling", c), device) for c in set(classes)
+            c: gaussian(shape, generator(self.seed, "sampling", c), device)
+            for c in {request.concept_class for request in batch}
         }
 
         def noise() -> Tensor:
             drawn = {c: draw() for c, draw in draws.items()}
-            return torch.cat([drawn[c] for c in classes])
+            return torch.cat([drawn[r.concept_class][r.first : r.first + len(r.h)] for r in batch])
 
         return noise
 
 
 @dataclass(frozen=True)
 class _Request:
+    """Prompts of one setting and class; ``first`` is the sample that the first of them makes."""
+
     setting: str
     concept_class: str
     model: Embedding | Denoiser
     h: Tensor
+    first: int = 0
+
+    def parts(self, size: int) -> Iterator[_Request]:
+        """The same prompts, at most ``size`` of them at a time."""
+        for first in range(0, len(self.h), size):
+            yield replace(self, h=self.h[first : first + size], first=first)
 
 
 def _together(model: VDM, batch: list[_Request]) -> Denoiser:
