@@ -272,6 +272,22 @@ class TestBuild:
             ({"data.color_spread": 0.5}, "overlap"),
             ({"data.masked_class": "11"}, "not a training class"),
             ({"data.masked_share": 0.5}, "needs data.masked_class"),
+            (
+                {
+                    "data.concepts": ["shape", "size"],
+                    "data.masked_class": "01",
+                    "data.masked_share": 0.5,
+                },
+                "data.masked_concept = 'color' .* they are shape, size",
+            ),
+            (
+                {
+                    "data.conditioned": ["size"],
+                    "data.masked_class": "01",
+                    "data.masked_share": 0.5,
+                },
+                "data.masked_concept = 'color' .* they are size",
+            ),
             ({"data.concepts": ["color", "color"]}, "distinct names"),
             ({"data.train_classes": ["0"]}, "bits"),
             ({"data.train_classes": ["0x"]}, "string of 0s and 1s"),

@@ -88,9 +88,19 @@ def conditioning(data: DataConfig) -> Conditioning:
 
 
 def masking(data: DataConfig) -> Masking | None:
-    """The underspecification of the training prompts, if there is any."""
+    """The underspecification of the training prompts, if there is any.
+
+    Raises:
+        UserError: the masked concept is not shown to the model anyway.
+    """
     if not data.masked_class or data.masked_share == 0:
         return None
+    shown = conditioning(data).variables
+    if data.masked_concept not in shown:
+        raise UserError(
+            f"data.masked_concept = {data.masked_concept!r} is not among the variables that the "
+            f"model is conditioned on, so masking it changes nothing; they are {', '.join(shown)}"
+        )
     return Masking(data.masked_class, data.masked_concept, data.masked_share)
 
 
@@ -214,6 +224,7 @@ def validate(config: RunConfig) -> None:
         UserError: the config describes something impossible.
     """
     world(config.data)
+    masking(config.data)
     probe(config)
     for name in config.evaluate.protocols:
         if name not in protocol_names(config):
