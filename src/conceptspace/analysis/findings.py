@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from conceptspace.analysis import emergence, memorization, selection, statistics
-from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.emergence import Emergence, Survival
 from conceptspace.analysis.kinks import Kink, detect_kink
+from conceptspace.analysis.statistics import Estimate
 from conceptspace.analysis.trajectories import concepts_of
-from conceptspace.analysis.turning import Turn, find_turn
+from conceptspace.analysis.turning import ALPHA, Turn, find_turn
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
@@ -64,17 +65,41 @@ def findings(
         UserError: the table has no naive rows, or two runs share a seed.
     """
     told = [_in_distribution(table, train_classes)]
+    best = best_settings(table, scores) if table["protocol"].nunique() > 1 else None
     for ood in ood_classes:
-        told += _memorized(table, scores, train_classes, ood, labels)
         turn = turn_of(table, ood)
+        told += _memorized(table, scores, train_classes, ood, labels, turn)
         if turn is not None:
             told.append(Finding("turn", turn_sentence(turn, ood)))
             told.append(_change_points(table, train_classes, training or {}, turn))
         told += _order(table, ood)
         naive = emergence.find_emergence(table, ood)
-        told.append(Finding("emergence", _naive_sentence(naive, ood)))
-        told += _elicited(table, scores, ood, naive, turn)
+        arrives = arrival(emergence.survival(naive), f"joint accuracy on {ood}")
+        told.append(Finding("emergence", f"under naive prompting, {arrives}"))
+        if best is not None and (best["concept_class"] == ood).any():
+            told += _elicited(table, best[best["concept_class"] == ood], ood, naive, turn)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
+
+
+def arrival(found: Survival, what: str, threshold: float = emergence.THRESHOLD) -> str:
+    """When the threshold is reached, in words; one seed has no interval and is not counted."""
+    missing = found.seeds - found.reached
+    share = f" in {missing} of {found.seeds} seeds" if found.seeds > 1 else ""
+    late = f"by step {found.last:g}{share}"
+    if found.pending:
+        who = f"{found.pending} of them {'is' if found.pending == 1 else 'are'}"
+        who = who if found.seeds > 1 else "it is"
+        late += f" ({who} there at the end, but for fewer than {emergence.HOLD} checkpoints)"
+    if not np.isfinite(found.median):
+        return f"{what} does not reach {threshold:g} {late}"
+    low, high = found.interval
+    spread = ""
+    if found.seeds > 1:
+        limits = f"{low:.0f} to {high:.0f}" if np.isfinite(high) else f"{low:.0f} to beyond the end"
+        spread = f", 95 % interval {limits}" if np.isfinite(low) else ""
+        spread = f" (median of {found.seeds} seeds{spread})"
+    text = f"{what} reaches {threshold:g} at step {found.median:.0f}{spread}"
+    return f"{text}, but not {late}" if missing else text
 
 
 def turn_of(table: pd.DataFrame, ood_class: str) -> Turn | None:
@@ -87,16 +112,19 @@ def turn_of(table: pd.DataFrame, ood_class: str) -> Turn | None:
 
 def turn_sentence(turn: Turn, ood_class: str) -> str:
     """The detector's result in words."""
-    if not turn.detected:
+    p = "p < 0.001" if turn.p_value < 0.001 else f"p = {turn.p_value:.3f}"
+    low, high = (f"{step:.0f}" for step in turn.step_interval)
+    if turn.detected:
         return (
-            f"no turn of the trajectory of {ood_class} was detected (p = {turn.p_value:.2f}, "
-            f"depth {turn.depth:.2f} of its length)"
+            f"the trajectory of {ood_class} turns by {turn.angle:.0f}° at step {turn.step:.0f} "
+            f"(95 % interval {low} to {high}, {p})"
         )
-    low, high = turn.step_interval
-    return (
-        f"the trajectory of {ood_class} turns by {turn.angle:.0f}° at step {turn.step:g} "
-        f"(95 % interval {low:g} to {high:g}, p = {turn.p_value:.3f})"
-    )
+    if turn.p_value <= ALPHA:
+        return (
+            f"the trajectory of {ood_class} is not straight ({p}), but too slightly bent to be "
+            f"called a turn: its corner lies {100 * turn.depth:.0f} % of its length aside"
+        )
+    return f"no turn of the trajectory of {ood_class} was detected ({p})"
 
 
 def best_settings(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
@@ -124,11 +152,12 @@ def _in_distribution(table: pd.DataFrame, classes: Sequence[str]) -> Finding:
     told = ", ".join(f"{values.mean():.2f} on {name}" for name, values in ends.items())
     learned = sum(bool((values >= IN_DISTRIBUTION).all()) for values in ends.values())
     seeds = last["seed"].nunique()
-    plural = f"means of {seeds} seeds" if seeds > 1 else "1 seed"
+    means, every = (f" (means of {seeds} seeds)", " in every seed") if seeds > 1 else ("", "")
+    be = "is" if learned == 1 else "are"
     return Finding(
         "in-distribution",
-        f"training classes end with a joint accuracy of {told} ({plural}); {learned} of "
-        f"{len(classes)} are at {IN_DISTRIBUTION:g} or above in every seed",
+        f"training classes end with a joint accuracy of {told}{means}; {learned} of "
+        f"{len(classes)} {be} at {IN_DISTRIBUTION:g} or above{every}",
     )
 
 
@@ -138,32 +167,52 @@ def _memorized(
     train: Sequence[str],
     ood: str,
     labels: Mapping[str, str],
+    turn: Turn | None,
 ) -> list[Finding]:
     naive = scores[scores["protocol"] == NAIVE]
     memorized = memorization.memorization(table, train, ood, scores=naive)
     found = [e for e in memorization.episodes(memorized) if e.mistaken_for]
     seeds = memorized["seed"].nunique()
     if not found:
-        text = f"{ood} was not taken for a training class in any of {seeds} seeds"
+        where = f" in any of {seeds} seeds" if seeds > 1 else " at any checkpoint"
+        text = f"{ood} ({labels[ood]}) is not taken for a training class{where}"
         return [Finding("memorization", text)]
     names = pd.Series([e.mistaken_for for e in found]).value_counts()
     name = str(names.index[0])
     first, last = (np.median([getattr(e, k) for e in found]) for k in ("first", "last"))
     strength = np.mean([e.strength for e in found])
-    text = (
-        f"{ood} ({labels[ood]}) is first taken for a training class in {len(found)} of {seeds} "
-        f"seeds, mostly for {name} ({labels[name]}, {names.iloc[0]} of {len(found)}), with a "
-        f"probability of up to {strength:.2f}, from step {first:g} to step {last:g} (medians)"
-    )
-    lean = memorization.bias(table, ood, until=float(last))
-    first_concept, second = concepts_of(table)[:2]
-    sign = first_concept if lean.value > 0 else second
-    spread = f", 95 % interval {lean.low:+.2f} to {lean.high:+.2f}" if lean.seeds > 1 else ""
+    text = f"{ood} ({labels[ood]}) is taken for {name} ({labels[name]})"
+    peak, where = f"with a probability of up to {strength:.2f}", f"step {first:.0f} to {last:.0f}"
+    if seeds > 1:
+        text += f" in {names.iloc[0]} of {seeds} seeds"
+        others = len(found) - names.iloc[0]
+        text += f" and for another training class in {others}" if others else ""
+        text += f", {peak} (mean over seeds), from {where} (medians)"
+    else:
+        text += f", {peak}, from {where}"
+    if turn is not None and turn.detected:
+        text += f"; {_around_turn(memorized, turn)}"
+    until = turn.step if turn is not None and turn.detected else float(last)
+    lean = memorization.bias(table, ood, until=until)
+    concepts = concepts_of(table)[:2]
+    ahead, behind = concepts if lean.value > 0 else concepts[::-1]
+    low, high = _oriented(lean)
+    spread = f" (95 % interval {low:.2f} to {high:.2f})" if lean.seeds > 1 else ""
     bias = (
-        f"until then the trajectory leans towards {sign}: accuracy of {first_concept} less that "
-        f"of {second} is {lean.value:+.2f} on average{spread}"
+        f"up to step {until:.0f} the trajectory of {ood} leans towards {ahead}: its accuracy is "
+        f"{abs(lean.value):.2f}{spread} above that of {behind} on average"
     )
     return [Finding("memorization", text), Finding("memorization", bias)]
+
+
+def _around_turn(memorized: pd.DataFrame, turn: Turn) -> str:
+    """How often the OOD class looks like a training class before and after the turn."""
+    early = memorized["step"] <= turn.step
+    before, after = (100 * memorized["memorized"][rows].mean() for rows in (early, ~early))
+    return (
+        f"up to the turn it looks more like a training class than like itself at {before:.0f} % of "
+        f"the checkpoints, afterwards at {after:.0f} %"
+    )
 
 
 def change_points(
@@ -206,99 +255,114 @@ def _change_points(
     if not found:
         return Finding("turn", "there are too few checkpoints to test the loss for a change point")
     told = [
-        f"{name} at step {kink.step:g} ({kink.step_interval[0]:g} to {kink.step_interval[1]:g})"
+        f"{name} at step {kink.step:.0f} ({kink.step_interval[0]:.0f} to "
+        f"{kink.step_interval[1]:.0f})"
         for name, kink in found.items()
         if kink.detected
     ]
-    tested = "the loss" if "loss" in found else "the accuracies"
+    tested = "the loss and the in-distribution accuracies"
+    tested = tested if "loss" in found else "the in-distribution accuracies"
     if not told:
-        return Finding(
-            "turn",
-            f"neither {tested} nor the in-distribution accuracies show a change of slope beyond a "
-            f"smooth curve ({len(found)} curves tested)",
-        )
-    coincide = [
-        name
-        for name, kink in found.items()
-        if kink.detected
-        and kink.step_interval[0] <= turn.step_interval[1]
-        and turn.step_interval[0] <= kink.step_interval[1]
-    ]
-    where = ", ".join(coincide) if coincide else "none of them"
-    text = (
-        f"of {len(found)} other curves, a change of slope was found in {len(told)}: {', '.join(told)}; "
-        f"{where} within the interval of the turn"
-    )
+        text = f"{tested} show no change of slope beyond that of a smooth curve"
+        return Finding("turn", f"{text} ({len(found)} curves tested)")
+    text = f"among {tested}, {len(told)} of {len(found)} curves change slope: {', '.join(told)}"
+    if turn.detected:
+        coincide = [name for name, kink in found.items() if kink.detected and _overlap(kink, turn)]
+        text += f"; within the interval of the turn: {', '.join(coincide) or 'none of them'}"
     return Finding("turn", text)
 
 
+def _overlap(kink: Kink, turn: Turn) -> bool:
+    (a, b), (c, d) = kink.step_interval, turn.step_interval
+    return a <= d and c <= b
+
+
 def _order(table: pd.DataFrame, ood: str) -> list[Finding]:
-    concepts = [c for c in table["concept"].unique() if c != JOINT]
     told = []
-    for concept in concepts:
+    for concept in concepts_of(table):
         found = emergence.survival(emergence.find_emergence(table, ood, concept=concept))
-        told.append((found.median, emergence.sentence(found, ood, concept=concept)))
+        told.append((found.median, arrival(found, f"{concept} accuracy on {ood}")))
     return [Finding("emergence", "; ".join(text for _, text in sorted(told)))]
-
-
-def _naive_sentence(naive: list[Emergence], ood: str) -> str:
-    text = emergence.sentence(emergence.survival(naive), ood)
-    return f"under naive prompting, {text}"
 
 
 def _elicited(
     table: pd.DataFrame,
-    scores: pd.DataFrame,
+    best: pd.DataFrame,
     ood: str,
     naive: list[Emergence],
     turn: Turn | None,
 ) -> list[Finding]:
-    others = [p for p in table["protocol"].unique() if p != NAIVE]
-    if not others:
-        return []
-    best = best_settings(table, scores)
+    """What other protocols, and controls, make of an OOD class; ``best`` has its rows alone."""
+    present = [p for p in best["protocol"].unique() if p != NAIVE]
     told = []
-    for protocol in others:
-        if not len(best[(best["protocol"] == protocol) & (best["concept_class"] == ood)]):
+    for protocol in present:
+        if is_control(protocol):
+            told += _control(best, protocol)
             continue
-        optimistic = emergence.find_emergence(best, ood, protocol)
         fair = honest_emergence(best, ood, protocol)
-        text = emergence.sentence(emergence.survival(optimistic), ood)
-        honest = emergence.sentence(emergence.survival(fair), ood)
-        told.append(
-            Finding(
-                "elicitation",
-                f"under {protocol}, {text} with the best setting of each checkpoint; with settings "
-                f"chosen on one half of the images and scored on the other, {honest}",
+        honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
+        text = f"under {protocol}, {honest}"
+        if table[table["protocol"] == protocol]["setting"].nunique() > 1:
+            optimistic = emergence.survival(emergence.find_emergence(best, ood, protocol))
+            text += (
+                ", with settings chosen on one half of the images and scored on the other; with "
+                f"the best setting of each checkpoint, {arrival(optimistic, 'it')}"
             )
+        told.append(Finding("elicitation", text))
+        same = {run.seed for run in fair}
+        told.append(
+            Finding("elicitation", _hidden([r for r in naive if r.seed in same], fair, protocol))
         )
-        told.append(Finding("elicitation", _hidden(naive, fair, protocol)))
         told += _coincidence(fair, protocol, turn)
-    told += _gap(best, ood, others)
-    return told
+    return told + _gap(best, ood, [p for p in present if not is_control(p)]) + _first(best, ood)
+
+
+def is_control(protocol: str) -> bool:
+    """Whether a protocol elicits nothing by design, told by its name."""
+    return "control" in protocol
 
 
 def _hidden(naive: list[Emergence], elicited: list[Emergence], protocol: str) -> str:
+    """For how long naive prompting hides what a protocol elicits."""
     found = emergence.hidden(naive, elicited)
-    if found.undefined == len(naive):
-        return f"neither naive prompting nor {protocol} arrived, so no hidden time can be given"
-    spread = ""
-    if found.mean.seeds > 1:
-        spread = f" (95 % interval {found.mean.low:+.0f} to {found.mean.high:+.0f})"
-    kinds = ", ".join(
-        f"{count} {kind}"
-        for kind, count in (
-            ("exact", found.exact),
-            ("at least", found.at_least),
-            ("at most", found.at_most),
-            ("undefined", found.undefined),
+    seeds, level = len(naive), f"{emergence.THRESHOLD:g}"
+    if found.undefined == seeds:
+        return f"neither naive prompting nor {protocol} reaches {level} by step {found.horizon:g}"
+    if seeds == 1:
+        row = found.differences.iloc[0]
+        return f"naive prompting reaches {level} {_delay(row['steps'], row['kind'])} {protocol}"
+    bound = found.at_least and not (found.at_most or found.undefined) and found.mean.value > 0
+    low, high = _oriented(found.mean)
+    delay = _delay(found.mean.value, "at least" if bound else "exact")
+    text = f"naive prompting reaches {level} {delay} {protocol}"
+    text += f" (mean of {seeds} seeds, 95 % interval {low:.0f} to {high:.0f}"
+    text += f", steps counted up to {found.horizon:g})"
+    for count, who in (
+        (found.at_least, f"only {protocol} arrives"),
+        (found.at_most, "only naive prompting arrives"),
+        (found.undefined, "neither arrives"),
+    ):
+        text += f"; in {count} of {seeds} seeds {who}" if count else ""
+    return text
+
+
+def _delay(steps: float, kind: str) -> str:
+    """In words, e.g. "at least 500 steps after"; at least -500 after is at most 500 before."""
+    if steps == 0:
+        return {"exact": "at the same step as", "at least": "no earlier than"}.get(
+            kind, "no later than"
         )
-        if count
-    )
-    return (
-        f"naive prompting arrives {found.mean.value:+.0f} steps after {protocol}{spread}, up to "
-        f"step {found.horizon:g} ({kinds})"
-    )
+    bound = {"exact": "", "at least": "at least ", "at most": "at most "}[kind]
+    if steps < 0:
+        bound = {"at least ": "at most ", "at most ": "at least "}.get(bound, "")
+    return f"{bound}{abs(steps):.0f} steps {'before' if steps < 0 else 'after'}"
+
+
+def _oriented(found: Estimate) -> tuple[float, float]:
+    """The interval of the absolute value that is told, whatever the sign of the estimate."""
+    sign = -1 if found.value < 0 else 1
+    low, high = sorted((sign * found.low, sign * found.high))
+    return low, high
 
 
 def _coincidence(elicited: list[Emergence], protocol: str, turn: Turn | None) -> list[Finding]:
@@ -306,28 +370,79 @@ def _coincidence(elicited: list[Emergence], protocol: str, turn: Turn | None) ->
     if turn is None or not turn.detected or len(reached) < len(elicited):
         return []
     found = statistics.mean(np.array(reached) - turn.step)
-    spread = f", 95 % interval {found.low:+.0f} to {found.high:+.0f}" if found.seeds > 1 else ""
-    text = f"{protocol} elicits {found.value:+.0f} steps after the turn (mean over seeds{spread})"
+    text = f"under {protocol} it is there {_delay(found.value, 'exact')} the turn"
+    if found.seeds > 1:
+        low, high = _oriented(found)
+        text += f" (mean of {found.seeds} seeds, 95 % interval {low:.0f} to {high:.0f})"
+    return [Finding("elicitation", text)]
+
+
+def _honest(best: pd.DataFrame) -> pd.DataFrame:
+    """Honest joint accuracy, one row per seed and step, one column per protocol."""
+    rows = best[best["concept"] == JOINT]
+    return rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
+
+
+def _control(best: pd.DataFrame, protocol: str) -> list[Finding]:
+    """What a control reaches while the capability does not show under naive prompting."""
+    wide = _honest(best)[[NAIVE, protocol]].dropna()
+    hidden = wide[wide[NAIVE] < emergence.THRESHOLD]
+    if hidden.empty:
+        return []
+    top, reached = hidden[protocol].max(), int((hidden[protocol] >= emergence.THRESHOLD).sum())
+    directions = "shuffled directions of the same norm"
+    subject = f"{directions} ({protocol})" if protocol.startswith("latent") else protocol
+    text = (
+        f"control: where naive prompting is below {emergence.THRESHOLD:g}, {subject} "
+        f"{'reach' if protocol.startswith('latent') else 'reaches'} a joint accuracy of at most "
+        f"{top:.2f} (honest)"
+    )
+    if reached:
+        return [
+            Finding(
+                "elicitation",
+                f"{text}, at {emergence.THRESHOLD:g} or above at {reached} of "
+                f"{len(hidden)} checkpoints: sweeping alone explains that much",
+            )
+        ]
+    return [Finding("elicitation", f"{text}: sweeping alone does not elicit it")]
+
+
+def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
+    """What any protocol reaches on the first quarter of the checkpoints."""
+    wide = _honest(best)
+    steps = sorted(wide.index.unique("step"))
+    until = steps[max(1, len(steps) // 4) - 1]
+    early = wide[wide.index.get_level_values("step") <= until].max()
+    top, name = early.max(), early.idxmax()
+    text = (
+        f"control: in the first quarter of the checkpoints (up to step {until:g}) the best joint "
+        f"accuracy of any protocol on {ood} is {top:.2f} ({name}, honest)"
+    )
+    if top < emergence.THRESHOLD:
+        text += ": no protocol elicits what is not there yet"
     return [Finding("elicitation", text)]
 
 
 def _gap(best: pd.DataFrame, ood: str, protocols: Sequence[str]) -> list[Finding]:
     """At which checkpoints another protocol succeeds where naive prompting fails."""
-    rows = best[(best["concept_class"] == ood) & (best["concept"] == JOINT)]
-    wide = rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
-    present = [p for p in protocols if p in wide and "control" not in p]
-    if not present:
+    if not protocols:
         return []
-    threshold = emergence.THRESHOLD
-    hidden = (wide[present].max(axis=1) >= threshold) & (wide[NAIVE] < threshold)
+    wide, level = _honest(best), emergence.THRESHOLD
+    hidden = (wide[list(protocols)].max(axis=1) >= level) & (wide[NAIVE] < level)
     seeds = hidden.groupby("seed").any()
-    text = (
-        f"in {int(seeds.sum())} of {len(seeds)} seeds some other protocol makes {ood} with a joint "
-        f"accuracy of {threshold:g} or more at a checkpoint where naive prompting does not"
+    at = sorted({int(step) for _, step in hidden[hidden].index})
+    some = f"some other protocol makes {ood} with a joint accuracy of {level:g} or more (honest)"
+    if not at:
+        text = f"where naive prompting fails on {ood}, no other protocol reaches {level:g} (honest)"
+        return [Finding("elicitation", text)]
+    where = (
+        f"at step {at[0]}"
+        if len(at) == 1
+        else f"at {len(at)} checkpoints from step {at[0]} to {at[-1]}"
     )
-    if hidden.any():
-        steps = sorted({int(step) for _, step in hidden[hidden].index})
-        text += f" (steps {', '.join(map(str, steps))})"
+    who = f"in {int(seeds.sum())} of {len(seeds)} seeds " if len(seeds) > 1 else ""
+    text = f"{who}{some} where naive prompting does not ({where})"
     return [Finding("elicitation", text)]
 
 

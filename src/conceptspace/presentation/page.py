@@ -1,190 +1,140 @@
-"""Everything that a run, or the seeds of one setting, has to show: figures, findings, page."""
+"""Everything that runs of one setting, or of a sweep of one setting, have to show."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from conceptspace.analysis import emergence
-from conceptspace.analysis.findings import (
-    Finding,
-    best_settings,
-    findings,
-    honest_emergence,
-    require_distinct_seeds,
-    turn_of,
-)
-from conceptspace.analysis.turning import Turn
+from conceptspace.analysis.findings import Finding, findings, require_distinct_seeds
 from conceptspace.build import world
 from conceptspace.data.concepts import ConceptSpace
-from conceptspace.data.shapes import ShapesWorld
-from conceptspace.errors import UserError
-from conceptspace.measurement.signal import class_distances
 from conceptspace.presentation import report
-from conceptspace.presentation.figures import (
-    Emergence,
-    elicitation_figure,
-    emergence_timeline,
-    image_strips,
-    learning_curves,
-    signal_figure,
-    trajectory_figure,
-)
+from conceptspace.presentation.drawing import TITLES, class_images, draw, figure_of
 from conceptspace.presentation.style import save
+from conceptspace.presentation.sweep import (
+    Sweep,
+    draw_sweep,
+    effect_findings,
+    masking_effect,
+    prefixed,
+    sweep,
+)
 from conceptspace.store import Run
-from conceptspace.tables import JOINT, NAIVE
 
-TITLES = {
-    "trajectory": "Learning trajectory in concept space",
-    "curves": "Loss and accuracies against steps",
-    "strips": "Generated images over training",
-    "elicitation": "Joint accuracy under every protocol",
-    "timeline": "Emergence timeline",
-    "signal": "Concept signal of the data",
-}
-"""Title of each figure by the name of its file."""
 
-FIGURE_OF = {
-    "in-distribution": "curves",
-    "memorization": "trajectory",
-    "turn": "trajectory",
-    "emergence": "curves",
-    "elicitation": "elicitation",
-    "probe": "",
-}
-"""The figure that supports a finding, by topic."""
+class Renamed(Run):
+    """A run under a name that tells it from others of its folder's name."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        super().__init__(run.path)
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name on the page."""
+        return self._name
 
 
 def write_page(runs: Sequence[Run], path: Path) -> list[Finding]:
     """Draw the figures of runs, state their findings and write their page.
 
-    A single run also gets its figures as PNG and SVG in its folder.
+    The figures are also saved as PNG and SVG: in ``figures/`` of the folder of a single run, beside
+    the page of several, in ``NAME-figures/`` for the page ``NAME.html``.
 
     Args:
-        runs: one, or several that differ in their seed alone.
+        runs: one, or several that differ in their seed and in at most one further setting.
         path: the HTML file.
 
     Returns:
         The findings that stand on the page.
 
     Raises:
-        UserError: a run has not been evaluated, or the runs differ in more than their seed.
+        UserError: a run has not been evaluated, the runs differ in more than one setting, or two
+            have the same setting and seed.
     """
-    require_same_setting(runs)
+    found = sweep(runs)
+    found = Sweep(found.setting, {value: distinct(g, runs) for value, g in found.groups.items()})
     shapes = world(runs[0].config.data)
     space = shapes.space
-    table = pd.concat([run.trajectory() for run in runs], ignore_index=True)
-    scores = pd.concat([run.scores() for run in runs], ignore_index=True)
-    require_distinct_seeds(table)
-    logs = {run.config.seed: run.training() for run in runs}
-    words = {str(c): space.describe(c) for c in space.classes}
-    told = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
-    told += [_probe_finding(run, len(runs) > 1) for run in runs]
-    figures = draw(runs, table, scores, shapes)
-    if len(runs) == 1:
-        for name, figure in figures.items():
-            save(figure, runs[0].path / "figures" / name)
+    tables = {value: _joined(group, "trajectory") for value, group in found.groups.items()}
+    several = len(runs) > 1
+    if found.setting:
+        effect = masking_effect(found, tables, space)
+        told = effect_findings(effect)
+        for value, group in found.groups.items():
+            own = _findings(group, tables[value], world(group[0].config.data).space)
+            told += [prefixed(finding, found.name(value)) for finding in own]
+        figures = draw_sweep(found, tables, space, effect)
+    else:
+        (group,), (table,) = found.groups.values(), tables.values()
+        told = _findings(group, table, space)
+        figures = draw(group, table, _joined(group, "scores"), shapes)
+    folder = path.with_name(f"{path.stem}-figures") if several else runs[0].path / "figures"
+    for name, figure in figures.items():
+        save(figure, folder / name)
     report.write(
-        list(runs),
+        [run for group in found.groups.values() for run in group],
         space,
         path,
-        findings=[report.Finding(f.text, TITLES.get(_figure_of(f, figures), "")) for f in told],
+        findings=[report.Finding(f.text, figure_of(f, figures)) for f in told],
         figures={TITLES[name]: figure for name, figure in figures.items()},
         class_images=class_images(shapes),
+        title=f"{found.label}: {len(runs)} runs".capitalize() if found.setting else "",
     )
     return told
 
 
-def draw(
-    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame, shapes: ShapesWorld
-) -> dict[str, Figure]:
-    """Every figure that the runs have data for, by the name of its file."""
-    space = shapes.space
-    images = class_images(shapes)
-    ood = [str(c) for c in space.ood_classes]
-    turn = turn_of(table, ood[0]) if ood else None
-    shown = turn if turn is not None and turn.detected else None
-    step = shown.step if shown else None
-    band = shown.step_interval if shown else None
-    figures = {
-        "trajectory": trajectory_figure(table, space, images, turn=step),
-        "curves": learning_curves(table, [run.training() for run in runs], space, turn=band),
-    }
-    sheets = runs[0].sheets()
-    if sheets:
-        own = table[(table["run"] == runs[0].name) & (table["protocol"] == NAIVE)]
-        figures["strips"] = image_strips(sheets, space, table=own, class_images=images)
-    if table["protocol"].nunique() > 1:
-        figures |= _elicitation(table, scores, space, shown)
-    figures["signal"] = signal_figure(
-        space, {"this run": (class_distances(shapes), images)}, title="Concept signal"
-    )
-    return figures
+def distinct(group: Sequence[Run], runs: Sequence[Run]) -> list[Run]:
+    """Runs under names that no two of ``runs`` share: with as much of their path as it takes."""
+    count = Counter(run.name for run in runs)
+    return [run if count[run.name] == 1 else Renamed(run, _longer(run, runs)) for run in group]
 
 
-def class_images(shapes: ShapesWorld) -> dict[str, NDArray[np.float32]]:
-    """A noiseless image in the middle of each class, shape (3, height, width)."""
-    means = {str(c): shapes.class_mean(c) for c in shapes.space.classes}
-    return {name: shapes.render(mean[None])[0].numpy() for name, mean in means.items()}
+def _longer(run: Run, runs: Sequence[Run]) -> str:
+    parts = run.path.resolve().parts
+    for length in range(2, len(parts)):
+        tails = [other.path.resolve().parts[-length:] for other in runs]
+        if tails.count(parts[-length:]) == 1:
+            return "/".join(parts[-length:])
+    return str(run.path)
 
 
-def require_same_setting(runs: Sequence[Run]) -> None:
-    """Raise ``UserError`` if runs differ in more than their seed."""
-    first = runs[0].config
-    for run in runs[1:]:
-        if run.config.model_copy(update={"seed": first.seed, "preset": first.preset}) != first:
-            raise UserError(
-                f"{run.path} and {runs[0].path} differ in more than their seed; "
-                "a common page needs runs of one setting"
-            )
+def _joined(runs: Sequence[Run], kind: str) -> pd.DataFrame:
+    """The trajectories or scores of runs, under the names that they have on the page."""
+    read = Run.trajectory if kind == "trajectory" else Run.scores
+    table = pd.concat([read(run).assign(run=run.name) for run in runs], ignore_index=True)
+    require_distinct_seeds(table)
+    return table
 
 
-def _elicitation(
-    table: pd.DataFrame, scores: pd.DataFrame, space: ConceptSpace, turn: Turn | None
-) -> dict[str, Figure]:
-    ood = str(space.ood_classes[0])
-    best = best_settings(table, scores)
-    best = best[best["concept_class"] == ood]
-    protocols = [NAIVE, *sorted(p for p in best["protocol"].unique() if p != NAIVE)]
-    reached = {p: [e.upper for e in honest_emergence(best, ood, p) if e.reached] for p in protocols}
-    spans = []
-    for protocol in protocols:
-        for concept in (*space.names, JOINT):
-            found = (
-                honest_emergence(best, ood, protocol)
-                if concept == JOINT
-                else emergence.find_emergence(best, ood, protocol, concept=concept)
-            )
-            label = f"{protocol} · {concept}"
-            spans += [Emergence(label, e.lower, e.upper, not e.reached) for e in found]
-    band = turn.step_interval if turn else None
-    return {
-        "elicitation": elicitation_figure(
-            table, ood, protocols=protocols, emergence=reached, turn=band
-        ),
-        "timeline": emergence_timeline(spans, turn=band, last_step=float(table["step"].max())),
-    }
+def _findings(runs: Sequence[Run], table: pd.DataFrame, space: ConceptSpace) -> list[Finding]:
+    words = {str(c): space.describe(c) for c in space.classes}
+    logs = {run.config.seed: run.training() for run in runs}
+    scores = _joined(runs, "scores")
+    told = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
+    return told + _probe_findings(runs)
 
 
-def _figure_of(finding: Finding, figures: Mapping[str, Figure]) -> str:
-    name = FIGURE_OF[finding.topic]
-    return name if name in figures else ""
+def _probe_findings(runs: Sequence[Run]) -> list[Finding]:
+    """How far the probe can be trusted; the lowest of several runs counts."""
+    known = [run.information() for run in runs]
+    held_out = [i.get("probe", {}).get("accuracy", {}) for i in known]
+    same = [i.get("readout_agreement", {}) for i in known]
+    lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
+    told = []
+    if all(held_out):
+        told.append(f"the probe is right on held-out images in {_lowest(held_out)}")
+    if all(same):
+        told.append(f"on generated images it agrees with the analytic read-out in {_lowest(same)}")
+    if not told:
+        return []
+    text = " of cases; ".join(told) + " of cases" + lowest
+    return [Finding("probe", text[0].upper() + text[1:] + ".")]
 
 
-def _probe_finding(run: Run, several: bool) -> Finding:
-    information = run.information()
-    accuracy = information.get("probe", {}).get("accuracy", {})
-    same = information.get("readout_agreement", {})
-    which = f" of {run.name}" if several else ""
-    told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in accuracy.items())
-    agreed = ", ".join(f"{name} {100 * value:.1f} %" for name, value in same.items())
-    return Finding(
-        "probe",
-        f"The probe{which} is right on held-out images for {told}; on the generated images it "
-        f"agrees with the analytic read-out for {agreed}.",
-    )
+def _lowest(shares: Sequence[dict[str, float]]) -> str:
+    least = {name: min(of_run[name] for of_run in shares) for name in shares[0]}
+    return " and ".join(f"{100 * value:.1f} % ({name})" for name, value in least.items())

@@ -11,8 +11,8 @@ from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.files import write_table
 from conceptspace.measurement.signal import class_distances, local_signal
+from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
-from conceptspace.presentation.page import class_images
 from conceptspace.presentation.style import save
 
 

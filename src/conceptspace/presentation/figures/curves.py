@@ -166,7 +166,7 @@ def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
     window, means = 1, []
     for table in losses:
         steps, parts, window = _binned(table, column)
-        low, high = (np.array([np.percentile(p, q) for p in parts]) for q in (10, 90))
+        low, high = np.array([np.percentile(p, (10, 90)) for p in parts]).T
         means.append(np.array([p.mean() for p in parts]))
         alone = len(losses) == 1
         axes.fill_between(steps, low, high, color=MUTED, alpha=0.2 if alone else 0.08, lw=0)

@@ -1,0 +1,126 @@
+"""Every figure of the seeds of one setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from conceptspace.analysis import emergence
+from conceptspace.analysis.findings import Finding, best_settings, honest_emergence, turn_of
+from conceptspace.analysis.turning import Turn
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.data.shapes import ShapesWorld
+from conceptspace.measurement.signal import class_distances
+from conceptspace.presentation.figures import (
+    Emergence,
+    elicitation_figure,
+    emergence_timeline,
+    guidance_figure,
+    image_strips,
+    learning_curves,
+    signal_figure,
+    story_figure,
+    trajectory_figure,
+)
+from conceptspace.presentation.figures.guidance import PROTOCOL as GUIDANCE
+from conceptspace.store import Run
+from conceptspace.tables import JOINT, NAIVE
+
+TITLES = {
+    "trajectory": "Learning trajectory in concept space",
+    "story": "Loss, accuracy and trajectory side by side",
+    "curves": "Loss and accuracies against steps",
+    "strips": "Generated images over training",
+    "elicitation": "Joint accuracy under every protocol",
+    "timeline": "Emergence timeline",
+    "guidance": "Trajectories by guidance weight",
+    "underspecification": "Effect of masked prompts",
+    "conditions": "OOD trajectories by setting",
+    "signal": "Concept signal of the data",
+}
+"""Title of each figure by the name of its file."""
+
+FIGURE_OF = {
+    "in-distribution": "curves",
+    "memorization": "trajectory",
+    "turn": "trajectory",
+    "emergence": "curves",
+    "elicitation": "elicitation",
+    "underspecification": "underspecification",
+}
+"""The figure that supports a finding, by topic."""
+
+
+def draw(
+    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame, shapes: ShapesWorld
+) -> dict[str, Figure]:
+    """Every figure that the runs have data for, by the name of its file."""
+    space = shapes.space
+    images = class_images(shapes)
+    ood = [str(c) for c in space.ood_classes]
+    turn = turn_of(table, ood[0]) if ood else None
+    shown = turn if turn is not None and turn.detected else None
+    step = shown.step if shown else None
+    band = shown.step_interval if shown else None
+    logs = [run.training() for run in runs]
+    figures = {"trajectory": trajectory_figure(table, space, images, turn=step)}
+    if len(space.concepts) == 2:
+        figures["story"] = story_figure(table, logs, space, images, turn=step, band=band)
+    figures["curves"] = learning_curves(table, logs, space, turn=band)
+    sheets = runs[0].sheets()
+    if sheets:
+        own = table[(table["run"] == runs[0].name) & (table["protocol"] == NAIVE)]
+        figures["strips"] = image_strips(sheets, space, table=own, class_images=images)
+    if ood and table["protocol"].nunique() > 1:
+        figures |= _elicitation(table, scores, space, shown)
+    if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
+        figures["guidance"] = guidance_figure(table, space, images)
+    figures["signal"] = signal_figure(
+        space, {"": (class_distances(shapes), images)}, title="Concept signal"
+    )
+    return figures
+
+
+def class_images(shapes: ShapesWorld) -> dict[str, NDArray[np.float32]]:
+    """A noiseless image in the middle of each class, shape (3, height, width)."""
+    means = {str(c): shapes.class_mean(c) for c in shapes.space.classes}
+    return {name: shapes.render(mean[None])[0].numpy() for name, mean in means.items()}
+
+
+def figure_of(finding: Finding, figures: Mapping[str, Figure]) -> str:
+    """Title of the figure that supports a finding; empty if it is not there."""
+    name = FIGURE_OF.get(finding.topic, "")
+    if name not in figures and name in ("trajectory", "curves"):
+        name = "conditions"
+    return TITLES[name] if name in figures else ""
+
+
+def _elicitation(
+    table: pd.DataFrame, scores: pd.DataFrame, space: ConceptSpace, turn: Turn | None
+) -> dict[str, Figure]:
+    ood = str(space.ood_classes[0])
+    best = best_settings(table, scores)
+    best = best[best["concept_class"] == ood]
+    protocols = [NAIVE, *sorted(p for p in best["protocol"].unique() if p != NAIVE)]
+    reached = {p: [e.upper for e in honest_emergence(best, ood, p) if e.reached] for p in protocols}
+    spans = []
+    for protocol in protocols:
+        for concept in (*space.names, JOINT):
+            found = (
+                honest_emergence(best, ood, protocol)
+                if concept == JOINT
+                else emergence.find_emergence(best, ood, protocol, concept=concept)
+            )
+            label = f"{protocol} · {concept}"
+            spans += [Emergence(label, e.lower, e.upper, not e.reached) for e in found]
+    band = turn.step_interval if turn else None
+    return {
+        "elicitation": elicitation_figure(
+            table, ood, protocols=protocols, emergence=reached, turn=band
+        ),
+        "timeline": emergence_timeline(spans, turn=band, last_step=float(table["step"].max())),
+    }

@@ -1,0 +1,161 @@
+"""Runs that differ in one setting beside the seed: grouped, told and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.findings import Finding
+from conceptspace.analysis.underspecification import (
+    Underspecification,
+    sentences,
+    underspecification,
+)
+from conceptspace.build import world
+from conceptspace.config import field_names
+from conceptspace.data.concepts import ConceptClass, ConceptSpace
+from conceptspace.errors import UserError
+from conceptspace.measurement.signal import class_distances
+from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.figures import (
+    conditions_figure,
+    signal_figure,
+    underspecification_figure,
+)
+from conceptspace.store import Run
+
+MASKED_SHARE = "data.masked_share"
+MASKING = ("data.masked_class", "data.masked_concept")
+"""Settings without effect where the masked share is 0."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs by the value of the setting in which they differ.
+
+    Attributes:
+        setting: its dotted name; empty if the runs differ in their seed alone.
+        groups: the runs of each value, by rising value.
+    """
+
+    setting: str
+    groups: dict[Any, list[Run]]
+
+    def name(self, value: Any) -> str:
+        """The setting and a value in words, e.g. "color separation 0.3"."""
+        if self.setting == MASKED_SHARE:
+            return f"{100 * value:g} % of prompts masked"
+        return f"{self.label} {shown(value)}"
+
+    @property
+    def label(self) -> str:
+        """The setting in words."""
+        return self.setting.rpartition(".")[2].replace("_", " ")
+
+
+def shown(value: Any) -> str:
+    """A setting's value as text."""
+    if isinstance(value, tuple):
+        return ",".join(map(shown, value)) or "default"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+
+
+def sweep(runs: Sequence[Run]) -> Sweep:
+    """Group runs by the one setting, apart from the seed, in which they differ.
+
+    Raises:
+        UserError: they differ in several settings or in their classes, or one is given twice.
+    """
+    paths = [run.path.resolve() for run in runs]
+    if len(set(paths)) < len(paths):
+        raise UserError(
+            f"the run {max(runs, key=lambda r: paths.count(r.path.resolve())).path} is given twice"
+        )
+    names = [name for name in field_names() if name not in ("seed", "preset")]
+    varied = [name for name in names if len(_values(runs, name)) > 1]
+    if len(varied) > 1:
+        raise UserError(
+            f"the runs differ in {', '.join(varied[:-1])} and {varied[-1]}; a common page needs "
+            "runs that differ in one setting at most, apart from the seed"
+        )
+    if not varied:
+        return Sweep("", {None: list(runs)})
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(value_of(run, varied[0]), []).append(run)
+    if len({_classes(run) for run in runs}) > 1:
+        raise UserError(f"the runs differ in {varied[0]}: a common page needs the same classes")
+    return Sweep(varied[0], {value: groups[value] for value in sorted(groups)})
+
+
+def value_of(run: Run, name: str) -> Any:
+    """The value of a dotted setting."""
+    value: Any = run.config
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def masking_effect(
+    found: Sweep, tables: Mapping[Any, pd.DataFrame], space: ConceptSpace
+) -> Underspecification | None:
+    """The effect of the masked share, if that is what the runs differ in."""
+    if found.setting != MASKED_SHARE or not space.ood_classes:
+        return None
+    data = next(run.config.data for run in found.groups[max(found.groups)])
+    flipped = ConceptClass(data.masked_class).flip(space.names.index(data.masked_concept))
+    ood = flipped if flipped in space.ood_classes else space.ood_classes[0]
+    return underspecification(tables, str(ood), data.masked_concept)
+
+
+def effect_findings(effect: Underspecification | None) -> list[Finding]:
+    """What masking does, as findings."""
+    told = sentences(effect) if effect else []
+    return [Finding("underspecification", text[0].upper() + text[1:] + ".") for text in told]
+
+
+def prefixed(finding: Finding, prefix: str) -> Finding:
+    """A finding of one group."""
+    text = finding.text
+    return Finding(finding.topic, f"{prefix[0].upper()}{prefix[1:]}: {text[0].lower()}{text[1:]}")
+
+
+def draw_sweep(
+    found: Sweep,
+    tables: Mapping[Any, pd.DataFrame],
+    space: ConceptSpace,
+    effect: Underspecification | None,
+) -> dict[str, Figure]:
+    """Figures that compare the groups, by the name of their file."""
+    figures = {}
+    worlds = {value: world(runs[0].config.data) for value, runs in found.groups.items()}
+    images = class_images(next(iter(worlds.values())))
+    if effect is not None:
+        labels = space.concepts[space.names.index(effect.concept)].labels
+        figures["underspecification"] = underspecification_figure(effect, (labels[0], labels[1]))
+    if len(space.concepts) > 1 and space.ood_classes:
+        share = found.setting == MASKED_SHARE
+        figures["conditions"] = conditions_figure(
+            {f"{100 * v:g} %" if share else shown(v): table for v, table in tables.items()},
+            space,
+            images,
+            label="masked prompts" if share else found.label,
+        )
+    measured = {found.name(v): (class_distances(w), class_images(w)) for v, w in worlds.items()}
+    if "separation" in found.setting or "spread" in found.setting:
+        figures["signal"] = signal_figure(space, measured)
+    return figures
+
+
+def _values(runs: Sequence[Run], name: str) -> set[Any]:
+    masks = name in MASKING
+    return {value_of(r, name) for r in runs if not masks or value_of(r, MASKED_SHARE) > 0}
+
+
+def _classes(run: Run) -> tuple[tuple[str, ...], ...]:
+    space = world(run.config.data).space
+    return space.names, tuple(map(str, space.train_classes)), tuple(map(str, space.ood_classes))

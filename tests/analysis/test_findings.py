@@ -1,0 +1,222 @@
+"""Exact sentences of small planted runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from tables import scores, trajectory
+
+from conceptspace.analysis.emergence import Emergence, survival
+from conceptspace.analysis.findings import (
+    _delay,
+    _hidden,
+    arrival,
+    findings,
+    require_distinct_seeds,
+    turn_sentence,
+)
+from conceptspace.analysis.turning import Turn
+from conceptspace.errors import UserError
+
+STEPS = [100 * k for k in range(1, 13)]
+INF = math.inf
+LABELS = {"00": "red large", "01": "red small", "10": "blue large", "11": "blue small"}
+TRAIN = ("00", "01", "10")
+
+
+def path(color_from: float, steps: Sequence[int] = STEPS) -> np.ndarray:
+    """Class 11: small from step 300, blue from a later step."""
+    when = np.array(steps)
+    return np.stack([np.where(when >= color_from, 0.98, 0.02), np.where(when >= 300, 0.98, 0.4)], 1)
+
+
+def planted(
+    protocols: Mapping[str, Mapping[str, Sequence[float]]], steps: Sequence[int] = STEPS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trajectories and scores: of each protocol and setting, when each seed turns blue."""
+    parts, images = [], []
+    for protocol, settings in protocols.items():
+        for setting, seeds in settings.items():
+            points = np.stack([path(when, steps) for when in seeds])
+            parts.append(trajectory(points, steps, protocol=protocol, setting=setting, samples=4))
+            for seed, curve in enumerate(points):
+                for step, point in zip(steps, curve, strict=True):
+                    at = {"seed": seed, "step": step, "protocol": protocol}
+                    images.append(scores({setting: np.tile(point, (4, 1))}, **at))
+    count = len(next(iter(next(iter(protocols.values())).values())))
+    for name in TRAIN:
+        bits = np.array([0.98 if bit == "1" else 0.02 for bit in name])
+        points = np.tile(bits, (count, len(steps), 1))
+        parts.append(trajectory(points, steps, concept_class=name))
+    return pd.concat(parts, ignore_index=True), pd.concat(images, ignore_index=True)
+
+
+def told(
+    protocols: Mapping[str, Mapping[str, Sequence[float]]], steps: Sequence[int] = STEPS
+) -> dict[str, list[str]]:
+    found = findings(*planted(protocols, steps), TRAIN, ["11"], LABELS)
+    topics: dict[str, list[str]] = {}
+    for finding in found:
+        topics.setdefault(finding.topic, []).append(finding.text)
+    return topics
+
+
+def test_one_seed_is_not_counted_and_has_no_interval() -> None:
+    text = told({"naive": {"": [700]}})
+    assert text["in-distribution"] == [
+        "Training classes end with a joint accuracy of 0.96 on 00, 0.96 on 01, 0.96 on 10; 3 of 3 "
+        "are at 0.9 or above."
+    ]
+    assert text["emergence"] == [
+        "Size accuracy on 11 reaches 0.8 at step 300; color accuracy on 11 reaches 0.8 at "
+        "step 700.",
+        "Under naive prompting, joint accuracy on 11 reaches 0.8 at step 700.",
+    ]
+    assert "seed" not in str(text)
+
+
+def test_memorization_is_told_up_to_the_turn() -> None:
+    first, lean = told({"naive": {"": [700]}}, STEPS[:5])["memorization"]
+    assert first == (
+        "11 (blue small) is taken for 01 (red small), with a probability of up to 0.96, from step "
+        "300 to 500."
+    )
+    assert lean == (
+        "Up to step 500 the trajectory of 11 leans towards size: its accuracy is 0.73 above that "
+        "of color on average."
+    )
+    first, lean = told({"naive": {"": [700, 700, 800]}})["memorization"]
+    assert first.startswith(
+        "11 (blue small) is taken for 01 (red small) in 3 of 3 seeds, with a probability of up to "
+        "0.96 (mean over seeds), from step 300 to 600 (medians)"
+    )
+    assert "95 % interval" in lean
+
+
+def test_a_class_that_is_made_at_once_is_not_memorized() -> None:
+    steps = [300, 400, 500]
+    assert told({"naive": {"": [0]}}, steps)["memorization"] == [
+        "11 (blue small) is not taken for a training class at any checkpoint."
+    ]
+    assert told({"naive": {"": [0, 0]}}, steps)["memorization"] == [
+        "11 (blue small) is not taken for a training class in any of 2 seeds."
+    ]
+
+
+def test_hidden_gap_and_controls_of_one_seed() -> None:
+    text = told(
+        {
+            "naive": {"": [INF]},
+            "latent-intervention": {"a": [700], "b": [INF]},
+            "latent-control": {"a": [INF], "b": [INF]},
+            "patching": {"": [INF]},
+        }
+    )["elicitation"]
+    assert text == [
+        "Under latent-intervention, joint accuracy on 11 reaches 0.8 at step 700, with settings "
+        "chosen on one half of the images and scored on the other; with the best setting of each "
+        "checkpoint, it reaches 0.8 at step 700.",
+        "Naive prompting reaches 0.8 at least 500 steps after latent-intervention.",
+        "Control: where naive prompting is below 0.8, shuffled directions of the same norm "
+        "(latent-control) reach a joint accuracy of at most 0.02 (honest): sweeping alone does not "
+        "elicit it.",
+        "Under patching, joint accuracy on 11 does not reach 0.8 by step 1200.",
+        "Neither naive prompting nor patching reaches 0.8 by step 1200.",
+        "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
+        "prompting does not (at 6 checkpoints from step 700 to 1200).",
+        "Control: in the first quarter of the checkpoints (up to step 300) the best joint accuracy "
+        "of any protocol on 11 is 0.02 (latent-control, honest): no protocol elicits what is not "
+        "there yet.",
+    ]
+
+
+def test_a_control_that_succeeds_is_said_to() -> None:
+    text = told({"naive": {"": [900]}, "latent-control": {"a": [200], "b": [800]}})["elicitation"]
+    assert text[0].endswith(
+        "reach a joint accuracy of at most 0.96 (honest), at 0.8 or above at 6 of 8 checkpoints: "
+        "sweeping alone explains that much."
+    )
+    assert not any("Naive prompting reaches" in sentence for sentence in text)
+    assert text[1].endswith("of any protocol on 11 is 0.96 (latent-control, honest).")
+
+
+def run(upper: float, seed: int = 0, last: float = 1000, lower: float | None = None) -> Emergence:
+    below = upper - 100 if math.isfinite(upper) else last
+    return Emergence(seed, float(below if lower is None else lower), float(upper), float(last))
+
+
+def runs(*uppers: float) -> list[Emergence]:
+    return [run(upper, seed) for seed, upper in enumerate(uppers)]
+
+
+def test_arrivals() -> None:
+    said = [arrival(survival(runs(*u)), "it") for u in ((300.0,), (INF,), (300.0, INF, INF))]
+    assert said == [
+        "it reaches 0.8 at step 300",
+        "it does not reach 0.8 by step 1000",
+        "it does not reach 0.8 by step 1000 in 2 of 3 seeds",
+    ]
+    assert arrival(survival(runs(400, 500, 600, 700, INF)), "it").startswith(
+        "it reaches 0.8 at step 600 (median of 5 seeds, 95 % interval 400 to "
+    )
+    assert arrival(survival(runs(400, 500, INF)), "it").endswith(
+        "but not by step 1000 in 1 of 3 seeds"
+    )
+    pending = run(INF, lower=900.0)
+    assert arrival(survival([pending]), "it") == (
+        "it does not reach 0.8 by step 1000 (it is there at the end, but for fewer than 3 "
+        "checkpoints)"
+    )
+    assert "(1 of them is there at the end" in arrival(survival([pending, run(INF, 1)]), "it")
+
+
+def test_hidden_times_of_several_seeds() -> None:
+    assert _hidden(runs(900, 800), runs(500, 600), "x") == (
+        "naive prompting reaches 0.8 300 steps after x (mean of 2 seeds, 95 % interval 200 to 400, "
+        "steps counted up to 1000)"
+    )
+    assert _hidden(runs(900, INF), runs(500, 600), "x") == (
+        "naive prompting reaches 0.8 at least 400 steps after x (mean of 2 seeds, 95 % interval "
+        "400 to 400, steps counted up to 1000); in 1 of 2 seeds only x arrives"
+    )
+    mixed = _hidden(runs(900, INF, 400), runs(500, INF, INF), "x")
+    assert "67 steps before x" in mixed
+    assert mixed.endswith("in 1 of 3 seeds only naive prompting arrives; in 1 of 3 seeds neither "
+                          "arrives")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind", "words"),
+    [
+        (500, "exact", "500 steps after"),
+        (-500, "exact", "500 steps before"),
+        (0, "exact", "at the same step as"),
+        (0, "at least", "no earlier than"),
+        (0, "at most", "no later than"),
+        (-500, "at most", "at least 500 steps before"),
+        (-100, "at least", "at most 100 steps before"),
+    ],
+)
+def test_delays(steps: int, kind: str, words: str) -> None:
+    assert _delay(float(steps), kind) == words
+
+
+def test_turns() -> None:
+    turn = Turn(True, 0.0004, 700.0, (600.0, 812.5), 88.4, (80.0, 99.0), 0.4, (0.1, 0.9), 3)
+    assert turn_sentence(turn, "11") == (
+        "the trajectory of 11 turns by 88° at step 700 (95 % interval 600 to 812, p < 0.001)"
+    )
+    none = Turn(False, 0.23, 700.0, (600.0, 800.0), 20.0, (0.0, 30.0), 0.1, (0.1, 0.9), 1)
+    assert turn_sentence(none, "11") == "no turn of the trajectory of 11 was detected (p = 0.230)"
+    slight = Turn(False, 0.01, 700.0, (600.0, 800.0), 20.0, (0.0, 30.0), 0.1, (0.1, 0.9), 1)
+    assert "its corner lies 10 % of its length aside" in turn_sentence(slight, "11")
+
+
+def test_two_runs_of_one_seed_are_refused() -> None:
+    table = trajectory(np.full((2, 3, 2), 0.5), [1, 2, 3]).assign(seed=4)
+    with pytest.raises(UserError, match="the same seed 4"):
+        require_distinct_seeds(table)

@@ -1,0 +1,73 @@
+"""Run folders with scores and trajectories but no model, for whole pages."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptspace.build import world
+from conceptspace.config import RunConfig, merged, nested
+from conceptspace.measurement.scoring import trajectory
+from conceptspace.presets import quick
+from conceptspace.store import Run
+from conceptspace.tables import NAIVE
+
+STEPS = range(250, 3001, 250)
+SAMPLES = 16
+
+
+def coordinates(name: str, ood: bool, step: int, turn: float) -> np.ndarray:
+    """Probability of bit 1 of each concept: OOD classes get their first concept late."""
+    bits = np.array([int(b) for b in name], dtype=float)
+    sure = 1 / (1 + np.exp(-(step - 300) / 120))
+    target = bits.copy()
+    if ood:
+        target[0] *= 1 / (1 + np.exp(-(step - turn) / 120))
+    return np.clip(0.5 + (target - 0.5) * sure, 0.02, 0.98)
+
+
+def write_evaluated(
+    folder: Path,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    turns: Mapping[str, Mapping[str, float]] | None = None,
+) -> Run:
+    """A run of the quick preset; ``turns`` has of each protocol and setting the OOD step."""
+    config: RunConfig = merged(quick(), nested({"seed": seed, **(settings or {})}), "test")
+    space = world(config.data).space
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(config.to_toml())
+    known = {"probe": {"accuracy": {"color": 0.999, "size": 1.0}}}
+    known["readout_agreement"] = {"color": 0.95, "size": 0.9}
+    (folder / "run.json").write_text(json.dumps(known))
+    rng = np.random.default_rng(seed)
+    rows = []
+    for (protocol, each), step in itertools.product((turns or {NAIVE: {"": 1500}}).items(), STEPS):
+        for (setting, turn), name in itertools.product(each.items(), space.classes):
+            ood = name in space.ood_classes
+            if not ood and protocol not in (NAIVE, "guidance"):
+                continue
+            mean = coordinates(name, ood, step, turn)
+            for sample, image in enumerate(rng.binomial(1, mean, (SAMPLES, len(mean)))):
+                for concept, bit, wanted in zip(space.names, image, name, strict=True):
+                    p = 0.98 if bit else 0.02
+                    right = p if wanted == "1" else 1 - p
+                    key = (folder.name, seed, step, protocol, setting, str(name), sample, concept)
+                    rows.append((*key, right, p, float(right > 0.5)))
+    columns = "run seed step protocol setting concept_class sample concept accuracy coordinate"
+    scores = pd.DataFrame(rows, columns=[*columns.split(), "readout"])
+    for protocol, part in scores.groupby("protocol"):
+        (folder / "scores" / str(protocol)).mkdir(parents=True)
+        part.to_parquet(folder / "scores" / str(protocol) / "step-00000000.parquet")
+    trajectory(scores).to_parquet(folder / "trajectory.parquet")
+    step = np.arange(1, max(STEPS) + 1, 40)
+    diffusion = 3 + 5 * (step / 10.0) ** -0.6 + 0.02 * rng.standard_normal(len(step))
+    log = pd.DataFrame({"step": step, "loss": diffusion + 600.0, "diffusion": diffusion})
+    log.assign(reconstruction=600.0).to_parquet(folder / "training.parquet")
+    return Run(folder)

@@ -1,0 +1,124 @@
+"""Whole pages: of one run, of several seeds, of a sweep; and what is refused."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from evaluated import write_evaluated
+
+from conceptspace.errors import UserError
+from conceptspace.presentation import page
+from conceptspace.presentation.figures import learning_curves
+from conceptspace.presentation.page import write_page
+from conceptspace.tables import NAIVE
+
+ALL = {
+    NAIVE: {"": 1900.0},
+    "overprompting-color": {"0.25": 1100.0, "0.45": 900.0},
+    "latent-control": {"alpha=1,beta=1": 1950.0, "alpha=4,beta=1": 2000.0},
+    "guidance": {"1": 1900.0, "3": 1850.0},
+}
+
+
+def captions(path) -> list[str]:
+    return [unescape(c) for c in re.findall(r"<figcaption>(.*?)</figcaption>", path.read_text())]
+
+
+def saved(folder) -> set[str]:
+    assert {p.suffix for p in folder.iterdir()} == {".png", ".svg"}
+    return {p.stem for p in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory):
+    """Two seeds of each of three masked shares; the folders of the seeds share their names."""
+    folder = tmp_path_factory.mktemp("masked")
+    runs = []
+    for share, turn in ((0.0, 700.0), (0.5, 1500.0), (1.0, 9000.0)):
+        settings = {"data.masked_share": share}
+        settings |= {"data.masked_class": "01"} if share else {}
+        for seed in (0, 1):
+            place = folder / f"share-{share:g}" / f"s{seed}"
+            runs.append(write_evaluated(place, seed, settings, {NAIVE: {"": turn}}))
+    return runs
+
+
+def test_page_of_one_run_with_every_protocol(tmp_path):
+    run = write_evaluated(tmp_path / "one", 0, {"train.condition_dropout": 0.2}, ALL)
+    told = write_page([run], tmp_path / "page.html")
+    text = " ".join(f.text for f in told)
+    names = {"trajectory", "story", "curves", "elicitation", "timeline", "guidance", "signal"}
+    assert saved(run.path / "figures") == names
+    assert "Trajectories by guidance weight" in captions(tmp_path / "page.html")
+    assert re.search(r"Naive prompting reaches 0\.8 \d+ steps after overprompting-color\.", text)
+    assert "shuffled directions of the same norm (latent-control) reach" in text
+    assert "after latent-control" not in text
+    assert "seeds" not in text
+    assert not (tmp_path / "page-figures").exists()
+
+
+def test_page_of_several_seeds(tmp_path, monkeypatch):
+    def only_curves(runs, table, scores, shapes):
+        return {"curves": learning_curves(table, None, shapes.space)}
+
+    monkeypatch.setattr(page, "draw", only_curves)
+    protocols = {k: ALL[k] for k in (NAIVE, "overprompting-color")}
+    runs = [write_evaluated(tmp_path / f"s{k}", k, turns=protocols) for k in range(2)]
+    told = write_page(runs, tmp_path / "page.html")
+    text = " ".join(f.text for f in told)
+    assert "means of 2 seeds" in text
+    assert "In 2 of 2 seeds some other protocol makes 11" in text
+    assert "the lowest of all runs" in text
+    assert saved(tmp_path / "page-figures") == {"curves"}
+    assert captions(tmp_path / "page.html") == ["Loss and accuracies against steps"]
+    assert not (runs[0].path / "figures").exists()
+
+
+def test_page_of_masked_shares(masked, tmp_path):
+    told = write_page(masked, tmp_path / "page.html")
+    assert [f.topic for f in told[:2]] == ["underspecification"] * 2
+    assert told[0].text.startswith(
+        "By the share of masked prompts, the color coordinate of 11 ends"
+    )
+    assert "with 100 % not by step 3000 in 2 of 2 seeds" in told[1].text
+    assert any(f.text.startswith("50 % of prompts masked: under naive prompting") for f in told)
+    assert captions(tmp_path / "page.html") == [
+        "Effect of masked prompts",
+        "OOD trajectories by setting",
+    ]
+    assert saved(tmp_path / "page-figures") == {"underspecification", "conditions"}
+    html = (tmp_path / "page.html").read_text()
+    assert "<h1>Masked share: 6 runs</h1>" in html
+    assert '"name":"share-0.5/s1"' in html
+
+
+def test_page_of_any_other_setting(tmp_path):
+    runs = [
+        write_evaluated(tmp_path / f"d{d}", 0, {"data.color_separation": d}, {NAIVE: {"": turn}})
+        for d, turn in ((0.6, 700.0), (0.3, 1500.0))
+    ]
+    told = write_page(runs, tmp_path / "page.html")
+    assert told[0].text.startswith("Color separation 0.3: training classes end with")
+    assert any(f.text.startswith("Color separation 0.6: the probe is right") for f in told)
+    assert saved(tmp_path / "page-figures") == {"conditions", "signal"}
+
+
+def test_what_is_refused(masked, tmp_path):
+    other = {"data.color_separation": 0.21, "data.masked_share": 0.5, "data.masked_class": "01"}
+    run = write_evaluated(tmp_path / "other", 0, other)
+    with pytest.raises(UserError) as error:
+        write_page([masked[0], run], tmp_path / "x.html")
+    assert str(error.value) == (
+        "the runs differ in data.color_separation and data.masked_share; a common page needs runs "
+        "that differ in one setting at most, apart from the seed"
+    )
+    with pytest.raises(UserError, match="s0 is given twice"):
+        write_page([masked[0], masked[0]], tmp_path / "x.html")
+    again = write_evaluated(tmp_path / "again", 0, {"data.masked_share": 0.0})
+    with pytest.raises(UserError, match="same config and the same seed 0"):
+        write_page([masked[0], again], tmp_path / "x.html")
+    concepts = write_evaluated(tmp_path / "shape", 0, {"data.concepts": ("shape", "size")})
+    with pytest.raises(UserError, match="needs the same classes"):
+        write_page([masked[0], concepts], tmp_path / "x.html")
