@@ -35,7 +35,8 @@ class Finding:
     """One sentence.
 
     Attributes:
-        topic: "memorization", "turn", "emergence", "elicitation", "in-distribution" or "probe".
+        topic: "memorization", "turn", "loss", "emergence", "elicitation", "in-distribution",
+            "underspecification" or "probe".
         text: plain text.
     """
 
@@ -253,7 +254,7 @@ def _change_points(
 ) -> Finding:
     found = change_points(table, train_classes, training)
     if not found:
-        return Finding("turn", "there are too few checkpoints to test the loss for a change point")
+        return Finding("loss", "there are too few checkpoints to test the loss for a change point")
     told = [
         f"{name} at step {kink.step:.0f} ({kink.step_interval[0]:.0f} to "
         f"{kink.step_interval[1]:.0f})"
@@ -264,12 +265,12 @@ def _change_points(
     tested = tested if "loss" in found else "the in-distribution accuracies"
     if not told:
         text = f"{tested} show no change of slope beyond that of a smooth curve"
-        return Finding("turn", f"{text} ({len(found)} curves tested)")
+        return Finding("loss", f"{text} ({len(found)} curves tested)")
     text = f"among {tested}, {len(told)} of {len(found)} curves change slope: {', '.join(told)}"
     if turn.detected:
         coincide = [name for name, kink in found.items() if kink.detected and _overlap(kink, turn)]
         text += f"; within the interval of the turn: {', '.join(coincide) or 'none of them'}"
-    return Finding("turn", text)
+    return Finding("loss", text)
 
 
 def _overlap(kink: Kink, turn: Turn) -> bool:

@@ -48,6 +48,7 @@ FIGURE_OF = {
     "in-distribution": "curves",
     "memorization": "trajectory",
     "turn": "trajectory",
+    "loss": "curves",
     "emergence": "curves",
     "elicitation": "elicitation",
     "underspecification": "underspecification",
@@ -94,7 +95,7 @@ def class_images(shapes: ShapesWorld) -> dict[str, NDArray[np.float32]]:
 def figure_of(finding: Finding, figures: Mapping[str, Figure]) -> str:
     """Title of the figure that supports a finding; empty if it is not there."""
     name = FIGURE_OF.get(finding.topic, "")
-    if name not in figures and name in ("trajectory", "curves"):
+    if name == "trajectory" and name not in figures:
         name = "conditions"
     return TITLES[name] if name in figures else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -16,29 +17,36 @@ from conceptspace.presentation.figures import signal_figure
 from conceptspace.presentation.style import save
 
 
-def write_signal(world: ShapesWorld, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure, draw and store the signal of every concept.
+def write_signal(
+    settings: Mapping[str, ShapesWorld], folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure, draw and store the signal of every concept, in one setting or several.
 
-    Writes ``signal.parquet``, ``local.parquet``, ``signal.png`` and ``signal.svg``.
+    Writes ``signal.parquet``, ``local.parquet``, ``signal.png`` and ``signal.svg``; two settings
+    with opposite signals give the paper's Figs. 2 and 11.
+
+    Args:
+        settings: data-generating processes with the same concepts, under their titles.
+        folder: created if missing.
 
     Returns:
         Mean squared pixel distances between classes, see :func:`class_distances`; and the local
-        signal |dG/dz_i| of every continuous variable, columns variable and signal (norm over
-        pixels, averaged over images of all classes; root of the sum of squares over channels).
+        signal |dG/dz_i| of every continuous variable, columns setting, variable and signal (root
+        of the summed squares over pixels and over the variable's numbers, mean over images).
     """
-    distances = class_distances(world)
+    distances = {name: class_distances(world) for name, world in settings.items()}
+    table = pd.concat([t.assign(setting=name) for name, t in distances.items()])
+    local = pd.concat([_local(world).assign(setting=name) for name, world in settings.items()])
+    write_table(folder / "signal.parquet", table)
+    write_table(folder / "local.parquet", local)
+    drawn = {name: (distances[name], class_images(world)) for name, world in settings.items()}
+    save(signal_figure(next(iter(settings.values())).space, drawn), folder / "signal")
+    return table, local
+
+
+def _local(world: ShapesWorld) -> pd.DataFrame:
     z = [world.sample(c, 64, generator(0, "local", c)) for c in world.space.classes]
     signal = local_signal(world.render, torch.cat(z)).square().mean(0)
-    local = pd.DataFrame(
-        [
-            (name, float(signal[columns].sum().sqrt()))
-            for name, columns in COLUMNS.items()
-            if name != "shape"
-        ],
-        columns=["variable", "signal"],
-    )
-    write_table(folder / "signal.parquet", distances)
-    write_table(folder / "local.parquet", local)
-    figure = signal_figure(world.space, {"": (distances, class_images(world))})
-    save(figure, folder / "signal")
-    return distances, local
+    sums = {name: float(signal[columns].sum().sqrt()) for name, columns in COLUMNS.items()}
+    rows = [(name, value) for name, value in sums.items() if name != "shape"]
+    return pd.DataFrame(rows, columns=["variable", "signal"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conceptspace.analysis.emergence import HOLD
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import best_settings, series
 from conceptspace.presentation.style import (
@@ -85,6 +86,7 @@ def elicitation_figure(
             remark = f"{remark}; {reached}" if remark else reached
         axes.set_xlabel(f"step\n{remark}".strip())
         axes.set(ylim=(-0.02, 1.04), xlim=(0, None))
+        axes.tick_params(labelbottom=True)
         axes.grid(axis="y", color=GRID, lw=0.4)
     for unused in panels.flat[len(chosen) :]:
         unused.set_axis_off()
@@ -92,7 +94,7 @@ def elicitation_figure(
     note = "Thin: each run; thick: their mean." if several else f"Shaded: {drawn.interval}."
     note += f" Dashed: {threshold:g}."
     if emergence is not None:
-        note += " Triangles: a run stays above it from here on."
+        note += f" Triangles: emergence of a run, the first of {HOLD} checkpoints at it or above."
     footnote(figure, note)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)

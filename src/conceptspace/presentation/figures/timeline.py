@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from conceptspace.analysis.findings import is_control
 from conceptspace.presentation.style import (
     INK,
     MUTED,
@@ -81,14 +82,22 @@ def emergence_timeline(
     note = "Bar, one per run: from the last checkpoint without to the first with the capability."
     if any(s.censored for s in spans):
         note += " Arrow: not reached by the end."
+    if any(is_control(s.label) for s in spans):
+        note += " Gray: controls."
     footnote(figure, note)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
     return figure
 
 
+def _color(span: Emergence) -> str:
+    if is_control(span.label):
+        return MUTED
+    return TRAIN if span.label.startswith(NAIVE) else OOD
+
+
 def _bar(axes: Axes, span: Emergence, y: float, end: Step) -> None:
-    color = TRAIN if span.label.startswith(NAIVE) else OOD
+    color = _color(span)
     if span.censored:
         axes.plot([span.lower], [y], "|", color=color, ms=6, mew=1.6)
         arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.4, "shrinkA": 0, "mutation_scale": 9}
