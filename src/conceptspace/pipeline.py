@@ -22,17 +22,18 @@ from conceptspace.data.dataset import split_dataset
 from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
-from conceptspace.files import DamagedTable, read_table, write_table
+from conceptspace.files import write_table
 from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_sheet
-from conceptspace.store import ASIDE, Run, read_scores
+from conceptspace.store import Run, read_scores
 from conceptspace.tables import JOINT, NAIVE, READOUT, SCORE_COLUMNS
 from conceptspace.training import checkpoint
-from conceptspace.training.loop import StepRecord, Trainer
+from conceptspace.training.log import TrainingLog
+from conceptspace.training.loop import Trainer
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
@@ -179,7 +180,7 @@ class Session:
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
         planned = build.checkpoints(config)
-        trainer, log = self._trainer(), _Log(self.run.path / "training.parquet")
+        trainer, log = self._trainer(), TrainingLog(self.run.path / "training.parquet")
         yield from self._restore(trainer)
         if log.aside:
             yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
@@ -224,7 +225,7 @@ class Session:
         if self.damaged or checkpoint.saved_steps(self.run.checkpoints):
             yield Notice(f"no whole training state is left in {folder}; starting again from step 0")
 
-    def _save(self, trainer: Trainer, log: _Log, planned: list[int]) -> Iterator[Event]:
+    def _save(self, trainer: Trainer, log: TrainingLog, planned: list[int]) -> Iterator[Event]:
         step = trainer.step
         log.write()
         if step in planned:
@@ -311,72 +312,12 @@ class Session:
         self.run.note(readout_agreement=agreement(scores, self.world.space.names))
 
 
-class _Log:
-    """The training log: records wait on the device and are written at checkpoints.
-
-    It is no input of training, so a damaged one does not end the run: it is renamed, and a new log
-    goes on without its rows. ``aside`` tells of it, and is empty otherwise.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows = pd.DataFrame()
-        self.aside = ""
-        if path.exists():
-            aside = path.with_suffix(ASIDE)
-            try:
-                self.rows = read_table(path, f"it is kept as {aside.name}.")
-            except DamagedTable as error:
-                self.aside = str(error)
-                path.replace(aside)
-        self.waiting: list[tuple[StepRecord, float]] = []
-        self.rest()
-
-    def forget_after(self, step: int) -> None:
-        """Drop rows of steps that will be done again."""
-        if len(self.rows):
-            self.rows = self.rows[self.rows["step"] <= step]
-
-    def rest(self) -> None:
-        """Leave the time since the last step out of the speed."""
-        self.clock = time.perf_counter()
-
-    def add(self, record: StepRecord, images: int) -> None:
-        """Keep a record, with the speed of its step."""
-        now = time.perf_counter()
-        self.waiting.append((record, images / (now - self.clock)))
-        self.clock = now
-
-    def write(self) -> None:
-        """Write all rows."""
-        new = pd.DataFrame([_row(record, speed) for record, speed in self.waiting])
-        self.rows = pd.concat([self.rows, new], ignore_index=True) if len(self.rows) else new
-        self.waiting.clear()
-        if len(self.rows):
-            write_table(self.path, self.rows)
-
-
 def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:
     """The pairs (setting, class) that a table of scores holds."""
     if scores is None:
         return set()
     pairs = scores[["setting", "concept_class"]].drop_duplicates()
     return set(pairs.itertuples(index=False, name=None))
-
-
-def _row(record: StepRecord, speed: float) -> dict[str, int | float]:
-    loss = record.loss
-    return {
-        "step": record.step,
-        "loss": loss.total.item(),
-        "diffusion": loss.diffusion.item(),
-        "prior": loss.prior.item(),
-        "reconstruction": loss.reconstruction.item(),
-        "grad_norm": record.grad_norm.item(),
-        "gamma_0": record.gamma_0.item(),
-        "gamma_1": record.gamma_1.item(),
-        "images_per_second": speed,
-    }
 
 
 def _environment(device: torch.device) -> dict[str, Any]:

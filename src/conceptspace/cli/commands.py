@@ -14,7 +14,7 @@ import torch
 
 from conceptspace import build, pipeline
 from conceptspace.cache import probe_cache
-from conceptspace.cli.parser import overrides
+from conceptspace.cli.parser import overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
@@ -84,7 +84,11 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    table, local = write_signal(build.world(config.data), options.out)
+    settings = {"this config": build.world(config.data)}
+    if options.versus:
+        other = merged(config, nested(pairs(options.versus)), "--versus")
+        settings["\n".join(options.versus)] = build.world(other.data)
+    table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
     print(local.to_string(index=False, float_format="%.3f"))

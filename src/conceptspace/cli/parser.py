@@ -18,7 +18,7 @@ EXAMPLES = {
     "quickstart": "conceptspace quickstart --out runs/first",
     "run": "conceptspace run quick --out runs/a --seed 3 --data.color-separation 0.3",
     "evaluate": "conceptspace evaluate runs/a --protocol overprompting-color --strengths 0.2,0.3",
-    "signal": "conceptspace signal quick --out runs/signal",
+    "signal": "conceptspace signal quick --versus data.color-separation=0.8",
     "report": "conceptspace report runs/a runs/b -o report.html",
     "info": "conceptspace info runs/a",
 }
@@ -82,6 +82,12 @@ def parser(flags: bool = False) -> Parser:
     _add_device(run)
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
     signal.add_argument("--out", type=Path, default=Path("runs/signal"), metavar="DIR")
+    signal.add_argument(
+        "--versus",
+        action="append",
+        metavar="NAME=VALUE",
+        help="a setting of a second config to draw beside the first; may be given several times",
+    )
     for command in (run, signal):
         command.add_argument("preset", nargs="?", choices=PRESET_NAMES, help="where to start from")
         command.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
@@ -168,6 +174,24 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
         if key.startswith("config:") and value is not None
     }
     return {name: _convert(name, value, fields[name].annotation) for name, value in given.items()}
+
+
+def pairs(texts: Sequence[str]) -> dict[str, Any]:
+    """Config fields given as ``data.color-separation=0.8``, converted to the fields' types.
+
+    Raises:
+        UserError: an unknown field, or a value that is not of its type.
+    """
+    from conceptspace.config import field_names
+
+    fields, found = field_names(), {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        key = name.replace("-", "_")
+        if key not in fields or not value:
+            raise UserError(f"--versus takes NAME=VALUE with the name of a setting, not {text!r}")
+        found[key] = _convert(key, value, fields[key].annotation)
+    return found
 
 
 def _convert(name: str, text: str, annotation: Any) -> Any:
