@@ -10,15 +10,10 @@ import pandas as pd
 import pytest
 from tables import scores, trajectory
 
+from conceptspace.analysis.elicitation import _hidden
 from conceptspace.analysis.emergence import Emergence, survival
-from conceptspace.analysis.findings import (
-    _delay,
-    _hidden,
-    arrival,
-    findings,
-    require_distinct_seeds,
-    turn_sentence,
-)
+from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_sentence
+from conceptspace.analysis.sentences import arrival, delay
 from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
 
@@ -127,7 +122,7 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
         "Under patching, joint accuracy on 11 does not reach 0.8 by step 1200.",
         "Neither naive prompting nor patching reaches 0.8 by step 1200.",
         "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
-        "prompting does not (at 6 checkpoints from step 700 to 1200).",
+        "prompting does not: at 6 checkpoints from step 700 to 1200.",
         "Control: in the first quarter of the checkpoints (up to step 300) the best joint accuracy "
         "of any protocol on 11 is 0.02 (latent-control, honest): no protocol elicits what is not "
         "there yet.",
@@ -202,7 +197,7 @@ def test_hidden_times_of_several_seeds() -> None:
     ],
 )
 def test_delays(steps: int, kind: str, words: str) -> None:
-    assert _delay(float(steps), kind) == words
+    assert delay(float(steps), kind) == words
 
 
 def test_turns() -> None:
@@ -220,3 +215,19 @@ def test_two_runs_of_one_seed_are_refused() -> None:
     table = trajectory(np.full((2, 3, 2), 0.5), [1, 2, 3]).assign(seed=4)
     with pytest.raises(UserError, match="the same seed 4"):
         require_distinct_seeds(table)
+
+
+def test_what_the_read_out_does_not_confirm_is_told_apart() -> None:
+    table, images = planted({"naive": {"": [INF]}, "patching": {"": [500]}}, STEPS)
+    rows = images["protocol"] == "patching"
+    images["readout"] = (~rows | (images["step"] >= 900)).astype(float)
+    texts = [f.text for f in findings(table, images, TRAIN, ["11"], LABELS)]
+    assert (
+        "Under patching, joint accuracy on 11 reaches 0.8 at step 500; counting only images that "
+        "the read-out confirms, it reaches 0.8 at step 900." in texts
+    )
+    assert (
+        "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
+        "prompting does not: at 8 checkpoints from step 500 to 1200; counting only images that "
+        "the read-out confirms: at 4 checkpoints from step 900 to 1200." in texts
+    )

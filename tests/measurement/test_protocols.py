@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from conceptspace import build
+from conceptspace.analysis.elicitation import best_settings
 from conceptspace.analysis.emergence import find_emergence
-from conceptspace.analysis.findings import best_settings
 from conceptspace.config import DataConfig, RunConfig, TrainConfig
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.shapes import COLUMNS, ShapesWorld

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis import emergence, memorization, selection, statistics
-from conceptspace.analysis.emergence import Emergence, Survival
+from conceptspace.analysis import emergence, memorization
+from conceptspace.analysis.elicitation import best_settings, elicitation
 from conceptspace.analysis.kinks import Kink, detect_kink
-from conceptspace.analysis.statistics import Estimate
+from conceptspace.analysis.sentences import Finding, arrival, oriented
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import ALPHA, Turn, find_turn
 from conceptspace.errors import UserError
@@ -25,23 +24,6 @@ FEWEST_FOR_TURN = 6
 
 FEWEST_FOR_KINK = 8
 """Checkpoints that the detector of changes of slope needs."""
-
-BEST = "best"
-"""The setting of the rows that :func:`best_settings` returns."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence.
-
-    Attributes:
-        topic: "memorization", "turn", "loss", "emergence", "elicitation", "in-distribution",
-            "underspecification" or "probe".
-        text: plain text.
-    """
-
-    topic: str
-    text: str
 
 
 def findings(
@@ -78,29 +60,8 @@ def findings(
         arrives = arrival(emergence.survival(naive), f"joint accuracy on {ood}")
         told.append(Finding("emergence", f"under naive prompting, {arrives}"))
         if best is not None and (best["concept_class"] == ood).any():
-            told += _elicited(table, best[best["concept_class"] == ood], ood, naive, turn)
+            told += elicitation(table, best[best["concept_class"] == ood], ood, naive, turn)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
-
-
-def arrival(found: Survival, what: str, threshold: float = emergence.THRESHOLD) -> str:
-    """When the threshold is reached, in words; one seed has no interval and is not counted."""
-    missing = found.seeds - found.reached
-    share = f" in {missing} of {found.seeds} seeds" if found.seeds > 1 else ""
-    late = f"by step {found.last:g}{share}"
-    if found.pending:
-        who = f"{found.pending} of them {'is' if found.pending == 1 else 'are'}"
-        who = who if found.seeds > 1 else "it is"
-        late += f" ({who} there at the end, but for fewer than {emergence.HOLD} checkpoints)"
-    if not np.isfinite(found.median):
-        return f"{what} does not reach {threshold:g} {late}"
-    low, high = found.interval
-    spread = ""
-    if found.seeds > 1:
-        limits = f"{low:.0f} to {high:.0f}" if np.isfinite(high) else f"{low:.0f} to beyond the end"
-        spread = f", 95 % interval {limits}" if np.isfinite(low) else ""
-        spread = f" (median of {found.seeds} seeds{spread})"
-    text = f"{what} reaches {threshold:g} at step {found.median:.0f}{spread}"
-    return f"{text}, but not {late}" if missing else text
 
 
 def turn_of(table: pd.DataFrame, ood_class: str) -> Turn | None:
@@ -126,24 +87,6 @@ def turn_sentence(turn: Turn, ood_class: str) -> str:
             f"called a turn: its corner lies {100 * turn.depth:.0f} % of its length aside"
         )
     return f"no turn of the trajectory of {ood_class} was detected ({p})"
-
-
-def best_settings(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """For every checkpoint and protocol the rows of its best setting, as the paper reports it.
-
-    The joint rows have a further column ``honest``: the joint accuracy of a setting chosen on one
-    half of the images and scored on the other.
-    """
-    best = selection.best_of_sweep(scores).rename(columns={"best_setting": "setting"})
-    keys = ["run", "seed", "step", "protocol", "concept_class"]
-    rows = table.merge(best[[*keys, "setting", "honest"]], on=[*keys, "setting"])
-    return rows.assign(setting=BEST)
-
-
-def honest_emergence(best: pd.DataFrame, ood_class: str, protocol: str) -> list[Emergence]:
-    """Emergence by the joint accuracy of settings chosen on other images."""
-    fair = best.assign(accuracy=best["honest"])
-    return emergence.find_emergence(fair, ood_class, protocol)
 
 
 def _in_distribution(table: pd.DataFrame, classes: Sequence[str]) -> Finding:
@@ -197,7 +140,7 @@ def _memorized(
     lean = memorization.bias(table, ood, until=until)
     concepts = concepts_of(table)[:2]
     ahead, behind = concepts if lean.value > 0 else concepts[::-1]
-    low, high = _oriented(lean)
+    low, high = oriented(lean)
     spread = f" (95 % interval {low:.2f} to {high:.2f})" if lean.seeds > 1 else ""
     bias = (
         f"up to step {until:.0f} the trajectory of {ood} leans towards {ahead}: its accuracy is "
@@ -284,167 +227,6 @@ def _order(table: pd.DataFrame, ood: str) -> list[Finding]:
         found = emergence.survival(emergence.find_emergence(table, ood, concept=concept))
         told.append((found.median, arrival(found, f"{concept} accuracy on {ood}")))
     return [Finding("emergence", "; ".join(text for _, text in sorted(told)))]
-
-
-def _elicited(
-    table: pd.DataFrame,
-    best: pd.DataFrame,
-    ood: str,
-    naive: list[Emergence],
-    turn: Turn | None,
-) -> list[Finding]:
-    """What other protocols, and controls, make of an OOD class; ``best`` has its rows alone."""
-    present = [p for p in best["protocol"].unique() if p != NAIVE]
-    told = []
-    for protocol in present:
-        if is_control(protocol):
-            told += _control(best, protocol)
-            continue
-        fair = honest_emergence(best, ood, protocol)
-        honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
-        text = f"under {protocol}, {honest}"
-        if table[table["protocol"] == protocol]["setting"].nunique() > 1:
-            optimistic = emergence.survival(emergence.find_emergence(best, ood, protocol))
-            text += (
-                ", with settings chosen on one half of the images and scored on the other; with "
-                f"the best setting of each checkpoint, {arrival(optimistic, 'it')}"
-            )
-        told.append(Finding("elicitation", text))
-        same = {run.seed for run in fair}
-        told.append(
-            Finding("elicitation", _hidden([r for r in naive if r.seed in same], fair, protocol))
-        )
-        told += _coincidence(fair, protocol, turn)
-    return told + _gap(best, ood, [p for p in present if not is_control(p)]) + _first(best, ood)
-
-
-def is_control(protocol: str) -> bool:
-    """Whether a protocol elicits nothing by design, told by its name."""
-    return "control" in protocol
-
-
-def _hidden(naive: list[Emergence], elicited: list[Emergence], protocol: str) -> str:
-    """For how long naive prompting hides what a protocol elicits."""
-    found = emergence.hidden(naive, elicited)
-    seeds, level = len(naive), f"{emergence.THRESHOLD:g}"
-    if found.undefined == seeds:
-        return f"neither naive prompting nor {protocol} reaches {level} by step {found.horizon:g}"
-    if seeds == 1:
-        row = found.differences.iloc[0]
-        return f"naive prompting reaches {level} {_delay(row['steps'], row['kind'])} {protocol}"
-    bound = found.at_least and not (found.at_most or found.undefined) and found.mean.value > 0
-    low, high = _oriented(found.mean)
-    delay = _delay(found.mean.value, "at least" if bound else "exact")
-    text = f"naive prompting reaches {level} {delay} {protocol}"
-    text += f" (mean of {seeds} seeds, 95 % interval {low:.0f} to {high:.0f}"
-    text += f", steps counted up to {found.horizon:g})"
-    for count, who in (
-        (found.at_least, f"only {protocol} arrives"),
-        (found.at_most, "only naive prompting arrives"),
-        (found.undefined, "neither arrives"),
-    ):
-        text += f"; in {count} of {seeds} seeds {who}" if count else ""
-    return text
-
-
-def _delay(steps: float, kind: str) -> str:
-    """In words, e.g. "at least 500 steps after"; at least -500 after is at most 500 before."""
-    if steps == 0:
-        return {"exact": "at the same step as", "at least": "no earlier than"}.get(
-            kind, "no later than"
-        )
-    bound = {"exact": "", "at least": "at least ", "at most": "at most "}[kind]
-    if steps < 0:
-        bound = {"at least ": "at most ", "at most ": "at least "}.get(bound, "")
-    return f"{bound}{abs(steps):.0f} steps {'before' if steps < 0 else 'after'}"
-
-
-def _oriented(found: Estimate) -> tuple[float, float]:
-    """The interval of the absolute value that is told, whatever the sign of the estimate."""
-    sign = -1 if found.value < 0 else 1
-    low, high = sorted((sign * found.low, sign * found.high))
-    return low, high
-
-
-def _coincidence(elicited: list[Emergence], protocol: str, turn: Turn | None) -> list[Finding]:
-    reached = [e.upper for e in elicited if e.reached]
-    if turn is None or not turn.detected or len(reached) < len(elicited):
-        return []
-    found = statistics.mean(np.array(reached) - turn.step)
-    text = f"under {protocol} it is there {_delay(found.value, 'exact')} the turn"
-    if found.seeds > 1:
-        low, high = _oriented(found)
-        text += f" (mean of {found.seeds} seeds, 95 % interval {low:.0f} to {high:.0f})"
-    return [Finding("elicitation", text)]
-
-
-def _honest(best: pd.DataFrame) -> pd.DataFrame:
-    """Honest joint accuracy, one row per seed and step, one column per protocol."""
-    rows = best[best["concept"] == JOINT]
-    return rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
-
-
-def _control(best: pd.DataFrame, protocol: str) -> list[Finding]:
-    """What a control reaches while the capability does not show under naive prompting."""
-    wide = _honest(best)[[NAIVE, protocol]].dropna()
-    hidden = wide[wide[NAIVE] < emergence.THRESHOLD]
-    if hidden.empty:
-        return []
-    top, reached = hidden[protocol].max(), int((hidden[protocol] >= emergence.THRESHOLD).sum())
-    directions = "shuffled directions of the same norm"
-    subject = f"{directions} ({protocol})" if protocol.startswith("latent") else protocol
-    text = (
-        f"control: where naive prompting is below {emergence.THRESHOLD:g}, {subject} "
-        f"{'reach' if protocol.startswith('latent') else 'reaches'} a joint accuracy of at most "
-        f"{top:.2f} (honest)"
-    )
-    if reached:
-        return [
-            Finding(
-                "elicitation",
-                f"{text}, at {emergence.THRESHOLD:g} or above at {reached} of "
-                f"{len(hidden)} checkpoints: sweeping alone explains that much",
-            )
-        ]
-    return [Finding("elicitation", f"{text}: sweeping alone does not elicit it")]
-
-
-def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
-    """What any protocol reaches on the first quarter of the checkpoints."""
-    wide = _honest(best)
-    steps = sorted(wide.index.unique("step"))
-    until = steps[max(1, len(steps) // 4) - 1]
-    early = wide[wide.index.get_level_values("step") <= until].max()
-    top, name = early.max(), early.idxmax()
-    text = (
-        f"control: in the first quarter of the checkpoints (up to step {until:g}) the best joint "
-        f"accuracy of any protocol on {ood} is {top:.2f} ({name}, honest)"
-    )
-    if top < emergence.THRESHOLD:
-        text += ": no protocol elicits what is not there yet"
-    return [Finding("elicitation", text)]
-
-
-def _gap(best: pd.DataFrame, ood: str, protocols: Sequence[str]) -> list[Finding]:
-    """At which checkpoints another protocol succeeds where naive prompting fails."""
-    if not protocols:
-        return []
-    wide, level = _honest(best), emergence.THRESHOLD
-    hidden = (wide[list(protocols)].max(axis=1) >= level) & (wide[NAIVE] < level)
-    seeds = hidden.groupby("seed").any()
-    at = sorted({int(step) for _, step in hidden[hidden].index})
-    some = f"some other protocol makes {ood} with a joint accuracy of {level:g} or more (honest)"
-    if not at:
-        text = f"where naive prompting fails on {ood}, no other protocol reaches {level:g} (honest)"
-        return [Finding("elicitation", text)]
-    where = (
-        f"at step {at[0]}"
-        if len(at) == 1
-        else f"at {len(at)} checkpoints from step {at[0]} to {at[-1]}"
-    )
-    who = f"in {int(seeds.sum())} of {len(seeds)} seeds " if len(seeds) > 1 else ""
-    text = f"{who}{some} where naive prompting does not ({where})"
-    return [Finding("elicitation", text)]
 
 
 def require_distinct_seeds(table: pd.DataFrame) -> None:

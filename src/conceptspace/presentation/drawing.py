@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from conceptspace.analysis import emergence
-from conceptspace.analysis.findings import Finding, best_settings, honest_emergence, turn_of
+from conceptspace.analysis.elicitation import best_settings, honest_emergence
+from conceptspace.analysis.findings import turn_of
+from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.data.shapes import ShapesWorld

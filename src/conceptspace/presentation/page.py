@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from conceptspace.analysis.findings import Finding, findings, require_distinct_seeds
+from conceptspace.analysis.findings import findings, require_distinct_seeds
+from conceptspace.analysis.sentences import Finding
 from conceptspace.build import world
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation import report

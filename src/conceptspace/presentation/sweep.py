@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptspace.analysis.findings import Finding
+from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.underspecification import (
     Underspecification,
     sentences,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptspace.analysis.findings import is_control
+from conceptspace.analysis.elicitation import is_control
 from conceptspace.presentation.style import (
     INK,
     MUTED,
