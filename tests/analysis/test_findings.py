@@ -224,10 +224,11 @@ def test_what_the_read_out_does_not_confirm_is_told_apart() -> None:
     texts = [f.text for f in findings(table, images, TRAIN, ["11"], LABELS)]
     assert (
         "Under patching, joint accuracy on 11 reaches 0.8 at step 500; counting only images that "
-        "the read-out confirms, it reaches 0.8 at step 900." in texts
+        "the read-out confirms, as from here on, it reaches 0.8 at step 900." in texts
     )
     assert (
         "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
         "prompting does not: at 8 checkpoints from step 500 to 1200; counting only images that "
         "the read-out confirms: at 4 checkpoints from step 900 to 1200." in texts
     )
+    assert "Naive prompting reaches 0.8 at least 300 steps after patching." in texts

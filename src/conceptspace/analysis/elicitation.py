@@ -73,8 +73,10 @@ def elicitation(
                 f"the best setting of each checkpoint, {arrival(optimistic, 'it')}"
             )
         if best["confirmed"].notna().all():
-            strict = emergence.survival(honest_emergence(best, ood, protocol, "confirmed"))
-            text += f"; counting only images that the read-out confirms, {arrival(strict, 'it')}"
+            fair = honest_emergence(best, ood, protocol, "confirmed")
+            naive = honest_emergence(best, ood, NAIVE, "confirmed")
+            strict = arrival(emergence.survival(fair), "it")
+            text += f"; counting only images that the read-out confirms, as from here on, {strict}"
         told.append(Finding("elicitation", text))
         same = {run.seed for run in fair}
         told.append(

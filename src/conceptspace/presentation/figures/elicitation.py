@@ -59,7 +59,7 @@ def elicitation_figure(
         raise UserError(f"the trajectory has no rows of class {ood_class}")
     settings = table.groupby("protocol")["setting"].nunique()
     table = best_settings(table)
-    columns = min(len(chosen), COLUMNS)
+    columns = 2 if len(chosen) == 4 else min(len(chosen), COLUMNS)
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(2.6 * columns + 0.4, 2.35 * rows + 0.35), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
