@@ -59,7 +59,7 @@ def quick() -> RunConfig:
             elicitation_samples=12,
             sampling_steps=20,
             protocols=("overprompting-color", "latent-intervention", "latent-control"),
-            alphas=(1.0, 2.0, 4.0),
+            alphas=(0.1, 1.0, 2.0, 4.0),
             betas=(0.1, 0.5),
         ),
     )
