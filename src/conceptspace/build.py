@@ -176,23 +176,26 @@ def sampling(config: RunConfig, protocol_name: str) -> Sampling:
     return Sampling(samples, evaluate.sampling_steps, evaluate.sampler, evaluate.batch_size)
 
 
-def protocol(name: str, config: RunConfig, later: Callable[[], BlockEmbeddings]) -> Protocol:
+def protocol(
+    name: str, config: RunConfig, later: Callable[[int | None], BlockEmbeddings]
+) -> Protocol:
     """A protocol by its name, with the config's sweeps.
 
     Args:
-        name: one of :func:`protocol_names`.
+        name: one of :func:`protocol_names`, or ``patching-STEP`` for that step's embedding.
         config: of the run.
-        later: loads the condition embedding of the last checkpoint, for patching.
+        later: loads the condition embedding of a checkpoint, the last one for None.
 
     Raises:
         UserError: there is no such protocol, or the run was not trained for it.
     """
     shapes_world, sweep = world(config.data), config.evaluate
     names = shapes_world.space.names
-    if name not in protocol_names(config):
+    kind, _, target = name.partition("-")
+    patched = kind == "patching" and target.isdecimal()
+    if name not in protocol_names(config) and not patched:
         known = ", ".join(protocol_names(config))
         raise UserError(f"there is no protocol {name!r} for this run; it has {known}")
-    kind, _, target = name.partition("-")
     match kind:
         case "naive":
             return Naive()
@@ -206,7 +209,7 @@ def protocol(name: str, config: RunConfig, later: Callable[[], BlockEmbeddings])
         case "guidance":
             return Guidance(sweep.guidance)
         case _:
-            return EmbeddingPatching(shapes_world, later())
+            return EmbeddingPatching(shapes_world, later(int(target) if patched else None), name)
 
 
 def protocol_names(config: RunConfig) -> list[str]:

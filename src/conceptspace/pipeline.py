@@ -276,12 +276,12 @@ class Session:
         )
         config = self.config.model_copy(update={"evaluate": changed})
 
-        def later() -> BlockEmbeddings:
-            step = build.checkpoints(self.config)[-1]
-            if not has_last_checkpoint(self.run):
+        def later(step: int | None) -> BlockEmbeddings:
+            step = build.checkpoints(self.config)[-1] if step is None else step
+            if step not in checkpoint.saved_steps(self.run.checkpoints):
                 raise UserError(
-                    f"patching needs the last checkpoint, of step {step}, which {self.run.path} "
-                    f"does not have yet; go on with: conceptspace run --out {self.run.path}"
+                    f"patching needs the checkpoint of step {step}, which {self.run.path} does "
+                    f"not have; go on with: conceptspace run --out {self.run.path}"
                 )
             model = build.model(self.config, self.device)
             model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))

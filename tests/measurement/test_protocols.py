@@ -221,8 +221,23 @@ def test_protocols_by_name() -> None:
     dropped = RunConfig(train=TrainConfig(condition_dropout=0.2))
     assert "guidance" in build.protocol_names(dropped)
     for name in build.protocol_names(dropped):
-        assert build.protocol(name, dropped, lambda: Gain(1.0)).name == name
+        assert build.protocol(name, dropped, lambda step: Gain(1.0)).name == name
     with pytest.raises(UserError, match="no protocol 'hypnosis'"):
-        build.protocol("hypnosis", config, lambda: Gain(1.0))
-    latent = build.protocol("latent-intervention", config, lambda: Gain(1.0))
+        build.protocol("hypnosis", config, lambda step: Gain(1.0))
+    latent = build.protocol("latent-intervention", config, lambda step: Gain(1.0))
     assert len(latent.settings("11")) == 16
+
+
+def test_patching_from_any_checkpoint() -> None:
+    asked = []
+
+    def later(step: int | None) -> Gain:
+        asked.append(step)
+        return Gain(1.0)
+
+    config = RunConfig()
+    assert build.protocol("patching-2000", config, later).name == "patching-2000"
+    assert build.protocol("patching", config, later).name == "patching"
+    assert asked == [2000, None]
+    with pytest.raises(UserError, match="no protocol 'patching-last'"):
+        build.protocol("patching-last", config, later)

@@ -239,11 +239,12 @@ class EmbeddingPatching:
     Args:
         world: whose classes are prompted.
         later: the embedding MLPs of all blocks at the later checkpoint.
+        name: in tables and folders; one for each later checkpoint.
     """
 
     world: ShapesWorld
     later: BlockEmbeddings
-    name: str = field(default=PATCHING, init=False)
+    name: str = PATCHING
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting, without a name, for OOD classes."""
