@@ -69,8 +69,11 @@ def test_figures_draw_for_any_number_of_concepts_and_runs(tables, dimensions, ru
 def test_one_checkpoint_is_enough(tables, space):
     table = tables(2, 1)
     table = table[table["step"] == table["step"].min()]
-    to_png(trajectory_figure(table, space, {}))
-    to_png(learning_curves(table, make_training(0, 1), space))
+    for figure in (
+        trajectory_figure(table, space, {}),
+        learning_curves(table, make_training(0, 1), space),
+    ):
+        assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_trajectory_says_what_is_smoothed_and_shaded(tables, space):
@@ -87,8 +90,11 @@ def test_trajectory_says_what_is_smoothed_and_shaded(tables, space):
 def test_a_protocol_of_the_ood_class_alone(tables, space, run_folder):
     table = tables(2, 1)
     table = table[(table["protocol"] == NAIVE) | (table["concept_class"] == "11")]
-    to_png(trajectory_figure(table, space, {}, protocol="overprompting"))
-    to_png(learning_curves(table, None, space, protocol="overprompting"))
+    for figure in (
+        trajectory_figure(table, space, {}, protocol="overprompting"),
+        learning_curves(table, None, space, protocol="overprompting"),
+    ):
+        assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_learning_curves_take_negative_losses(tables, space):
