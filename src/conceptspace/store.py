@@ -212,7 +212,7 @@ def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
         run = Run(path)
         if run.config != config:
             raise UserError(
-                f"{path} holds a run with another config ({_difference(run.config, config)}); "
+                f"{path} holds a run with another config ({difference(run.config, config)}); "
                 "choose another folder with --out"
             )
         return run, True
@@ -225,7 +225,7 @@ def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
     return Run(path), False
 
 
-def _difference(old: RunConfig, new: RunConfig) -> str:
+def difference(old: RunConfig, new: RunConfig) -> str:
     """The first settings in which two configs differ, as a phrase."""
     a, b = _flat(old.model_dump()), _flat(new.model_dump())
     changed = [f"{k} is {a[k]!r} there, {b[k]!r} here" for k in a if a[k] != b.get(k)]

@@ -16,11 +16,14 @@ from conceptspace import build, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.parser import overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
+from conceptspace.cli.reproduce import reproduce
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
+
+__all__ = ["evaluate", "info", "quickstart", "report", "reproduce", "run", "signal"]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
 """Sweeps of protocols that `evaluate` can replace."""

@@ -20,6 +20,7 @@ EXAMPLES = {
     "evaluate": "conceptspace evaluate runs/a --protocol overprompting-color --strengths 0.2,0.3",
     "signal": "conceptspace signal quick --versus data.color-separation=0.8",
     "report": "conceptspace report runs/a runs/b -o report.html",
+    "reproduce": "conceptspace reproduce fig04 --preset quick --out runs/paper-quick",
     "info": "conceptspace info runs/a",
 }
 
@@ -108,6 +109,8 @@ def parser(flags: bool = False) -> Parser:
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
+    _add_reproduce(reproduce)
     info = add("info", "Tell about this installation, or about a run.")
     info.add_argument("run", type=Path, nargs="?", metavar="RUN")
     return top
@@ -134,6 +137,28 @@ def _numbers(text: str) -> list[float]:
 
 def _add_device(command: Parser) -> None:
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _add_reproduce(command: Parser) -> None:
+    command.add_argument("figures", nargs="+", metavar="FIG|all", help="e.g. fig04, or all")
+    command.add_argument("--preset", choices=PRESET_NAMES, default="quick")
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: runs/reproduce-quick or -paper"
+    )
+    command.add_argument("--jobs", type=_count, metavar="N", help="runs at once; default: cores")
+    command.add_argument("--seeds", type=_seeds, metavar="A,B,...", help="default: the figure's")
+    command.add_argument("--dry-run", action="store_true", help="only list the runs")
+    _add_device(command)
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def _seeds(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def _dashed(name: str) -> str:

@@ -1,0 +1,32 @@
+"""All figures, in the order of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from conceptspace.errors import UserError
+from conceptspace.paper import fig03, fig04, fig06, fig08, fig09a, fig10, fig15, fig16, fig17
+from conceptspace.paper.figure import PaperFigure
+
+FIGURES: dict[str, PaperFigure] = {
+    module.FIGURE.name: module.FIGURE
+    for module in (fig03, fig04, fig06, fig08, fig09a, fig10, fig15, fig16, fig17)
+}
+"""By name."""
+
+
+def chosen(names: Sequence[str]) -> list[PaperFigure]:
+    """The figures of these names, ``all`` for every one.
+
+    Raises:
+        UserError: there is no such figure.
+    """
+    if "all" in names:
+        return list(FIGURES.values())
+    for name in names:
+        if name not in FIGURES:
+            close = get_close_matches(name, FIGURES, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(FIGURES)}"
+            raise UserError(f"there is no figure {name!r}{hint}")
+    return [FIGURES[name] for name in dict.fromkeys(names)]

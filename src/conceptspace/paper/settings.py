@@ -1,0 +1,117 @@
+"""The experiments' settings, shared by the figures that look at the same runs.
+
+The quick variants keep the design of each experiment (levels, seeds, protocols) and change its
+size. A setting is a name for the folder and the dotted config fields in which it differs from the
+preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from conceptspace.paper.plan import Plan, plans
+from conceptspace.presets import PRESETS
+
+PROTOCOLS = ("overprompting-color", "latent-intervention", "latent-control", "patching")
+"""Every protocol of Figs. 6 and 17, with the control."""
+
+COLORS = {"quick": (0.1, 0.2, 0.3, 0.4, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
+"""Color separations of Figs. 3, 4, 5 and 13."""
+
+SIZES = {"quick": (0.2, 0.3, 0.4), "paper": (0.1, 0.2, 0.3, 0.4)}
+"""Size separations of Fig. 3."""
+
+SHARES = {"quick": (0.0, 0.5, 0.75, 1.0), "paper": (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)}
+"""Shares of masked prompts of Figs. 7b, 8 and 9."""
+
+STUDIED = {"quick": 0.3, "paper": 0.2}
+"""The color separation of Figs. 1c, 6 and 12; the paper takes the second from left of Fig. 4."""
+
+
+def color(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
+    """Runs of one color separation with naive prompting, the studied one with every protocol."""
+    if separation == STUDIED[preset]:
+        return studied(preset, seeds)
+    if separation == PRESETS[preset]().data.color_separation:
+        return plans("", preset, seeds)
+    changes = {"data.color_separation": separation, "evaluate.protocols": ()}
+    return plans(f"color-{separation:g}", preset, seeds, changes)
+
+
+def studied(preset: str, seeds: Sequence[int]) -> list[Plan]:
+    """Runs that are asked in every way: the quick preset itself, or the paper's separation 0.2."""
+    if preset == "quick":
+        return plans("", preset, seeds)
+    separation = STUDIED[preset]
+    changes = {"data.color_separation": separation, "evaluate.protocols": PROTOCOLS}
+    return plans(f"color-{separation:g}", preset, seeds, changes)
+
+
+def size(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
+    """Runs of one size separation with naive prompting."""
+    base = PRESETS[preset]()
+    if separation == base.data.size_separation:
+        return color(preset, seeds, base.data.color_separation)
+    changes = {"data.size_separation": separation, "evaluate.protocols": ()}
+    return plans(f"size-{separation:g}", preset, seeds, changes)
+
+
+def masked(preset: str, seeds: Sequence[int], share: float) -> list[Plan]:
+    """Runs on color and shape whose red triangles have no color in a share of their prompts.
+
+    At a share of one half they are asked by overprompting, too (Fig. 10).
+    """
+    protocols = ("overprompting-color",) if share == 0.5 else ()
+    changes = {
+        "data.concepts": ("color", "shape"),
+        "data.masked_class": "01",
+        "data.masked_concept": "color",
+        "data.masked_share": share,
+        "evaluate.protocols": protocols,
+    }
+    return plans(f"masked-{100 * share:g}", preset, seeds, changes)
+
+
+def three(preset: str, seeds: Sequence[int], case: str) -> list[Plan]:
+    """Runs on color, background and size (paper App. C.4): a "success" or a "failure".
+
+    The success has the strongest color and a weak size; the failure a background that hardly
+    changes the image.
+    """
+    separations = {"success": (0.6, 0.2, 0.3), "failure": (0.4, 0.05, 0.4)}[case]
+    changes: dict[str, Any] = {
+        "data.concepts": ("color", "background", "size"),
+        "data.color_separation": separations[0],
+        "data.background_separation": separations[1],
+        "data.size_separation": separations[2],
+        "evaluate.protocols": (),
+        "train.steps": {"quick": 4000, "paper": 80_000}[preset],
+    }
+    if preset == "quick":
+        changes |= {"train.checkpoints": 20, "train.first_checkpoint": 200}
+    return plans(f"three-{case}", preset, seeds, changes)
+
+
+def guided(preset: str, seeds: Sequence[int]) -> list[Plan]:
+    """Runs trained with condition dropout and asked with several guidance weights (Fig. 16)."""
+    changes: dict[str, Any] = {
+        "data.color_separation": STUDIED[preset],
+        "train.condition_dropout": 0.2,
+        "evaluate.protocols": ("guidance",),
+    }
+    if preset == "quick":
+        changes |= {
+            "evaluate.guidance": (0.0, 1.0, 2.0, 5.0),
+            "train.checkpoints": 12,
+            "train.first_checkpoint": 200,
+        }
+    return plans("guidance", preset, seeds, changes)
+
+
+def patched(preset: str, seeds: Sequence[int]) -> list[Plan]:
+    """Runs whose earlier checkpoints borrow the last one's condition embeddings (Fig. 17)."""
+    if preset == "paper":
+        return studied(preset, seeds)
+    protocols = ("overprompting-color", "latent-intervention", "patching")
+    return plans("patching", preset, seeds, {"evaluate.protocols": protocols})

@@ -1,0 +1,97 @@
+"""Runs of a figure as processes: done, skipped, failed, stopped, gone on with."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from conceptspace.errors import UserError
+from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
+from conceptspace.paper.plan import Plan, unique
+from conceptspace.store import Run
+from tiny import tiny_config
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path / "cache"))
+
+
+def plan(seed: int = 0, name: str = "", **changes: object) -> Plan:
+    return Plan(name or f"level/seed-{seed}", tiny_config(seed=seed, **changes))
+
+
+def test_runs_that_are_missing_run_side_by_side_and_those_that_exist_are_skipped(
+    tmp_path: Path,
+) -> None:
+    both = [plan(0), plan(1, evaluate__protocols=("overprompting-color",))]
+    events = list(execute(both, tmp_path, jobs=2, device="cpu"))
+    assert [type(e) for e in events[:2]] == [Started, Started]
+    assert {e.plan for e in events[2:] if isinstance(e, Finished)} == set(both)
+    assert all(p.exists(tmp_path) for p in both)
+    assert Run(both[0].folder(tmp_path)).information()["threads"] == 1
+    assert list(execute(both, tmp_path, jobs=2, device="cpu")) == []
+
+
+def test_a_kept_run_exists_and_one_with_another_config_is_refused(tmp_path: Path) -> None:
+    list(execute([plan()], tmp_path / "a", jobs=1, device="cpu"))
+    kept = plan().folder(tmp_path / "b")
+    kept.mkdir(parents=True)
+    for name in ("config.toml", "run.json", "trajectory.parquet"):
+        shutil.copy(plan().folder(tmp_path / "a") / name, kept / name)
+    assert plan().exists(tmp_path / "b")
+    with pytest.raises(UserError, match=r"train.steps is 9 there, 11 here"):
+        plan(train__steps=11).exists(tmp_path / "b")
+    more = plan(evaluate__protocols=("overprompting-color",))
+    (event,) = execute([more], tmp_path / "b", jobs=1, device="cpu")
+    assert isinstance(event, Failed)
+    assert "evaluate.protocols" in event.reason
+
+
+def test_a_table_without_the_last_checkpoint_does_not_make_a_run_exist(tmp_path: Path) -> None:
+    list(execute([plan()], tmp_path, jobs=1, device="cpu"))
+    path = plan().folder(tmp_path) / "trajectory.parquet"
+    table = Run(path.parent).trajectory()
+    table[table["step"] < 9].to_parquet(path)
+    assert not plan().exists(tmp_path)
+
+
+def test_one_failing_run_is_told_in_one_sentence_and_the_rest_go_on(tmp_path: Path) -> None:
+    bad = plan(0, "bad/seed-0", evaluate__protocols=("overprompting-shape",))
+    events = list(execute([bad, plan(1)], tmp_path, jobs=1, device="cpu"))
+    (failed,) = [e for e in events if isinstance(e, Failed)]
+    assert failed.plan == bad
+    assert "there is no protocol 'overprompting-shape'" in failed.reason
+    assert "\n" not in failed.reason
+    assert plan(1).exists(tmp_path)
+
+
+def test_a_stop_saves_and_the_next_call_goes_on_to_the_same_table(tmp_path: Path) -> None:
+    long = {"train__steps": 400, "train__checkpoint_steps": (100, 400)}
+    looks = count()
+    with pytest.raises(Interrupted):
+        for _ in execute(
+            [plan(**long)],
+            tmp_path / "a",
+            jobs=1,
+            device="cpu",
+            stop=lambda: (tmp_path / "a/logs").exists() and next(looks) > 30,
+        ):
+            pass
+    run = Run(plan().folder(tmp_path / "a"))
+    assert run.information()["status"] == "stopped"
+    assert not plan(**long).exists(tmp_path / "a")
+    events = list(execute([plan(**long)], tmp_path / "a", jobs=1, device="cpu"))
+    assert events[0] == Started(plan(**long), resumed=True)
+    list(execute([plan(**long)], tmp_path / "b", jobs=1, device="cpu"))
+    straight = Run(plan().folder(tmp_path / "b")).trajectory()
+    assert run.trajectory().equals(straight)
+
+
+def test_two_figures_cannot_plan_different_runs_in_one_folder() -> None:
+    assert unique([plan(0), plan(1), plan(0)]) == [plan(0), plan(1)]
+    with pytest.raises(ValueError, match="level/seed-0"):
+        unique([plan(0), plan(0, train__steps=11)])
