@@ -13,5 +13,14 @@ VARIABLE = "CONCEPTSPACE_CACHE"
 
 def probe_cache() -> Path:
     """The folder of trained probes."""
+    return _root() / "probes"
+
+
+def native_cache() -> Path:
+    """The folder of compiled kernels."""
+    return _root() / "native"
+
+
+def _root() -> Path:
     root = os.environ.get(VARIABLE)
-    return (Path(root) if root else user_cache_path("conceptspace")) / "probes"
+    return Path(root) if root else user_cache_path("conceptspace")

@@ -10,17 +10,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from conceptspace import build
 from conceptspace.data.dataset import split_dataset
+from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.diffusion.unet import BlockEmbeddings
-from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
 from conceptspace.files import write_table
 from conceptspace.measurement.evaluate import Evaluator
@@ -29,6 +31,7 @@ from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_sheet
+from conceptspace.native.library import native
 from conceptspace.store import Run, read_scores
 from conceptspace.tables import JOINT, NAIVE, READOUT, SCORE_COLUMNS
 from conceptspace.training import checkpoint
@@ -81,12 +84,17 @@ class Session:
         run: the folder.
         device: where to compute.
         cache: folder of trained probes.
+        precision: of the wide convolutions in training and sampling; by default the fastest that
+            the device has. Probes are trained in float32.
     """
 
-    def __init__(self, run: Run, device: torch.device, cache: Path) -> None:
+    def __init__(
+        self, run: Run, device: torch.device, cache: Path, precision: Precision | None = None
+    ) -> None:
         self.run = run
         self.device = device
         self.cache = cache
+        self.precision = precision or fastest_precision(device)
         self.config = run.config
         self.world = build.world(self.config.data)
         self.probe: TrainedProbe | None = None
@@ -107,7 +115,7 @@ class Session:
         """
         started = time.perf_counter()
         before = self.run.information().get("seconds", 0.0)
-        self.run.note(status="running", **_environment(self.device))
+        self.run.note(status="running", **self._environment())
         status = "failed"
         try:
             yield from self._prepare(stop)
@@ -141,7 +149,6 @@ class Session:
         asked = [self._protocol(name, sweeps or {}) for name in protocols]
         yield from self._prepare(stop)
         steps = checkpoint.saved_steps(self.run.checkpoints)
-        model = build.model(self.config, self.device)
         for protocol in asked:
             for step in steps:
                 if self._missing(protocol, step):
@@ -150,8 +157,7 @@ class Session:
                     except checkpoint.DamagedCheckpoint as error:
                         yield Notice(f"{error}; it is left out")
                         continue
-                    model.load_state_dict(weights)
-                    yield self._score(model, protocol, step)
+                    yield self._score(weights, protocol, step)
                 if stop():
                     self._collect()
                     raise Stopped(step)
@@ -185,17 +191,18 @@ class Session:
         if log.aside:
             yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
         log.forget_after(trainer.step)
-        if trainer.step == 0 and 0 in planned:
-            yield from self._save(trainer, log, planned)
-        for record in trainer.run(config.train.steps):
-            log.add(record, config.train.batch_size)
-            yield Trained(record.step, config.train.steps)
-            halted = stop()
-            if record.step in planned or record.step == config.train.steps or halted:
+        with checkpoint.Writer() as self.writer:
+            if trainer.step == 0 and 0 in planned:
                 yield from self._save(trainer, log, planned)
-                log.rest()
-            if halted:
-                raise Stopped(record.step)
+            for record in trainer.run(config.train.steps):
+                log.add(record, config.train.batch_size)
+                yield Trained(record.step, config.train.steps)
+                halted = stop()
+                if record.step in planned or record.step == config.train.steps or halted:
+                    yield from self._save(trainer, log, planned)
+                    log.rest()
+                if halted:
+                    raise Stopped(record.step)
 
     def _trainer(self) -> Trainer:
         config = self.config
@@ -208,7 +215,13 @@ class Session:
             masking=build.masking(config.data),
         )
         model = build.model(config, self.device)
-        return Trainer(model, examples.to(self.device), build.optimization(config), config.seed)
+        return Trainer(
+            model,
+            examples.to(self.device),
+            build.optimization(config),
+            config.seed,
+            self.precision,
+        )
 
     def _restore(self, trainer: Trainer) -> Iterator[Event]:
         """Go on from the newest training state that is whole, if there is one."""
@@ -229,21 +242,28 @@ class Session:
         step = trainer.step
         log.write()
         if step in planned:
-            checkpoint.save(self.run.checkpoints, step, trainer.sampling_weights())
+            self.writer.save(self.run.checkpoints, step, trainer.sampling_weights())
+        self.writer.save(self.run.path / "resume", step, trainer.state())
+        self.writer.then(self._forget_states, step)
+        if step in planned and self._missing(Naive(), step):
+            yield self._score(trainer.sampling_weights(), Naive(), step)
+            self._collect()
+
+    def _forget_states(self, newest: int) -> None:
+        """Keep the last few training states only."""
         folder = self.run.path / "resume"
-        checkpoint.save(folder, step, trainer.state())
-        self.damaged.discard(step)
+        self.damaged.discard(newest)
         saved = checkpoint.saved_steps(folder)
         kept = [s for s in saved if s not in self.damaged][-RESUME_STATES:]
         for old in set(saved) - set(kept):
             checkpoint.remove(folder, old)
-        if step in planned and self._missing(Naive(), step):
-            model = build.model(self.config, self.device)
-            model.load_state_dict(trainer.sampling_weights())
-            yield self._score(model, Naive(), step)
-            self._collect()
 
-    def _score(self, model: VDM, protocol: Protocol, step: int) -> Evaluated:
+    @cached_property
+    def _sampled(self) -> LoweredModel:
+        """The model that is evaluated, whatever weights it holds at the moment."""
+        return LoweredModel(build.model(self.config, self.device), self.precision)
+
+    def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:
         """Generate, score and store what a checkpoint lacks under one protocol."""
         path = self._scores_path(protocol, step)
         stored = read_scores(path) if path.exists() else None
@@ -254,7 +274,10 @@ class Session:
             build.sampling(self.config, protocol.name),
             self.config.seed,
         )
-        generated = evaluator(model, protocol, self.world.space.classes, _pairs(stored))
+        self._sampled.load_state_dict(weights)
+        generated = evaluator(
+            self._sampled.fast, protocol, self.world.space.classes, _pairs(stored)
+        )
         scores = pd.concat(
             [
                 g.scores.assign(setting=g.setting, concept_class=str(g.concept_class))
@@ -289,6 +312,22 @@ class Session:
 
         return build.protocol(name, config, later)
 
+    def _environment(self) -> dict[str, Any]:
+        """What a result depends on beside its config."""
+        device = self.device
+        gpu = device.type == "cuda"
+        name = torch.cuda.get_device_name(device) if gpu else platform.processor()
+        packages = ("conceptspace", "torch", "numpy", "pandas")
+        return {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": f"{device.type} ({name or platform.machine()})",
+            "threads": torch.get_num_threads(),
+            "precision": self.precision,
+            "operations": "PyTorch" if gpu else native().reason,
+            "python": platform.python_version(),
+            "versions": {package: version(package) for package in packages},
+        }
+
     def _missing(self, protocol: Protocol, step: int) -> bool:
         """Whether a setting of a protocol has not been scored at a checkpoint."""
         path = self._scores_path(protocol, step)
@@ -318,19 +357,6 @@ def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:
         return set()
     pairs = scores[["setting", "concept_class"]].drop_duplicates()
     return set(pairs.itertuples(index=False, name=None))
-
-
-def _environment(device: torch.device) -> dict[str, Any]:
-    """What a result depends on beside its config."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
-    packages = ("conceptspace", "torch", "numpy", "pandas")
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": f"{device.type} ({name or platform.machine()})",
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
-    }
 
 
 def has_last_checkpoint(run: Run) -> bool:

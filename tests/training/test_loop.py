@@ -125,10 +125,11 @@ def test_gradient_is_clipped_to_the_norm(monkeypatch):
 def test_first_step_is_adamw():
     """Adam's first step is the learning rate times the sign, plus decay of the weights."""
     t = trainer(learning_rate=1e-3, weight_decay=0.1, clip_norm=1e9)
-    before = {k: p.detach().clone() for k, p in t.parameters.items()}
+    parameters = dict(t.model.named_parameters())
+    before = {k: p.detach().clone() for k, p in parameters.items()}
     run(t, 1)
     checked = 0
-    for name, p in t.parameters.items():
+    for name, p in parameters.items():
         gradient = p.grad
         clear = gradient.abs() > 1e-4
         expected = before[name] * (1 - 1e-3 * 0.1) - 1e-3 * gradient.sign()
@@ -147,12 +148,13 @@ class TestWeightAverage:
     def test_is_the_exponential_average(self):
         t = trainer(weight_average=0.9, learning_rate=0.01)
         name = "network.trunk.conv_out.weight"
-        average = t.parameters[name].detach().clone()
+        parameter = t.model.get_parameter(name)
+        average = parameter.detach().clone()
         for record in t.run(20):
             decay = min(0.9, record.step / (record.step + 9))
-            average = decay * average + (1 - decay) * t.parameters[name].detach()
+            average = decay * average + (1 - decay) * parameter.detach()
         torch.testing.assert_close(t.sampling_weights()[name], average)
-        assert not torch.equal(t.parameters[name], average)
+        assert not torch.equal(parameter, average)
 
     def test_without_it_the_weights_themselves_are_sampled(self):
         t = trainer()
@@ -191,15 +193,27 @@ def test_state_holds_every_moment_of_the_optimiser():
     t = trainer()
     run(t, 2)
     parameters = [name for name, _ in t.model.named_parameters()]
-    for key in ("step", "exp_avg", "exp_avg_sq"):
+    for key in ("exp_avg", "exp_avg_sq"):
         assert {f"optimizer.{key}.{p}" for p in parameters} <= set(t.state())
     fresh = trainer()
     fresh.restore(2, t.state())
-    for name, p in fresh.parameters.items():
-        old = t.optimizer.state[t.parameters[name]]
-        for key, value in fresh.optimizer.state[p].items():
-            assert torch.equal(value, old[key])
-            assert value.data_ptr() != old[key].data_ptr(), "they share no memory"
+    old, new = (x.optimizer.state[x.flat.tensor] for x in (t, fresh))
+    assert set(new) == {"step", "exp_avg", "exp_avg_sq"}
+    for key, value in new.items():
+        assert torch.equal(value, old[key])
+        assert value.data_ptr() != old[key].data_ptr(), "they share no memory"
+
+
+def test_state_of_one_optimiser_entry_per_parameter_is_read_too():
+    """As runs of version 0.1 saved it: the step under every parameter's name."""
+    t = trainer()
+    run(t, 2)
+    state = t.state()
+    step = state.pop("optimizer.step.")
+    state |= {f"optimizer.step.{name}": step for name, _ in t.model.named_parameters()}
+    fresh = trainer()
+    fresh.restore(2, state)
+    assert [r.loss.total.item() for r in run(fresh, 4)] == [r.loss.total.item() for r in run(t, 4)]
 
 
 def test_saved_state_does_not_change_afterwards():

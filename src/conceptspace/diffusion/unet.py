@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from conceptspace.diffusion.operations import norm_gelu
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -27,9 +29,24 @@ def zero_initialize(layer: nn.Conv2d) -> None:
         nn.init.zeros_(parameter)
 
 
-def normalisation(kind: str, channels: int, groups: int) -> nn.Module:
+def normalisation(kind: str, channels: int, groups: int) -> nn.GroupNorm:
     """Group normalisation, or layer normalisation over channels and pixels ("layer")."""
     return nn.GroupNorm(groups if kind == "group" else 1, channels)
+
+
+def activate(
+    norm: nn.GroupNorm, x: Tensor, embedding: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
+    """dropout(gelu(norm(x + embedding))); see :func:`norm_gelu`."""
+    return norm_gelu(
+        x,
+        norm.weight,
+        norm.bias,
+        groups=norm.num_groups,
+        eps=norm.eps,
+        embedding=embedding,
+        dropout=dropout,
+    )
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -84,17 +101,13 @@ class ResidualBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"] | None
     ) -> Float[Tensor, "batch k h w"]:
-        y = self.conv1(F.gelu(self.norm1(x)))
-        if embedding is not None:
-            y = y + embedding[:, :, None, None]
-        y = F.gelu(self.norm2(y))
-        if self.dropout > 0:
-            y = F.dropout(y, self.dropout, self.training)
+        y = self.conv1(activate(self.norm1, x))
+        y = activate(self.norm2, y, embedding, self.dropout if self.training else 0.0)
         return self.skip(x) + self.conv2(y)
 
 
 class SelfAttention(nn.Module):
-    """x + multi-head self-attention over all pixels."""
+    """x + multi-head self-attention over all pixels, in the precision of its weights."""
 
     def __init__(self, channels: int, heads: int, norm: str, groups: int) -> None:
         super().__init__()
@@ -105,10 +118,10 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
         height, width = x.shape[2:]
-        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        tokens = self.norm(x.to(self.norm.weight.dtype)).flatten(2).transpose(1, 2)
         qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
-        return x + self.out(mixed).transpose(1, 2).unflatten(2, (height, width))
+        return x + self.out(mixed).transpose(1, 2).unflatten(2, (height, width)).to(x.dtype)
 
 
 class UNetTrunk(nn.Module):
@@ -163,6 +176,20 @@ class UNetTrunk(nn.Module):
         self.norm_out = normalisation(norm, first, groups)
         self.conv_out = nn.Conv2d(first, outputs, 3, padding=1)
 
+    def wide_layers(self) -> list[nn.Module]:
+        """The convolutions of all blocks and between levels: nearly all of the arithmetic."""
+        levels = [*self.down, self.middle, *self.up]
+        blocks = [block for level in levels for block in level]
+        layers = [layer for b in blocks for layer in (b.conv1, b.conv2, b.skip)]
+        return [*layers, *self.downsample, *self.upsample]
+
+    @property
+    def precision(self) -> torch.dtype:
+        """In which feature maps are stored: that of the wide layers."""
+        first = self.middle[0]
+        assert isinstance(first, ResidualBlock)
+        return first.conv1.weight.dtype
+
     def block_widths(self) -> list[int]:
         """Channels of every residual block, in the order in which they are evaluated."""
         levels = [*self.down, self.middle, *self.up]
@@ -173,7 +200,7 @@ class UNetTrunk(nn.Module):
     ) -> Float[Tensor, "batch k height width"]:
         """Args: images, and what each residual block adds, (batch, channels) each or None."""
         embedding = iter(embeddings)
-        x = self.conv_in(x)
+        x = self.conv_in(x).to(self.precision)
         skips = []
         for i, level in enumerate(self.down):
             assert isinstance(level, nn.ModuleList)
@@ -191,7 +218,7 @@ class UNetTrunk(nn.Module):
                 x = torch.cat([self.upsample[i - 1](x), skips.pop()], dim=1)
             for block in level:
                 x = block(x, next(embedding))
-        return self.conv_out(F.gelu(self.norm_out(x)))
+        return self.conv_out(activate(self.norm_out, x).to(self.conv_out.weight.dtype))
 
 
 class UNet(nn.Module):

@@ -7,7 +7,9 @@ and the hash. The JSON is written last: a checkpoint without one was interrupted
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.files import sha256, write_atomically, write_json
+
+MOST_UNDER_WAY = 3
+"""Jobs that may wait for the writing thread: the weights, the state and the clearing of one step,
+so that two checkpoints never pile up in memory."""
 
 
 class DamagedCheckpoint(UserError):
@@ -46,6 +52,41 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], **information: 
     write_atomically(path, content)
     write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256(content), **information})
     return path
+
+
+class Writer:
+    """Saves checkpoints one after the other in a thread, while training goes on.
+
+    Tensors are copied when :meth:`save` is called, so they may change at once. At most
+    :data:`MOST_UNDER_WAY` jobs wait; the next call waits for the first of them. What went wrong is
+    raised by a later call, or on leaving the ``with`` block, which waits for the last job.
+    """
+
+    def __init__(self) -> None:
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.under_way: deque[Future[Any]] = deque()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.thread.shutdown(wait=True)
+        if error[0] is None:
+            self._wait(0)
+
+    def save(self, folder: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Like :func:`save`."""
+        copies = {name: t.detach().to("cpu", copy=True) for name, t in tensors.items()}
+        self.then(save, folder, step, copies)
+
+    def then(self, job: Callable[..., object], *arguments: object) -> None:
+        """Do something when everything before has been written."""
+        self._wait(MOST_UNDER_WAY - 1)
+        self.under_way.append(self.thread.submit(job, *arguments))
+
+    def _wait(self, most: int) -> None:
+        while len(self.under_way) > most:
+            self.under_way.popleft().result()
 
 
 def load(folder: Path, step: int, device: torch.device | None = None) -> dict[str, Tensor]:

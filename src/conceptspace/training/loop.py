@@ -11,7 +11,9 @@ from torch import Tensor
 from conceptspace.data.dataset import Examples
 from conceptspace.data.seeding import generator, stream_seed
 from conceptspace.diffusion.guidance import drop_condition
+from conceptspace.diffusion.precision import LoweredModel, Precision
 from conceptspace.diffusion.vdm import VDM, Loss, stratified_times
+from conceptspace.training.flat import FlatParameters
 
 
 @dataclass(frozen=True)
@@ -68,26 +70,33 @@ class Trainer:
         examples: training set, on the model's device.
         optimization: how.
         seed: of the run.
+        precision: of the wide convolutions; see :class:`LoweredModel`.
     """
 
     def __init__(
-        self, model: VDM, examples: Examples, optimization: Optimization, seed: int
+        self,
+        model: VDM,
+        examples: Examples,
+        optimization: Optimization,
+        seed: int,
+        precision: Precision = "float32",
     ) -> None:
         self.model = model
+        self.flat = FlatParameters(model)
+        self.lowered = LoweredModel(model, precision)
         self.examples = examples
         self.optimization = optimization
         self.seed = seed
         self.step = 0
         self.device = examples.images.device
         self.optimizer = torch.optim.AdamW(
-            model.parameters(),
+            [self.flat.tensor],
             lr=optimization.learning_rate,
             betas=optimization.betas,
             weight_decay=optimization.weight_decay,
             fused=True,
         )
-        self.parameters = dict(model.named_parameters())
-        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.average = self.flat.tensor.detach().clone()
 
     def run(self, last: int) -> Iterator[StepRecord]:
         """Train up to ``last`` completed steps, yielding after each."""
@@ -98,39 +107,46 @@ class Trainer:
         """The model's tensors with the averaged parameters, if there is an average."""
         weights = dict(self.model.state_dict())
         if self.optimization.weight_average > 0:
-            weights |= self.average
+            weights |= self.flat.views(self.average)
         return weights
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on: weights, their average, the optimiser's moments."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        for name, parameter in self.parameters.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value
+        tensors |= {f"average.{k}": v for k, v in self.flat.views(self.average).items()}
+        for key, value in self.optimizer.state.get(self.flat.tensor, {}).items():
+            by_name = {"": value} if key == "step" else self.flat.views(value)
+            tensors |= {f"optimizer.{key}.{name}": v for name, v in by_name.items()}
         return tensors
 
     def restore(self, step: int, state: Mapping[str, Tensor]) -> None:
         """Go back to a saved state."""
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        groups: dict[str, dict[str, Tensor]] = {}
         for name, tensor in state.items():
             group, key = name.split(".", 1)
-            groups[group][key] = tensor
-        self.model.load_state_dict(groups["model"])
-        with torch.no_grad():
-            for name, tensor in groups["average"].items():
-                self.average[name].copy_(tensor)
+            if group == "optimizer":
+                moment, key = key.split(".", 1)
+                group = f"{group}.{moment}"
+            groups.setdefault(group, {})[key] = tensor
+        self.lowered.load_state_dict(groups.pop("model"))
+        self._fill(self.average, groups.pop("average"))
         self.optimizer.state.clear()
-        for name, tensor in groups["optimizer"].items():
-            key, parameter = name.split(".", 1)
-            target = self.parameters[parameter]
-            # The fused optimiser walks memory, so moments need the strides of their parameter.
-            value = tensor if key == "step" else torch.empty_like(target).copy_(tensor)
-            self.optimizer.state[target][key] = value.clone()
+        for group, tensors in groups.items():
+            key = group.removeprefix("optimizer.")
+            if key == "step":
+                self.optimizer.state[self.flat.tensor][key] = next(iter(tensors.values())).clone()
+            else:
+                value = torch.empty_like(self.flat.tensor.data)
+                self._fill(value, tensors)
+                self.optimizer.state[self.flat.tensor][key] = value
         self.step = step
 
+    def _fill(self, flat: Tensor, tensors: Mapping[str, Tensor]) -> None:
+        for name, view in self.flat.views(flat).items():
+            view.copy_(tensors[name])
+
     def _advance(self) -> StepRecord:
-        settings, model = self.optimization, self.model
+        settings, model = self.optimization, self.lowered.fast
         model.train()
         noise_source = generator(self.seed, "noise", self.step)
         chosen = self._batch().to(self.device)
@@ -144,17 +160,17 @@ class Trainer:
         torch.manual_seed(stream_seed(self.seed, "dropout", self.step))
 
         gammas = model.schedule(torch.tensor([0.0, 1.0], device=self.device)).detach()
+        parameters, gradients = self.flat.tensor, self.flat.tensor.grad
+        assert gradients is not None
+        gradients.zero_()
         loss = model.loss(images, h, noise, times)
-        self.optimizer.zero_grad()
         loss.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.parameters.values(), settings.clip_norm, foreach=True
-        )
+        self.lowered.collect_gradients()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         self.optimizer.step()
+        self.lowered.refresh()
         decay = min(settings.weight_average, (self.step + 1) / (self.step + 10))
-        torch._foreach_lerp_(
-            list(self.average.values()), [p.detach() for p in self.parameters.values()], 1 - decay
-        )
+        self.average.lerp_(parameters.detach(), 1 - decay)
         self.step += 1
         return StepRecord(self.step, loss.detach(), norm, gammas[0], gammas[1])
 

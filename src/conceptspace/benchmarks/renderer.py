@@ -20,7 +20,8 @@ def images_per_second(resolution: int, seconds: float) -> float:
     source = generator(0, "benchmark")
     z = torch.cat([shapes.sample(c, BATCH // 4, source) for c in shapes.space.classes])
     shapes.render(z, source)
-    speeds, end = [], time.perf_counter() + seconds
+    speeds: list[float] = []
+    end = time.perf_counter() + seconds
     while not speeds or time.perf_counter() < end:
         started = time.perf_counter()
         shapes.render(z, source)

@@ -1,0 +1,84 @@
+"""Which operations are computed in bfloat16, and whether this machine gains by it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from conceptspace.diffusion.vdm import VDM
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class LoweredModel:
+    """A model and its copy that computes the wide convolutions in bfloat16.
+
+    The wide convolutions are those of the residual blocks and between levels, over 95 % of the
+    arithmetic (:meth:`UNetTrunk.wide_layers`). The copy shares every other parameter with the
+    model: the first and last convolution, norms, attention, embeddings and the noise schedule stay
+    float32, and so do the loss, the sampler, the optimiser and the stored weights.
+
+    Args:
+        model: float32; changed by whoever owns it.
+        precision: "float32" makes no copy: ``fast`` is the model itself.
+
+    Attributes:
+        fast: computes like the model, sooner.
+    """
+
+    def __init__(self, model: VDM, precision: Precision) -> None:
+        self.model = model
+        self.fast = model
+        self.pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
+        if precision == "float32":
+            return
+        shared = {id(p): p for p in model.parameters()} | {id(b): b for b in model.buffers()}
+        for parameter in _wide(model):
+            del shared[id(parameter)]
+        self.fast = copy.deepcopy(model, shared)
+        for layer in self.fast.network.trunk.wide_layers():
+            layer.to(torch.bfloat16)
+        self.pairs = list(zip(_wide(model), _wide(self.fast), strict=True))
+        self.refresh()
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Round the model's weights into the copy."""
+        if self.pairs:
+            torch._foreach_copy_([low for _, low in self.pairs], [high for high, _ in self.pairs])
+
+    @torch.no_grad()
+    def collect_gradients(self) -> None:
+        """Move the gradients of the copy's own weights to the model's, which must have ``grad``."""
+        for high, low in self.pairs:
+            assert high.grad is not None
+            assert low.grad is not None
+            high.grad.copy_(low.grad)
+            low.grad = None
+
+    def load_state_dict(self, weights: Mapping[str, Tensor]) -> None:
+        """Load weights into the model and its copy."""
+        self.model.load_state_dict(weights)
+        self.refresh()
+
+
+def _wide(model: VDM) -> list[nn.Parameter]:
+    layers = model.network.trunk.wide_layers()
+    return [parameter for layer in layers for parameter in layer.parameters()]
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """bfloat16 where the device multiplies matrices in it, float32 where that is emulated.
+
+    On a CPU the instructions are AMX or AVX512-BF16, on a GPU compute capability 8.0 and later.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        native = any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+    return "bfloat16" if native else "float32"

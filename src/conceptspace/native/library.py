@@ -1,0 +1,98 @@
+"""Compile the kernels once per machine and load them; without a compiler there are none."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from conceptspace.cache import native_cache
+from conceptspace.files import sha256
+
+SWITCH = "CONCEPTSPACE_NATIVE"
+"""Environment variable: 0 keeps to plain PyTorch."""
+
+SOURCE = Path(__file__).with_name("norm_gelu.cpp")
+
+# What -ffast-math allows, less what it changes outside these kernels (denormals, NaN, infinity).
+FLAGS = [
+    *("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
+    *("-fassociative-math", "-freciprocal-math"),
+]
+
+
+@dataclass(frozen=True)
+class Native:
+    """The kernels, or why there are none.
+
+    Attributes:
+        library: with the functions of ``norm_gelu.cpp``; None if it could not be made.
+        reason: what to tell the user.
+    """
+
+    library: ctypes.CDLL | None
+    reason: str
+
+
+@cache
+def native() -> Native:
+    """The kernels of this machine, compiled at the first call and kept in the cache.
+
+    A cached library is for the same source, flags, compiler and processor only, so that a home
+    folder may be shared by different machines.
+    """
+    if os.environ.get(SWITCH) == "0":
+        return Native(None, f"plain PyTorch operations, because {SWITCH}=0")
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        return Native(None, "plain PyTorch operations, because there is no C++ compiler g++")
+    try:
+        return Native(_declared(ctypes.CDLL(str(_compiled(compiler)))), "fused C++ kernels")
+    except (OSError, subprocess.SubprocessError) as error:
+        told = getattr(error, "stderr", None) or str(error)
+        first = str(told).strip().splitlines()[0] if str(told).strip() else type(error).__name__
+        return Native(None, f"plain PyTorch operations, because {compiler} failed: {first}")
+
+
+def _compiled(compiler: str) -> Path:
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
+    parts = [SOURCE.read_text(), " ".join(FLAGS), version.stdout, _processor()]
+    target = native_cache() / f"{sha256(chr(0).join(parts).encode())[:24]}.so"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            made = Path(folder) / target.name
+            command = [compiler, *FLAGS, str(SOURCE), "-o", str(made)]
+            subprocess.run(command, capture_output=True, text=True, check=True)
+            made.replace(target)
+    return target
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.platform() + platform.processor()
+    return "\n".join(sorted({s for s in lines if s.startswith(("model name", "flags"))}))
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    shape = [size] * 4
+    library.norm_gelu_forward.restype = None
+    library.norm_gelu_forward.argtypes = [
+        ctypes.c_int, *[pointer] * 7, *shape, ctypes.c_double, ctypes.c_double, ctypes.c_uint32,
+    ]  # fmt: skip
+    library.norm_gelu_backward.restype = None
+    library.norm_gelu_backward.argtypes = [
+        ctypes.c_int, *[pointer] * 11, *shape, ctypes.c_double, ctypes.c_uint32,
+    ]  # fmt: skip
+    return library
