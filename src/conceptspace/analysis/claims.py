@@ -1,0 +1,268 @@
+"""From one number per seed to a verdict on a claim: held, did not hold, or undecided.
+
+A check states an effect, one number per seed, and a threshold before any result is looked at. The
+interval is Student's, over seeds: with three to five of them a percentile bootstrap is too narrow
+(see :mod:`conceptspace.analysis.statistics`), and a t-interval is as wide as so few runs deserve.
+A number that censoring leaves open is given as its bounds; the interval then reaches from the
+lower limit of the lower bounds to the upper limit of the upper ones, and may be infinite. A claim
+
+- *held* if the whole interval lies on its side of the threshold,
+- *did not hold* if the whole interval lies on the other side,
+- is *undecided* otherwise, or with fewer than :data:`FEWEST` seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy import stats
+
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.errors import UserError
+
+FEWEST = 3
+"""Seeds under which nothing is decided: two say nothing of their spread."""
+
+CONFIDENCE = 0.95
+
+Bounds = tuple[float, float]
+"""What is known of a number: it lies in [low, high]; both are the same if it is known."""
+
+
+class Verdict(StrEnum):
+    """What became of a claim."""
+
+    HELD = "held"
+    FAILED = "did not hold"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the ledger.
+
+    Attributes:
+        name: the figure and what is checked, e.g. ``fig03-color``.
+        claim: what would be true, one sentence.
+        effect: mean over seeds; NaN if unknown.
+        low: lower end of its 95 % interval over seeds, minus infinity if nothing is known.
+        high: upper end, likewise.
+        unit: of the effect.
+        criterion: when the claim holds, in words.
+        verdict: by that criterion.
+        reason: why it is undecided; empty otherwise.
+        seeds: how many there are.
+    """
+
+    name: str
+    claim: str
+    effect: float
+    low: float
+    high: float
+    unit: str
+    criterion: str
+    verdict: Verdict
+    reason: str
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An effect with its interval over seeds.
+
+    Attributes:
+        value: mean over seeds of what is known best; NaN where a seed is not bounded.
+        low: lower end of the interval.
+        high: upper end.
+        seeds: how many.
+        open: how many seeds censoring leaves open.
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+    open: int = 0
+
+
+def measure(values: Sequence[float | Bounds]) -> Measured:
+    """Mean and Student interval over seeds of numbers, or of their bounds.
+
+    Raises:
+        UserError: a NaN, or bounds in the wrong order.
+    """
+    bounds = np.array([v if isinstance(v, tuple) else (v, v) for v in values], dtype=np.float64)
+    bounds = bounds.reshape(-1, 2)
+    if np.isnan(bounds).any() or (bounds[:, 0] > bounds[:, 1]).any():
+        raise UserError("an effect needs a number, or two bounds in order, for each seed")
+    left_open = int((bounds[:, 0] < bounds[:, 1]).sum())
+    if len(bounds) == 0:
+        return Measured(float("nan"), -np.inf, np.inf, 0)
+    finite = np.isfinite(bounds).all()
+    value = float(bounds.mean()) if finite else float("nan")
+    if len(bounds) < 2:
+        return Measured(value, -np.inf, np.inf, 1, left_open)
+    low, high = student(bounds[:, 0])[0], student(bounds[:, 1])[1]
+    return Measured(value, low, high, len(bounds), left_open)
+
+
+def student(values: Sequence[float] | np.ndarray) -> Bounds:
+    """Student's 95 % interval of a mean; unbounded where a value is infinite."""
+    data = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(data).all():
+        return -np.inf, np.inf
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(data) - 1) * stats.sem(data)
+    return float(data.mean() - reach), float(data.mean() + reach)
+
+
+def above(name: str, claim: str, found: Measured, threshold: float, unit: str) -> Row:
+    """The effect is larger than a threshold."""
+    verdict, reason = _sides(found, found.low > threshold, found.high < threshold)
+    criterion = f"95 % interval over seeds above {threshold:g} {unit}".strip()
+    return _row(name, claim, found, unit, criterion, verdict, reason)
+
+
+def below(name: str, claim: str, found: Measured, threshold: float, unit: str) -> Row:
+    """The effect is smaller than a threshold."""
+    verdict, reason = _sides(found, found.high < threshold, found.low > threshold)
+    criterion = f"95 % interval over seeds below {threshold:g} {unit}".strip()
+    return _row(name, claim, found, unit, criterion, verdict, reason)
+
+
+def within(name: str, claim: str, found: Measured, margin: float, unit: str) -> Row:
+    """The effect is as good as zero: an equivalence, not the absence of a difference."""
+    inside = found.low > -margin and found.high < margin
+    outside = found.low > margin or found.high < -margin
+    verdict, reason = _sides(found, inside, outside)
+    criterion = f"95 % interval over seeds within ±{margin:g} {unit}".strip()
+    return _row(name, claim, found, unit, criterion, verdict, reason)
+
+
+def some(name: str, claim: str, cases: Sequence[bool | None], enough: int) -> Row:
+    """It happens in some seed.
+
+    One case shows it; its absence in ``enough`` seeds counts as a failure, in fewer as undecided.
+    A case that is None is open. The interval is Clopper and Pearson's, of the share.
+    """
+    known = [case for case in cases if case is not None]
+    count = sum(known)
+    low, high, share = -np.inf, np.inf, float("nan")
+    if known:
+        interval = stats.binomtest(count, len(known)).proportion_ci(CONFIDENCE)
+        low, high, share = float(interval.low), float(interval.high), count / len(known)
+    verdict, reason = Verdict.UNDECIDED, f"no case in {len(known)} seeds, fewer than {enough}"
+    if count:
+        verdict, reason = Verdict.HELD, ""
+    elif len(known) >= enough:
+        verdict, reason = Verdict.FAILED, ""
+    criterion = f"at least one seed; not, if none of {enough} or more"
+    unit = "of the seeds"
+    return Row(name, claim, share, low, high, unit, criterion, verdict, reason, len(cases))
+
+
+def open_question(name: str, claim: str, criterion: str, reason: str, seeds: int = 0) -> Row:
+    """A claim that nothing can be said of, and why."""
+    unknown = float("nan")
+    return Row(
+        name, claim, unknown, -np.inf, np.inf, "", criterion, Verdict.UNDECIDED, reason, seeds
+    )
+
+
+def concordance(runs: Mapping[float, Emergence]) -> Bounds:
+    """Do runs of one seed emerge earlier at higher levels? Kendall's tau, bounded under censoring.
+
+    Each pair of levels counts 1 if the higher one emerged earlier, -1 if later, 0 if at the same
+    checkpoint. Where censoring hides which was earlier, the bounds take either.
+
+    Args:
+        runs: the emergence at each level.
+
+    Raises:
+        UserError: fewer than two levels.
+    """
+    levels = sorted(runs)
+    if len(levels) < 2:
+        raise UserError("an order needs at least two levels")
+    pairs = [(runs[a], runs[b]) for i, a in enumerate(levels) for b in levels[i + 1 :]]
+    signs = np.array([_earlier(high, low) for low, high in pairs], dtype=np.float64)
+    return float(signs[:, 0].mean()), float(signs[:, 1].mean())
+
+
+def rank_correlation(values: Mapping[float, float]) -> float:
+    """Kendall's tau of a number with the level, over all pairs of levels; ties count 0.
+
+    Raises:
+        UserError: fewer than two levels.
+    """
+    levels = sorted(values)
+    if len(levels) < 2:
+        raise UserError("an order needs at least two levels")
+    signs = [np.sign(values[b] - values[a]) for i, a in enumerate(levels) for b in levels[i + 1 :]]
+    return float(np.mean(signs))
+
+
+def advance(later: Emergence, earlier: Emergence) -> Bounds:
+    """By what share of training one emergence precedes another, counted up to the end.
+
+    Where ``later`` is censored the difference is at least that counted up to the end, and has no
+    upper bound.
+    """
+    horizon = min(run.last if run.reached else run.lower for run in (later, earlier))
+    difference = (min(later.upper, horizon) - min(earlier.upper, horizon)) / later.last
+    return difference, float("inf") if not later.reached else difference
+
+
+def gap(first: Emergence, second: float) -> Bounds:
+    """By what share of training an emergence comes after a step; unbounded above if censored."""
+    if first.reached:
+        difference = (first.upper - second) / first.last
+        return difference, difference
+    return (first.lower - second) / first.last, float("inf")
+
+
+def _earlier(first: Emergence, second: Emergence) -> Bounds:
+    if first.reached and second.reached:
+        sign = float(np.sign(second.upper - first.upper))
+        return sign, sign
+    if first.reached and first.upper <= second.lower:
+        return 1.0, 1.0
+    if second.reached and second.upper <= first.lower:
+        return -1.0, -1.0
+    return -1.0, 1.0
+
+
+def _sides(found: Measured, held: bool, failed: bool) -> tuple[Verdict, str]:
+    if found.seeds < FEWEST:
+        plural = "seed" if found.seeds == 1 else "seeds"
+        return Verdict.UNDECIDED, f"{found.seeds} {plural}, fewer than {FEWEST}"
+    if held or failed:
+        return (Verdict.HELD if held else Verdict.FAILED), ""
+    if found.open:
+        return Verdict.UNDECIDED, f"censoring leaves {found.open} of {found.seeds} seeds open"
+    return Verdict.UNDECIDED, f"the interval of {found.seeds} seeds lies on both sides"
+
+
+def _row(
+    name: str,
+    claim: str,
+    found: Measured,
+    unit: str,
+    criterion: str,
+    verdict: Verdict,
+    reason: str,
+) -> Row:
+    return Row(
+        name,
+        claim,
+        found.value,
+        found.low,
+        found.high,
+        unit,
+        criterion,
+        verdict,
+        reason,
+        found.seeds,
+    )

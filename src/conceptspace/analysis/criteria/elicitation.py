@@ -1,0 +1,219 @@
+"""Figs. 6, 10, 16 and 17: what other protocols make of the OOD class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from conceptspace.analysis.claims import (
+    Row,
+    above,
+    advance,
+    below,
+    gap,
+    measure,
+    open_question,
+    some,
+    within,
+)
+from conceptspace.analysis.criteria.thresholds import (
+    COINCIDENT,
+    COMPLETE,
+    MOST,
+    NEGLIGIBLE,
+    PAPERS_SEEDS,
+    RESOLVED,
+    STABLE,
+)
+from conceptspace.analysis.emergence import THRESHOLD, Emergence
+
+
+def earlier(
+    figure: str, protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]
+) -> Row:
+    """Figs. 6 and 10. By what share of training a protocol reaches 0.8 before naive prompting.
+
+    Steps are counted up to the end of training, so a naive run that never arrives gives a lower
+    bound. An advance that the checkpoints can resolve counts.
+    """
+    return above(
+        f"{figure}-{protocol}-earlier",
+        f"{protocol} reaches {THRESHOLD:g} on the OOD class before naive prompting does.",
+        measure([advance(a, b) for a, b in zip(naive, elicited, strict=True)]),
+        RESOLVED,
+        "of training",
+    )
+
+
+def same_step(protocol: str, elicited: Sequence[Emergence]) -> Row:
+    """Fig. 6. A protocol succeeds at about the same step in every seed.
+
+    The mean distance of the seeds from their median, as a share of training. A run that never
+    arrives is at least as far away as the end, without an upper bound.
+    """
+    claim = f"{protocol} reaches {THRESHOLD:g} at about the same step in every seed."
+    if not any(run.reached for run in elicited):
+        return open_question(
+            f"fig06-{protocol}-same-step",
+            claim,
+            f"95 % interval over seeds below {COINCIDENT:g} of training",
+            f"it is reached in none of {len(elicited)} seeds",
+            len(elicited),
+        )
+    middle = float(np.median([min(run.upper, run.last) for run in elicited]))
+    gaps = [gap(run, middle) for run in elicited]
+    distances = [(abs(low), high if np.isinf(high) else abs(high)) for low, high in gaps]
+    return below(
+        f"fig06-{protocol}-same-step", claim, measure(distances), COINCIDENT, "of training"
+    )
+
+
+def naive_varies(naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Row:
+    """Fig. 6. Naive prompting varies more from seed to seed than the other protocol does.
+
+    Each seed's distance from the median under naive prompting less that under the protocol, steps
+    counted up to the end of training.
+    """
+    spread = [_distances(runs) for runs in (naive, elicited)]
+    claim = "The step of naive prompting varies more from seed to seed than that of elicitation."
+    differences = [a - b for a, b in zip(*spread, strict=True)]
+    return above("fig06-naive-varies", claim, measure(differences), RESOLVED, "of training")
+
+
+def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequence[float]) -> Row:
+    """Fig. 6. A protocol succeeds where the trajectory turns: an equivalence within the margin.
+
+    Args:
+        protocol: its name.
+        elicited: its emergence by seed.
+        turn_steps: where each seed's naive trajectory turns.
+    """
+    return within(
+        f"fig06-{protocol}-turn",
+        f"{protocol} reaches {THRESHOLD:g} at about the step at which the trajectory turns.",
+        measure([gap(run, step) for run, step in zip(elicited, turn_steps, strict=True)]),
+        COINCIDENT,
+        "of training",
+    )
+
+
+def control(protocol: str, highest: Sequence[float]) -> Row:
+    """Fig. 6. A control does not elicit the class where naive prompting fails.
+
+    Args:
+        protocol: the control's name.
+        highest: by seed its largest joint accuracy at checkpoints where naive prompting is
+            below 0.8.
+    """
+    return below(
+        f"fig06-{protocol}",
+        f"{protocol} (random directions) does not elicit what naive prompting fails on.",
+        measure(list(highest)),
+        THRESHOLD,
+        "joint accuracy",
+    )
+
+
+def complete(accuracies: Sequence[float]) -> Row:
+    """Fig. 10. Overprompting reaches "100 %" at half of the prompts masked.
+
+    The joint accuracy at the last three checkpoints, by seed.
+    """
+    return above(
+        "fig10-complete",
+        "With half of the prompts masked, overprompting makes the OOD class.",
+        measure(list(accuracies)),
+        COMPLETE,
+        "joint accuracy",
+    )
+
+
+def naive_fails(naive: Sequence[Emergence]) -> Row:
+    """Fig. 10. Naive prompting fails in some seeds (three of five in the paper)."""
+    return some(
+        "fig10-naive-fails",
+        f"Naive prompting does not reach {THRESHOLD:g} in some seed.",
+        [not run.reached for run in naive],
+        PAPERS_SEEDS,
+    )
+
+
+def guided_turn(differences: Sequence[float], weights: str) -> Row:
+    """Fig. 16. The turn is at the same step under any guidance weight.
+
+    The step of the turn at the largest weight less that at weight 1, by seed, as a share of
+    training: an equivalence.
+    """
+    return within(
+        "fig16-turn",
+        f"The OOD trajectory turns at the same step whatever the guidance weight ({weights}).",
+        measure(list(differences)),
+        COINCIDENT,
+        "of training",
+    )
+
+
+def guided_before(gains: Sequence[float]) -> Row:
+    """Fig. 16. Before the turn no weight makes more of the OOD class than weight 1 does.
+
+    The largest gain of mean joint accuracy over weight 1 at checkpoints before the turn, by seed.
+    """
+    return below(
+        "fig16-before",
+        "Before the turn guidance of any weight has no effect on the joint accuracy.",
+        measure(list(gains)),
+        NEGLIGIBLE,
+        "joint accuracy",
+    )
+
+
+def patched_when_stable(patched: Sequence[Emergence], elicited: Sequence[Emergence]) -> Row:
+    """Fig. 17. In stable seeds patching works from about the step of the other protocols on.
+
+    Args:
+        patched: emergence under patching, of the stable seeds.
+        elicited: the earlier one of overprompting and latent intervention.
+    """
+    bounds = [
+        gap(a, b.upper) if b.reached else (-float("inf"), float("inf"))
+        for a, b in zip(patched, elicited, strict=True)
+    ]
+    return within(
+        "fig17-stable",
+        "In stable seeds patching elicits at about the step of the other protocols.",
+        measure(bounds),
+        COINCIDENT,
+        "of training",
+    )
+
+
+def patched_when_unstable(reached: Sequence[bool]) -> Row:
+    """Fig. 17. In unstable seeds patching does not elicit: its emergence is not reached.
+
+    The share of unstable seeds in which it is reached; at most half.
+    """
+    return below(
+        "fig17-unstable",
+        "In seeds whose accuracy does not stay, patching does not elicit.",
+        measure([float(case) for case in reached]),
+        MOST,
+        "of the unstable seeds",
+    )
+
+
+def is_stable(accuracy: Sequence[float], run: Emergence, steps: Sequence[float]) -> bool:
+    """Whether a run stays where it has arrived (App. C.6).
+
+    Args:
+        accuracy: naive joint accuracy by checkpoint.
+        run: its emergence.
+        steps: of the checkpoints.
+    """
+    after = [a for a, step in zip(accuracy, steps, strict=True) if step >= run.upper]
+    return run.reached and min(after) >= THRESHOLD - STABLE
+
+
+def _distances(runs: Sequence[Emergence]) -> list[float]:
+    steps = np.array([min(run.upper, run.last) / run.last for run in runs])
+    return [float(d) for d in np.abs(steps - np.median(steps))]
