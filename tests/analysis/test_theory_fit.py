@@ -8,15 +8,14 @@ from scipy.stats import binom
 
 from conceptspace.analysis.curve_fitting import fit, jackknife_interval, profile_interval
 from conceptspace.analysis.theory import eq1, eq2
-from conceptspace.analysis.theory_fit import (
+from conceptspace.analysis.theory_families import (
     NO_EFFECT,
     NO_SWITCH,
     STRAIGHT_LINE,
     STRAIGHT_RELAXATION,
-    _eq1_family,
-    fit_eq1,
-    fit_eq2,
+    eq1_family,
 )
+from conceptspace.analysis.theory_fit import fit_eq1, fit_eq2
 from conceptspace.analysis.trajectories import Paths
 from conceptspace.errors import UserError
 
@@ -72,12 +71,12 @@ def test_profile_intervals_cover_as_often_as_they_say() -> None:
     for correlation in (0.0, 0.6):
         for noise in wander(rng, 8, correlation):
             data = [moving() + noise]
-            fitted = fit(_eq1_family(STEPS, data[0], "11", "10", 0), data)
+            fitted = fit(eq1_family(STEPS, data[0], "11", "10", 0), data)
             for name, true in truth.items():
                 low, high = profile_interval(fitted, data, name)
                 inside += low <= true <= high
     assert binom.ppf(0.001, 48, 0.95) == 40
-    assert binom.cdf(39, 48, 0.68) > 0.99
+    assert binom.cdf(39, 48, 0.68) > 0.98
     assert inside >= 40
 
 

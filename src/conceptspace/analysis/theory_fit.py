@@ -17,14 +17,12 @@ equally, though early ones scatter more; and there is one scatter for both conce
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from conceptspace.analysis.curve_fitting import (
-    Family,
     Fitted,
     fit,
     jackknife_interval,
@@ -33,7 +31,15 @@ from conceptspace.analysis.curve_fitting import (
 )
 from conceptspace.analysis.rotation import Rotation, sense_of_rotation
 from conceptspace.analysis.statistics import Estimate
-from conceptspace.analysis.theory import eq1, eq2, follow
+from conceptspace.analysis.theory_families import (
+    ANY_ENDS,
+    LINEAR_SHIFT,
+    NO_EFFECT,
+    eq1_family,
+    eq1_nulls,
+    eq2_family,
+    point,
+)
 from conceptspace.analysis.trajectories import Array, Paths
 from conceptspace.analysis.turning import signed_areas
 from conceptspace.errors import UserError
@@ -42,10 +48,6 @@ MARGIN = 2.0
 """A model is preferred if its AICc is smaller than every null's by at least this much."""
 
 FEWEST = 8
-LARGEST_ASYMMETRY = 10.0
-MOVING_TARGET, NO_SWITCH = "moving target", "no switch"
-STRAIGHT_LINE, STRAIGHT_RELAXATION = "straight line", "straight relaxation"
-LINEAR_SHIFT, NO_EFFECT, ANY_ENDS = "linear shift", "no effect", "any ends"
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def fit_eq1(found: Paths, target: str = "11", corner: str | None = None) -> Eq1F
     corners = [corner] if corner else [_flip(target, i) for i in range(2)]
     data = [found.values.mean(0)]
     families = [
-        _eq1_family(found.steps, data[0], target, name, len(corners) - 1) for name in corners
+        eq1_family(found.steps, data[0], target, name, len(corners) - 1) for name in corners
     ]
     fits = {name: fit(family, data) for name, family in zip(corners, families, strict=True)}
     chosen = min(fits, key=lambda c: fits[c].deviance)
@@ -143,7 +145,7 @@ def fit_eq1(found: Paths, target: str = "11", corner: str | None = None) -> Eq1F
     curve = theory.curves[0]
     return Eq1Fit(
         theory=theory,
-        nulls=tuple(fit(f, data) for f in _eq1_nulls(found.steps, data[0], target)),
+        nulls=tuple(fit(f, data) for f in eq1_nulls(found.steps, data[0], target)),
         estimates=_estimates(theory, [found]),
         steps=(found.steps,),
         observed=(data[0],),
@@ -177,11 +179,11 @@ def fit_eq2(found: Mapping[float, Paths], masked: int = 0, target: str = "11") -
         _check(part, "11", None)
     data = [part.values.mean(0) for part in parts]
     times = [part.steps for part in parts]
-    theory = fit(_eq2_family(times, percents, data, LINEAR_SHIFT), data)
+    theory = fit(eq2_family(times, percents, data, LINEAR_SHIFT), data)
     nulls = (NO_EFFECT, ANY_ENDS)
     return TheoryFit(
         theory=theory,
-        nulls=tuple(fit(_eq2_family(times, percents, data, name), data) for name in nulls),
+        nulls=tuple(fit(eq2_family(times, percents, data, name), data) for name in nulls),
         estimates=_estimates(theory, parts),
         steps=tuple(times),
         observed=tuple(data),
@@ -203,171 +205,13 @@ def _flip(target: str, index: int) -> str:
     return target[:index] + str(1 - int(target[index])) + target[index + 1 :]
 
 
-def _point(bits: str) -> Array:
-    return np.array([float(bit) for bit in bits])
-
-
 def _upright(found: Paths, masked: int, target: str) -> Paths:
     """The masked concept first, and every coordinate toward the target's value."""
-    wanted = _point(target)
+    wanted = point(target)
     values = np.where(wanted > 0, found.values, 1 - found.values)
     order = [masked, 1 - masked]
     names = tuple(found.concepts[i] for i in order)
     return Paths(found.seeds, found.steps, names, values[..., order], found.samples)
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """Bounds and first guesses of the time parameters of one trajectory."""
-
-    first: float
-    span: float
-    shortest: float
-
-    @classmethod
-    def of(cls, steps: Array) -> _Scale:
-        span = float(steps[-1] - steps[0])
-        return cls(float(steps[0]), span, float(np.diff(steps).min()))
-
-    @property
-    def unit_bounds(self) -> tuple[float, float]:
-        """Smallest and largest logarithm of a unit of time."""
-        return float(np.log(self.shortest / 10)), float(np.log(self.span * 10))
-
-    @property
-    def units(self) -> list[float]:
-        return [float(np.log(self.span / n)) for n in (4, 10, 25)]
-
-    @property
-    def switch_bounds(self) -> tuple[float, float]:
-        return self.first - self.span, self.first + 2 * self.span
-
-    @property
-    def switches(self) -> list[float]:
-        return [self.first + self.span * share for share in (0.05, 0.25, 0.5, 0.8)]
-
-
-def _family(
-    name: str,
-    parameters: Sequence[str],
-    curve: Callable[[Array], list[Array]],
-    bounds: Sequence[tuple[float, float]],
-    guesses: Sequence[Sequence[float]],
-    start: Array,
-    choices: int = 0,
-) -> Family:
-    """A family whose last two parameters are the start of the trajectory."""
-    everywhere = [*bounds, (0.0, 1.0), (0.0, 1.0)]
-    starts = [(*guess, *np.clip(start, 0.02, 0.98)) for guess in product(*guesses)]
-    return Family(
-        name,
-        (*parameters, "start_1", "start_2"),
-        curve,
-        np.array([low for low, _ in everywhere]),
-        np.array([high for _, high in everywhere]),
-        np.array(starts),
-        choices,
-    )
-
-
-def _eq1_family(steps: Array, points: Array, target: str, corner: str, choices: int) -> Family:
-    scale, most = _Scale.of(steps), float(np.log(LARGEST_ASYMMETRY))
-    biased, end = _point(corner), _point(target)
-
-    def curves(values: Array) -> list[Array]:
-        unit = np.exp(values[0])
-        return [
-            eq1(
-                steps / unit,
-                values[3:],
-                biased=biased,
-                target=end,
-                asymmetry=float(np.exp(values[1])),
-                switch=values[2] / unit,
-            )
-        ]
-
-    return _family(
-        MOVING_TARGET,
-        ("log time_unit", "log asymmetry", "switch"),
-        curves,
-        [scale.unit_bounds, (-most, most), scale.switch_bounds],
-        [scale.units, (-0.7, 0.0, 0.7), scale.switches],
-        points[:2].mean(0),
-        choices,
-    )
-
-
-def _eq1_nulls(steps: Array, points: Array, target: str) -> list[Family]:
-    scale, most = _Scale.of(steps), float(np.log(LARGEST_ASYMMETRY))
-    end, start = _point(target), points[:2].mean(0)
-
-    def still(unit: float, asymmetry: float, begin: Array) -> list[Array]:
-        times = steps / np.exp(unit)
-        a = float(np.exp(asymmetry))
-        return [eq1(times, begin, biased=end, target=end, asymmetry=a, switch=-np.inf)]
-
-    def straight(values: Array) -> list[Array]:
-        unit, rate = np.exp(values[0]), float(np.exp(values[1]))
-        times, begin = steps / unit, values[3:]
-        moved = follow(times - values[2] / unit, rate)
-        moved = moved - np.exp(-rate * (times - times[0])) * moved[0]
-        return [begin + (end - begin) * moved[:, None]]
-
-    return [
-        _family(
-            NO_SWITCH,
-            ("log time_unit", "log asymmetry"),
-            lambda v: still(v[0], v[1], v[2:]),
-            [scale.unit_bounds, (-most, most)],
-            [scale.units, (-0.7, 0.0, 0.7)],
-            start,
-        ),
-        _family(
-            STRAIGHT_LINE,
-            ("log time_unit", "log rate", "switch"),
-            straight,
-            [scale.unit_bounds, (-most, most), scale.switch_bounds],
-            [scale.units, (-0.7, 0.0, 0.7), scale.switches],
-            start,
-        ),
-        _family(
-            STRAIGHT_RELAXATION,
-            ("log time_unit",),
-            lambda v: still(v[0], 0.0, v[1:]),
-            [scale.unit_bounds],
-            [scale.units],
-            start,
-        ),
-    ]
-
-
-def _eq2_family(
-    times: Sequence[Array], percents: Sequence[float], data: Sequence[Array], name: str
-) -> Family:
-    scale = _Scale.of(times[0])
-    begin = np.mean([part[:2].mean(0) for part in data], axis=0)
-    last = [float(np.clip(part[-1, 0], 0.0, 1.0)) for part in data]
-
-    def curves(values: Array) -> list[Array]:
-        if name == LINEAR_SHIFT:
-            shifts = [values[1] * percent for percent in percents]
-        else:
-            shifts = [0.0] * len(data) if name == NO_EFFECT else list(1 - values[1:-2])
-        unit = np.exp(values[0])
-        return [
-            eq2(steps / unit, values[-2:], percent=1.0, slope=shift)
-            for steps, shift in zip(times, shifts, strict=True)
-        ]
-
-    parameters, bounds, guesses = ["log time_unit"], [scale.unit_bounds], [scale.units]
-    if name == LINEAR_SHIFT:
-        parameters, bounds = [*parameters, "slope"], [*bounds, (-0.05, 0.05)]
-        guesses = [*guesses, [0.0, 0.01]]
-    elif name == ANY_ENDS:
-        parameters += [f"end_{percent:g}" for percent in percents]
-        bounds, guesses = bounds + [(-0.2, 1.2)] * len(last), guesses + [[end] for end in last]
-    return _family(name, parameters, curves, bounds, guesses, begin)
 
 
 def _estimates(theory: Fitted, found: Sequence[Paths]) -> dict[str, Estimate]:
