@@ -1,0 +1,281 @@
+"""Every criterion on data in which its claim is true, false, and undecidable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+import pytest
+
+from conceptspace.analysis.claims import Row, Verdict
+from conceptspace.analysis.criteria import dynamics, elicitation, masking, spaces
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.kinks import Kink
+from conceptspace.analysis.turning import Turn
+
+LAST = 2400.0
+
+
+def at(step: float) -> Emergence:
+    return Emergence(0, step - 100.0, float(step), LAST)
+
+
+NEVER = Emergence(0, LAST, inf, LAST)
+EARLY, MIDDLE, LATE = [at(s) for s in (500, 600, 700)], [at(1200)] * 3, [at(2000)] * 3
+SCATTERED = [at(300), at(1200), at(2300)]
+
+
+def levels(*runs: list[Emergence]) -> dict[float, dict[int, Emergence]]:
+    return {0.1 * i: dict(enumerate(of)) for i, of in enumerate(runs, start=1)}
+
+
+def numbers(*values: list[float]) -> dict[float, dict[int, float]]:
+    return {float(i): dict(enumerate(of)) for i, of in enumerate(values)}
+
+
+def turn(detected: bool = True) -> Turn:
+    return Turn(detected, 0.01, 1000.0, (900.0, 1100.0), 80.0, (60.0, 100.0), 0.4, (1.0, 0.2), 3)
+
+
+def kinks(loss: tuple[float, float] | None, detected: bool = True) -> dict[str, Kink]:
+    flat = Kink(False, 0.6, 500.0, (300.0, 2000.0), 0.0, 0.01, 3)
+    curves = {"accuracy of 00": flat}
+    if loss is not None:
+        curves["loss"] = Kink(detected, 0.01, sum(loss) / 2, loss, -0.5, 0.3, 3)
+    return curves
+
+
+def smooth(case: list[tuple[Turn | None, dict[str, Kink]]]) -> Row:
+    return dynamics.smooth_loss(*case[0], case)
+
+
+FAR, NEAR = kinks((1500.0, 1700.0)), kinks((950.0, 1050.0))
+YES, NO = [True, True, True], [False, False, False]
+MIXED = [True, False, True, False]
+
+Case = tuple[Callable[[], Row], Verdict]
+CASES: dict[str, list[Case]] = {
+    "order": [
+        (lambda: dynamics.learning_order(EARLY, LATE), Verdict.HELD),
+        (lambda: dynamics.learning_order(EARLY, [NEVER] * 3), Verdict.HELD),
+        (lambda: dynamics.learning_order(MIDDLE, EARLY), Verdict.FAILED),
+        (lambda: dynamics.learning_order(MIDDLE, MIDDLE), Verdict.FAILED),
+        (lambda: dynamics.learning_order(EARLY, SCATTERED), Verdict.UNDECIDED),
+        (lambda: dynamics.learning_order([NEVER] * 3, [NEVER] * 3), Verdict.UNDECIDED),
+    ],
+    "signal": [
+        (lambda: dynamics.signals([0.8, 0.9, 0.85], [0.5, 0.5, 0.6]), Verdict.HELD),
+        (lambda: dynamics.signals([0.8, 0.9, 0.85], [-0.5, -0.5, -0.6]), Verdict.FAILED),
+        (lambda: dynamics.signals([0.8, 0.9], [0.5, 0.5]), Verdict.UNDECIDED),
+    ],
+    "speed": [
+        (lambda: dynamics.speed("color", levels(LATE, MIDDLE, EARLY)), Verdict.HELD),
+        (lambda: dynamics.speed("color", levels([NEVER] * 3, MIDDLE, EARLY)), Verdict.HELD),
+        (lambda: dynamics.speed("color", levels(EARLY, MIDDLE, LATE)), Verdict.FAILED),
+        (lambda: dynamics.speed("color", levels(MIDDLE, MIDDLE, MIDDLE)), Verdict.FAILED),
+        (lambda: dynamics.speed("color", levels(*[[NEVER] * 3] * 3)), Verdict.UNDECIDED),
+        (lambda: dynamics.speed("size", levels(LATE[:2], EARLY[:2])), Verdict.UNDECIDED),
+    ],
+    "sides: rise": [
+        (lambda: dynamics.sides(numbers([-0.3] * 3, [0.0] * 3, [0.3] * 3))[0], Verdict.HELD),
+        (lambda: dynamics.sides(numbers([0.3] * 3, [0.0] * 3, [-0.3] * 3))[0], Verdict.FAILED),
+        (
+            lambda: dynamics.sides(numbers([0.0] * 3, [0.1, -0.1, 0.1], [0.2, -0.2, 0.2]))[0],
+            Verdict.UNDECIDED,
+        ),
+    ],
+    "sides: weak color": [
+        (lambda: dynamics.sides(numbers([-0.3, -0.2, -0.25], [0.3] * 3))[1], Verdict.HELD),
+        (lambda: dynamics.sides(numbers([0.3, 0.2, 0.25], [0.3] * 3))[1], Verdict.FAILED),
+        (lambda: dynamics.sides(numbers([0.0, 0.0, 0.01], [0.3] * 3))[1], Verdict.FAILED),
+        (lambda: dynamics.sides(numbers([-0.3, 0.2, 0.0], [0.3] * 3))[1], Verdict.UNDECIDED),
+    ],
+    "sides: strong color": [
+        (lambda: dynamics.sides(numbers([-0.3] * 3, [0.2, 0.3, 0.25]))[2], Verdict.HELD),
+        (lambda: dynamics.sides(numbers([-0.3] * 3, [-0.2, -0.3, -0.25]))[2], Verdict.FAILED),
+        (lambda: dynamics.sides(numbers([-0.3] * 3, [-0.2, 0.3, 0.0]))[2], Verdict.UNDECIDED),
+    ],
+    "turn": [
+        (lambda: dynamics.turns({0: YES, 1: YES, 2: YES}, {})[0], Verdict.HELD),
+        (lambda: dynamics.turns({0: NO, 1: NO, 2: NO}, {})[0], Verdict.FAILED),
+        (lambda: dynamics.turns({0: YES, 1: MIXED, 2: NO}, {})[0], Verdict.UNDECIDED),
+    ],
+    "straight": [
+        (lambda: dynamics.turns({}, {0: NO, 1: NO, 2: NO})[1], Verdict.HELD),
+        (lambda: dynamics.turns({}, {0: YES, 1: YES, 2: YES})[1], Verdict.FAILED),
+        (lambda: dynamics.turns({}, {0: YES, 1: MIXED, 2: NO})[1], Verdict.UNDECIDED),
+    ],
+    "smooth loss": [
+        (lambda: smooth([(turn(), FAR)] * 3), Verdict.HELD),
+        (lambda: smooth([(turn(), kinks((950.0, 1050.0), detected=False))] * 3), Verdict.HELD),
+        (lambda: smooth([(turn(), NEAR)] * 3), Verdict.FAILED),
+        (lambda: smooth([(turn(), FAR), (turn(), NEAR), (turn(), FAR)]), Verdict.UNDECIDED),
+        (lambda: smooth([(turn(detected=False), FAR)] * 3), Verdict.UNDECIDED),
+        (lambda: smooth([(None, FAR)] * 3), Verdict.UNDECIDED),
+        (lambda: smooth([(turn(), kinks(None))] * 3), Verdict.UNDECIDED),
+        (lambda: smooth([(turn(), FAR)] * 2), Verdict.UNDECIDED),
+    ],
+    "equation": [
+        (lambda: dynamics.equation_fits("fig05", "Eq. 1", {0: YES, 1: YES, 2: YES}), Verdict.HELD),
+        (lambda: dynamics.equation_fits("fig05", "Eq. 1", {0: NO, 1: NO, 2: NO}), Verdict.FAILED),
+        (
+            lambda: dynamics.equation_fits("fig05", "Eq. 1", {0: YES, 1: NO, 2: MIXED}),
+            Verdict.UNDECIDED,
+        ),
+    ],
+    "rotation": [
+        (lambda: dynamics.rotation_agrees({0: YES, 1: YES, 2: YES}), Verdict.HELD),
+        (lambda: dynamics.rotation_agrees({0: NO, 1: NO, 2: NO}), Verdict.FAILED),
+        (lambda: dynamics.rotation_agrees({0: YES, 1: NO, 2: MIXED}), Verdict.UNDECIDED),
+    ],
+    "earlier": [
+        (lambda: elicitation.earlier("fig06", "p", LATE, EARLY), Verdict.HELD),
+        (lambda: elicitation.earlier("fig06", "p", [NEVER] * 3, EARLY), Verdict.HELD),
+        (lambda: elicitation.earlier("fig06", "p", EARLY, LATE), Verdict.FAILED),
+        (lambda: elicitation.earlier("fig06", "p", MIDDLE, MIDDLE), Verdict.FAILED),
+        (lambda: elicitation.earlier("fig06", "p", SCATTERED, MIDDLE), Verdict.UNDECIDED),
+        (lambda: elicitation.earlier("fig06", "p", [NEVER] * 3, [NEVER] * 3), Verdict.UNDECIDED),
+    ],
+    "same step": [
+        (lambda: elicitation.same_step("p", EARLY), Verdict.HELD),
+        (
+            lambda: elicitation.same_step("p", [at(100), at(800), at(1500), at(2300)] * 4),
+            Verdict.FAILED,
+        ),
+        (lambda: elicitation.same_step("p", SCATTERED), Verdict.UNDECIDED),
+        (lambda: elicitation.same_step("p", [at(500), at(600), NEVER]), Verdict.UNDECIDED),
+        (lambda: elicitation.same_step("p", [NEVER] * 3), Verdict.UNDECIDED),
+    ],
+    "naive varies": [
+        (
+            lambda: elicitation.naive_varies(
+                [at(s) for s in (200, 300, 1200, 1300, 2200, 2300)], [at(600)] * 6
+            ),
+            Verdict.HELD,
+        ),
+        (lambda: elicitation.naive_varies(MIDDLE, MIDDLE), Verdict.FAILED),
+        (lambda: elicitation.naive_varies(SCATTERED, EARLY), Verdict.UNDECIDED),
+    ],
+    "at the turn": [
+        (lambda: elicitation.at_the_turn("p", EARLY, [500.0, 620.0, 690.0]), Verdict.HELD),
+        (lambda: elicitation.at_the_turn("p", LATE, [500.0, 620.0, 690.0]), Verdict.FAILED),
+        (lambda: elicitation.at_the_turn("p", [NEVER] * 3, [500.0, 620.0, 690.0]), Verdict.FAILED),
+        (
+            lambda: elicitation.at_the_turn("p", [NEVER] * 3, [2300.0, 2200.0, 2250.0]),
+            Verdict.UNDECIDED,
+        ),
+        (lambda: elicitation.at_the_turn("p", SCATTERED, [1200.0] * 3), Verdict.UNDECIDED),
+    ],
+    "control": [
+        (lambda: elicitation.control("latent-control", [0.3, 0.4, 0.2]), Verdict.HELD),
+        (lambda: elicitation.control("latent-control", [0.95, 0.97, 0.99]), Verdict.FAILED),
+        (lambda: elicitation.control("latent-control", [0.3, 1.0, 0.7]), Verdict.UNDECIDED),
+    ],
+    "complete": [
+        (lambda: elicitation.complete([0.99, 1.0, 0.98]), Verdict.HELD),
+        (lambda: elicitation.complete([0.5, 0.6, 0.55]), Verdict.FAILED),
+        (lambda: elicitation.complete([1.0, 0.8, 0.9]), Verdict.UNDECIDED),
+    ],
+    "naive fails": [
+        (lambda: elicitation.naive_fails([NEVER, at(500), at(500)]), Verdict.HELD),
+        (lambda: elicitation.naive_fails([at(500)] * 5), Verdict.FAILED),
+        (lambda: elicitation.naive_fails([at(500)] * 3), Verdict.UNDECIDED),
+    ],
+    "guided turn": [
+        (lambda: elicitation.guided_turn([0.02, -0.03, 0.0], "1 to 5"), Verdict.HELD),
+        (lambda: elicitation.guided_turn([0.4, 0.5, 0.45], "1 to 5"), Verdict.FAILED),
+        (lambda: elicitation.guided_turn([0.4, -0.3, 0.0], "1 to 5"), Verdict.UNDECIDED),
+    ],
+    "guided before": [
+        (lambda: elicitation.guided_before([0.02, 0.03, 0.01]), Verdict.HELD),
+        (lambda: elicitation.guided_before([0.5, 0.4, 0.45]), Verdict.FAILED),
+        (lambda: elicitation.guided_before([0.5, 0.0, 0.02]), Verdict.UNDECIDED),
+    ],
+    "patched, stable": [
+        (lambda: elicitation.patched_when_stable(EARLY, EARLY), Verdict.HELD),
+        (lambda: elicitation.patched_when_stable(LATE, EARLY), Verdict.FAILED),
+        (lambda: elicitation.patched_when_stable([NEVER] * 3, EARLY), Verdict.FAILED),
+        (lambda: elicitation.patched_when_stable(EARLY[:1], EARLY[:1]), Verdict.UNDECIDED),
+        (lambda: elicitation.patched_when_stable(EARLY, [NEVER] * 3), Verdict.UNDECIDED),
+    ],
+    "patched, unstable": [
+        (lambda: elicitation.patched_when_unstable(NO), Verdict.HELD),
+        (lambda: elicitation.patched_when_unstable(YES), Verdict.FAILED),
+        (lambda: elicitation.patched_when_unstable(MIXED), Verdict.UNDECIDED),
+        (lambda: elicitation.patched_when_unstable([]), Verdict.UNDECIDED),
+    ],
+    "delay": [
+        (lambda: masking.delayed(levels(EARLY, MIDDLE, LATE)), Verdict.HELD),
+        (lambda: masking.delayed(levels(EARLY, MIDDLE, [NEVER] * 3)), Verdict.HELD),
+        (lambda: masking.delayed(levels(LATE, MIDDLE, EARLY)), Verdict.FAILED),
+        (lambda: masking.delayed(levels(*[[NEVER] * 3] * 3)), Verdict.UNDECIDED),
+    ],
+    "color: trend": [
+        (lambda: masking.color_shift(numbers([0.9] * 3, [0.5] * 3, [0.1] * 3))[0], Verdict.HELD),
+        (lambda: masking.color_shift(numbers([0.1] * 3, [0.5] * 3, [0.9] * 3))[0], Verdict.FAILED),
+        (
+            lambda: masking.color_shift(numbers([0.9] * 3, [0.5, 0.95, 0.9], [0.1, 0.97, 1.0]))[0],
+            Verdict.UNDECIDED,
+        ),
+    ],
+    "color: shift": [
+        (lambda: masking.color_shift(numbers([0.9] * 3, [0.1, 0.2, 0.1]))[1], Verdict.HELD),
+        (lambda: masking.color_shift(numbers([0.9] * 3, [0.8, 0.9, 0.85]))[1], Verdict.FAILED),
+        (lambda: masking.color_shift(numbers([0.9] * 3, [0.1, 0.9, 0.4]))[1], Verdict.UNDECIDED),
+    ],
+    "purple": [
+        (lambda: masking.purple(numbers([0.8, 0.9, 0.85])), Verdict.HELD),
+        (lambda: masking.purple(numbers([0.1, 0.0, 0.05])), Verdict.FAILED),
+        (lambda: masking.purple(numbers([0.1, 0.9, 0.5])), Verdict.UNDECIDED),
+        (lambda: masking.purple({}), Verdict.UNDECIDED),
+    ],
+    "target shift": [
+        (lambda: masking.target_shift([0.009, 0.01, 0.008]), Verdict.HELD),
+        (lambda: masking.target_shift([0.001, 0.0, 0.002]), Verdict.FAILED),
+        (lambda: masking.target_shift([0.001, 0.01, 0.005]), Verdict.UNDECIDED),
+    ],
+    "three: success": [
+        (lambda: spaces.success([0.95, 0.97, 0.99]), Verdict.HELD),
+        (lambda: spaces.success([0.3, 0.4, 0.2]), Verdict.FAILED),
+        (lambda: spaces.success([0.3, 1.0, 0.9]), Verdict.UNDECIDED),
+    ],
+    "three: failure": [
+        (lambda: spaces.failure([0.1, 0.2, 0.1]), Verdict.HELD),
+        (lambda: spaces.failure([0.9, 0.95, 0.99]), Verdict.FAILED),
+        (lambda: spaces.failure([0.1, 0.9, 0.3]), Verdict.UNDECIDED),
+    ],
+    "three: memorization": [
+        (lambda: spaces.taken_for([0.9, 1.0, 0.95]), Verdict.HELD),
+        (lambda: spaces.taken_for([0.1, 0.0, 0.2]), Verdict.FAILED),
+        (lambda: spaces.taken_for([0.1, 1.0, 0.5]), Verdict.UNDECIDED),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        pytest.param(*case, id=f"{name} {i}")
+        for name, of in CASES.items()
+        for i, case in enumerate(of)
+    ],
+)
+def test_a_criterion_tells_true_from_false_and_from_undecidable(
+    check: Callable[[], Row], verdict: Verdict
+) -> None:
+    row = check()
+    assert row.verdict == verdict, row
+    assert bool(row.reason) == (verdict == Verdict.UNDECIDED)
+    assert row.low <= row.high
+
+
+def test_every_criterion_is_tested_with_all_three_verdicts() -> None:
+    for name, cases in CASES.items():
+        assert {verdict for _, verdict in cases} == set(Verdict), name
+
+
+def test_a_run_is_stable_if_it_stays_where_it_arrived() -> None:
+    steps = [800.0, 900.0, 1000.0, 1100.0]
+    assert elicitation.is_stable([0.1, 0.9, 1.0, 0.9], at(900), steps)
+    assert not elicitation.is_stable([0.1, 0.9, 0.3, 0.9], at(900), steps)
+    assert not elicitation.is_stable([0.1, 0.2, 0.3, 0.4], NEVER, steps)
