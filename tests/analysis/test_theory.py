@@ -76,6 +76,8 @@ def test_follow_at_rate_one_and_at_large_rates() -> None:
     np.testing.assert_allclose(follow(t, 1.0), 1 - np.exp(-t) * np.logaddexp(0, t), atol=1e-12)
     np.testing.assert_allclose(follow(t, 50.0), 1 / (1 + np.exp(-t)), atol=7e-3)
     np.testing.assert_allclose(follow(t, 0.7499999), follow(t, 0.75), atol=1e-6)
+    for near in (1e-8, 1e-13, -1e-13):
+        np.testing.assert_allclose(follow(t, 1 + near), follow(t, 1.0), atol=2e-8)
 
 
 def test_limit_without_a_difference_of_signals_is_a_straight_line() -> None:

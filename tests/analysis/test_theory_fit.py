@@ -123,6 +123,17 @@ def test_what_the_data_do_not_determine_is_infinite() -> None:
     assert switch.high < 400
 
 
+def test_a_coupled_fit_keeps_to_the_side_of_the_stronger_concept() -> None:
+    """A trajectory by way of 10 in which nevertheless concept 2 relaxes faster."""
+    contrary = eq1(STEPS / 120, START, biased=(1, 0), asymmetry=1.6, switch=900 / 120)
+    data = measured(contrary[None] + wander(np.random.default_rng(9), 1, 0.3))
+    free, coupled = fit_eq1(data), fit_eq1(data, coupled=True)
+    assert not free.consistent
+    assert free.estimates["asymmetry"].value == pytest.approx(1.6, rel=0.1)
+    assert coupled.estimates["asymmetry"].value <= 1
+    assert coupled.theory.aicc > free.theory.aicc + 10
+
+
 def test_other_classes_have_other_corners() -> None:
     """Class 01 asked for, first mistaken for 00: mirrored coordinates give mirrored fits."""
     curves = moving()[None] + wander(np.random.default_rng(7), 1, 0.3)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import least_squares
 from scipy.stats import t as student
 
 from conceptspace.analysis.trajectories import Array
@@ -25,6 +25,7 @@ from conceptspace.errors import UserError
 
 HIGHEST_CORRELATION = 0.95
 STARTS = 4
+BISECTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def profile_interval(
     allowed = fitted.points * np.log1p(quantile**2 / freedom)
     best = np.append(fitted.values, fitted.correlation)
 
-    def search(bound: float) -> float:
+    def search(bound: float, sign: int) -> float:
         state = best.copy()
 
         def excess(value: float) -> float:
@@ -137,13 +138,18 @@ def profile_interval(
             return deviance - fitted.deviance - allowed
 
         inside, step = best[index], (bound - best[index]) / 64
-        while step != 0 and abs(inside + step - best[index]) < abs(bound - best[index]):
+        while abs(inside + step - best[index]) < abs(bound - best[index]):
             if excess(inside + step) > 0:
-                return float(brentq(excess, inside, inside + step, xtol=abs(step) / 20))
+                outside = inside + step
+                for _ in range(BISECTIONS):
+                    middle = (inside + outside) / 2
+                    inside, outside = (inside, middle) if excess(middle) > 0 else (middle, outside)
+                return float((inside + outside) / 2)
             inside, step = inside + step, 2 * step
-        return float(bound if excess(bound) > 0 else np.copysign(np.inf, step))
+        return float(bound if bound != best[index] and excess(bound) > 0 else sign * np.inf)
 
-    return search(float(fitted.family.low[index])), search(float(fitted.family.high[index]))
+    low, high = (float(side[index]) for side in (fitted.family.low, fitted.family.high))
+    return search(low, -1), search(high, 1)
 
 
 def jackknife_interval(

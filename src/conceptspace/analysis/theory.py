@@ -48,6 +48,9 @@ SLOPE = 0.01
 SLOW = 0.75
 """Under this rate :func:`follow` uses its second form."""
 
+NEAR_WHOLE = 1e-9
+"""So near to a whole number a rate is taken as whole, for beside it the series cancels."""
+
 TOLERANCE = 1e-10
 
 
@@ -205,6 +208,8 @@ def follow(times: Numbers, rate: float) -> Array:
         Shape (T,), from 0 to 1.
     """
     t = np.asarray(times, dtype=np.float64)
+    if rate > SLOW and abs(rate - round(rate)) < NEAR_WHOLE:
+        rate = float(round(rate))
     followed = np.empty_like(t)
     late = (t > 0) & (rate < SLOW)
     passed, ahead = expit(t[~late]), expit(-t[late])

@@ -77,7 +77,9 @@ def _family(
     )
 
 
-def eq1_family(steps: Array, points: Array, target: str, corner: str, choices: int) -> Family:
+def eq1_family(
+    steps: Array, points: Array, target: str, corner: str, choices: int, coupled: bool = False
+) -> Family:
     """Eq. 1: its unit of time, asymmetry and switch.
 
     Args:
@@ -86,9 +88,13 @@ def eq1_family(steps: Array, points: Array, target: str, corner: str, choices: i
         target: the class that was asked for.
         corner: the class that it is first mistaken for.
         choices: 1 if the corner was chosen to fit.
+        coupled: whether the concept that the corner has right must relax at least as fast.
     """
     scale, most = _Scale.of(steps), float(np.log(LARGEST_ASYMMETRY))
     biased, end = point(corner), point(target)
+    first = coupled and corner[0] == target[0]
+    second = coupled and corner[1] == target[1]
+    side = (0.0 if second else -most, 0.0 if first else most)
 
     def curves(values: Array) -> list[Array]:
         unit = np.exp(values[0])
@@ -107,7 +113,7 @@ def eq1_family(steps: Array, points: Array, target: str, corner: str, choices: i
         MOVING_TARGET,
         ("log time_unit", "log asymmetry", "switch"),
         curves,
-        [scale.unit_bounds, (-most, most), scale.switch_bounds],
+        [scale.unit_bounds, side, scale.switch_bounds],
         [scale.units, (-0.7, 0.0, 0.7), scale.switches],
         points[:2].mean(0),
         choices,

@@ -121,7 +121,9 @@ class Eq1Fit(TheoryFit):
         return self.fitted_area * self.measured.area > 0
 
 
-def fit_eq1(found: Paths, target: str = "11", corner: str | None = None) -> Eq1Fit:
+def fit_eq1(
+    found: Paths, target: str = "11", corner: str | None = None, *, coupled: bool = False
+) -> Eq1Fit:
     """Fit Eq. 1 to the trajectories of one class.
 
     Args:
@@ -129,6 +131,8 @@ def fit_eq1(found: Paths, target: str = "11", corner: str | None = None) -> Eq1F
         target: the class that was asked for.
         corner: the class that it is first mistaken for; if left out the better one of the two that
             differ from the target in one concept, which counts as one more fitted number.
+        coupled: hold a to the side of the stronger concept, the one that the corner has right, as
+            the paper's derivation from one difference of signals implies.
 
     Raises:
         UserError: not two concepts, too few checkpoints, or a class or corner of another length.
@@ -137,7 +141,8 @@ def fit_eq1(found: Paths, target: str = "11", corner: str | None = None) -> Eq1F
     corners = [corner] if corner else [_flip(target, i) for i in range(2)]
     data = [found.values.mean(0)]
     families = [
-        eq1_family(found.steps, data[0], target, name, len(corners) - 1) for name in corners
+        eq1_family(found.steps, data[0], target, name, len(corners) - 1, coupled)
+        for name in corners
     ]
     fits = {name: fit(family, data) for name, family in zip(corners, families, strict=True)}
     chosen = min(fits, key=lambda c: fits[c].deviance)

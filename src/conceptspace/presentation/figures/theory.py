@@ -1,0 +1,154 @@
+"""The toy models of learning in concept space, alone and beside measurements (Figs. 5 and 9b)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from conceptspace.analysis.rotation import name_of
+from conceptspace.analysis.theory import simulate_eq1, simulate_eq2
+from conceptspace.analysis.theory_fit import Eq1Fit
+from conceptspace.analysis.trajectories import Array
+from conceptspace.presentation.style import (
+    GRID,
+    INK,
+    MUTED,
+    OOD,
+    OOD_TIME,
+    TRAIN,
+    TRAIN_TIME,
+    footnote,
+    styled,
+)
+
+TIMES = np.linspace(0, 24, 241)
+SWITCHES = (0.0, 2.0, 4.0, 8.0)
+PERCENTS = (0.0, 20.0, 40.0, 50.0, 60.0, 80.0, 100.0)
+START = (0.3, 0.3)
+ASYMMETRY = 0.7
+"""What the figure of the equations shows unless told otherwise."""
+
+COLUMNS = 3
+MARGIN = 0.12
+
+
+@styled
+def theory_family(
+    switches: Sequence[float] = SWITCHES,
+    percents: Sequence[float] = PERCENTS,
+    *,
+    asymmetry: float = ASYMMETRY,
+    start: tuple[float, float] = START,
+) -> Figure:
+    """Eq. 1 with either concept the stronger, and Eq. 2's fan.
+
+    Args:
+        switches: times of the switch, one curve each, in units of the equation.
+        percents: shares that are masked, one line each.
+        asymmetry: a of the left panel, where concept 1 is the stronger; 1 / a in the middle.
+        start: where all curves start.
+    """
+    figure = Figure(figsize=(10.2, 3.9), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for axes, a, corner in zip(panels, (asymmetry, 1 / asymmetry), ((1, 0), (0, 1)), strict=False):
+        square(axes)
+        sense = name_of(asymmetry - 1 if a == asymmetry else 1 - asymmetry)
+        stronger = "concept 1" if corner[0] else "concept 2"
+        axes.set_title(f"Eq. 1, {stronger} stronger: {sense}")
+        ordinary = simulate_eq1(TIMES, start, biased=(0, 0), target=(0, 0), asymmetry=a)
+        axes.plot(*ordinary.T, color=TRAIN, lw=1.6, label="class 00")
+        for switch, color in zip(switches, _shades(OOD_TIME, len(switches)), strict=True):
+            curve = simulate_eq1(TIMES, start, biased=corner, asymmetry=a, switch=switch)
+            axes.plot(*curve.T, color=color, lw=1.8, label=f"class 11, $\\hat t$ = {switch:g}")
+        axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
+        axes.legend(
+            loc="center", bbox_to_anchor=(0.38 if corner[0] else 0.7, 0.62 if corner[0] else 0.35)
+        )
+    axes = panels[2]
+    square(axes)
+    axes.set_title("Eq. 2, s = 0.01")
+    for percent, color in zip(percents, _shades(OOD_TIME, len(percents)), strict=True):
+        line = simulate_eq2(TIMES, start, percent=percent)
+        axes.plot(*line.T, color=color, lw=1.8)
+        axes.text(line[-1, 0], 1.03, f"{percent:g}", color=color, ha="center", fontsize=7)
+    axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
+    axes.set_xlabel("masked concept")
+    axes.set_ylabel("other concept")
+    footnote(
+        figure,
+        f"a = {asymmetry:g} left and {1 / asymmetry:.3g} in the middle; circle: start. "
+        "Numbers above the fan: percent of prompts that are masked.",
+    )
+    return figure
+
+
+@styled
+def theory_fits(fits: Mapping[str, Eq1Fit], concepts: Sequence[str]) -> Figure:
+    """Measured trajectories with the fitted Eq. 1 and the best null.
+
+    Args:
+        fits: by the title of their panel.
+        concepts: names of the two axes.
+    """
+    columns = min(len(fits), COLUMNS)
+    rows = -(-len(fits) // columns)
+    figure = Figure(figsize=(3.5 * columns, 3.75 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes, (title, fitted) in zip(panels.flat, fits.items(), strict=False):
+        square(axes)
+        null = min(fitted.nulls, key=lambda other: other.aicc)
+        points = fitted.observed[0]
+        axes.plot(*points.T, color=GRID, lw=0.8, zorder=1)
+        shades = _shades(OOD_TIME, len(points))
+        axes.scatter(*points.T, c=shades, s=14, lw=0.4, ec="white", zorder=3)
+        axes.plot(*null.curves[0].T, color=MUTED, lw=1.2, ls="--")
+        _shaded(axes, fitted.theory.curves[0], TRAIN_TIME)
+        axes.set_title(f"{title}: ΔAICc {fitted.margin:+.0f}")
+        axes.set(xlabel=concepts[0], ylabel=concepts[1])
+        axes.annotate(
+            f"best null: {null.family.name}", (0.5, -0.06), color=MUTED, fontsize=7, ha="center"
+        )
+    for unused in panels.flat[len(fits) :]:
+        unused.set_axis_off()
+    footnote(
+        figure,
+        "Dots: measured. Blue: Eq. 1. Dashed: the best null. Light to dark: early to late. "
+        "ΔAICc: by how much Eq. 1 is better (+) or worse (-) than it; from 2 on it counts.",
+    )
+    return figure
+
+
+def square(axes: Axes) -> None:
+    """A unit square with the classes named at its corners."""
+    axes.set(xlim=(-MARGIN, 1 + MARGIN), ylim=(-MARGIN, 1 + MARGIN), aspect="equal")
+    axes.add_patch(Rectangle((0, 0), 1, 1, fc="#fbfbfb", ec=GRID, lw=0.8, zorder=0))
+    axes.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], xlabel="concept 1", ylabel="concept 2")
+    for name in ("00", "01", "10", "11"):
+        x, y = (int(bit) for bit in name)
+        axes.text(
+            x + (0.02 if x else -0.02),
+            y,
+            name,
+            color=OOD if name == "11" else TRAIN,
+            ha="left" if x else "right",
+            va="center",
+            fontsize=7.5,
+            fontweight="bold",
+        )
+
+
+def _shades(ramp: Colormap, count: int) -> Array:
+    return np.asarray(ramp(np.linspace(0.25, 1, count)), dtype=np.float64)
+
+
+def _shaded(axes: Axes, curve: Array, ramp: Colormap) -> None:
+    """A curve that darkens from its first to its last point."""
+    segments = np.stack([curve[:-1], curve[1:]], axis=1)
+    colors = _shades(ramp, len(segments))
+    axes.add_collection(LineCollection(list(segments), colors=colors, lw=2.2, zorder=2.5))

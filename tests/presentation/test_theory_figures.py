@@ -1,0 +1,46 @@
+"""What the figures of the theory draw."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from conceptspace.analysis.theory import eq1, simulate_eq2
+from conceptspace.analysis.theory_fit import fit_eq1
+from conceptspace.analysis.trajectories import Paths
+from conceptspace.presentation.figures.theory import TIMES, theory_family, theory_fits
+
+
+def curves(axes: Axes) -> list[np.ndarray]:
+    return [np.column_stack(line.get_data()) for line in axes.lines]
+
+
+def test_the_family_bends_to_both_sides_and_the_fan_is_straight() -> None:
+    figure = theory_family(switches=(2.0, 6.0), percents=(0.0, 100.0), asymmetry=0.5)
+    left, middle, right = figure.axes
+    assert "counterclockwise" in left.get_title("left")
+    assert middle.get_title("left").endswith(": clockwise")
+    np.testing.assert_allclose(curves(left)[1], curves(middle)[1][:, ::-1], atol=1e-8)
+    assert curves(left)[2][:, 0].max() > 0.95
+    assert curves(left)[2][:, 1].min() < 0.1
+    fan = curves(right)
+    np.testing.assert_allclose(fan[1], simulate_eq2(TIMES, (0.3, 0.3), percent=100.0))
+
+
+def planted(seeds: int) -> Paths:
+    steps = 100.0 * np.arange(1, 21)
+    curve = eq1(steps / 120, (0.3, 0.3), biased=(1, 0), asymmetry=0.6, switch=7.0)
+    noise = 0.02 * np.random.default_rng(0).standard_normal((seeds, 20, 2))
+    names = ("color", "size")
+    return Paths(tuple(range(seeds)), steps, names, curve + noise, np.full((seeds, 20), 32.0))
+
+
+def test_fits_are_drawn_with_the_measured_points() -> None:
+    found = fit_eq1(planted(2))
+    figure = theory_fits({"two seeds": found, "again": found}, ("color", "size"))
+    first = figure.axes[0]
+    assert first.get_title("left") == f"two seeds: ΔAICc {found.margin:+.0f}"
+    assert first.get_xlabel() == "color"
+    np.testing.assert_allclose(first.collections[0].get_offsets(), found.observed[0])
+    segments = first.collections[1].get_segments()
+    np.testing.assert_allclose([s[0] for s in segments], found.theory.curves[0][:-1])
