@@ -209,7 +209,7 @@ def weights_from(weights: dict[str, Tensor], model: Diffusion) -> None:
         for name, module in model.named_modules()
         if isinstance(module, Block)
     }
-    names, widths = list(blocks), list(blocks.values())
+    stacked = sorted(blocks, key=lambda name: blocks[name])  # as BlockEmbeddings groups them
     state: dict[str, Tensor] = {}
     for key, value in weights.items():
         inner = key.removeprefix("network.")
@@ -217,15 +217,16 @@ def weights_from(weights: dict[str, Tensor], model: Diffusion) -> None:
             new = inner.removeprefix("trunk.").replace("middle.0.", "middle1.")
             state[f"network.{new.replace('middle.1.', 'middle2.')}"] = value
         elif inner.startswith("block_"):
-            kind, layer, *index, suffix = inner.removeprefix("block_").split(".")
+            kind, layer, *width, suffix = inner.removeprefix("block_").split(".")
             if layer == "hidden":
-                parts = dict(enumerate(value.split(widths)))
+                parts = dict(zip(stacked, value.split([blocks[b] for b in stacked]), strict=True))
             else:
-                parts = {int(index[0]): value}
-            for number, part in parts.items():
-                state[
-                    f"network.{names[number]}.{kind}.{0 if layer == 'hidden' else 2}.{suffix}"
-                ] = part
+                which = [block for block in stacked if str(blocks[block]) == width[0]]
+                turned = value.transpose(1, 2) if suffix == "weight" else value[:, 0]
+                parts = dict(zip(which, turned, strict=True))
+            for block, part in parts.items():
+                place = f"{block}.{kind}.{0 if layer == 'hidden' else 2}"
+                state[f"network.{place}.{suffix}"] = part
         else:
             state[key.removeprefix("schedule.")] = value
     model.load_state_dict(state)

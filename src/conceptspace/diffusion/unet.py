@@ -67,7 +67,7 @@ class SinusoidalEmbedding(nn.Module):
 class BlockEmbeddings(nn.Module):
     """A two-layer MLP for every residual block, all reading the same vector.
 
-    The first layers are evaluated as one matrix product.
+    The first layers are one matrix product, the second ones a batched product for each width.
 
     Args:
         inputs: length of the vector.
@@ -76,13 +76,40 @@ class BlockEmbeddings(nn.Module):
 
     def __init__(self, inputs: int, channels: Sequence[int]) -> None:
         super().__init__()
-        self.channels = list(channels)
+        self.blocks = {
+            width: [i for i, c in enumerate(channels) if c == width] for width in sorted({*channels})
+        }
         self.hidden = nn.Linear(inputs, sum(channels))
-        self.out = nn.ModuleList(nn.Linear(c, c) for c in channels)
+        self.out = nn.ModuleDict(
+            {str(width): StackedLinear(len(which), width) for width, which in self.blocks.items()}
+        )
 
     def forward(self, vector: Float[Tensor, "batch inputs"]) -> list[Tensor]:
-        hidden = F.gelu(self.hidden(vector)).split(self.channels, dim=1)
-        return [layer(part) for layer, part in zip(self.out, hidden, strict=True)]
+        hidden = F.gelu(self.hidden(vector))
+        parts = hidden.split([len(which) * width for width, which in self.blocks.items()], dim=1)
+        found: dict[int, Tensor] = {}
+        for part, (width, which) in zip(parts, self.blocks.items(), strict=True):
+            each = self.out[str(width)](part.unflatten(1, (len(which), width)).transpose(0, 1))
+            found |= dict(zip(which, each.unbind(), strict=True))
+        return [found[i] for i in range(len(found))]
+
+
+class StackedLinear(nn.Module):
+    """Several linear layers of the same size, evaluated together.
+
+    Args:
+        layers: how many.
+        width: inputs and outputs of each.
+    """
+
+    def __init__(self, layers: int, width: int) -> None:
+        super().__init__()
+        bound = width**-0.5
+        self.weight = nn.Parameter(torch.empty(layers, width, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(layers, 1, width).uniform_(-bound, bound))
+
+    def forward(self, x: Float[Tensor, "layers batch k"]) -> Float[Tensor, "layers batch k"]:
+        return torch.baddbmm(self.bias, x, self.weight)
 
 
 class ResidualBlock(nn.Module):
@@ -104,6 +131,25 @@ class ResidualBlock(nn.Module):
         y = self.conv1(activate(self.norm1, x))
         y = activate(self.norm2, y, embedding, self.dropout if self.training else 0.0)
         return self.skip(x) + self.conv2(y)
+
+
+class Upsample(nn.ConvTranspose2d):
+    """A transposed 2x2 convolution of stride 2: every pixel becomes four, by one matrix product."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 2, stride=2)
+
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "batch c h w"]
+    ) -> Float[Tensor, "batch k 2*h 2*w"]:
+        batch, _, height, width = x.shape
+        outputs = self.out_channels
+        weight = self.weight.permute(2, 3, 1, 0).reshape(4 * outputs, -1)
+        y = F.linear(x.permute(0, 2, 3, 1), weight)
+        y = y.view(batch, height, width, 2, 2, outputs).permute(0, 1, 3, 2, 4, 5)
+        assert self.bias is not None
+        y = y.reshape(batch, 2 * height, 2 * width, outputs) + self.bias
+        return y.permute(0, 3, 1, 2)
 
 
 class SelfAttention(nn.Module):
@@ -169,9 +215,7 @@ class UNetTrunk(nn.Module):
             ResidualBlock(last, last, norm, groups, dropout) for _ in range(2)
         )
         self.attention = SelfAttention(last, heads, norm, groups)
-        self.upsample = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in reversed(steps)
-        )
+        self.upsample = nn.ModuleList(Upsample(b, a) for a, b in reversed(steps))
         self.up = nn.ModuleList([level(last), *(level(a, 2 * a) for a, _ in reversed(steps))])
         self.norm_out = normalisation(norm, first, groups)
         self.conv_out = nn.Conv2d(first, outputs, 3, padding=1)

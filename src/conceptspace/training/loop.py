@@ -157,7 +157,7 @@ class Trainer:
         if settings.condition_dropout > 0:
             dropped = torch.rand(len(chosen), generator=noise_source) < settings.condition_dropout
             h = drop_condition(h, dropped.float().to(self.device))
-        torch.manual_seed(stream_seed(self.seed, "dropout", self.step))
+        self._seed_dropout()
 
         gammas = model.schedule(torch.tensor([0.0, 1.0], device=self.device)).detach()
         parameters, gradients = self.flat.tensor, self.flat.tensor.grad
@@ -166,7 +166,8 @@ class Trainer:
         loss = model.loss(images, h, noise, times)
         loss.total.backward()
         self.lowered.collect_gradients()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        norm = torch.linalg.vector_norm(gradients)
+        gradients.mul_((settings.clip_norm / (norm + 1e-6)).clamp(max=1))
         self.optimizer.step()
         self.lowered.refresh()
         decay = min(settings.weight_average, (self.step + 1) / (self.step + 10))
@@ -174,16 +175,22 @@ class Trainer:
         self.step += 1
         return StepRecord(self.step, loss.detach(), norm, gammas[0], gammas[1])
 
+    def _seed_dropout(self) -> None:
+        seed = stream_seed(self.seed, "dropout", self.step)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
     def _batch(self) -> Tensor:
         """Indices of this step's images: every epoch visits all images in a new order."""
         count, size = len(self.examples), self.optimization.batch_size
-        positions = torch.arange(self.step * size, (self.step + 1) * size)
-        return torch.cat(
-            [
-                self._order(int(epoch))[positions[positions // count == epoch] % count]
-                for epoch in (positions // count).unique()
-            ]
-        )
+        parts, position = [], self.step * size
+        while position < (self.step + 1) * size:
+            epoch, first = divmod(position, count)
+            part = self._order(epoch)[first : first + (self.step + 1) * size - position]
+            parts.append(part)
+            position += len(part)
+        return torch.cat(parts)
 
     def _order(self, epoch: int) -> Tensor:
         if getattr(self, "_epoch", None) != epoch:
