@@ -149,12 +149,12 @@ CASES: dict[str, list[Case]] = {
     "naive varies": [
         (
             lambda: elicitation.naive_varies(
-                [at(s) for s in (200, 300, 1200, 1300, 2200, 2300)], [at(600)] * 6
+                "p", [at(s) for s in (200, 300, 1200, 1300, 2200, 2300)], [at(600)] * 6
             ),
             Verdict.HELD,
         ),
-        (lambda: elicitation.naive_varies(MIDDLE, MIDDLE), Verdict.FAILED),
-        (lambda: elicitation.naive_varies(SCATTERED, EARLY), Verdict.UNDECIDED),
+        (lambda: elicitation.naive_varies("p", MIDDLE, MIDDLE), Verdict.FAILED),
+        (lambda: elicitation.naive_varies("p", SCATTERED, EARLY), Verdict.UNDECIDED),
     ],
     "at the turn": [
         (lambda: elicitation.at_the_turn("p", EARLY, [500.0, 620.0, 690.0]), Verdict.HELD),

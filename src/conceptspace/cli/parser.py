@@ -140,7 +140,7 @@ def _add_device(command: Parser) -> None:
 
 
 def _add_reproduce(command: Parser) -> None:
-    command.add_argument("figures", nargs="+", metavar="FIG|all", help="e.g. fig04, or all")
+    command.add_argument("figures", nargs="*", metavar="FIG|all", help="e.g. fig04, or all")
     command.add_argument("--preset", choices=PRESET_NAMES, default="quick")
     command.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/reproduce-quick or -paper"
@@ -148,6 +148,15 @@ def _add_reproduce(command: Parser) -> None:
     command.add_argument("--jobs", type=_count, metavar="N", help="runs at once; default: cores")
     command.add_argument("--seeds", type=_seeds, metavar="A,B,...", help="default: the figure's")
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
+    command.add_argument(
+        "--no-training", action="store_true", help="draw and check what the finished runs allow"
+    )
+    command.add_argument(
+        "--keep", type=Path, metavar="DIR", help="copy the runs' small files there, and draw there"
+    )
+    command.add_argument(
+        "--index", type=Path, metavar="DIR", help="only write DIR/README.md, e.g. of results"
+    )
     _add_device(command)
 
 

@@ -5,49 +5,100 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from conceptspace.cli.progress import Interrupt
+from conceptspace.errors import UserError
 from conceptspace.paper.cost import covered, estimate
 from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
+from conceptspace.paper.figure import PaperFigure
+from conceptspace.paper.index import write_index
+from conceptspace.paper.keep import extras_of, keep
+from conceptspace.paper.ledger import read_ledger
+from conceptspace.paper.outputs import LEDGER, produce
 from conceptspace.paper.plan import Plan, unique
-from conceptspace.paper.registry import chosen
+from conceptspace.paper.registry import FIGURES, chosen
+from conceptspace.paper.results import finished
 
 INTERRUPTED = 130
 
 
 def reproduce(options: Namespace) -> int:
-    """Run what is missing, then draw and check."""
+    """Run what is missing, keep what is asked for, then draw and check."""
+    if options.index is not None:
+        print(f"wrote {write_index(options.index)}", file=sys.stderr)
+        return 0
+    if not options.figures:
+        raise UserError(f"say which figure: all, or some of {', '.join(FIGURES)}")
     figures = chosen(options.figures)
     out = options.out or Path("runs") / f"reproduce-{options.preset}"
     plans = unique(p for figure in figures for p in figure.plans(options.preset, options.seeds))
     jobs = options.jobs or os.cpu_count() or 1
     if options.dry_run:
         return _list(plans, out, jobs)
+    failed = 0
+    if not options.no_training:
+        try:
+            failed = _train(plans, out, jobs, options.device)
+        except Interrupted:
+            print("stopped; the same command goes on where it was", file=sys.stderr)
+            return INTERRUPTED
+    if options.keep is not None:
+        _keep(figures, plans, out, options.keep, options.preset)
+    home = options.keep or out
+    for figure in figures:
+        failed += not _produce(figure, options.preset, home, options.seeds)
+    return 1 if failed else 0
+
+
+def _train(plans: Sequence[Plan], out: Path, jobs: int, device: str) -> int:
+    """Run what is missing; returns how many runs failed."""
     there = sum(covered(plan, out) for plan in plans)
     print(
         f"{len(plans)} runs, {there} exist; the others take about "
         f"{_minutes(estimate(plans, out, jobs))}, {jobs} at once",
         file=sys.stderr,
     )
-    interrupt = Interrupt()
-    failed = 0
+    interrupt, failed = Interrupt(), 0
+    with interrupt.listening():
+        for event in execute(plans, out, jobs=jobs, device=device, stop=interrupt):
+            match event:
+                case Started(plan, resumed):
+                    told = "goes on" if resumed else "begins"
+                case Finished(plan, seconds):
+                    told = f"done in {_minutes(seconds)}"
+                case Failed(plan, reason):
+                    failed += 1
+                    told = f"failed: {reason}"
+            print(f"{plan.name}: {told}", file=sys.stderr, flush=True)
+    return failed
+
+
+def _keep(
+    figures: Sequence[PaperFigure], plans: Sequence[Plan], out: Path, folder: Path, preset: str
+) -> None:
+    for result in finished(plans, out):
+        if not keep(result, folder, extras_of(figures, result.plan, preset)):
+            print(
+                f"{result.plan.name}: the run kept in {folder} has other numbers and stays; "
+                "delete it there to keep this one",
+                file=sys.stderr,
+            )
+
+
+def _produce(figure: PaperFigure, preset: str, home: Path, seeds: Sequence[int] | None) -> bool:
+    """Draw and check; tells the verdicts on standard output. False if it could not be drawn."""
     try:
-        with interrupt.listening():
-            for event in execute(plans, out, jobs=jobs, device=options.device, stop=interrupt):
-                match event:
-                    case Started(plan, resumed):
-                        told = "goes on" if resumed else "begins"
-                    case Finished(plan, seconds):
-                        told = f"done in {_minutes(seconds)}"
-                    case Failed(plan, reason):
-                        failed += 1
-                        told = f"failed: {reason}"
-                print(f"{plan.name}: {told}", file=sys.stderr, flush=True)
-    except Interrupted:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return INTERRUPTED
-    return 1 if failed else 0
+        pictures = produce(figure, preset, home, figure.plans(preset, seeds))
+    except UserError as error:
+        print(f"{figure.name}: not drawn: {error}", file=sys.stderr)
+        return False
+    for row in read_ledger(home / figure.name / LEDGER)["rows"]:
+        reason = f" ({row['reason']})" if row["reason"] else ""
+        print(f"{row['name']}: {row['verdict']}{reason}")
+    print(f"{figure.name}: {', '.join(map(str, pictures))}", file=sys.stderr)
+    return True
 
 
 def _list(plans: list[Plan], out: Path, jobs: int) -> int:

@@ -11,17 +11,68 @@ Command: ``conceptspace reproduce fig08 --preset quick``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.claims import Row
+from conceptspace.analysis.criteria import masking as criteria
+from conceptspace.analysis.underspecification import Underspecification, underspecification
+from conceptspace.config import RunConfig
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.results import Result, levels, merged_tables, world
 from conceptspace.paper.settings import SHARES, masked
+from conceptspace.presentation.figures import underspecification_figure
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        found: emergence and last color coordinate by share.
+        labels: values of the masked concept.
+    """
+
+    found: Underspecification
+    labels: tuple[str, str]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Every share of masked prompts."""
     of = seeds or SEEDS[preset]
     return [plan for share in SHARES[preset] for plan in masked(preset, of, share)]
+
+
+def share(config: RunConfig) -> float:
+    """The share of masked prompts."""
+    return config.data.masked_share
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Emergence by share."""
+    found = levels(results, share)
+    space = world(results).space
+    (masked_concept,) = {result.config.data.masked_concept for result in results}
+    concept = space.concepts[space.names.index(masked_concept)]
+    tables = merged_tables(found)
+    return Data(
+        underspecification(tables, str(space.ood_classes[0]), masked_concept), concept.labels
+    )
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Color at the end, and steps, against the share."""
+    title = "Underspecification delays generalization"
+    return {"fig08": underspecification_figure(data.found, data.labels, title=title)}
+
+
+def checks(data: Data) -> list[Row]:
+    """The order of the shares within a seed."""
+    levels_ = data.found.levels
+    return [criteria.delayed({of.share: {run.seed: run for run in of.runs} for of in levels_})]
 
 
 FIGURE = PaperFigure(
@@ -31,4 +82,7 @@ FIGURE = PaperFigure(
     claim="The steps to an accuracy of 0.8 on the OOD class grow with the share of masked prompts.",
     cost={"quick": "12 runs", "paper": "35 runs of 20 minutes on an A100"},
     plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
 )

@@ -10,16 +10,104 @@ Command: ``conceptspace reproduce fig16 --preset quick``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from conceptspace.analysis.claims import Row, open_question
+from conceptspace.analysis.criteria import elicitation as criteria
+from conceptspace.analysis.trajectories import paths
+from conceptspace.analysis.turning import Turn, detect_turn
+from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.results import Result, joined, world
 from conceptspace.paper.settings import guided
+from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.figures import guidance_figure
+from conceptspace.tables import JOINT
+
+PROTOCOL, ONE = "guidance", "1"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        table: trajectories of all seeds.
+        space: the concepts.
+        images: an image of each class.
+        weights: guidance weights that see the prompt, in rising order, as the table names them.
+        turn: of the mean OOD trajectory at weight 1.
+        shifts: by seed, where the trajectory at the largest weight bends most, less where that at
+            weight 1 does, as a share of training.
+        gains: by seed, the largest gain of mean joint accuracy over weight 1 before the turn.
+    """
+
+    table: pd.DataFrame
+    space: ConceptSpace
+    images: Mapping[str, NDArray[np.float32]]
+    weights: list[str]
+    turn: Turn
+    shifts: list[float]
+    gains: list[float]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Runs trained for guidance, asked with every weight."""
     return guided(preset, seeds or SEEDS[preset])
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Where the trajectories turn, and what guidance gains before."""
+    shapes = world(results)
+    ood = str(shapes.space.ood_classes[0])
+    table = joined(results)
+    rows = table[table["protocol"] == PROTOCOL]
+    weights = sorted((w for w in rows["setting"].unique() if float(w) >= 1), key=float)
+    found = paths(table, PROTOCOL, ood, setting=ONE)
+    turn = detect_turn(found.steps, found.values, found.samples)
+    last = float(table["step"].max())
+    shifts = [
+        (_bend(result, ood, weights[-1]) - _bend(result, ood, ONE)) / last for result in results
+    ]
+    gains = [_gain(result, ood, turn.step, weights) for result in results]
+    return Data(table, shapes.space, class_images(shapes), weights, turn, shifts, gains)
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """One square per class, one trajectory per weight."""
+    title = "Learning dynamics under classifier-free guidance"
+    return {"fig16": guidance_figure(data.table, data.space, data.images, title=title)}
+
+
+def checks(data: Data) -> list[Row]:
+    """The same turn, and nothing before it; open if there is no turn."""
+    rows = [
+        criteria.guided_turn(data.shifts, f"1 to {data.weights[-1]}"),
+        criteria.guided_before(data.gains),
+    ]
+    if data.turn.detected:
+        return rows
+    reason = "no turn was detected at weight 1"
+    return [open_question(r.name, r.claim, r.criterion, reason, r.seeds) for r in rows]
+
+
+def _bend(result: Result, ood: str, weight: str) -> float:
+    found = paths(result.table, PROTOCOL, ood, setting=weight)
+    return detect_turn(found.steps, found.values, found.samples).step
+
+
+def _gain(result: Result, ood: str, turn: float, weights: Sequence[str]) -> float:
+    rows = result.table[result.table["protocol"] == PROTOCOL]
+    rows = rows[(rows["concept_class"] == ood) & (rows["concept"] == JOINT)]
+    before = rows[rows["step"] < turn].groupby("setting")["accuracy"].mean()
+    return float(max(before[w] - before[ONE] for w in weights)) if len(before) else 0.0
 
 
 FIGURE = PaperFigure(
@@ -30,4 +118,7 @@ FIGURE = PaperFigure(
     "effect before it.",
     cost={"quick": "3 runs", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
 )

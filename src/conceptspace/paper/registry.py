@@ -6,12 +6,42 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from conceptspace.errors import UserError
-from conceptspace.paper import fig03, fig04, fig06, fig08, fig09a, fig10, fig15, fig16, fig17
+from conceptspace.paper import (
+    fig01c,
+    fig02,
+    fig03,
+    fig04,
+    fig05,
+    fig06,
+    fig08,
+    fig09a,
+    fig09b,
+    fig10,
+    fig12,
+    fig15,
+    fig16,
+    fig17,
+)
 from conceptspace.paper.figure import PaperFigure
 
 FIGURES: dict[str, PaperFigure] = {
     module.FIGURE.name: module.FIGURE
-    for module in (fig03, fig04, fig06, fig08, fig09a, fig10, fig15, fig16, fig17)
+    for module in (
+        fig01c,
+        fig02,
+        fig03,
+        fig04,
+        fig05,
+        fig06,
+        fig08,
+        fig09a,
+        fig09b,
+        fig10,
+        fig12,
+        fig15,
+        fig16,
+        fig17,
+    )
 }
 """By name."""
 

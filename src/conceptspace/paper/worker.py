@@ -18,6 +18,7 @@ from conceptspace import build, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
 from conceptspace.paper.execute import STOPPED
+from conceptspace.paper.origin import commit, processor
 from conceptspace.store import Run
 
 
@@ -42,7 +43,10 @@ def main(folder: Path, device: str) -> int:
     stop = Stop()
     torch.set_num_threads(1)
     try:
-        session = pipeline.Session(Run(folder), build.device(device), probe_cache())
+        run = Run(folder)
+        commits = [*run.information().get("commits", []), commit()]
+        run.note(commits=list(dict.fromkeys(commits)), processor=processor())
+        session = pipeline.Session(run, build.device(device), probe_cache())
         for event in session.execute(stop):
             match event:
                 case pipeline.Notice(text):

@@ -69,16 +69,18 @@ def same_step(protocol: str, elicited: Sequence[Emergence]) -> Row:
     )
 
 
-def naive_varies(naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Row:
+def naive_varies(protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Row:
     """Fig. 6. Naive prompting varies more from seed to seed than the other protocol does.
 
     Each seed's distance from the median under naive prompting less that under the protocol, steps
     counted up to the end of training.
     """
     spread = [_distances(runs) for runs in (naive, elicited)]
-    claim = "The step of naive prompting varies more from seed to seed than that of elicitation."
+    claim = f"The step of naive prompting varies more from seed to seed than that of {protocol}."
     differences = [a - b for a, b in zip(*spread, strict=True)]
-    return above("fig06-naive-varies", claim, measure(differences), RESOLVED, "of training")
+    return above(
+        f"fig06-{protocol}-naive-varies", claim, measure(differences), RESOLVED, "of training"
+    )
 
 
 def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequence[float]) -> Row:

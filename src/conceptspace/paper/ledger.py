@@ -1,0 +1,89 @@
+"""The ledger of claims, as JSON and as Markdown; both are written, never edited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite, isnan
+from pathlib import Path
+from typing import Any
+
+from conceptspace.analysis.claims import Row
+from conceptspace.files import write_json
+from conceptspace.paper.figure import PaperFigure
+from conceptspace.paper.plan import Plan
+from conceptspace.paper.provenance import trajectory_hash
+from conceptspace.paper.results import Result
+
+
+def write_ledger(
+    path: Path,
+    figure: PaperFigure,
+    rows: Sequence[Row],
+    results: Sequence[Result],
+    missing: Sequence[Plan],
+) -> None:
+    """The rows of a figure with the hashes of the runs behind them.
+
+    An interval's end that is not bounded is ``null``, and so is an unknown effect.
+
+    Args:
+        path: of the JSON.
+        figure: whose claims.
+        rows: the checks.
+        results: its runs.
+        missing: planned runs that have not finished.
+    """
+    write_json(
+        path,
+        {
+            "figure": figure.name,
+            "number": figure.number,
+            "title": figure.title,
+            "claim": figure.claim,
+            "rows": [_row(figure, row) for row in rows],
+            "runs": {result.plan.name: trajectory_hash(result) for result in results},
+            "missing": [plan.name for plan in missing],
+        },
+    )
+
+
+def read_ledger(path: Path) -> dict[str, Any]:
+    """A ledger as it was written."""
+    return dict(json.loads(path.read_text()))
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows of ledgers as a Markdown table."""
+    lines = [
+        "| claim | effect | 95 % interval | holds if | seeds | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        verdict = f"**{row['verdict']}**"
+        if row["reason"]:
+            verdict += f": {row['reason']}"
+        low, high = (_number(end) for end in row["interval"])
+        cells = (
+            f"{row['claim']} (`{row['name']}`)",
+            f"{_number(row['effect'])} {row['unit']}".strip(),
+            f"{low} to {high}",
+            row["criterion"],
+            str(row["seeds"]),
+            verdict,
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(figure: PaperFigure, row: Row) -> dict[str, Any]:
+    told = asdict(row)
+    low, high = told.pop("low"), told.pop("high")
+    told["effect"] = None if isnan(row.effect) else row.effect
+    told["interval"] = [end if isfinite(end) else None for end in (low, high)]
+    return {"figure": figure.number, **told, "verdict": str(row.verdict)}
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
