@@ -28,7 +28,7 @@ FEWEST_FOR_KINK = 8
 
 def findings(
     table: pd.DataFrame,
-    scores: pd.DataFrame,
+    scores: pd.DataFrame | None,
     train_classes: Sequence[str],
     ood_classes: Sequence[str],
     labels: Mapping[str, str],
@@ -38,7 +38,8 @@ def findings(
 
     Args:
         table: trajectory table of runs that differ in their seed alone.
-        scores: their per-sample scores.
+        scores: their per-sample scores; None where they were not kept, which leaves out what
+            other protocols elicit and judges memorization by mean coordinates.
         train_classes: in-distribution classes.
         ood_classes: held-out classes.
         labels: every class in words, e.g. ``{"11": "blue small"}``.
@@ -48,7 +49,8 @@ def findings(
         UserError: the table has no naive rows, or two runs share a seed.
     """
     told = [_in_distribution(table, train_classes)]
-    best = best_settings(table, scores) if table["protocol"].nunique() > 1 else None
+    several = table["protocol"].nunique() > 1
+    best = best_settings(table, scores) if scores is not None and several else None
     for ood in ood_classes:
         turn = turn_of(table, ood)
         told += _memorized(table, scores, train_classes, ood, labels, turn)
@@ -107,13 +109,13 @@ def _in_distribution(table: pd.DataFrame, classes: Sequence[str]) -> Finding:
 
 def _memorized(
     table: pd.DataFrame,
-    scores: pd.DataFrame,
+    scores: pd.DataFrame | None,
     train: Sequence[str],
     ood: str,
     labels: Mapping[str, str],
     turn: Turn | None,
 ) -> list[Finding]:
-    naive = scores[scores["protocol"] == NAIVE]
+    naive = scores[scores["protocol"] == NAIVE] if scores is not None else None
     memorized = memorization.memorization(table, train, ood, scores=naive)
     found = [e for e in memorization.episodes(memorized) if e.mistaken_for]
     seeds = memorized["seed"].nunique()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
 import sys
 from argparse import Namespace
@@ -105,6 +107,21 @@ def report(options: Namespace) -> int:
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
     _report(runs, options.out or runs[0].path / "report.html")
+    return 0
+
+
+def serve(options: Namespace) -> int:
+    """Show runs in the browser until Ctrl-C."""
+    from conceptspace.presentation.explorer import server
+    from conceptspace.presentation.explorer.library import Library
+
+    token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
+    library = Library(options.runs)
+    opened = server.listen(options.bind, options.port, token)
+    print(server.address(opened, options.bind, token), flush=True)
+    print("read only; Ctrl-C ends it", file=sys.stderr)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.server(library, opened, token).run(sockets=[opened])
     return 0
 
 

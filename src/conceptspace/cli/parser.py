@@ -21,6 +21,7 @@ EXAMPLES = {
     "signal": "conceptspace signal quick --versus data.color-separation=0.8",
     "report": "conceptspace report runs/a runs/b -o report.html",
     "reproduce": "conceptspace reproduce fig04 --preset quick --out runs/paper-quick",
+    "serve": "conceptspace serve runs",
     "info": "conceptspace info runs/a",
 }
 
@@ -111,6 +112,8 @@ def parser(flags: bool = False) -> Parser:
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)
+    serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
+    _add_serve(serve)
     info = add("info", "Tell about this installation, or about a run.")
     info.add_argument("run", type=Path, nargs="?", metavar="RUN")
     return top
@@ -168,6 +171,22 @@ def _count(text: str) -> int:
 
 def _seeds(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
+
+
+def _add_serve(command: Parser) -> None:
+    command.add_argument(
+        "runs",
+        type=Path,
+        nargs="*",
+        default=[Path("runs")],
+        metavar="RUNS",
+        help="runs, or folders of them; default: runs",
+    )
+    command.add_argument("--port", type=int, default=8642, help="0: any that is free")
+    command.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS")
+    command.add_argument(
+        "--token", default="", help="asked of every visitor; or CONCEPTSPACE_TOKEN"
+    )
 
 
 def _dashed(name: str) -> str:

@@ -59,7 +59,7 @@ FIGURE_OF = {
 
 
 def draw(
-    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame, shapes: ShapesWorld
+    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None, shapes: ShapesWorld
 ) -> dict[str, Figure]:
     """Every figure that the runs have data for, by the name of its file."""
     space = shapes.space
@@ -69,16 +69,16 @@ def draw(
     shown = turn if turn is not None and turn.detected else None
     step = shown.step if shown else None
     band = shown.step_interval if shown else None
-    logs = [run.training() for run in runs]
+    logs = [run.training() for run in runs if keeps_log(run)]
     figures = {"trajectory": trajectory_figure(table, space, images, turn=step)}
-    if len(space.concepts) == 2:
+    if len(space.concepts) == 2 and logs:
         figures["story"] = story_figure(table, logs, space, images, turn=step, band=band)
     figures["curves"] = learning_curves(table, logs, space, turn=band)
     sheets = runs[0].sheets()
     if sheets:
         own = table[(table["run"] == runs[0].name) & (table["protocol"] == NAIVE)]
         figures["strips"] = image_strips(sheets, space, table=own, class_images=images)
-    if ood and table["protocol"].nunique() > 1:
+    if ood and scores is not None and table["protocol"].nunique() > 1:
         figures |= _elicitation(table, scores, space, shown)
     if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
         figures["guidance"] = guidance_figure(table, space, images)
@@ -86,6 +86,11 @@ def draw(
         space, {"": (class_distances(shapes), images)}, title="Concept signal"
     )
     return figures
+
+
+def keeps_log(run: Run) -> bool:
+    """Whether a run has, or should have, its training log; runs that were copied may be without."""
+    return any(run.path.glob("training.parquet*"))
 
 
 def class_images(shapes: ShapesWorld) -> dict[str, NDArray[np.float32]]:

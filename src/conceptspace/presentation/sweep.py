@@ -38,7 +38,8 @@ class Sweep:
     """Runs by the value of the setting in which they differ.
 
     Attributes:
-        setting: its dotted name; empty if the runs differ in their seed alone.
+        setting: its dotted name; empty if the runs differ in their seed alone, several names with
+            commas from :func:`conditions`.
         groups: the runs of each value, by rising value.
     """
 
@@ -49,12 +50,20 @@ class Sweep:
         """The setting and a value in words, e.g. "color separation 0.3"."""
         if self.setting == MASKED_SHARE:
             return f"{100 * value:g} % of prompts masked"
+        if "," in self.setting:
+            pairs = zip(self.setting.split(","), value, strict=True)
+            return ", ".join(f"{in_words(name)} {shown(each)}" for name, each in pairs)
         return f"{self.label} {shown(value)}"
 
     @property
     def label(self) -> str:
         """The setting in words."""
-        return self.setting.rpartition(".")[2].replace("_", " ")
+        return " and ".join(in_words(name) for name in self.setting.split(","))
+
+
+def in_words(setting: str) -> str:
+    """A dotted name in words, e.g. "color separation"."""
+    return setting.rpartition(".")[2].replace("_", " ")
 
 
 def shown(value: Any) -> str:
@@ -75,8 +84,7 @@ def sweep(runs: Sequence[Run]) -> Sweep:
         raise UserError(
             f"the run {max(runs, key=lambda r: paths.count(r.path.resolve())).path} is given twice"
         )
-    names = [name for name in field_names() if name not in ("seed", "preset")]
-    varied = [name for name in names if len(_values(runs, name)) > 1]
+    varied = varied_settings(runs)
     if len(varied) > 1:
         raise UserError(
             f"the runs differ in {', '.join(varied[:-1])} and {varied[-1]}; a common page needs "
@@ -90,6 +98,35 @@ def sweep(runs: Sequence[Run]) -> Sweep:
     if len({_classes(run) for run in runs}) > 1:
         raise UserError(f"the runs differ in {varied[0]}: a common page needs the same classes")
     return Sweep(varied[0], {value: groups[value] for value in sorted(groups)})
+
+
+def conditions(runs: Sequence[Run]) -> Sweep:
+    """Group runs by all settings, apart from the seed, in which they differ.
+
+    Raises:
+        UserError: a run is given twice, or runs that differ in one setting differ in their classes.
+    """
+    varied = varied_settings(runs)
+    if len(varied) < 2:
+        return sweep(runs)
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(tuple(effective(run, name) for name in varied), []).append(run)
+    values = sorted(groups, key=lambda value: [(isinstance(v, str), str(v)) for v in value])
+    return Sweep(",".join(varied), {value: groups[value] for value in values})
+
+
+def varied_settings(runs: Sequence[Run]) -> list[str]:
+    """Dotted names of the settings in which runs differ, without the seed and the preset."""
+    names = [name for name in field_names() if name not in ("seed", "preset")]
+    return [name for name in names if len(_values(runs, name)) > 1]
+
+
+def effective(run: Run, name: str) -> Any:
+    """The value of a setting; None where it has no effect."""
+    if name in MASKING and value_of(run, MASKED_SHARE) == 0:
+        return None
+    return value_of(run, name)
 
 
 def value_of(run: Run, name: str) -> Any:

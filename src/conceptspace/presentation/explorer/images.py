@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from conceptspace.presentation.explorer.spaces import png
 from conceptspace.store import Sheet
 
 FEWEST_COLUMNS = 8
@@ -95,18 +94,6 @@ def png_of(stored: Stored, cut: Cut) -> bytes:
         pixels = np.asarray(image.convert("RGB"))[:, : cut.columns * sheet.tile]
     kept = [pixels[row * sheet.tile : (row + 1) * sheet.tile] for row in rows]
     return png(Image.fromarray(np.concatenate(kept)))
-
-
-def png(image: Image.Image) -> bytes:
-    """An image as PNG."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=7)
-    return buffer.getvalue()
-
-
-def uri(content: bytes) -> str:
-    """A PNG as data URI."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def _cuts(widest: int) -> Iterator[Cut]:

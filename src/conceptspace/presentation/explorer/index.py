@@ -1,0 +1,140 @@
+"""The list of all runs: their state, their settings and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conceptspace import build
+from conceptspace.config import field_names
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.errors import UserError
+from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.explorer import spaces
+from conceptspace.presentation.explorer.discover import Found
+from conceptspace.presentation.explorer.liveness import State, state
+from conceptspace.presentation.explorer.named import Renamed
+from conceptspace.presentation.sweep import effective, shown
+from conceptspace.store import Run
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run folder as far as it can be read.
+
+    Attributes:
+        found: the folder.
+        state: how the run stands.
+        run: None if its config cannot be read.
+        space: its concepts and classes, likewise.
+        images: of each class, likewise empty.
+        values: every setting but seed and preset, as text; None where it has no effect.
+        problems: sentences.
+    """
+
+    found: Found
+    state: State
+    run: Run | None
+    space: ConceptSpace | None
+    images: Mapping[str, Any]
+    values: Mapping[str, str | None]
+    problems: tuple[str, ...]
+
+
+def read_entry(found: Found) -> Entry:
+    """Read what a run folder says of itself; whatever is wrong is told, nothing is raised."""
+    problems: list[str] = []
+    information: Tree = {}
+    unread = Entry(found, State("unreadable", 0, found.problem), None, None, {}, {}, ())
+    if found.problem:
+        return Entry(found, unread.state, None, None, {}, {}, (found.problem,))
+    try:
+        run = Renamed(Run(found.path), found.name)
+    except UserError as error:
+        how = state(found.path, {})
+        return Entry(found, _unreadable(how), None, None, {}, {}, (str(error),))
+    try:
+        information = run.information()
+    except (UserError, OSError) as error:
+        problems.append(str(error))
+    how = state(found.path, information)
+    try:
+        world = build.world(run.config.data)
+    except (UserError, OSError, ValueError) as error:
+        return Entry(found, _unreadable(how), None, None, {}, {}, (*problems, str(error)))
+    names = [name for name in field_names() if name not in ("seed", "preset")]
+    values = {name: _shown(effective(run, name)) for name in names}
+    return Entry(found, how, run, world.space, class_images(world), values, tuple(problems))
+
+
+def index(
+    entries: Sequence[Entry], ledgers: Sequence[Tree], title: str, *, live: bool = False
+) -> Tree:
+    """What the page starts from.
+
+    ::
+
+        {"title": ..., "live": true,
+         "spaces": [see :func:`~conceptspace.presentation.explorer.spaces.described`],
+         "varied": ["data.color_separation", ...],
+         "runs": [{"token": ..., "name": ..., "seed": 0, "preset": "quick", "status": "running",
+                   "since": 1790000000, "version": ..., "space": 0, "steps": 2400,
+                   "values": {"data.color_separation": "0.3"}, "problems": []}],
+         "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.read_ledger`]}
+
+    ``space`` is null for a run that cannot be read. ``values`` holds the settings in which the
+    runs of a concept space differ.
+    """
+    readable = [entry for entry in entries if entry.space is not None]
+    keys = {entry.found.token: spaces.key(entry.space) for entry in readable if entry.space}
+    order = list(dict.fromkeys(keys.values()))
+    first = {keys[entry.found.token]: entry for entry in reversed(readable)}
+    varied = [
+        name
+        for name in (readable[0].values if readable else {})
+        if len({entry.values[name] for entry in readable}) > 1
+    ]
+    return {
+        "title": title,
+        "live": live,
+        "spaces": [_described(first[key]) for key in order],
+        "varied": varied,
+        "runs": [_listed(entry, varied, keys, order) for entry in entries],
+        "ledgers": list(ledgers),
+    }
+
+
+def _described(entry: Entry) -> Tree:
+    assert entry.space is not None
+    return spaces.described(entry.space, entry.images)
+
+
+def _listed(
+    entry: Entry, varied: Sequence[str], keys: Mapping[str, str], order: Sequence[str]
+) -> Tree:
+    token = entry.found.token
+    config = entry.run.config if entry.run else None
+    return {
+        "token": token,
+        "name": entry.found.name.encode(errors="replace").decode(),
+        "seed": config.seed if config else None,
+        "preset": config.preset if config else None,
+        "status": entry.state.status,
+        "since": entry.state.since,
+        "version": entry.state.version,
+        "space": order.index(keys[token]) if token in keys else None,
+        "steps": config.train.steps if config else None,
+        "values": {name: entry.values[name] for name in varied} if config else {},
+        "problems": list(entry.problems),
+    }
+
+
+def _unreadable(how: State) -> State:
+    return State("unreadable", how.since, how.version)
+
+
+def _shown(value: Any) -> str | None:
+    return None if value is None else shown(value)

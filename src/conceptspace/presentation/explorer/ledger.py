@@ -1,0 +1,46 @@
+"""Ledgers of claims: what of the paper held, and what did not."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("claim", "figure", "effect", "interval", "criterion", "verdict")
+"""What is shown of a row; other keys are left out."""
+
+Tree = dict[str, Any]
+
+
+def read_ledger(name: str, path: Path) -> Tree:
+    """A ledger as ``{"name": ..., "rows": [{column: text}], "problem": ""}``.
+
+    Args:
+        name: its place below the folder that is shown.
+        path: a JSON list of rows, or an object that holds one under "rows".
+    """
+    empty: Tree = {"name": name, "rows": []}
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        return empty | {"problem": f"the ledger cannot be read: {error}"}
+    rows = content.get("rows") if isinstance(content, dict) else content
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return empty | {"problem": "the ledger is no list of claims"}
+    told = [{column: _text(row.get(column)) for column in COLUMNS} for row in rows]
+    return {"name": name, "rows": told, "problem": ""}
+
+
+def _text(value: Any) -> str:
+    """Any JSON value as words: numbers short, pairs as "a to b"."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float, list, dict)):
+        return str(value)
+    if isinstance(value, list):
+        numeric = len(value) == 2 and all(isinstance(v, (int, float, type(None))) for v in value)
+        return (" to " if numeric else ", ").join(_text(v) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+    return f"{value:.4g}" if math.isfinite(value) else "beyond the end"

@@ -1,0 +1,36 @@
+"""Runs under the names that they have on a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from conceptspace.store import Run
+
+
+class Renamed(Run):
+    """A run under a name that tells it from others of its folder's name."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        super().__init__(run.path)
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name on the page."""
+        return self._name
+
+
+def distinct(runs: Sequence[Run]) -> list[Run]:
+    """Runs under names that no two of them share: with as much of their path as it takes."""
+    count = Counter(run.name for run in runs)
+    return [run if count[run.name] == 1 else Renamed(run, _longer(run, runs)) for run in runs]
+
+
+def _longer(run: Run, runs: Sequence[Run]) -> str:
+    parts = run.path.resolve().parts
+    for length in range(2, len(parts)):
+        tails = [other.path.resolve().parts[-length:] for other in runs]
+        if tails.count(parts[-length:]) == 1:
+            return "/".join(parts[-length:])
+    return str(run.path)

@@ -1,0 +1,200 @@
+"""The page as one file: everything that the server would be asked for lies inside."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.sentences import Finding
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.errors import UserError
+from conceptspace.files import write_atomically
+from conceptspace.presentation.explorer import details, points, tables, telling
+from conceptspace.presentation.explorer.discover import Found
+from conceptspace.presentation.explorer.images import Cut, Stored, fit
+from conceptspace.presentation.explorer.index import Entry, index, read_entry
+from conceptspace.presentation.explorer.named import distinct
+from conceptspace.presentation.explorer.render import page
+from conceptspace.presentation.explorer.spaces import uri
+from conceptspace.presentation.style import to_png, to_svg
+from conceptspace.presentation.sweep import conditions
+from conceptspace.store import Run, Sheet
+
+IMAGE_BUDGET = 3_500_000
+LARGEST_SVG = 350_000
+CSS_INCH = 120
+
+Tree = dict[str, Any]
+
+
+def write(
+    runs: Sequence[Run],
+    path: Path,
+    *,
+    findings: Sequence[tuple[Finding, str]] = (),
+    figures: Mapping[str, Figure] | None = None,
+    title: str = "",
+    image_budget: int = IMAGE_BUDGET,
+) -> Path:
+    """Write the page of one or several runs.
+
+    Args:
+        runs: evaluated runs.
+        path: the HTML file.
+        findings: in order, each with the title of the figure that supports it or nothing.
+        figures: under their titles.
+        title: of the page; otherwise the run's name, or the number of runs.
+        image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        UserError: a run cannot be read, or has not been evaluated.
+    """
+    named = distinct(runs)
+    title = title or (named[0].name if len(named) == 1 else f"{len(named)} runs")
+    told = payload(named, title, image_budget=image_budget)
+    told["findings"]["*"] = {
+        "problems": [],
+        "findings": [{"topic": f.topic, "text": f.text, "figure": fig} for f, fig in findings],
+    }
+    told["figures"] = [drawn(name, figure) for name, figure in (figures or {}).items()]
+    write_atomically(path, page(title, told, connect=False).encode())
+    return path
+
+
+def payload(runs: Sequence[Run], title: str, *, image_budget: int = IMAGE_BUDGET) -> Tree:
+    """The answers of the server for some runs, by what is asked for.
+
+    ::
+
+        {"index": ..., "trajectory": {token: ...}, "settings": {token: ...},
+         "details": {token: ...}, "turns": {"token,token": ...}, "findings": {},
+         "images": [PNG, ...], "images_shown": 12, "images_generated": 24, "table": Parquet}
+
+    A contact sheet's ``src`` is ``#3`` for ``images[3]``; PNGs and Parquet are data URIs.
+
+    Args:
+        runs: under names that no two of them share.
+        title: of the page.
+        image_budget: see :func:`write`.
+
+    Raises:
+        UserError: a run cannot be read, or has not been evaluated.
+    """
+    entries = [_entry(run) for run in runs]
+    tokens = [entry.found.token for entry in entries]
+    dense = [
+        points.protocols(run.trajectory(), _space(e)) for run, e in zip(runs, entries, strict=True)
+    ]
+    sheets, told = _sheets(runs, dense, entries, image_budget)
+    answers: Tree = {
+        "index": index(entries, [], title),
+        "trajectory": {},
+        "settings": {},
+        "details": {},
+        "findings": {},
+        "turns": _turns(runs, tokens),
+        **told,
+        "table": "data:application/vnd.apache.parquet;base64,"
+        + base64.b64encode(tables.parquet(runs)).decode(),
+    }
+    for run, entry, found, of in zip(runs, entries, dense, sheets, strict=True):
+        token, space = entry.found.token, _space(entry)
+        common = {"version": entry.state.version, "problems": []}
+        notes = {"notes": points.strays(found)}
+        answers["trajectory"][token] = common | points.trajectory(found, space) | notes
+        answers["settings"][token] = common | {"protocols": points.settings(found, space)}
+        answers["details"][token] = common | details.details(run, of) | {"figures": []}
+    return answers
+
+
+def drawn(name: str, figure: Figure) -> Tree:
+    """A figure as ``{"name", "src", "width"}``; SVG, or PNG where the SVG would be large.
+
+    The source is a data URI, the width that in CSS pixels at which its letters read well.
+    """
+    kind, content = "svg+xml", to_svg(figure)
+    if len(content) > LARGEST_SVG:
+        kind, content = "png", to_png(figure)
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return {"name": name, "src": source, "width": round(figure.get_figwidth() * CSS_INCH)}
+
+
+def _entry(run: Run) -> Entry:
+    entry = read_entry(Found(run.name, run.path))
+    if entry.space is None:
+        raise UserError("; ".join(entry.problems))
+    return entry
+
+
+def _space(entry: Entry) -> ConceptSpace:
+    assert entry.space is not None
+    return entry.space
+
+
+def _turns(runs: Sequence[Run], tokens: Sequence[str]) -> Tree:
+    """Turns of every run, and of the runs of every setting together."""
+    of = dict(zip((run.name for run in runs), tokens, strict=True))
+    groups = [[run] for run in runs] + list(conditions(runs).groups.values())
+    return {",".join(of[run.name] for run in group): telling.turns(group) for group in groups}
+
+
+def _sheets(
+    runs: Sequence[Run],
+    dense: Sequence[list[points.Dense]],
+    entries: Sequence[Entry],
+    budget: int,
+) -> tuple[list[Tree], Tree]:
+    """Of each run the sheets that fit into the budget; and the images that they refer to."""
+    indexed = [details.sheet_index(run)[0] for run in runs]
+    places = [(at, name, of) for at, found in enumerate(indexed) for name, of in found.items()]
+    stored = [_stored(of, name, dense[at], _space(entries[at])) for at, name, of in places]
+    cut, kept = fit(stored, budget)
+    images: list[str] = []
+    told: list[Tree] = [{} for _ in runs]
+    for (at, name, of), items, pngs in zip(places, stored, kept, strict=True):
+        told[at][name] = {}
+        for step, item, content in zip(of, items, pngs, strict=True):
+            if content is not None:
+                told[at][name][str(step)] = _cut_sheet(item, cut, f"#{len(images)}")
+                images.append(uri(content))
+    generated = max((s.columns for _, _, of in places for s in of.values()), default=0)
+    shown = {"images_shown": min(cut.columns, generated), "images_generated": generated}
+    return told, {"images": images, **shown}
+
+
+def _stored(
+    of: Mapping[int, Sheet], name: str, dense: list[points.Dense], space: ConceptSpace
+) -> list[Stored]:
+    """The sheets of a protocol with the rows of each step's best settings."""
+    known = next((d for d in dense if d.name == name), None)
+    found = []
+    for step, sheet in of.items():
+        rows = []
+        if known is not None and step in known.steps:
+            chosen = known.best[known.steps.index(step)]
+            best = {
+                (str(c), known.settings[at])
+                for c, at in zip(space.classes, chosen, strict=True)
+                if at >= 0
+            }
+            rows = [
+                number
+                for number, row in enumerate(sheet.rows)
+                if (row["concept_class"], row["setting"]) in best
+            ]
+        found.append(Stored(sheet, rows or [0]))
+    return found
+
+
+def _cut_sheet(stored: Stored, cut: Cut, source: str) -> Tree:
+    told = details.sheet(stored.sheet, source)
+    rows = cut.rows(stored)
+    kept = [told["rows"][row] for row in rows]
+    return told | {"columns": min(cut.columns, stored.sheet.columns), "rows": kept}

@@ -1,0 +1,232 @@
+"""The page over HTTP, read only, for this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from conceptspace.errors import UserError
+from conceptspace.presentation.explorer import render, tables
+from conceptspace.presentation.explorer.library import Library, NotThere
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+COOKIE = "conceptspace"
+MOST_RUNS = 1000
+TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
+
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
+    """The server's routes behind its guard.
+
+    Args:
+        library: what is shown.
+        token: without it, requests must name this machine as host.
+        port: of the server, which the host header has to name; 0: any.
+    """
+
+    def tree(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            told = await run_in_threadpool(getattr(library, name), request.path_params["token"])
+            return _json(request, told)
+
+        return answer
+
+    def together(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            told = await run_in_threadpool(getattr(library, name), _tokens(request))
+            return _json(request, told)
+
+        return answer
+
+    async def page(request: Request) -> Response:
+        html = await run_in_threadpool(render.page, library.title, {}, connect=True)
+        policy = {"Content-Security-Policy": render.policy(connect=True)}
+        return HTMLResponse(html, headers=policy)
+
+    async def index(request: Request) -> Response:
+        return _json(request, await run_in_threadpool(library.index))
+
+    async def image(request: Request) -> Response:
+        where = request.path_params
+        path = await run_in_threadpool(
+            library.image, where["token"], where["protocol"], where["step"]
+        )
+        return await run_in_threadpool(_png, request, path)
+
+    async def figure(request: Request) -> Response:
+        where = request.path_params
+        path = await run_in_threadpool(library.figure, where["token"], where["name"])
+        return await run_in_threadpool(_png, request, path)
+
+    async def table(request: Request) -> Response:
+        runs = [library.run(token) for token in _tokens(request)]
+        content = await run_in_threadpool(tables.parquet, runs)
+        return Response(content, media_type="application/vnd.apache.parquet")
+
+    routes = [
+        Route("/", page),
+        Route("/api/index", index),
+        Route("/api/trajectory/{token}", tree("trajectory")),
+        Route("/api/settings/{token}", tree("settings")),
+        Route("/api/details/{token}", tree("details")),
+        Route("/api/turns", together("turns")),
+        Route("/api/findings", together("findings")),
+        Route("/api/images/{token}/{protocol}/{step:int}", image),
+        Route("/api/figures/{token}/{name}", figure),
+        Route("/api/table.parquet", table),
+    ]
+    handlers: Any = {NotThere: _not_there, UserError: _refused}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), token, port)
+
+
+class Guard:
+    """Lets a request pass that reads, names this machine as its host, and knows the token.
+
+    The host is checked because a page on the web can point its own name at this machine (DNS
+    rebinding). With a token the host may be any: the token keeps strangers out.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self.app = app
+        self.token = token
+        self.port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        refusal = self._refusal(request)
+
+        async def guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                known = {name.lower() for name, _ in message["headers"]}
+                extra = [
+                    (name.lower().encode(), value.encode())
+                    for name, value in HEADERS.items()
+                    if name.lower().encode() not in known
+                ]
+                if self.token and refusal is None and request.query_params.get("token"):
+                    cookie = f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+                    extra.append((b"set-cookie", cookie.encode()))
+                message = message | {"headers": [*message["headers"], *extra]}
+            await send(message)
+
+        await (refusal or self.app)(scope, receive, guarded)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("this server only reads", 405, {"Allow": "GET, HEAD"})
+        if self.token:
+            given = (
+                request.query_params.get("token")
+                or request.cookies.get(COOKIE)
+                or request.headers.get("authorization", "").removeprefix("Bearer ")
+            )
+            if not hmac.compare_digest(given.encode(), self.token.encode()):
+                return PlainTextResponse("the token is missing or wrong: add ?token=...", 403)
+            return None
+        if request.headers.get("host", "") not in self._hosts():
+            return PlainTextResponse("this server answers to 127.0.0.1 alone", 400)
+        return None
+
+    def _hosts(self) -> set[str]:
+        names = {"[::1]" if name == "::1" else name for name in LOOPBACK}
+        return {f"{name}:{self.port}" for name in names} | (
+            names if self.port in (0, 80) else set()
+        )
+
+
+def listen(bind: str, port: int, token: str) -> socket.socket:
+    """A socket on the address.
+
+    Raises:
+        UserError: the address is not this machine's own and there is no token, the token is short
+            or odd, or the address is taken.
+    """
+    if token and not TOKEN.fullmatch(token):
+        raise UserError("a token has 16 or more letters, digits, dashes or underscores")
+    if bind not in LOOPBACK and not token:
+        raise UserError(
+            f"--bind {bind} would show the runs to other machines; set a token with --token or "
+            "CONCEPTSPACE_TOKEN, or leave --bind out"
+        )
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((bind, port))
+    except (OSError, OverflowError) as error:
+        opened.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"cannot listen on {bind}, port {port}: {reason}; choose another --port"
+        ) from None
+    return opened
+
+
+def server(library: Library, opened: socket.socket, token: str) -> uvicorn.Server:
+    """A server on a socket; ``run(sockets=[opened])`` serves until it is told to stop."""
+    app = application(library, token=token, port=opened.getsockname()[1])
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_level="warning", server_header=False
+    )
+    return uvicorn.Server(config)
+
+
+def address(opened: socket.socket, bind: str, token: str) -> str:
+    """Where the page is, for a browser."""
+    host = f"[{bind}]" if ":" in bind else bind
+    query = f"?token={token}" if token else ""
+    return f"http://{host}:{opened.getsockname()[1]}/{query}"
+
+
+def _tokens(request: Request) -> list[str]:
+    tokens = [part for part in request.query_params.get("runs", "").split(",") if part]
+    if not 0 < len(tokens) <= MOST_RUNS:
+        raise UserError(f"name the runs, at most {MOST_RUNS}: ?runs=TOKEN,TOKEN")
+    return tokens
+
+
+def _json(request: Request, value: Any) -> Response:
+    content = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    return _tagged(request, content, "application/json")
+
+
+def _png(request: Request, path: Path) -> Response:
+    return _tagged(request, path.read_bytes(), "image/png")
+
+
+def _tagged(request: Request, content: bytes, media: str) -> Response:
+    """The content, or that the browser has it already."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(content, media_type=media, headers={"ETag": tag})
+
+
+async def _not_there(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 404)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 422)

@@ -1,0 +1,64 @@
+"""Concept spaces as plain data: axes, classes and an image of each class."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import ArrayLike
+from PIL import Image
+
+from conceptspace.data.concepts import ConceptSpace
+from conceptspace.presentation.style import pixels
+
+Tree = dict[str, Any]
+
+
+def described(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
+    """A concept space for the page.
+
+    ::
+
+        {"concepts": [{"name": "color", "labels": ["red", "blue"]}, ...],
+         "classes": [{"name": "00", "words": "red large", "ood": false, "image": PNG or null}, ...]}
+
+    Args:
+        space: the concepts, and which classes train.
+        images: of each class, shape (3, H, W) or (H, W, 3); a PNG is a data URI.
+    """
+    return {
+        "concepts": [{"name": c.name, "labels": list(c.labels)} for c in space.concepts],
+        "classes": [
+            {
+                "name": str(name),
+                "words": space.describe(name),
+                "ood": name in space.ood_classes,
+                "image": _uri(images[str(name)]) if str(name) in images else None,
+            }
+            for name in space.classes
+        ],
+    }
+
+
+def key(space: ConceptSpace) -> str:
+    """Equal for runs that can be drawn in one picture."""
+    tree = described(space, {})
+    return repr(tree)
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=7)
+    return buffer.getvalue()
+
+
+def uri(content: bytes) -> str:
+    """A PNG as data URI."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def _uri(image: ArrayLike) -> str:
+    return uri(png(Image.fromarray(pixels(image))))

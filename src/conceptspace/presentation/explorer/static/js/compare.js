@@ -1,0 +1,118 @@
+// Small multiples over a setting, and protocols against each other at the same step.
+
+import { byId, digits, options, thousands, words } from "./dom.js";
+import { state, change, subscribe } from "./store.js";
+import { model, space, chosenRuns, label, lines, protocolNames, shownLines, turnOf } from "./model.js";
+import { DASHES, apart, ink } from "./palette.js";
+import { Chart, axes } from "./chart.js";
+import { axisName, coloring, lookAt, valueAt } from "./space.js";
+
+const NARROWEST = 190, SLOT = 15;
+const charts = {};
+
+export const comparedClass = () => state.compareClass || space()?.classes.find((c) => c.ood)?.name || space()?.classes[0].name;
+
+// What a panel is made for: values in order, and the lines that belong to each.
+function facets() {
+  const read = { protocol: (line) => line.protocol, class: (line) => line.name, seed: (line) => String(line.runs[0].seed), run: (line) => label(line, true) }[state.facet] ?? ((line) => line.runs[0].values[state.facet] ?? "no effect");
+  const wanted = shownLines().filter((line) => !state.compareClass || state.facet === "class" || line.name === state.compareClass);
+  const all = state.facet === "protocol" ? lines(protocolNames(), [...new Set(wanted.map((line) => line.name))]) : state.facet === "seed" ? seedLines(wanted) : wanted;
+  const values = [...new Set(all.map(read))], numeric = values.every((value) => Number.isFinite(Number(value)));
+  values.sort((a, b) => (state.facet === "protocol" ? protocolNames().indexOf(a) - protocolNames().indexOf(b) : numeric ? a - b : a < b ? -1 : 1));
+  return values.map((value) => [value, all.filter((line) => read(line) === value)]);
+}
+
+function seedLines(wanted) {
+  const seeds = [...new Set(chosenRuns().map((run) => run.seed))], classes = [...new Set(wanted.map((line) => line.name))];
+  return seeds.flatMap((seed) => lines(protocolNames().filter((n) => state.protocols.has(n)), classes, chosenRuns().filter((run) => run.seed === seed)));
+}
+
+const grid = (count, width) => { const columns = Math.max(1, Math.min(count, Math.floor(width / NARROWEST))); return [columns, Math.ceil(count / columns), width / columns]; };
+
+function panels(surface, width) {
+  const found = facets(), [columns, , cell] = grid(found.length, width), color = ink(), paint = coloring(), hits = [];
+  const [ax, ay] = state.axes, side = cell - 62, steps = (value) => thousands(value * state.last);
+  found.forEach(([value, of], n) => {
+    const left = (n % columns) * cell + 48, top = Math.floor(n / columns) * (cell + 12) + 22;
+    const x = d3.scaleLinear([-0.03, 1.03], [left, left + side]), y = d3.scaleLinear([-0.03, 1.03], [top + side, top]);
+    axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: axisName(ax), yLabel: n % columns ? "" : axisName(ay), xFormat: ax < 0 ? steps : null, yFormat: ay < 0 ? steps : null });
+    const name = state.facet.includes(".") ? `${words(state.facet)} ${value}` : state.facet === "class" || state.facet === "seed" ? `${state.facet} ${value}` : value;
+    surface.clip(left, top - 22, cell - 56, 20, () => surface.text(left, top - 7, name, { color: color.ink, size: 12, bold: true }));
+    for (const line of of) {
+      const spots = line.steps.map((_, i) => [x(valueAt(line, i, ax)), y(valueAt(line, i, ay))]), now = line.index(state.step), tint = paint.of(line);
+      const dash = state.facet === "protocol" || state.protocols.size < 2 ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length];
+      surface.line(spots, { color: tint, width: 1, alpha: 0.3, dash });
+      surface.line(spots.slice(0, now + 1), { color: tint, width: of.length > 30 ? 0.8 : 1.6, dash, alpha: of.length > 30 ? 0.6 : 1 });
+      surface.dots([spots[now]], of.length > 30 ? 2 : 4, { color: tint, stroke: color.paper });
+      const turn = line.protocol === "naive" ? turnOf(line) : null;
+      if (turn?.detected) surface.dots([spots[line.index(turn.step)]], 3, { color: color.band, stroke: color.ink, width: 1 });
+      spots.forEach(([px, py], i) => hits.push({ x: px, y: py, ref: { line, i } }));
+    }
+  });
+  return hits;
+}
+
+function racers() {
+  return protocolNames().map((protocol) => [protocol, lines([protocol], [comparedClass()])]);
+}
+
+const slot = (count) => Math.max(2, Math.min(SLOT, 150 / count));
+
+function race(surface, width) {
+  const rows = racers(), color = ink(), paint = coloring(), hits = [];
+  const left = Math.min(170, width * 0.36), x = d3.scaleLinear([0, 1], [left, width - 20]);
+  const bottom = rows.reduce((sum, [, of]) => sum + Math.max(1, of.length) * slot(of.length) + 12, 8);
+  axes(surface, { x, y: d3.scaleLinear([0, 1], [bottom, 4]), yTicks: 0, yFormat: () => "", xLabel: `joint accuracy on ${comparedClass()} at step ${thousands(state.step ?? 0)}` });
+  surface.line([[x(0.8), 4], [x(0.8), bottom]], { color: color.quiet, width: 1, dash: [4, 3] });
+  let y = 12;
+  rows.forEach(([protocol, of], n) => {
+    const high = Math.max(1, of.length) * slot(of.length);
+    surface.clip(0, y - 6, left - 4, high + 12, () => surface.text(left - 8, y + high / 2 + 4, protocol, { color: color.ink, size: 12, anchor: "end" }));
+    of.forEach((line, k) => {
+      const i = line.index(state.step), at = y + (k + 0.5) * slot(of.length), tint = state.color === "class" || state.color === "protocol" ? apart(n) : paint.of(line);
+      const [low, up] = line.interval("joint", null, i);
+      surface.line([[x(low), at], [x(up), at]], { color: tint, width: 1.6 });
+      surface.dots([[x(line.joint[i]), at]], Math.min(4.5, slot(of.length) / 2 + 1), { color: tint });
+      if (of.length <= 8 && of.length > 1) {
+        const right = x(up) + 8, room = width - 24 - right;
+        if (room > 90) surface.text(right, at + 4, label(line, true).slice(0, Math.floor(room / 6)), { color: color.quiet, size: 10.5 });
+      } else if (of.length === 1) surface.text(x(up) + 8 < width - 60 ? x(up) + 8 : x(low) - 34, at + 4, digits(line.joint[i]), { color: color.quiet, size: 11 });
+      hits.push({ x: x(line.joint[i]), y: at, ref: { line, i } });
+    });
+    y += high + 12;
+  });
+  return hits;
+}
+
+function draw() {
+  if (!space()) return;
+  const several = (read) => new Set(chosenRuns().map(read)).size > 1;
+  const choices = [...model.index.varied.filter((name) => several((run) => run.values[name])).map((name) => [name, words(name)]), ["protocol", "protocol"], ["class", "class"]];
+  if (several((run) => run.seed)) choices.push(["seed", "seed"]);
+  if (chosenRuns().length > 1 && chosenRuns().length <= 48) choices.push(["run", "run"]);
+  if (!choices.some(([name]) => name === state.facet)) state.facet = choices.find(([name]) => name !== "protocol" || protocolNames().length > 1)[0];
+  options(byId("facet"), choices, state.facet);
+  options(byId("compare-class"), [["", "those chosen above"], ...space().classes.map((c) => [c.name, `${c.name} ${c.words}`])], state.compareClass);
+  byId("race-title").textContent = `Protocols at the same step, class ${comparedClass()}`;
+  Object.values(charts).forEach((chart) => chart.refresh());
+}
+
+export function startCompare() {
+  const hover = (ref, event) => {
+    if (event.type === "pointerdown") change({ step: ref.line.steps[ref.i], playing: false });
+    lookAt(ref.line, event.type === "pointerdown" ? null : ref.line.steps[ref.i]);
+  };
+  charts.multiples = new Chart(byId("multiples"), {
+    name: "small-multiples", draw: panels, hover,
+    height: (width) => { const [, rows, cell] = grid(Math.max(1, facets().length), width); return rows * (cell + 12) + 8; },
+    label: () => `${facets().length} panels, one for each ${words(state.facet || "setting")}, at step ${thousands(state.step ?? 0)}`,
+  });
+  charts.race = new Chart(byId("race"), {
+    name: "protocols", draw: race, hover,
+    height: () => racers().reduce((sum, [, of]) => sum + Math.max(1, of.length) * slot(of.length) + 12, 50),
+    label: () => `Joint accuracy on ${comparedClass()} at step ${thousands(state.step ?? 0)}: ${racers().flatMap(([, of]) => of.slice(0, 8)).map((line) => `${line.protocol}, ${label(line, true)} ${digits(line.joint[line.index(state.step)])}`).join("; ")}`,
+  });
+  byId("facet").onchange = () => change({ facet: byId("facet").value });
+  byId("compare-class").onchange = () => change({ compareClass: byId("compare-class").value });
+  subscribe(["data", "index", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "axes", "setting", "space", "theme", "facet", "compareClass"], draw);
+}

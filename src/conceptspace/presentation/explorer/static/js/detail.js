@@ -1,0 +1,69 @@
+// The checkpoint that is looked at: its numbers and the images that were generated there.
+
+import { byId, digits, make, thousands } from "./dom.js";
+import { space, label, load, trajectoryOf, turnOf } from "./model.js";
+import { state, subscribe } from "./store.js";
+import { focused } from "./space.js";
+import { cutNote, strip, tileCanvas } from "./tiles.js";
+
+const RUNS = 4;
+let ticket = 0;
+
+// The number of the setting that a run's point belongs to.
+function settingAt(run, line, i) {
+  const place = line.runs.indexOf(run), part = line.parts[place], at = line.at[i][place];
+  return part.best[at];
+}
+
+function describe({ line, i }) {
+  const kind = space().classes.find((c) => c.name === line.name);
+  const [low, high] = line.interval("joint", null, i), over = line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${line.parts[0].samples[line.at[i][0]]} images`;
+  const turn = line.protocol === "naive" ? turnOf(line) : null;
+  byId("what").textContent = `Class ${line.name}, ${kind.words} (${kind.ood ? "held out" : "trained"}), ${line.protocol}, ${label(line, true)}, step ${thousands(line.steps[i])}: `
+    + `joint accuracy ${digits(line.joint[i])} (95 % interval ${digits(low)} to ${digits(high)} ${over}).${turn ? ` ${turn.text}` : ""}`;
+  const body = byId("numbers").tBodies[0];
+  const row = (name, ...values) => make("tr", {}, make("th", { scope: "row" }, name), ...values.map((value) => make("td", {}, value)));
+  const told = (kind_, c) => { const [a, b] = line.interval(kind_, c, i); return `${digits(line[kind_][c][i])} (${digits(a)}–${digits(b)})`; };
+  body.replaceChildren(...space().concepts.map((concept, c) => row(concept.name, told("accuracy", c), told("coordinate", c))), row("joint", digits(line.joint[i]), "–"));
+}
+
+async function images({ line, i }) {
+  const mine = ++ticket, figures = [], single = line.runs.length === 1, step = line.steps[i];
+  for (const run of line.runs.slice(0, RUNS)) {
+    const number = settingAt(run, line, i);
+    const known = settingsOf(run, line.protocol), of = known[number] ?? "", sweep = known.length > 1;
+    const caption = [single ? null : run.name, sweep ? `setting ${of}${state.setting ? "" : " (best of this step)"}` : of].filter(Boolean).join(", ");
+    try {
+      const found = await strip(run, line.protocol, line.name, of, step);
+      if (mine !== ticket) return;
+      if (found) {
+        const told = `${found.columns} images of class ${line.name} at step ${step}, ${line.protocol}, ${run.name}`;
+        figures.push(make("figure", {}, caption ? make("figcaption", {}, caption) : null, tileCanvas(found, 8, single ? 32 : 8, told)));
+      } else {
+        const details = await load("details", run);
+        const none = details.notes?.find((note) => note.includes("images")) ?? "No images of this checkpoint and setting.";
+        figures.push(make("p", { class: "quiet" }, `${single ? "" : `${run.name}: `}${none}`));
+      }
+    } catch (error) {
+      figures.push(make("p", { class: "quiet" }, `${run.name}: ${error.message}`));
+    }
+    if (mine !== ticket) return;
+  }
+  if (line.runs.length > RUNS) figures.push(make("p", { class: "quiet" }, `The first ${RUNS} of ${line.runs.length} runs.`));
+  if (cutNote()) figures.push(make("p", { class: "quiet" }, cutNote()));
+  byId("tiles").replaceChildren(...figures);
+  byId("tiles").dataset.shown = `${line.protocol}/${line.name}/${step}`;
+}
+
+const settingsOf = (run, protocol) => trajectoryOf(run.token)?.protocols.find((p) => p.name === protocol)?.settings ?? [""];
+
+export function startDetail() {
+  subscribe(["focus", "step", "data", "chosen", "classes", "protocols", "mode", "setting", "space", "turns", "hiddenSeeds"], () => {
+    const now = space() && focused();
+    byId("detail").hidden = !now;
+    byId("what").setAttribute("aria-live", state.playing ? "off" : "polite");
+    if (!now) return;
+    describe(now);
+    images(now);
+  });
+}

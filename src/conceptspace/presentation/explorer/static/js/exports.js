@@ -1,0 +1,48 @@
+// Data to take away: the trajectories of the chosen runs, with every setting.
+
+import { byId, counted, save } from "./dom.js";
+import { carrier } from "./carrier.js";
+import { chosenRuns, each, load, space, trajectoryOf } from "./model.js";
+
+const COLUMNS = ["run", "seed", "step", "protocol", "setting", "concept_class", "concept", "accuracy", "coordinate", "samples"];
+
+const cell = (value) => {
+  const text = value === null || value === undefined ? "" : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+
+export async function csv(runs) {
+  const all = new Map(), rows = [COLUMNS.join()];
+  await each(runs, async (run) => { all.set(run.token, await load("settings", run)); });
+  for (const run of runs) for (const protocol of trajectoryOf(run.token)?.protocols ?? []) {
+    for (const [name, of] of Object.entries(all.get(run.token).protocols[protocol.name])) {
+      protocol.settings.forEach((setting, s) => protocol.steps.forEach((step, t) => {
+        if (of.joint[s][t] === null) return;
+        const key = [run.name, run.seed, step, protocol.name, setting, name];
+        space().concepts.forEach((concept, c) => rows.push([...key, concept.name, of.accuracy[s][c][t], of.coordinate[s][c][t], of.samples[s][t]].map(cell).join()));
+        rows.push([...key, "joint", of.joint[s][t], "", of.samples[s][t]].map(cell).join());
+      }));
+    }
+  }
+  return `${rows.join("\n")}\n`;
+}
+
+async function guarded(make, name) {
+  const runs = chosenRuns().filter((run) => trajectoryOf(run.token)?.protocols?.length);
+  byId("data-note").textContent = "";
+  if (!runs.length) {
+    byId("data-note").textContent = "No run with a trajectory is chosen.";
+    return;
+  }
+  try {
+    save(name, await make(runs));
+    byId("data-note").textContent = `${counted(runs.length, "run")} saved.`;
+  } catch (error) {
+    byId("data-note").textContent = `Not saved: ${error.message}`;
+  }
+}
+
+export function startExports() {
+  byId("save-csv").onclick = () => guarded(async (runs) => new Blob([await csv(runs)], { type: "text/csv" }), "trajectories.csv");
+  byId("save-parquet").onclick = () => guarded((runs) => carrier.parquet(runs.map((run) => run.token)), "trajectories.parquet");
+}

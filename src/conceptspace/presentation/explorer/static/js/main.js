@@ -1,0 +1,76 @@
+// Starts the page, and keeps it up to date.
+
+import { byId, counted } from "./dom.js";
+import { state, change, flush, subscribe, touch } from "./store.js";
+import { carrier } from "./carrier.js";
+import { model, space, runsHere, chosenRuns, loadTrajectories, loadTurns, forget, groups, protocolNames } from "./model.js";
+import { startSpace } from "./space.js";
+import { startDetail } from "./detail.js";
+import { startClock } from "./clock.js";
+import { startFilters, enter } from "./filters.js";
+import { startTable } from "./table.js";
+import { startCompare } from "./compare.js";
+import { startTimeline } from "./timeline.js";
+import { startCurves } from "./curves.js";
+import { startSheets } from "./sheets.js";
+import { startTold } from "./told.js";
+import { startExports } from "./exports.js";
+import { startAnimation } from "./animation.js";
+import { startTheme } from "./theme.js";
+
+function facts() {
+  const { runs } = model.index, count = (status) => runs.filter((run) => run.status === status).length;
+  const told = ["running", "silent", "stopped", "failed"].map((status) => [count(status), status]).filter(([n]) => n).map(([n, status]) => `${n} ${status}`);
+  byId("facts").textContent = [counted(runs.length, "run"), ...told, space()?.concepts.map((c) => c.name).join(" × "), protocolNames().join(", ")].filter(Boolean).join(" · ");
+}
+
+function take(index) {
+  const before = model.index;
+  model.index = index;
+  forget();
+  const fresh = index.runs.filter((run) => run.space !== null && !state.known.has(run.token));
+  if (fresh.length) change({ known: new Set([...state.known, ...fresh.map((run) => run.token)]), chosen: new Set([...state.chosen, ...fresh.map((run) => run.token)]) });
+  if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size)) enter(Math.min(state.space, index.spaces.length - 1));
+  if (!index.varied.includes(state.color) && state.color.includes(".")) change({ color: "class" });
+  if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
+  trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
+  touch("index");
+  loadTrajectories(index.runs.filter((run) => run.space !== null)).then(() => {
+    touch("data", "loaded");
+    loadTurns();
+  }).catch((error) => trouble(error.message));
+}
+
+function trouble(text) {
+  byId("trouble").hidden = !text;
+  byId("trouble").textContent = text;
+}
+
+function live() {
+  const told = () => { byId("live").textContent = "live"; };
+  told();
+  carrier.watch((index) => {
+    told();
+    trouble(model.index.runs.length ? "" : byId("trouble").textContent);
+    if (index) take(index);
+  }, () => {
+    byId("live").textContent = "not connected";
+    trouble("The server does not answer. What is shown may be out of date; the page goes on by itself once the server is back.");
+  });
+}
+
+async function start() {
+  [startTheme, startTable, startClock, startSpace, startFilters, startDetail, startCompare, startTimeline, startCurves, startSheets, startTold, startExports, startAnimation].forEach((begin) => begin());
+  subscribe(["data", "index", "space"], facts);
+  subscribe(["loaded"], () => { document.documentElement.dataset.ready = String(chosenRuns().length); });
+  subscribe(["chosen", "mode", "hiddenSeeds", "space"], () => { if (document.documentElement.dataset.ready) loadTurns(); });
+  try {
+    take(await carrier.index());
+    flush();
+  } catch (error) {
+    trouble(`The runs cannot be listed: ${error.message}`);
+  }
+  if (carrier.live) live();
+}
+
+start();

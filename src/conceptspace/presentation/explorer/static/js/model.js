@@ -1,0 +1,161 @@
+// Runs as they were loaded, and the lines that are drawn of them.
+
+import { carrier } from "./carrier.js";
+import { state, touch } from "./store.js";
+import { bootstrap, mean, wilson } from "./stats.js";
+
+export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [] }, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
+const AT_ONCE = 6;
+
+export const space = () => model.index.spaces[state.space];
+export const runsHere = () => model.index.runs.filter((run) => run.space === state.space);
+export const chosenRuns = () => runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
+export const runOf = (token) => model.index.runs.find((run) => run.token === token);
+export const trajectoryOf = (token) => model.trajectories.get(token)?.told ?? null;
+export const valuesOf = (run) => model.index.varied.map((name) => run.values[name] ?? null);
+
+export function settingName(run) {
+  const told = model.index.varied.map((name) => [name.split(".").at(-1).replaceAll("_", " "), run.values[name]]).filter(([, value]) => value !== null && value !== undefined);
+  return told.map(([name, value]) => `${name} ${value}`).join(", ");
+}
+
+export function protocolNames(runs = chosenRuns()) {
+  const names = new Set();
+  for (const run of runs) for (const protocol of trajectoryOf(run.token)?.protocols ?? []) names.add(protocol.name);
+  return [...names].sort((a, b) => (b === "naive") - (a === "naive") || (a < b ? -1 : 1));
+}
+
+// Load, or load again, what has changed; some at a time, so that the first come first.
+export async function loadTrajectories(runs) {
+  const wanted = runs.filter((run) => model.trajectories.get(run.token)?.version !== run.version);
+  await each(wanted, async (run) => {
+    const told = await carrier.get("trajectory", run.token);
+    model.trajectories.set(run.token, { version: run.version, told });
+    forget();
+    touch("data");
+  });
+}
+
+export async function load(kind, run) {
+  const kept = model[kind].get(run.token);
+  if (kept?.version === run.version) return kept.told;
+  const told = carrier.get(kind, run.token);
+  model[kind].set(run.token, { version: run.version, told });
+  return told;
+}
+
+export async function each(items, work) {
+  const queue = [...items];
+  const worker = async () => { while (queue.length) await work(queue.shift()); };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker));
+}
+
+// The series of one run, protocol and class: under the best setting of each checkpoint, or a fixed one.
+export function series(token, protocol, name) {
+  const of = trajectoryOf(token)?.protocols.find((p) => p.name === protocol);
+  if (!of?.classes[name]) return null;
+  const fixed = state.setting && of.settings.length > 1 ? model.settings.get(token)?.ready : null;
+  if (!fixed) return { steps: of.steps, ...of.classes[name] };
+  const at = of.settings.indexOf(state.setting);
+  if (at < 0) return null;
+  const all = fixed.protocols[protocol][name];
+  return { steps: of.steps, best: of.steps.map(() => at), samples: all.samples[at], joint: all.joint[at], accuracy: all.accuracy[at], coordinate: all.coordinate[at] };
+}
+
+// A line: one run, or the mean of the runs of one setting, under a protocol, for a class.
+class Line {
+  constructor(key, runs, parts, protocol, name) {
+    Object.assign(this, { key, runs, parts, protocol, name, intervals: new Map() });
+    const [first, ...others] = parts;
+    const shared = others.map((part) => new Map(part.steps.map((step, i) => [step, i])));
+    this.at = [];
+    this.steps = [];
+    first.steps.forEach((step, i) => {
+      const places = [i, ...shared.map((map) => map.get(step))];
+      if (places.every((p, j) => p !== undefined && parts[j].joint[p] !== null)) {
+        this.steps.push(step);
+        this.at.push(places);
+      }
+    });
+    const collect = (read) => Float64Array.from(this.at, (places) => mean(places.map((p, j) => read(parts[j], p) ?? NaN)));
+    this.joint = collect((part, p) => part.joint[p]);
+    this.coordinate = first.coordinate.map((_, c) => collect((part, p) => part.coordinate[c][p]));
+    this.accuracy = first.accuracy.map((_, c) => collect((part, p) => part.accuracy[c][p]));
+  }
+
+  values(kind, c, i) {
+    return this.at[i].map((p, j) => (c === null ? this.parts[j][kind] : this.parts[j][kind][c])[p]);
+  }
+
+  // 95 % interval at a checkpoint: over runs, or of the images of a single run.
+  interval(kind, c, i) {
+    const key = `${kind}${c}:${i}`;
+    if (!this.intervals.has(key)) {
+      const values = this.values(kind, c, i);
+      this.intervals.set(key, values.length > 1 ? bootstrap(values) : wilson(values[0], this.parts[0].samples[this.at[i][0]]));
+    }
+    return this.intervals.get(key);
+  }
+
+  index(step) {
+    let low = 0;
+    for (let i = 0; i < this.steps.length && this.steps[i] <= step; i++) low = i;
+    return low;
+  }
+}
+
+let kept = new Map();
+export const forget = () => { kept = new Map(); };
+
+export function groups(runs = chosenRuns()) {
+  if (state.mode === "runs") return runs.map((run) => [run]);
+  const found = new Map();
+  for (const run of runs) {
+    const key = JSON.stringify(valuesOf(run));
+    found.set(key, [...(found.get(key) ?? []), run]);
+  }
+  return [...found.values()];
+}
+
+export function lines(protocols, classes, runs = chosenRuns()) {
+  const found = [];
+  for (const group of groups(runs)) for (const protocol of protocols) for (const name of classes) {
+    const key = `${group.map((run) => run.token + run.version).join()}|${protocol}|${name}|${state.setting}`;
+    if (!kept.has(key)) {
+      const there = group.map((run) => [run, series(run.token, protocol, name)]).filter(([, part]) => part);
+      kept.set(key, there.length ? new Line(key, there.map(([run]) => run), there.map(([, part]) => part), protocol, name) : null);
+    }
+    const line = kept.get(key);
+    if (line?.steps.length) found.push(line);
+  }
+  return found;
+}
+
+export const shownLines = () => lines(protocolNames().filter((name) => state.protocols.has(name)), space().classes.map((c) => c.name).filter((name) => state.classes.has(name)));
+
+export function label(line, brief = false) {
+  const who = line.runs.length > 1 ? `mean of ${line.runs.length} runs${settingName(line.runs[0]) && `, ${settingName(line.runs[0])}`}` : line.runs[0].name;
+  return brief ? who : `class ${line.name}, ${line.protocol}, ${who}`;
+}
+
+export function turnOf(line) {
+  return model.turns.get(line.runs.map((run) => run.token + run.version).join())?.[line.name] ?? null;
+}
+
+// Ask for the turns of what is drawn, one after the other.
+let asking = 0;
+export async function loadTurns() {
+  const round = ++asking;
+  for (const group of groups()) {
+    const key = group.map((run) => run.token + run.version).join();
+    if (model.turns.has(key)) continue;
+    try {
+      const told = await carrier.together("turns", group.map((run) => run.token));
+      model.turns.set(key, told ?? {});
+    } catch {
+      model.turns.set(key, {});
+    }
+    touch("turns");
+    if (round !== asking) return;
+  }
+}

@@ -1,0 +1,264 @@
+// Trajectories in concept space, flat or as a cube.
+
+import { byId, thousands, words } from "./dom.js";
+import { state, change, subscribe } from "./store.js";
+import { model, space, shownLines, label, turnOf, chosenRuns, protocolNames, valuesOf } from "./model.js";
+import { DASHES, apart, classColor, colorNames, ink, scale } from "./palette.js";
+import { Chart, axes } from "./chart.js";
+import { CORNERS, EDGES, Projection } from "./projection.js";
+import { byArrow, positions } from "./clock.js";
+
+const MANY_POINTS = 5000, MANY_LINES = 60;
+export const projection = new Projection();
+let zoomed = d3.zoomIdentity;
+let chart = null;
+const thumbs = new Map();
+
+export const axisName = (axis) => (axis < 0 ? "step" : space().concepts[axis].name);
+const axisLabel = (axis) => (axis < 0 ? "step" : `${space().concepts[axis].name}: ${space().concepts[axis].labels.join(" → ")}`);
+const lastStep = () => positions().at(-1) || 1;
+
+export function valueAt(line, i, axis) {
+  return axis < 0 ? line.steps[i] / lastStep() : line.coordinate[axis][i];
+}
+
+// What decides a line's color, as entries of the legend and a function of the line.
+export function coloring() {
+  if (state.color === "class") return { entries: space().classes.filter((c) => state.classes.has(c.name)).map((c) => [`${c.name} ${c.words}${c.ood ? " (held out)" : ""}`, classColor(space(), c.name)]), of: (line) => classColor(space(), line.name) };
+  const read = { protocol: (line) => line.protocol, run: (line) => line.runs.map((run) => run.name).join(), seed: (line) => (line.runs.length > 1 ? "several" : String(line.runs[0].seed)) }[state.color]
+    ?? ((line) => line.runs[0].values[state.color] ?? "no effect");
+  const values = colorNames() ? [...new Set(shownLines().map(read))] : [...new Set(chosenRuns().map((run) => run.values[state.color] ?? "no effect"))];
+  const numeric = values.every((value) => Number.isFinite(Number(value)));
+  values.sort((a, b) => (numeric ? a - b : a < b ? -1 : 1));
+  const paint = state.color === "protocol" ? (value) => apart(protocolNames().indexOf(value)) : scale(values);
+  const named = (value, line) => (state.color === "run" && line?.runs.length > 1 ? label(line, true) : value);
+  return { numeric: numeric && !colorNames(), entries: values.map((value) => [named(value, shownLines().find((line) => read(line) === value)), paint(value)]), of: (line) => paint(read(line)) };
+}
+
+export const plot = () => chart;
+
+function thumbnail(name) {
+  const of = space().classes.find((c) => c.name === name);
+  if (!of?.image) return null;
+  if (!thumbs.has(of.image)) {
+    const image = new Image();
+    image.onload = () => chart?.refresh();
+    image.src = of.image;
+    thumbs.set(of.image, image);
+  }
+  return thumbs.get(of.image);
+}
+
+const corner = (bits) => space().concepts.map((_, c) => { const at = state.axes.indexOf(c); return at >= 0 && at < bits.length ? bits[at] : 0; }).join("");
+
+function frame(surface, width, height) {
+  const color = ink(), flat = state.axes[0] >= 0 && state.axes[1] >= 0, small = width < 520;
+  const thumb = flat ? (small ? 34 : 60) : 0;
+  const pad = { left: Math.max(54, thumb + 18), right: flat ? thumb + 14 : 24, top: flat ? thumb + 10 : 20, bottom: Math.max(46, thumb + 14) };
+  let [w, h] = [width - pad.left - pad.right, height - pad.top - pad.bottom];
+  if (flat) [w, h] = [Math.min(w, h), Math.min(w, h)];
+  const left = pad.left + (width - pad.left - pad.right - w) / 2, top = pad.top;
+  const margin = state.axes[0] < 0 ? 0.01 : 0.025;
+  const x = zoomed.rescaleX(d3.scaleLinear([-margin, 1 + margin], [left, left + w]));
+  const y = zoomed.rescaleY(d3.scaleLinear([-0.025, 1.025], [top + h, top]));
+  const steps = (value) => thousands(value * lastStep());
+  axes(surface, { x, y, xTicks: small ? 4 : 5, xLabel: axisLabel(state.axes[0]), yLabel: axisLabel(state.axes[1]), xFormat: state.axes[0] < 0 ? steps : null, yFormat: state.axes[1] < 0 ? steps : null });
+  if (flat) {
+    for (const [bx, by] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+      const name = corner([bx, by]), of = space().classes.find((c) => c.name === name);
+      if (!of) continue;
+      const tx = bx ? left + w + 6 : left - 6 - thumb, ty = by ? top - 4 - thumb : top + h + 8;
+      surface.image(thumbnail(name), tx, ty, thumb, thumb);
+      surface.rect(tx, ty, thumb, thumb, { stroke: classColor(space(), name), line: 2 });
+      const told = small ? name : `${name} ${of.words}`;
+      surface.text(bx ? tx - 6 : tx + thumb + 6, by ? ty + 13 : ty + thumb - 2, told, { color: classColor(space(), name), size: 12, bold: true, anchor: bx ? "end" : "start" });
+    }
+  }
+  return { clip: [left, top, w, h], place: (p) => [x(p[0]), y(p[1])], color };
+}
+
+function cube(surface, width, height) {
+  const color = ink(), at = CORNERS.map((c) => projection.place(c, width, height));
+  const back = at.reduce((far, p, i) => (p[2] > at[far][2] ? i : far), 0);
+  for (const [i, j] of EDGES) surface.line([at[i], at[j]], { color: i === back || j === back ? color.line : color.edge, width: 1 });
+  state.axes.forEach((axis, k) => {
+    const end = [0, 0, 0];
+    end[k] = 0.5;
+    const from = k === 2 ? [0, 1, 0.5] : k === 0 ? [0.5, 0, 0] : [1, 0.5, 0];
+    const [px, py] = projection.place(from, width, height), [cx, cy] = [width / 2, height / 2];
+    const away = Math.hypot(px - cx, py - cy) || 1;
+    surface.text(px + ((px - cx) / away) * 30, py + ((py - cy) / away) * 22, axisLabel(axis), { color: color.ink, size: 12, anchor: "middle", halo: color.paper });
+  });
+  if (state.axes.every((axis) => axis >= 0)) {
+    CORNERS.forEach((bits, i) => {
+      const name = corner(bits), [px, py] = at[i];
+      if (!space().classes.some((c) => c.name === name)) return;
+      surface.image(thumbnail(name), px - 15, py - 15, 30, 30);
+      surface.rect(px - 15, py - 15, 30, 30, { stroke: classColor(space(), name), line: 1.5 });
+      surface.text(px, py + 28, name, { color: classColor(space(), name), size: 11, bold: true, anchor: "middle", halo: color.paper });
+    });
+  } else {
+    for (const bits of [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]) {
+      const named = bits.slice(0, 2), name = corner(named), [px, py] = projection.place(bits, width, height);
+      if (state.axes[2] < 0 && space().classes.some((c) => c.name === name)) surface.text(px, py + 16, name, { color: classColor(space(), name), size: 12, bold: true, anchor: "middle", halo: color.paper });
+    }
+  }
+  return { clip: [0, 0, width, height], place: (p) => projection.place(p, width, height), color };
+}
+
+const setUp = (surface, width, height) => (state.dims === 3 ? cube : frame)(surface, width, height);
+
+function draw(surface, width, height) {
+  const { clip, place, color } = setUp(surface, width, height);
+  const all = shownLines(), paint = coloring(), hits = [], names = protocolNames();
+  const points = all.reduce((sum, line) => sum + line.steps.length, 0), many = all.length > MANY_LINES;
+  surface.clip(...clip, () => {
+    for (const line of all) {
+      const spots = line.steps.map((_, i) => place(state.axes.slice(0, state.dims).map((axis) => valueAt(line, i, axis))));
+      const now = line.index(state.step), tint = paint.of(line);
+      const dash = state.color === "protocol" || state.protocols.size < 2 ? [] : DASHES[names.indexOf(line.protocol) % DASHES.length];
+      if (!many) surface.line(spots, { color: tint, width: 1, alpha: 0.3, dash });
+      surface.line(spots.slice(0, now + 1), { color: tint, width: many ? 0.9 : 2, alpha: many ? 0.6 : 1, dash });
+      if (points < MANY_POINTS) {
+        surface.dots(spots.slice(0, now + 1), many ? 1.4 : 2.7, { color: tint });
+        surface.dots(spots.slice(now + 1), many ? 1 : 2, { color: tint, alpha: 0.4 });
+        surface.dots(spots.slice(0, 1), 4.5, { color: color.paper, stroke: tint });
+      }
+      const turn = turnOf(line);
+      if (turn?.detected && line.protocol === "naive") surface.area(star(...spots[line.index(turn.step)], many ? 6 : 11), { color: color.band, alpha: 1 });
+      spots.forEach(([x, y], i) => hits.push({ x, y, ref: { line, i } }));
+    }
+  });
+  return hits;
+}
+
+// The present: where every line stands, with its interval, and what is looked at.
+function over(surface, width, height) {
+  const quiet = { line() {}, rect() {}, text() {}, image() {}, clip() {} };
+  const { clip, place, color } = setUp(quiet, width, height);
+  const all = shownLines(), paint = coloring(), used = state.axes.slice(0, state.dims);
+  surface.clip(...clip, () => {
+    for (const line of all) {
+      const i = line.index(state.step), tint = paint.of(line), spot = used.map((axis) => valueAt(line, i, axis));
+      const at = place(spot);
+      if (all.length <= MANY_LINES) {
+        used.forEach((axis, k) => {
+          if (axis < 0) return;
+          const ends = line.interval("coordinate", axis, i).map((value) => place(spot.map((v, j) => (j === k ? value : v))));
+          surface.line(ends, { color: tint, width: 1.4, alpha: 0.8 });
+        });
+        if (state.dims === 3) surface.line([at, place([spot[0], spot[1], 0])], { color: tint, width: 0.8, alpha: 0.5, dash: [2, 3] });
+      }
+      surface.dots([at], all.length > MANY_LINES ? 3 : 6, { color: tint, stroke: color.paper });
+    }
+    const looked = focused();
+    if (looked) surface.dots([place(used.map((axis) => valueAt(looked.line, looked.i, axis)))], 10, { color: null, stroke: color.ink, width: 2 });
+  });
+}
+
+function star(x, y, radius) {
+  return Array.from({ length: 10 }, (_, k) => { const r = k % 2 ? radius * 0.45 : radius, a = (k * Math.PI) / 5 - Math.PI / 2; return [x + r * Math.cos(a), y + r * Math.sin(a)]; });
+}
+
+// The line and checkpoint that is looked at; at first the held-out class at the present step.
+export function focused() {
+  const all = shownLines(), focus = state.focus;
+  let line = focus && all.find((l) => l.protocol === focus.protocol && l.name === focus.name && l.runs.some((run) => run.token === focus.token));
+  line ??= focus && all.find((l) => l.name === focus.name);
+  line ??= all.find((l) => space().classes.find((c) => c.name === l.name).ood) ?? all[0];
+  return line ? { line, i: line.index(focus?.step ?? state.step) } : null;
+}
+
+export function lookAt(line, step = null) {
+  change({ focus: { token: line.runs[0].token, protocol: line.protocol, name: line.name, step } });
+}
+
+function keys(event) {
+  const all = shownLines(), now = focused(), by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  if (event.shiftKey && state.dims === 3 && event.key.startsWith("Arrow")) {
+    projection.turn(...({ ArrowLeft: [-0.12, 0], ArrowRight: [0.12, 0], ArrowUp: [0, 0.12], ArrowDown: [0, -0.12] }[event.key]));
+    chart.refresh();
+    return true;
+  }
+  if (by && now) {
+    lookAt(all[(all.indexOf(now.line) + by + all.length) % all.length]);
+    return true;
+  }
+  const factor = { "+": 1.25, "=": 1.25, "-": 0.8 }[event.key];
+  if (factor || event.key === "0") {
+    zoomBy(factor);
+    return true;
+  }
+  return byArrow(event);
+}
+
+function zoomBy(factor) {
+  if (state.dims === 3) {
+    projection.zoom = factor ? Math.max(0.4, Math.min(6, projection.zoom * factor)) : 1;
+    chart.refresh();
+  } else if (factor) {
+    d3.select(chart.pad).call(zoom.scaleBy, factor);
+  } else {
+    d3.select(chart.pad).call(zoom.transform, d3.zoomIdentity);
+  }
+}
+
+// The wheel belongs to the page until the plot has been clicked, one finger to scrolling.
+const zoom = d3.zoom().scaleExtent([1, 40]).filter((event) => {
+  if (event.type === "wheel") return event.ctrlKey || document.activeElement === chart.pad;
+  if (event.touches) return event.touches.length > 1;
+  return state.dims === 2 && zoomed.k > 1 && !event.button;
+}).on("zoom", (event) => {
+  if (state.dims === 3) projection.zoom = event.transform.k;
+  else zoomed = event.transform;
+  chart.refresh();
+});
+
+export function startSpace() {
+  chart = new Chart(byId("plot"), {
+    name: "concept-space", draw, over, keys,
+    label: () => `Trajectories in concept space: ${state.axes.slice(0, state.dims).map(axisName).join(", ")}; ${shownLines().length} lines at step ${thousands(state.step ?? 0)}. ${byId("help").textContent}`,
+    hover: (ref, event) => {
+      if (event.type === "pointerdown") change({ step: ref.line.steps[ref.i], playing: false });
+      else if (state.playing) return;
+      lookAt(ref.line, event.type === "pointerdown" ? null : ref.line.steps[ref.i]);
+    },
+  });
+  d3.select(chart.pad).call(zoom).on("dblclick.zoom", () => zoomBy(0));
+  let held = null;
+  chart.pad.addEventListener("pointerdown", (event) => { held = state.dims === 3 && event.isPrimary ? [event.clientX, event.clientY] : null; });
+  window.addEventListener("pointerup", () => { held = null; chart.dragging = false; });
+  window.addEventListener("pointermove", (event) => {
+    if (!held) return;
+    chart.dragging = true;
+    projection.turn((held[0] - event.clientX) / 160, (event.clientY - held[1]) / 160);
+    held = [event.clientX, event.clientY];
+    chart.refresh();
+  });
+  subscribe(["data", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "setting", "space", "theme"], () => {
+    byId("plot").style.touchAction = state.dims === 3 ? "none" : "";
+    chart.refresh();
+    legend();
+  });
+  subscribe(["focus"], () => chart.refreshTop());
+  return chart;
+}
+
+function legend() {
+  if (!space()) return;
+  const { entries, numeric } = coloring(), place = byId("legend");
+  const node = (text, css) => { const span = document.createElement("span"), key = document.createElement("i"); key.className = "key"; key.style.borderTopColor = css; span.append(key, text); return span; };
+  const told = [];
+  if (numeric && entries.length > 1) {
+    const span = document.createElement("span"), key = document.createElement("i");
+    key.className = "ramp";
+    key.style.background = `linear-gradient(90deg, ${entries.map(([, css]) => css).join()})`;
+    span.append(`${words(state.color)} ${entries[0][0]}`, key, entries.at(-1)[0]);
+    told.push(span);
+  } else told.push(...entries.slice(0, 24).map(([text, css]) => node(text, css)));
+  if (entries.length > 24 && !numeric) told.push(`and ${entries.length - 24} more`);
+  if (state.protocols.size > 1 && state.color !== "protocol") told.push(`dashes: ${protocolNames().filter((n) => state.protocols.has(n)).map((n, i) => (i ? `${n} dashed` : `${n} solid`)).join(", ")}`);
+  const many = shownLines().some((line) => line.runs.length > 1);
+  told.push(`cross: 95 % interval ${many ? "over runs" : "of the images of one run"} · hollow: first checkpoint · star: turn`);
+  place.replaceChildren(...told.map((item) => (typeof item === "string" ? Object.assign(document.createElement("span"), { textContent: item }) : item)));
+}

@@ -1,0 +1,37 @@
+// What is chosen. Views subscribe; several changes in one frame are told once.
+
+export const state = {
+  space: 0, chosen: new Set(), known: new Set(), classes: new Set(), protocols: new Set(["naive"]), hiddenSeeds: new Set(),
+  mode: "mean", color: "class", dims: 2, axes: [0, 1, -1], setting: "", step: null, playing: false,
+  last: null, focus: null, facet: "", compareClass: "",
+};
+
+const listeners = [];
+let waiting = null;
+
+export function subscribe(keys, listener) {
+  listeners.push([new Set(keys), listener]);
+}
+
+export function change(patch) {
+  Object.assign(state, patch);
+  touch(...Object.keys(patch));
+}
+
+export function touch(...keys) {
+  if (waiting) {
+    keys.forEach((key) => waiting.add(key));
+    return;
+  }
+  waiting = new Set(keys);
+  requestAnimationFrame(flush);
+}
+
+export function flush() {
+  if (!waiting) return;
+  const keys = waiting;
+  waiting = null;
+  for (const [wanted, listener] of listeners) {
+    if ([...keys].some((key) => wanted.has(key))) listener(keys);
+  }
+}

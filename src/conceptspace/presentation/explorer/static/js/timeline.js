@@ -1,0 +1,74 @@
+// When each run shows each concept under each protocol: known between two checkpoints, or not yet.
+
+import { byId, thousands } from "./dom.js";
+import { state, change, subscribe } from "./store.js";
+import { model, space, chosenRuns, groups, protocolNames, trajectoryOf } from "./model.js";
+import { apart, ink } from "./palette.js";
+import { Chart, axes } from "./chart.js";
+import { comparedClass } from "./compare.js";
+import { positions } from "./clock.js";
+
+const MOST = 12;
+let chart = null;
+
+// One row for each protocol and concept, one bar for each run; with many runs the joint alone.
+function rows() {
+  const runs = chosenRuns(), name = comparedClass(), found = [];
+  for (const protocol of protocolNames()) {
+    for (const concept of runs.length > MOST ? ["joint"] : [...space().concepts.map((c) => c.name), "joint"]) {
+      const bars = runs.map((run) => ({ run, ...trajectoryOf(run.token)?.emergence?.find((e) => e.class === name && e.protocol === protocol && e.concept === concept) })).filter((bar) => bar.last !== undefined);
+      bars.sort((a, b) => (a.upper ?? Infinity) - (b.upper ?? Infinity) || a.lower - b.lower);
+      if (bars.length) found.push({ protocol, concept, bars });
+    }
+  }
+  return found;
+}
+
+const thick = (count) => Math.max(2, Math.min(11, 120 / count));
+const high = (row) => row.bars.length * (thick(row.bars.length) + 2) + 8;
+const turns = () => groups().map((group) => model.turns.get(group.map((run) => run.token + run.version).join())?.[comparedClass()]).filter((turn) => turn?.detected);
+
+function draw(surface, width) {
+  const color = ink(), all = rows(), hits = [], last = positions().at(-1) ?? 1;
+  const left = Math.min(210, width * 0.42), x = d3.scaleLinear([0, last], [left, width - 26]), bottom = all.reduce((sum, row) => sum + high(row), 22);
+  axes(surface, { x, y: d3.scaleLinear([0, 1], [bottom, 16]), yTicks: 0, yFormat: () => "", xTicks: width < 520 ? 3 : 8, xLabel: "step" });
+  for (const turn of turns()) surface.rect(x(turn.low), 16, Math.max(2, x(turn.high) - x(turn.low)), bottom - 16, { fill: color.band, alpha: turns().length > 1 ? 0.1 : 0.22 });
+  if (turns().length) surface.text(x(turns()[0].step), 11, turns().length > 1 ? "turns" : "turn", { color: color.turn, size: 11, anchor: "middle" });
+  let y = 22;
+  for (const row of all) {
+    const tint = apart(protocolNames().indexOf(row.protocol)), size = thick(row.bars.length);
+    surface.clip(0, y - 6, left - 4, high(row) + 8, () => surface.text(left - 8, y + (high(row) - 8) / 2 + 4, `${row.protocol} · ${row.concept}`, { color: color.ink, size: 11.5, anchor: "end", bold: row.concept === "joint" }));
+    for (const bar of row.bars) {
+      const from = x(bar.lower), to = bar.upper === null ? x(bar.last) : Math.max(x(bar.upper), from + 2);
+      if (bar.upper === null) {
+        surface.line([[from, y + size / 2], [to + 4, y + size / 2]], { color: tint, width: 1.2, dash: [3, 3] });
+        surface.area([[to + 3, y], [to + 3 + size, y + size / 2], [to + 3, y + size]], { color: tint, alpha: 1 });
+      } else surface.rect(from, y, to - from, size, { fill: tint });
+      for (const at of [from, to]) hits.push({ x: at, y: y + size / 2, ref: { row, bar } });
+      y += size + 2;
+    }
+    y += 8;
+    surface.line([[left, y - 5], [width - 26, y - 5]], { color: color.line, width: 0.6 });
+  }
+  if (state.step !== null) surface.line([[x(state.step), 16], [x(state.step), bottom]], { color: color.ink, width: 1.2 });
+  return hits;
+}
+
+export const between = (bar) => (bar.upper === null ? `not by step ${thousands(bar.last)}` : bar.lower ? `after step ${thousands(bar.lower)}, by step ${thousands(bar.upper)}` : `by step ${thousands(bar.upper)}`);
+
+export function startTimeline() {
+  chart = new Chart(byId("emergence"), {
+    name: "emergence", draw,
+    hover: ({ row, bar }, event) => {
+      byId("emergence-note").textContent = `${bar.run.name}: ${row.concept} accuracy on ${comparedClass()} under ${row.protocol} reaches 0.8 ${between(bar)}.`;
+      if (event.type === "pointerdown") change({ step: bar.upper ?? bar.last, playing: false });
+    },
+    height: () => rows().reduce((sum, row) => sum + high(row), 60),
+    label: () => `Emergence of class ${comparedClass()}: ${rows().slice(0, 24).map((row) => `${row.protocol} ${row.concept}: ${row.bars.slice(0, 6).map((bar) => `${bar.run.name} ${between(bar)}`).join(", ")}`).join("; ")}`,
+  });
+  subscribe(["data", "index", "turns", "step", "chosen", "hiddenSeeds", "mode", "space", "theme", "compareClass"], (keys) => {
+    if (!space()) return;
+    if (!keys.has("step") || !byId("emergence-note").textContent) byId("emergence-note").textContent = `When class ${comparedClass()} first holds an accuracy of 0.8 for three checkpoints, under the best setting of each checkpoint (which flatters a sweep). A bar spans the last checkpoint without and the first with it; an arrow means not reached by then. Point at a bar for its run.`;
+    chart.refresh();
+  });
+}

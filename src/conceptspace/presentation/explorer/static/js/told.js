@@ -1,0 +1,96 @@
+// What runs say in sentences, the ledgers of claims, saved figures, configs.
+
+import { byId, counted, make } from "./dom.js";
+import { carrier, payload } from "./carrier.js";
+import { subscribe } from "./store.js";
+import { model, space, chosenRuns, load } from "./model.js";
+
+const AT_ONCE = 12, MOST_CONFIGS = 40;
+let kept = "", ticket = 0;
+
+async function findings(asked = false) {
+  const runs = chosenRuns(), key = runs.map((run) => run.token + run.version).join(), mine = ++ticket;
+  if (key === kept) return;
+  if (!runs.length) return show(make("p", { class: "quiet" }, "No run is chosen."));
+  if (carrier.live && runs.length > AT_ONCE && !asked) {
+    kept = "";
+    return show(make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`));
+  }
+  if (!byId("told").childElementCount || asked) show(make("p", { class: "quiet" }, "Reading the runs…"));
+  let told;
+  try { told = await carrier.together("findings", runs.map((run) => run.token)); } catch (error) { told = { problems: [error.message], findings: [] }; }
+  if (mine !== ticket) return null;
+  kept = key;
+  const sentences = (told?.findings ?? []).map((finding) => make("li", {}, finding.text, ...(finding.figure ? [" ", make("a", { href: `#figure-${payload.figures.findIndex((f) => f.name === finding.figure)}` }, finding.figure)] : [])));
+  const whole = carrier.live ? "" : `Of all ${counted(model.index.runs.length, "run")} of this file.`;
+  return show(
+    ...(told?.problems ?? []).map((text) => make("p", { class: "problem" }, text)),
+    sentences.length ? make("ul", {}, ...sentences) : make("p", { class: "quiet" }, "Nothing can be said yet."),
+    whole && model.index.runs.length > 1 ? make("p", { class: "quiet" }, whole) : "");
+}
+
+function show(...nodes) {
+  byId("told").replaceChildren(...nodes);
+}
+
+const VERDICTS = { held: "held", "did not hold": "not" };
+
+function ledgers() {
+  byId("ledgers").replaceChildren(...model.index.ledgers.map((ledger) => {
+    const columns = ["claim", "figure", "effect", "interval", "criterion", "verdict"];
+    const body = ledger.rows.map((row) => make("tr", {}, ...columns.map((name) => make("td", { class: name === "verdict" ? `verdict ${VERDICTS[row.verdict] ?? ""}` : null }, row[name]))));
+    return make("div", {},
+      make("h3", {}, `Claims: ${ledger.name}`),
+      ledger.problem ? make("p", { class: "problem" }, ledger.problem) : null,
+      ledger.rows.length ? make("div", { class: "scroll table-box", tabindex: "0", role: "region", "aria-label": `Claims of ${ledger.name}` }, make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...body))) : null);
+  }));
+}
+
+function figure(id, name, source, width) {
+  const image = make("img", { src: source, alt: name, loading: "lazy" });
+  if (width) image.style.maxWidth = `${width}px`;
+  return make("figure", { class: "drawn", id }, make("figcaption", {}, name), make("div", {}, image));
+}
+
+function embeddedFigures() {
+  const figures = payload.figures ?? [];
+  byId("figures-section").hidden = !figures.length;
+  byId("figure-list").replaceChildren(...figures.map((f, n) => figure(`figure-${n}`, f.name, f.src, f.width)));
+}
+
+async function open(run, place) {
+  let told;
+  try { told = await load("details", run); } catch (error) { told = { notes: [error.message] }; }
+  const facts = Object.entries(told.provenance ?? {}).map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value)));
+  place.replaceChildren(
+    ...[...(told.problems ?? []), ...(told.notes ?? [])].map((text) => make("p", { class: "quiet" }, text)),
+    ...(told.toml ? [make("h3", {}, "Config (TOML; enough to repeat the run)"), make("pre", { tabindex: "0" }, told.toml)] : []),
+    ...(facts.length ? [make("h3", {}, "Provenance"), make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Provenance of ${run.name}` }, make("table", {}, make("tbody", {}, ...facts)))] : []),
+    ...(told.figures ?? []).map((f) => figure("", `${f.name} (${run.name})`, f.src, 0)));
+}
+
+function configs() {
+  const runs = chosenRuns().slice(0, MOST_CONFIGS), signature = runs.map((run) => run.token + run.version).join();
+  const place = byId("configs");
+  if (place.dataset.of === signature) return;
+  place.dataset.of = signature;
+  const opened = new Set([...place.querySelectorAll("details[open]")].map((d) => d.dataset.token));
+  place.replaceChildren(...runs.map((run) => {
+    const inside = make("div"), box = make("details", { "data-token": run.token }, make("summary", {}, `${run.name}: config, provenance${carrier.live ? ", saved figures" : ""}`), inside);
+    box.addEventListener("toggle", () => { if (box.open) open(run, inside); });
+    box.open = opened.has(run.token);
+    return box;
+  }), ...(chosenRuns().length > MOST_CONFIGS ? [make("p", { class: "quiet" }, `The first ${MOST_CONFIGS} chosen runs.`)] : []));
+}
+
+export function startTold() {
+  embeddedFigures();
+  let wait = 0;
+  subscribe(["loaded", "chosen", "hiddenSeeds", "space"], () => {
+    if (!space() || !document.documentElement.dataset.ready) return;
+    clearTimeout(wait);
+    wait = setTimeout(findings, 150);
+    configs();
+  });
+  subscribe(["index"], ledgers);
+}

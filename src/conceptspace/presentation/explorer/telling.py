@@ -1,0 +1,126 @@
+"""What runs say together: findings in sentences, and where their trajectories turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_of, turn_sentence
+from conceptspace.analysis.sentences import Finding
+from conceptspace.build import world
+from conceptspace.presentation.drawing import keeps_log
+from conceptspace.presentation.sweep import (
+    Sweep,
+    conditions,
+    effect_findings,
+    masking_effect,
+    prefixed,
+)
+from conceptspace.store import Run
+
+Tree = dict[str, Any]
+
+
+def tell(runs: Sequence[Run]) -> list[Finding]:
+    """The findings of runs: of each setting on its own, and of the masked share if that differs.
+
+    Args:
+        runs: evaluated; under names that no two of them share.
+
+    Raises:
+        UserError: a run has no trajectory, or two have the same setting and seed.
+    """
+    found = conditions(runs)
+    tables = {value: trajectories(group) for value, group in found.groups.items()}
+    if not found.setting:
+        (group,), (table,) = found.groups.values(), tables.values()
+        return of_group(group, table)
+    space = world(runs[0].config.data).space
+    told = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
+    for value, group in found.groups.items():
+        told += [prefixed(f, found.name(value)) for f in of_group(group, tables[value])]
+    return told
+
+
+def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
+    """The findings of runs that differ in their seed alone."""
+    space = world(runs[0].config.data).space
+    words = {str(c): space.describe(c) for c in space.classes}
+    logs = {run.config.seed: run.training() for run in runs if keeps_log(run)}
+    scores = single_scores(runs)
+    told = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
+    if scores is None:
+        text = "No scores of single images were kept, so nothing is told of other protocols."
+        told.append(Finding("elicitation", text))
+    return told + _probe(runs)
+
+
+def trajectories(runs: Sequence[Run]) -> pd.DataFrame:
+    """The trajectories of runs of one setting, under the names that they have on the page."""
+    table = pd.concat([run.trajectory().assign(run=run.name) for run in runs], ignore_index=True)
+    require_distinct_seeds(table)
+    return table
+
+
+def single_scores(runs: Sequence[Run]) -> pd.DataFrame | None:
+    """The scores of single images, None if a run does not keep them."""
+    if not all(any((run.path / "scores").glob("*/*.parquet")) for run in runs):
+        return None
+    return pd.concat([run.scores().assign(run=run.name) for run in runs], ignore_index=True)
+
+
+def turns(runs: Sequence[Run]) -> Tree:
+    """Where the mean naive trajectory of each OOD class turns.
+
+    ``{"11": {"detected": true, "step": 700, "low": 600, "high": 800, "text": "..."}}``; a class
+    whose turn cannot be sought, with one concept or too few checkpoints, is left out.
+
+    Args:
+        runs: of one setting.
+    """
+    table = trajectories(runs)
+    told: Tree = {}
+    for name in world(runs[0].config.data).space.ood_classes:
+        turn = turn_of(table, name)
+        if turn is not None:
+            text = turn_sentence(turn, name)
+            low, high = turn.step_interval
+            told[str(name)] = {
+                "detected": turn.detected,
+                "step": round(turn.step),
+                "low": round(low),
+                "high": round(high),
+                "text": text[0].upper() + text[1:] + ".",
+            }
+    return told
+
+
+def _incomparable(found: Sweep) -> list[Finding]:
+    if "," not in found.setting:
+        return []
+    text = f"The runs differ in {found.label}, so no sentence compares one setting with another."
+    return [Finding("in-distribution", text)]
+
+
+def _probe(runs: Sequence[Run]) -> list[Finding]:
+    """How far the probe can be trusted; the lowest of several runs counts."""
+    known = [run.information() for run in runs]
+    held_out = [i.get("probe", {}).get("accuracy", {}) for i in known]
+    same = [i.get("readout_agreement", {}) for i in known]
+    lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
+    told = []
+    if all(held_out):
+        told.append(f"the probe is right on held-out images in {_lowest(held_out)}")
+    if all(same):
+        told.append(f"on generated images it agrees with the analytic read-out in {_lowest(same)}")
+    if not told:
+        return []
+    text = " of cases; ".join(told) + " of cases" + lowest
+    return [Finding("probe", text[0].upper() + text[1:] + ".")]
+
+
+def _lowest(shares: Sequence[dict[str, float]]) -> str:
+    least = {name: min(of_run[name] for of_run in shares) for name in shares[0]}
+    return " and ".join(f"{100 * value:.1f} % ({name})" for name, value in least.items())
