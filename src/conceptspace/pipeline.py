@@ -22,6 +22,7 @@ from torch import Tensor
 from conceptspace import build
 from conceptspace.data.dataset import split_dataset
 from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
+from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.errors import UserError
 from conceptspace.files import write_table
@@ -167,6 +168,8 @@ class Session:
         """Load or train the probe, once per session."""
         if self.probe is not None:
             return
+        if self.device.type == "cpu" and native().library is None:
+            yield Notice(f"slower than it could be: {native().reason}")
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
         settings = build.probe(self.config)
@@ -192,10 +195,13 @@ class Session:
             yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
         log.forget_after(trainer.step)
         with checkpoint.Writer() as self.writer:
-            if trainer.step == 0 and 0 in planned:
+            first = trainer.step
+            if first == 0 and 0 in planned:
                 yield from self._save(trainer, log, planned)
             for record in trainer.run(config.train.steps):
                 log.add(record, config.train.batch_size)
+                if trainer.update.note and record.step == first + 1:
+                    yield Notice(trainer.update.note)
                 yield Trained(record.step, config.train.steps)
                 halted = stop()
                 if record.step in planned or record.step == config.train.steps or halted:
@@ -261,7 +267,9 @@ class Session:
     @cached_property
     def _sampled(self) -> LoweredModel:
         """The model that is evaluated, whatever weights it holds at the moment."""
-        return LoweredModel(build.model(self.config, self.device), self.precision)
+        model = LoweredModel(build.model(self.config, self.device), self.precision)
+        model.fast.denoise = Replayed(model.fast.denoise, self.device)  # type: ignore[method-assign, assignment]
+        return model
 
     def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:
         """Generate, score and store what a checkpoint lacks under one protocol."""

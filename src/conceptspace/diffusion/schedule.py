@@ -49,6 +49,10 @@ class LinearSchedule(nn.Module):
         """The values of gamma at times t."""
         return self.b + self.slope() * t
 
+    def endpoints(self) -> Float[Tensor, " 2"]:
+        """gamma(0) and gamma(1)."""
+        return torch.stack([self.b, self.b + self.slope()])
+
     def slope(self) -> Float[Tensor, ""]:
         """The derivative of gamma by t, never negative."""
         return self.w.abs()

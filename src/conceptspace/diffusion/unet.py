@@ -76,9 +76,9 @@ class BlockEmbeddings(nn.Module):
 
     def __init__(self, inputs: int, channels: Sequence[int]) -> None:
         super().__init__()
-        self.blocks = {
-            width: [i for i, c in enumerate(channels) if c == width] for width in sorted({*channels})
-        }
+        self.blocks: dict[int, list[int]] = {width: [] for width in sorted(channels)}
+        for i, width in enumerate(channels):
+            self.blocks[width].append(i)
         self.hidden = nn.Linear(inputs, sum(channels))
         self.out = nn.ModuleDict(
             {str(width): StackedLinear(len(which), width) for width, which in self.blocks.items()}

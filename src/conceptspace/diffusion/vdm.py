@@ -101,7 +101,7 @@ class VDM(nn.Module):
         x = self.encode(images)
         scale = 1 / (x[0].numel() * math.log(2))
         gamma = self.schedule(times)
-        start, end = self.schedule(torch.tensor([0.0, 1.0], device=times.device))
+        start, end = self.schedule.endpoints()
         expand = gamma[:, None, None, None]
         z = alpha(expand) * x + sigma(expand) * noise
         error = (noise - self(z, gamma, h)).square().flatten(1).sum(1).mean()

@@ -50,9 +50,10 @@ def native() -> Native:
     """
     if os.environ.get(SWITCH) == "0":
         return Native(None, f"plain PyTorch operations, because {SWITCH}=0")
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    name = os.environ.get("CXX", "g++")
+    compiler = shutil.which(name)
     if compiler is None:
-        return Native(None, "plain PyTorch operations, because there is no C++ compiler g++")
+        return Native(None, f"plain PyTorch operations, because there is no C++ compiler {name}")
     try:
         return Native(_declared(ctypes.CDLL(str(_compiled(compiler)))), "fused C++ kernels")
     except (OSError, subprocess.SubprocessError) as error:

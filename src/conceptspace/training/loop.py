@@ -12,6 +12,7 @@ from conceptspace.data.dataset import Examples
 from conceptspace.data.seeding import generator, stream_seed
 from conceptspace.diffusion.guidance import drop_condition
 from conceptspace.diffusion.precision import LoweredModel, Precision
+from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.vdm import VDM, Loss, stratified_times
 from conceptspace.training.flat import FlatParameters
 
@@ -95,8 +96,19 @@ class Trainer:
             betas=optimization.betas,
             weight_decay=optimization.weight_decay,
             fused=True,
+            capturable=self.device.type == "cuda",
         )
         self.average = self.flat.tensor.detach().clone()
+        # There from the start, and changed in place for ever: a recorded step holds its address.
+        self.moments = self.optimizer.state[self.flat.tensor]
+        self.moments["step"] = torch.zeros((), device=self.device)
+        self.moments["exp_avg"] = torch.zeros_like(self.flat.tensor.data)
+        self.moments["exp_avg_sq"] = torch.zeros_like(self.flat.tensor.data)
+        self.update = Replayed(
+            self._update,
+            self.device,
+            lambda: [self.flat.tensor.data, self.average, *self.moments.values()],
+        )
 
     def run(self, last: int) -> Iterator[StepRecord]:
         """Train up to ``last`` completed steps, yielding after each."""
@@ -114,7 +126,7 @@ class Trainer:
         """Everything needed to go on: weights, their average, the optimiser's moments."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.flat.views(self.average).items()}
-        for key, value in self.optimizer.state.get(self.flat.tensor, {}).items():
+        for key, value in self.moments.items():
             by_name = {"": value} if key == "step" else self.flat.views(value)
             tensors |= {f"optimizer.{key}.{name}": v for name, v in by_name.items()}
         return tensors
@@ -130,15 +142,12 @@ class Trainer:
             groups.setdefault(group, {})[key] = tensor
         self.lowered.load_state_dict(groups.pop("model"))
         self._fill(self.average, groups.pop("average"))
-        self.optimizer.state.clear()
         for group, tensors in groups.items():
             key = group.removeprefix("optimizer.")
             if key == "step":
-                self.optimizer.state[self.flat.tensor][key] = next(iter(tensors.values())).clone()
+                self.moments[key].copy_(next(iter(tensors.values())))
             else:
-                value = torch.empty_like(self.flat.tensor.data)
-                self._fill(value, tensors)
-                self.optimizer.state[self.flat.tensor][key] = value
+                self._fill(self.moments[key], tensors)
         self.step = step
 
     def _fill(self, flat: Tensor, tensors: Mapping[str, Tensor]) -> None:
@@ -146,8 +155,7 @@ class Trainer:
             view.copy_(tensors[name])
 
     def _advance(self) -> StepRecord:
-        settings, model = self.optimization, self.lowered.fast
-        model.train()
+        settings = self.optimization
         noise_source = generator(self.seed, "noise", self.step)
         chosen = self._batch().to(self.device)
         images, h = self.examples.images[chosen], self.examples.h[chosen]
@@ -158,22 +166,31 @@ class Trainer:
             dropped = torch.rand(len(chosen), generator=noise_source) < settings.condition_dropout
             h = drop_condition(h, dropped.float().to(self.device))
         self._seed_dropout()
+        decay = min(settings.weight_average, (self.step + 1) / (self.step + 10))
+        kept = torch.tensor(decay, device=self.device)
+        *terms, norm, gamma_0, gamma_1 = self.update(images, h, noise, times, kept)
+        self.step += 1
+        return StepRecord(self.step, Loss(*terms), norm, gamma_0, gamma_1)
 
-        gammas = model.schedule(torch.tensor([0.0, 1.0], device=self.device)).detach()
+    def _update(
+        self, images: Tensor, h: Tensor, noise: Tensor, times: Tensor, decay: Tensor
+    ) -> list[Tensor]:
+        """One step of the optimiser: the loss terms, the gradient's norm, gamma(0), gamma(1)."""
+        model = self.lowered.fast.train()
         parameters, gradients = self.flat.tensor, self.flat.tensor.grad
         assert gradients is not None
+        gamma_0, gamma_1 = (g.clone() for g in model.schedule.endpoints().detach())
         gradients.zero_()
         loss = model.loss(images, h, noise, times)
         loss.total.backward()
         self.lowered.collect_gradients()
         norm = torch.linalg.vector_norm(gradients)
-        gradients.mul_((settings.clip_norm / (norm + 1e-6)).clamp(max=1))
+        gradients.mul_((self.optimization.clip_norm / (norm + 1e-6)).clamp(max=1))
         self.optimizer.step()
         self.lowered.refresh()
-        decay = min(settings.weight_average, (self.step + 1) / (self.step + 10))
         self.average.lerp_(parameters.detach(), 1 - decay)
-        self.step += 1
-        return StepRecord(self.step, loss.detach(), norm, gammas[0], gammas[1])
+        ended = loss.detach()
+        return [ended.diffusion, ended.prior, ended.reconstruction, norm, gamma_0, gamma_1]
 
     def _seed_dropout(self) -> None:
         seed = stream_seed(self.seed, "dropout", self.step)

@@ -1,0 +1,87 @@
+"""The engine computes what the plain reference computes: forward, gradients, 200 steps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from conceptspace import build
+from conceptspace.benchmarks.reference import Diffusion, training, weights_from
+from conceptspace.data.dataset import split_dataset
+from conceptspace.training.loop import Trainer
+from tiny import tiny_config
+
+SETTINGS = [{}, {"model__schedule": "learned_linear"}, {"model__norm": "layer"}]
+
+
+def pair(**settings):
+    config = tiny_config(model__dropout=0.0, **settings)
+    model, reference = build.model(config), Diffusion(config)
+    source = torch.Generator().manual_seed(0)
+    for p in model.parameters():
+        if p.ndim > 0:
+            p.data += 0.05 * torch.randn(p.shape, generator=source)
+    weights_from(model.state_dict(), reference)
+    return config, model, reference
+
+
+def batch(count=6, resolution=8):
+    source = torch.Generator().manual_seed(1)
+    images = torch.rand(count, 3, resolution, resolution, generator=source)
+    noise = torch.randn(images.shape, generator=source)
+    return (
+        images,
+        torch.rand(count, 11, generator=source),
+        noise,
+        torch.rand(count, generator=source),
+    )
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_loss_and_gradients_equal_the_reference(settings):
+    _, model, reference = pair(**settings)
+    images, h, noise, t = batch()
+    expected = reference.loss(images, h, noise, t)
+    expected.backward()
+    loss = model.loss(images.contiguous(memory_format=torch.channels_last), h, noise, t).total
+    loss.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    of = {"network.trunk.conv_in.weight": "network.conv_in.weight",
+          "network.trunk.down.0.0.norm2.weight": "network.down.0.0.norm2.weight",
+          "network.trunk.up.1.0.conv1.weight": "network.up.1.0.conv1.weight",
+          "network.trunk.attention.qkv.weight": "network.attention.qkv.weight",
+          "network.time.0.weight": "network.time.0.weight"}  # fmt: skip
+    for ours, theirs in of.items():
+        a, b = model.get_parameter(ours).grad, reference.get_parameter(theirs).grad
+        assert (a - b).norm() <= 1e-4 * b.norm(), ours
+
+
+def losses(precision):
+    """Diffusion loss of 200 steps: the reference's, and the engine's from the same weights."""
+    config, model, reference = pair()
+    examples, _ = split_dataset(
+        build.world(config.data), build.conditioning(config.data), images_per_class=64,
+        validation_share=0, seed=0, masking=None,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    steps = training(config, reference, examples)
+    plain = [next(steps) for _ in range(200)]
+    trainer = Trainer(model, examples, build.optimization(config), 0, precision)
+    fast = [record.loss.total.item() for record in trainer.run(200)]
+    return torch.tensor(plain), torch.tensor(fast)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_200_steps_learn_as_much_as_the_reference(precision):
+    """Data order and noise differ, so the averages of the ends are compared, within 10 %."""
+    plain, fast = losses(precision)
+    start, end = plain[:10].mean(), plain[-50:].mean()
+    assert end < 0.7 * start, "there is something to learn"
+    assert fast[-50:].mean().item() == pytest.approx(end.item(), rel=0.1)
+
+
+def test_reference_samples():
+    config, _, reference = pair()
+    images = reference.sample(torch.rand(3, 11), config.data.resolution, 4)
+    assert images.shape == (3, 3, config.data.resolution, config.data.resolution)
+    assert images.isfinite().all()
