@@ -61,7 +61,7 @@ def losses(precision):
     config, model, reference = pair()
     examples, _ = split_dataset(
         build.world(config.data), build.conditioning(config.data), images_per_class=64,
-        validation_share=0, seed=0, masking=None,
+        validation_share=0.0, seed=0, masking=None,
     )  # fmt: skip
     torch.manual_seed(0)
     steps = training(config, reference, examples)
