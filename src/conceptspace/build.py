@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
+from conceptspace.cache import image_cache
 from conceptspace.config import DataConfig, RunConfig
 from conceptspace.data import shapes
+from conceptspace.data.attributes import attribute_concept
+from conceptspace.data.celeba import CelebaWorld
 from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.dataset import Masking
 from conceptspace.data.seeding import stream_seed
-from conceptspace.data.shapes import VARIABLES, ShapesWorld
+from conceptspace.data.shapes import ShapesWorld
+from conceptspace.data.world import World
 from conceptspace.diffusion.schedule import LinearSchedule
 from conceptspace.diffusion.unet import BlockEmbeddings, UNet, channels_last
 from conceptspace.diffusion.vdm import VDM
@@ -27,6 +32,7 @@ from conceptspace.measurement.protocols import (
     Overprompting,
     Protocol,
 )
+from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.tables import NAIVE, PATCHING
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
@@ -55,20 +61,38 @@ def concept_space(data: DataConfig) -> ConceptSpace:
     Raises:
         UserError: classes overlap, leave their limits or have the wrong number of bits.
     """
-    train, ood = paper_split(len(data.concepts))
+    if data.kind == "celeba":
+        concepts = tuple(attribute_concept(name) for name in data.attributes)
+    else:
+        concepts = tuple(concept(name, data) for name in data.concepts)
+    train, ood = paper_split(len(concepts))
     return ConceptSpace(
-        tuple(concept(name, data) for name in data.concepts),
+        concepts,
         as_classes(data.train_classes) or train,
         as_classes(data.ood_classes) if data.train_classes or data.ood_classes else ood,
     )
 
 
-def world(data: DataConfig) -> ShapesWorld:
-    """The data-generating process.
+def world(data: DataConfig) -> World:
+    """The data: shapes that are rendered, or the images of a CelebA folder.
 
     Raises:
-        UserError: see :func:`concept_space`; or the masked class is not trained.
+        UserError: see :func:`shapes_world` and :func:`celeba_world`.
     """
+    return celeba_world(data) if data.kind == "celeba" else shapes_world(data)
+
+
+def shapes_world(data: DataConfig) -> ShapesWorld:
+    """The data-generating process of shapes.
+
+    Raises:
+        UserError: see :func:`concept_space`; the masked class is not trained; or the data are
+            images that cannot be rendered.
+    """
+    if data.kind != "shapes":
+        raise UserError(
+            f"this needs images that can be rendered, data.kind = 'shapes'; it is {data.kind!r}"
+        )
     space = concept_space(data)
     if data.masked_class and data.masked_class not in space.train_classes:
         raise UserError(
@@ -82,9 +106,43 @@ def world(data: DataConfig) -> ShapesWorld:
     )
 
 
+def celeba_world(data: DataConfig) -> CelebaWorld:
+    """The images of a CelebA folder; they are read when they are first needed.
+
+    Raises:
+        UserError: no folder is named, or a setting is for shapes only.
+    """
+    if not data.root:
+        raise UserError(
+            "data.kind = 'celeba' needs data.root, the folder that holds img_align_celeba and "
+            "list_attr_celeba.txt"
+        )
+    if data.masked_class or data.masked_share or data.conditioned:
+        raise UserError(
+            "data.masked_class, data.masked_share and data.conditioned are settings of shapes; "
+            "with data.kind = 'celeba' every prompt shows all attributes"
+        )
+    return CelebaWorld(
+        concept_space(data),
+        data.resolution,
+        Path(data.root),
+        data.images_per_class,
+        data.jitter,
+        data.flips,
+        image_cache(),
+    )
+
+
 def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
+    if data.kind == "celeba":
+        return Conditioning(data.attributes, world(data).columns)
     return Conditioning(data.conditioned or data.concepts)
+
+
+def readout(of: World) -> AnalyticReadout | None:
+    """The read-out that checks the probe; None where images cannot be rendered."""
+    return AnalyticReadout(of) if isinstance(of, ShapesWorld) else None
 
 
 def masking(data: DataConfig) -> Masking | None:
@@ -118,10 +176,11 @@ def model(config: RunConfig, device: torch.device | None = None) -> VDM:
                 f"model.channels = {list(m.channels)} must be multiples of model.groups = "
                 f"{m.groups} and of model.heads = {m.heads}"
             )
+    prompt = conditioning(config.data).visible()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.seed, "weights"))
         network = UNet(
-            VARIABLES,
+            len(prompt),
             channels=m.channels,
             blocks=m.blocks,
             heads=m.heads,
@@ -189,10 +248,15 @@ def protocol(
     Raises:
         UserError: there is no such protocol, or the run was not trained for it.
     """
-    shapes_world, sweep = world(config.data), config.evaluate
-    names = shapes_world.space.names
+    data, sweep = world(config.data), config.evaluate
+    names = data.space.names
     kind, _, target = name.partition("-")
     patched = kind == "patching" and target.isdecimal()
+    if kind == "overprompting" and target in names and not _stronger(config):
+        raise UserError(
+            f"evaluate.strengths = {list(sweep.strengths)}: a one-hot prompt stands 0.5 from the "
+            "middle already, so overprompting an attribute needs strengths above 0.5"
+        )
     if name not in protocol_names(config) and not patched:
         known = ", ".join(protocol_names(config))
         raise UserError(f"there is no protocol {name!r} for this run; it has {known}")
@@ -200,24 +264,33 @@ def protocol(
         case "naive":
             return Naive()
         case "overprompting":
-            return Overprompting(shapes_world, target, sweep.strengths)
+            return Overprompting(data, target, sweep.strengths)
         case "latent":
             add, remove = ("color", "size") if {"color", "size"} <= set(names) else names[:2]
             return LatentIntervention(
-                shapes_world, add, remove, sweep.alphas, sweep.betas, shuffled=target == "control"
+                data, add, remove, sweep.alphas, sweep.betas, shuffled=target == "control"
             )
         case "guidance":
             return Guidance(sweep.guidance)
         case _:
-            return EmbeddingPatching(shapes_world, later(int(target) if patched else None), name)
+            return EmbeddingPatching(data, later(int(target) if patched else None), name)
 
 
 def protocol_names(config: RunConfig) -> list[str]:
-    """The protocols that make sense for a run: guidance needs a condition dropout."""
-    overprompting = [f"overprompting-{name}" for name in config.data.concepts]
-    latent = ["latent-intervention", "latent-control"] if len(config.data.concepts) > 1 else []
+    """The protocols that make sense for a run.
+
+    Guidance needs a condition dropout, and overprompting prompts that are stronger than usual.
+    """
+    names = concept_space(config.data).names
+    overprompting = [f"overprompting-{name}" for name in names if _stronger(config)]
+    latent = ["latent-intervention", "latent-control"] if len(names) > 1 else []
     guidance = ["guidance"] if config.train.condition_dropout > 0 else []
     return [NAIVE, *overprompting, *latent, *guidance, PATCHING]
+
+
+def _stronger(config: RunConfig) -> bool:
+    """Whether the strengths exceed the prompts of training, if those are one-hot."""
+    return config.data.kind != "celeba" or min(config.evaluate.strengths, default=1) > 0.5
 
 
 def validate(config: RunConfig) -> None:
@@ -229,6 +302,7 @@ def validate(config: RunConfig) -> None:
     world(config.data)
     masking(config.data)
     probe(config)
+    _check_pools(config)
     for name in config.evaluate.protocols:
         if name not in protocol_names(config):
             raise UserError(
@@ -237,6 +311,19 @@ def validate(config: RunConfig) -> None:
             )
     model(config)
     checkpoints(config)
+
+
+def _check_pools(config: RunConfig) -> None:
+    """The probe takes its images from those of the data, if they are not rendered."""
+    if config.data.kind != "celeba":
+        return
+    pool, settings = config.data.images_per_class, config.probe
+    if settings.images_per_class + settings.held_out_per_class > pool:
+        raise UserError(
+            f"probe.images_per_class and probe.held_out_per_class take "
+            f"{settings.images_per_class} + {settings.held_out_per_class} of the "
+            f"{pool} images (data.images_per_class) of each class"
+        )
 
 
 def device(name: str) -> torch.device:

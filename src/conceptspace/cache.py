@@ -16,6 +16,11 @@ def probe_cache() -> Path:
     return _root() / "probes"
 
 
+def image_cache() -> Path:
+    """The folder of scaled images."""
+    return _root() / "images"
+
+
 def native_cache() -> Path:
     """The folder of compiled kernels."""
     return _root() / "native"

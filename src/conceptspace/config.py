@@ -7,19 +7,29 @@ types and impossible values are refused with one sentence.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
 
 ConceptName = Literal["shape", "x", "y", "color", "size", "background"]
+
+CELEBA_FIELDS = ("kind", "root", "attributes", "jitter", "flips")
+"""Settings of images with attributes; a shapes config is stored and hashed without them."""
 
 
 class Section(BaseModel):
@@ -31,8 +41,18 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """The concept space and the images (paper section 3.1 and App. A.1)."""
+    """The concept space and the images (paper section 3.1, App. A.1 and C.3)."""
 
+    kind: Literal["shapes", "celeba"] = "shapes"
+    """Rendered shapes, or images of a CelebA folder."""
+    root: str = ""
+    """CelebA: the folder that holds img_align_celeba and list_attr_celeba.txt."""
+    attributes: tuple[str, ...] = ("Not_Male", "Smiling")
+    """CelebA: the concepts; Not_ before an attribute's name swaps its two values."""
+    jitter: float = Field(0.1, ge=0, lt=1)
+    """CelebA: brightness, contrast and saturation of training images vary by up to this share."""
+    flips: float = Field(0.5, ge=0, le=1)
+    """CelebA: share of training images that are mirrored."""
     concepts: tuple[ConceptName, ...] = ("color", "size")
     """The concepts that vary, in the order of the bits of a class."""
     train_classes: tuple[str, ...] = ()
@@ -84,6 +104,17 @@ class DataConfig(Section):
                 "leaves no training image"
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Shapes are stored as they were before there were other images."""
+        tree = handler(self)
+        if self.kind == "shapes":
+            fields = type(self).model_fields
+            for name in CELEBA_FIELDS:
+                if getattr(self, name) == fields[name].default:
+                    del tree[name]
+        return tree
 
 
 class ModelConfig(Section):

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from conceptspace import build
+from conceptspace.data.celeba import CelebaWorld
 from conceptspace.data.dataset import split_dataset
 from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.diffusion.replay import Replayed
@@ -29,9 +30,8 @@ from conceptspace.files import write_table
 from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
-from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
-from conceptspace.measurement.sheets import write_sheet
+from conceptspace.measurement.sheets import write_pictures, write_sheet
 from conceptspace.native.library import native
 from conceptspace.store import Run, read_scores
 from conceptspace.tables import JOINT, NAIVE, READOUT, SCORE_COLUMNS
@@ -170,6 +170,7 @@ class Session:
             return
         if self.device.type == "cpu" and native().library is None:
             yield Notice(f"slower than it could be: {native().reason}")
+        yield from self._introduce()
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
         settings = build.probe(self.config)
@@ -184,7 +185,15 @@ class Session:
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        self.scorer = Scorer(self.probe.probe, AnalyticReadout(self.world))
+        self.scorer = Scorer(self.probe.probe, build.readout(self.world))
+
+    def _introduce(self) -> Iterator[Event]:
+        """Read images that are not rendered, and keep what they are and how classes look."""
+        if not isinstance(self.world, CelebaWorld):
+            return
+        yield Notice(f"images: reading {self.world.root}, or taking them from the cache")
+        write_pictures(self.run, self.world)
+        self.run.note(data=self.world.provenance())
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config

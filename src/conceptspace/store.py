@@ -11,6 +11,7 @@
       scores/PROTOCOL/          step-00000400.parquet: every generated image's scores
       samples/PROTOCOL/         step-00000400.png: every generated image; .json: which is which
       trajectory.parquet        the scores, averaged over images
+      classes/                  00.png: an image of each class, where they are not rendered
       figures/                  PNG and SVG
       report.html               one self-contained page
 """
@@ -92,6 +93,11 @@ class Run:
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of the images that stand for classes, where these are not rendered."""
+        return self.path / "classes"
 
     def information(self) -> dict[str, Any]:
         """The content of ``run.json``; empty before the run has started.

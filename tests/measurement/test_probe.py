@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conceptspace import build
+from conceptspace.data.shapes import widest, widest_world
 from conceptspace.measurement import probe as probes
 from conceptspace.measurement.probe import (
     Probe,
@@ -15,8 +16,6 @@ from conceptspace.measurement.probe import (
     ProbeStopped,
     calibration_error,
     load_or_train,
-    probe_world,
-    widest,
 )
 from tiny import CPU, tiny_config, tiny_world
 
@@ -111,7 +110,7 @@ class TestWidest:
         assert reach(wide)[1] >= high - 1e-9
 
     def test_all_classes_are_trained(self):
-        world = probe_world(tiny_world(), 0.1)
+        world = widest_world(tiny_world(), 0.1)
         assert world.space.train_classes == ("00", "01", "10", "11")
 
 

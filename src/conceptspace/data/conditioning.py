@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.data.shapes import COLUMNS, VARIABLES
+from conceptspace.data.shapes import COLUMNS
 
 
 @dataclass(frozen=True)
@@ -17,27 +18,30 @@ class Conditioning:
 
     Args:
         variables: names of the variables that h shows, e.g. ``("color", "size")``.
+        columns: where each variable stands in z; those of the shapes world unless told.
     """
 
     variables: tuple[str, ...]
+    columns: Mapping[str, slice] = field(default_factory=lambda: COLUMNS)
 
-    def __call__(self, z: Float[Tensor, "*batch 11"]) -> Float[Tensor, "*batch 11"]:
+    def __call__(self, z: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
         return z * self.visible().to(z)
 
-    def visible(self) -> Float[Tensor, " 11"]:
+    def visible(self) -> Float[Tensor, " k"]:
         """1 for the entries of h that are shown, 0 elsewhere."""
-        mask = torch.zeros(VARIABLES)
+        mask = torch.zeros(max(part.stop for part in self.columns.values()))
         for name in self.variables:
-            mask[COLUMNS[name]] = 1.0
+            mask[self.columns[name]] = 1.0
         return mask
 
 
 def mask_share(
-    h: Float[Tensor, "count 11"],
+    h: Float[Tensor, "count k"],
     variable: str,
     share: float,
     generator: torch.Generator,
-) -> Float[Tensor, "count 11"]:
+    columns: Mapping[str, slice] = COLUMNS,
+) -> Float[Tensor, "count k"]:
     """Underspecify prompts: set one variable's entries to 0 in a random share of the rows.
 
     The number of masked rows is ``round(share * count)``, so the share is met exactly.
@@ -47,8 +51,9 @@ def mask_share(
         variable: whose entries are masked, e.g. "color".
         share: alpha, between 0 and 1.
         generator: chooses the rows.
+        columns: where each variable stands in h.
     """
     rows = torch.randperm(len(h), generator=generator)[: round(share * len(h))]
     h = h.clone()
-    h[rows, COLUMNS[variable]] = 0.0
+    h[rows, columns[variable]] = 0.0
     return h

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from conceptspace.data.augmentation import Augmentation
 from conceptspace.data.conditioning import Conditioning, mask_share
 from conceptspace.data.seeding import generator
-from conceptspace.data.shapes import ShapesWorld
+from conceptspace.data.world import World
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,32 @@ class Examples:
     Attributes:
         images: in [0, 1].
         h: conditioning.
+        augmentation: how images vary each time that they are trained on; None if they do not.
     """
 
     images: Float[Tensor, "count c height width"]
     h: Float[Tensor, "count k"]
+    augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device) -> Examples:
         """The same examples on another device."""
-        return Examples(self.images.to(device), self.h.to(device))
+        return replace(self, images=self.images.to(device), h=self.h.to(device))
+
+    def batch(
+        self, chosen: Int[Tensor, " batch"], seed: int, step: int
+    ) -> tuple[Float[Tensor, "batch c height width"], Float[Tensor, "batch k"]]:
+        """Images and conditioning of one step of a run, as a function of (seed, step) alone."""
+        images = self.images[chosen]
+        if self.augmentation is not None:
+            images = self.augmentation(images, generator(seed, "augmentation", step))
+        return images, self.h[chosen]
 
 
 def split_dataset(
-    world: ShapesWorld,
+    world: World,
     conditioning: Conditioning,
     *,
     images_per_class: int,
@@ -68,17 +80,15 @@ def split_dataset(
     held_out = round(validation_share * images_per_class)
     for concept_class in world.space.train_classes:
         source = generator(seed, "data", concept_class)
-        z = world.sample(concept_class, images_per_class, source)
-        images = world.render(z, source)
+        images, z = world.draw(concept_class, images_per_class, source)
         h = conditioning(z)
         train = h[held_out:]
         if masking is not None and masking.concept_class == concept_class:
-            train = mask_share(
-                train, masking.concept, masking.share, generator(seed, "masking", concept_class)
-            )
+            rows = generator(seed, "masking", concept_class)
+            train = mask_share(train, masking.concept, masking.share, rows, world.columns)
         parts[0].append(Examples(images[held_out:], train))
         parts[1].append(Examples(images[:held_out], h[:held_out]))
-    return _joined(parts[0]), _joined(parts[1])
+    return replace(_joined(parts[0]), augmentation=world.augmentation), _joined(parts[1])
 
 
 def _joined(parts: list[Examples]) -> Examples:

@@ -8,13 +8,16 @@ origin at the centre, x to the right and y downwards.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
+from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace, all_classes
+from conceptspace.data.seeding import generator as stream
 from conceptspace.errors import UserError
 
 COLUMNS: dict[str, slice] = {
@@ -110,6 +113,48 @@ class ShapesWorld:
                 f"the shapes world has no concept {sorted(unknown)[0]!r}; it has {list(COLUMNS)}"
             )
 
+    @property
+    def columns(self) -> Mapping[str, slice]:
+        """Where each variable stands in z and h."""
+        return COLUMNS
+
+    @property
+    def augmentation(self) -> None:
+        """None: the images vary by themselves."""
+        return None
+
+    def draw(
+        self, concept_class: str, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count 11"]]:
+        """Images of a class with pixel noise, and their concept vectors."""
+        z = self.sample(concept_class, count, generator)
+        return self.render(z, generator), z
+
+    def picture(self, concept_class: str) -> Float[Tensor, "3 height width"]:
+        """A noiseless image in the middle of a class."""
+        return self.render(self.class_mean(concept_class)[None])[0]
+
+    def labelled(
+        self, purpose: str, count: int, margin: float
+    ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
+        """Images of the widest classes with their bits, for a probe."""
+        wide, images, bits = widest_world(self, margin), [], []
+        for concept_class in wide.space.train_classes:
+            source = stream(0, "probe", purpose, concept_class)
+            images.append(wide.draw(concept_class, count, source)[0])
+            bits.append(torch.tensor(concept_class.bits).expand(count, -1))
+        return torch.cat(images), torch.cat(bits)
+
+    def recipe(self, margin: float) -> dict[str, Any]:
+        """What determines the images of :meth:`labelled`."""
+        return {
+            "concepts": [asdict(widest(c, margin)) for c in self.space.concepts],
+            "resolution": self.resolution,
+            "position_range": self.position_range,
+            "edge_blur": self.edge_blur,
+            "pixel_noise": self.pixel_noise,
+        }
+
     def sample(
         self, concept_class: str, count: int, generator: torch.Generator
     ) -> Float[Tensor, "count 11"]:
@@ -173,6 +218,42 @@ class ShapesWorld:
         inside = (dx.abs()[:, None, :] < half[:, :, None]).to(z.dtype)
         blur = blur_matrix(self.resolution, self.edge_blur * self.resolution / 32).to(z)
         return blur @ inside @ blur.T
+
+
+def widest(concept: Concept, margin: float) -> Concept:
+    """The concept with classes as wide as they can be without touching.
+
+    Together the two classes fill the whole range of values, but for a gap of ``margin`` of it in
+    the middle: [0, 1] for the channels of color (but for green, which is low in both) and
+    background, [0.1, 0.8] for size, [-0.5, 0.5] for position. The result does not depend on the
+    concept's separation, so one probe serves a whole sweep of it.
+
+    Of a range of length R, each class takes R (1 - margin) / 2, and their middles are
+    R (1 + margin) / 2 apart.
+    """
+    separation = (1 + margin) / 2
+    spread = (1 - margin) / 4 / separation
+    match concept.name:
+        case "color":
+            return color(separation, spread)
+        case "size":
+            sizes = 2 * (MEAN_SIZE - SMALLEST_SIZE)
+            return size(sizes * separation, spread)
+        case "background":
+            return background(separation, spread)
+        case "x" | "y":
+            return position(concept.name, separation, spread)
+        case _:
+            return concept
+
+
+def widest_world(world: ShapesWorld, margin: float) -> ShapesWorld:
+    """The same images with the widest classes, all of which are training classes."""
+    concepts = tuple(widest(concept, margin) for concept in world.space.concepts)
+    space = ConceptSpace(concepts, all_classes(len(concepts)), ())
+    return ShapesWorld(
+        space, world.resolution, world.position_range, world.edge_blur, world.pixel_noise
+    )
 
 
 def blur_matrix(resolution: int, sigma: float) -> Float[Tensor, "resolution resolution"]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.seeding import generator
-from conceptspace.data.shapes import ShapesWorld
+from conceptspace.data.world import World
 from conceptspace.diffusion.sampling import Denoiser, Sampler, gaussian, sample
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.measurement.protocols import Embedding, Protocol
@@ -70,7 +70,7 @@ class Evaluator:
         seed: of the run.
     """
 
-    world: ShapesWorld
+    world: World
     conditioning: Conditioning
     scorer: Scorer
     sampling: Sampling

@@ -13,10 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.data import shapes
-from conceptspace.data.concepts import Concept, ConceptSpace, all_classes
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
+from conceptspace.data.world import World
 from conceptspace.diffusion.unet import UNetTrunk, channels_last
 from conceptspace.files import sha256
 from conceptspace.training import checkpoint
@@ -118,49 +117,13 @@ class TrainedProbe:
     report: dict[str, Any]
 
 
-def widest(concept: Concept, margin: float) -> Concept:
-    """The concept with classes as wide as they can be without touching.
-
-    Together the two classes fill the whole range of values, but for a gap of ``margin`` of it in
-    the middle: [0, 1] for the channels of color (but for green, which is low in both) and
-    background, [0.1, 0.8] for size, [-0.5, 0.5] for position. The result does not depend on the
-    concept's separation, so one probe serves a whole sweep of it.
-
-    Of a range of length R, each class takes R (1 - margin) / 2, and their middles are
-    R (1 + margin) / 2 apart.
-    """
-    separation = (1 + margin) / 2
-    spread = (1 - margin) / 4 / separation
-    match concept.name:
-        case "color":
-            return shapes.color(separation, spread)
-        case "size":
-            sizes = 2 * (shapes.MEAN_SIZE - shapes.SMALLEST_SIZE)
-            return shapes.size(sizes * separation, spread)
-        case "background":
-            return shapes.background(separation, spread)
-        case "x" | "y":
-            return shapes.position(concept.name, separation, spread)
-        case _:
-            return concept
-
-
-def probe_world(world: ShapesWorld, margin: float) -> ShapesWorld:
-    """The same images with the widest classes, all of which are training classes."""
-    concepts = tuple(widest(concept, margin) for concept in world.space.concepts)
-    space = ConceptSpace(concepts, all_classes(len(concepts)), ())
-    return ShapesWorld(
-        space, world.resolution, world.position_range, world.edge_blur, world.pixel_noise
-    )
-
-
 def train_probe(
-    world: ShapesWorld,
+    world: World,
     settings: ProbeSettings,
     device: torch.device,
     stop: Callable[[], bool] = lambda: False,
 ) -> Probe:
-    """Train on renders of the widest classes, with cross-entropy per concept.
+    """Train on the labelled images of a world, with cross-entropy per concept.
 
     The same arguments give the same probe on the same device; it does not depend on a run's seed.
 
@@ -173,12 +136,11 @@ def train_probe(
     Raises:
         ProbeStopped: ``stop`` said so.
     """
-    wide = probe_world(world, settings.margin)
-    images, bits = _labelled(wide, settings.images_per_class, "train")
+    images, bits = world.labelled("train", settings.images_per_class, settings.margin)
     images, bits = images.to(device), bits.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        probe = channels_last(Probe(wide.space.names, settings), device)
+        probe = channels_last(Probe(world.space.names, settings), device)
     optimizer = torch.optim.AdamW(
         probe.parameters(),
         lr=settings.learning_rate,
@@ -200,7 +162,7 @@ def train_probe(
 
 
 def assess(
-    probe: Probe, world: ShapesWorld, settings: ProbeSettings, device: torch.device
+    probe: Probe, world: World, settings: ProbeSettings, device: torch.device
 ) -> dict[str, Any]:
     """How good a probe is, on images that it has not seen.
 
@@ -208,8 +170,7 @@ def assess(
         ``accuracy`` (share right) and ``calibration_error`` (expected calibration error, 15
         bins), each per concept.
     """
-    wide = probe_world(world, settings.margin)
-    images, bits = _labelled(wide, settings.held_out_per_class, "held out")
+    images, bits = world.labelled("held out", settings.held_out_per_class, settings.margin)
     probability = probe.coordinates(images.to(device)).cpu()
     right = ((probability > 0.5).long() == bits).float()
     report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}}
@@ -220,12 +181,15 @@ def assess(
     return report
 
 
-def between(probe: Probe, world: ShapesWorld, device: torch.device) -> dict[str, list[float]]:
+def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[float]]:
     """Mean probability of bit 1 on the way from mean 0 to mean 1, 11 points for each concept.
 
     The means are those of the world's own classes, so it belongs to a run and not to its probe.
+    Empty where nothing can be rendered in between.
     """
-    curves = {}
+    curves: dict[str, list[float]] = {}
+    if not isinstance(world, ShapesWorld):
+        return curves
     for i, concept in enumerate(world.space.concepts):
         z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
         points = []
@@ -244,7 +208,7 @@ def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, 
 
 
 def load_or_train(
-    world: ShapesWorld,
+    world: World,
     settings: ProbeSettings,
     device: torch.device,
     cache: Path,
@@ -252,21 +216,14 @@ def load_or_train(
 ) -> TrainedProbe:
     """The probe for these images, from the cache if it is there, else trained and put there.
 
-    Its place in the cache is a hash of everything that determines it: concepts, image settings
-    and probe settings. A damaged entry is trained anew. Of the report only what these determine
-    is cached; ``between`` depends on the world's separations besides, and is computed every time.
+    Its place in the cache is a hash of everything that determines it: images and probe settings.
+    A damaged entry is trained anew. Of the report only what these determine is cached; ``between``
+    depends on the world's separations besides, and is computed every time.
 
     Raises:
         ProbeStopped: ``stop`` said so; the cache is as it was.
     """
-    recipe = {
-        "concepts": [asdict(widest(c, settings.margin)) for c in world.space.concepts],
-        "resolution": world.resolution,
-        "position_range": world.position_range,
-        "edge_blur": world.edge_blur,
-        "pixel_noise": world.pixel_noise,
-        "settings": asdict(settings),
-    }
+    recipe = world.recipe(settings.margin) | {"settings": asdict(settings)}
     folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
     probe = channels_last(Probe(world.space.names, settings), device)
     try:
@@ -278,13 +235,3 @@ def load_or_train(
     stored = checkpoint.information(folder, settings.steps)
     report = stored["report"] | {"between": between(probe, world, device)}
     return TrainedProbe(probe.eval(), stored["sha256"], report)
-
-
-def _labelled(world: ShapesWorld, per_class: int, purpose: str) -> tuple[Tensor, Tensor]:
-    images, bits = [], []
-    for concept_class in world.space.train_classes:
-        source = generator(0, "probe", purpose, concept_class)
-        z = world.sample(concept_class, per_class, source)
-        images.append(world.render(z, source))
-        bits.append(torch.tensor(concept_class.bits).expand(per_class, -1))
-    return torch.cat(images), torch.cat(bits)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from conceptspace.data.concepts import ConceptClass
 from conceptspace.data.seeding import generator
-from conceptspace.data.shapes import COLUMNS, ShapesWorld
+from conceptspace.data.world import World
 from conceptspace.diffusion.guidance import GuidedDenoiser
 from conceptspace.diffusion.sampling import Denoiser
 from conceptspace.diffusion.unet import BlockEmbeddings
@@ -86,7 +86,7 @@ class Overprompting:
         strengths: one setting each.
     """
 
-    world: ShapesWorld
+    world: World
     concept: str
     strengths: Sequence[float]
 
@@ -103,14 +103,15 @@ class Overprompting:
         concept = self.world.space.concepts[index]
         bit = ConceptClass(concept_class).bits[index]
         return {
-            f"{s:g}": _replaced(concept.extrapolated(bit, s), self.concept) for s in self.strengths
+            f"{s:g}": _replaced(concept.extrapolated(bit, s), self.world.columns[self.concept])
+            for s in self.strengths
         }
 
 
-def _replaced(value: Tensor, name: str) -> Setting:
+def _replaced(value: Tensor, columns: slice) -> Setting:
     def apply(model: VDM, h: Tensor) -> tuple[Embedding | Denoiser, Tensor]:
         h = h.clone()
-        h[:, COLUMNS[name]] = value.to(h)
+        h[:, columns] = value.to(h)
         return model, h
 
     return apply
@@ -150,7 +151,7 @@ class LatentIntervention:
         shuffled: a control: each direction's entries are permuted at random, which keeps its norm.
     """
 
-    world: ShapesWorld
+    world: World
     add: str
     remove: str
     alphas: Sequence[float]
@@ -177,8 +178,8 @@ class LatentIntervention:
     def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
         """A prompt that shows one exaggerated concept value and nothing else."""
         concept = self.world.space.concepts[self.world.space.names.index(name)]
-        h = torch.zeros(1, 11)
-        h[:, COLUMNS[name]] = concept.extrapolated(bit, FAR.get(name, FARTHEST))
+        h = torch.zeros_like(self.world.class_mean(self.world.space.classes[0]))[None]
+        h[:, self.world.columns[name]] = concept.extrapolated(bit, FAR.get(name, FARTHEST))
         return h
 
     def _setting(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Setting:
@@ -242,7 +243,7 @@ class EmbeddingPatching:
         name: in tables and folders; one for each later checkpoint.
     """
 
-    world: ShapesWorld
+    world: World
     later: BlockEmbeddings
     name: str = PATCHING
 

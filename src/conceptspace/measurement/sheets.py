@@ -10,9 +10,19 @@ import numpy as np
 import torch
 from PIL import Image
 
+from conceptspace.data.world import World
 from conceptspace.files import write_atomically, write_json
 from conceptspace.measurement.evaluate import Generated
-from conceptspace.store import damaged_sheet, read_sheet
+from conceptspace.store import Run, damaged_sheet, read_sheet
+
+
+def write_pictures(run: Run, world: World) -> None:
+    """Keep an image of each class in the run, so that its pages can be made without its data."""
+    for name in world.space.classes:
+        pixels = world.picture(name).permute(1, 2, 0).numpy()
+        buffer = io.BytesIO()
+        Image.fromarray((pixels * 255).round().astype(np.uint8)).save(buffer, "PNG")
+        write_atomically(run.pictures / f"{name}.png", buffer.getvalue())
 
 
 def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:

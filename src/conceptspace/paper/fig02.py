@@ -67,7 +67,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Measure both settings, several times."""
     base = PRESETS[preset]()
     worlds = {
-        name: build.world(merged(base, nested(changes), name).data)
+        name: build.shapes_world(merged(base, nested(changes), name).data)
         for name, changes in SETTINGS.items()
     }
     distances = {

@@ -100,7 +100,7 @@ def world(results: Sequence[Result]) -> ShapesWorld:
     Raises:
         UserError: no run has finished.
     """
-    return build.world(require(results)[0].config.data)
+    return build.shapes_world(require(results)[0].config.data)
 
 
 def require(results: Sequence[Result], least: int = 1) -> Sequence[Result]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from conceptspace.analysis import emergence
 from conceptspace.analysis.elicitation import best_settings, honest_emergence
@@ -16,6 +19,8 @@ from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.data.shapes import ShapesWorld
+from conceptspace.data.world import World
+from conceptspace.errors import UserError
 from conceptspace.measurement.signal import class_distances
 from conceptspace.presentation.figures import (
     Emergence,
@@ -59,11 +64,11 @@ FIGURE_OF = {
 
 
 def draw(
-    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None, shapes: ShapesWorld
+    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None, world: World
 ) -> dict[str, Figure]:
     """Every figure that the runs have data for, by the name of its file."""
-    space = shapes.space
-    images = class_images(shapes)
+    space = world.space
+    images = images_of(runs[0], world)
     ood = [str(c) for c in space.ood_classes]
     turn = turn_of(table, ood[0]) if ood else None
     shown = turn if turn is not None and turn.detected else None
@@ -82,9 +87,10 @@ def draw(
         figures |= _elicitation(table, scores, space, shown)
     if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
         figures["guidance"] = guidance_figure(table, space, images)
-    figures["signal"] = signal_figure(
-        space, {"": (class_distances(shapes), images)}, title="Concept signal"
-    )
+    if isinstance(world, ShapesWorld):
+        figures["signal"] = signal_figure(
+            space, {"": (class_distances(world), images)}, title="Concept signal"
+        )
     return figures
 
 
@@ -93,10 +99,30 @@ def keeps_log(run: Run) -> bool:
     return any(run.path.glob("training.parquet*"))
 
 
-def class_images(shapes: ShapesWorld) -> dict[str, NDArray[np.float32]]:
-    """A noiseless image in the middle of each class, shape (3, height, width)."""
-    means = {str(c): shapes.class_mean(c) for c in shapes.space.classes}
-    return {name: shapes.render(mean[None])[0].numpy() for name, mean in means.items()}
+def class_images(world: World) -> dict[str, NDArray[np.float32]]:
+    """An image that stands for each class, shape (3, height, width); noiseless for shapes."""
+    return {str(c): world.picture(c).numpy() for c in world.space.classes}
+
+
+def images_of(run: Run, world: World) -> dict[str, NDArray[Any]]:
+    """An image of each class: rendered, or those that a run kept of data that are not rendered.
+
+    Raises:
+        UserError: a kept image is damaged.
+    """
+    if isinstance(world, ShapesWorld):
+        return dict(class_images(world))
+    return {path.stem: _opened(path) for path in sorted(run.pictures.glob("*.png"))}
+
+
+def _opened(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError):
+        raise UserError(
+            f"{path} is damaged; delete it, and the next evaluate writes it anew"
+        ) from None
 
 
 def figure_of(finding: Finding, figures: Mapping[str, Figure]) -> str:

@@ -18,9 +18,10 @@ from conceptspace.analysis.underspecification import (
 from conceptspace.build import world
 from conceptspace.config import field_names
 from conceptspace.data.concepts import ConceptClass, ConceptSpace
+from conceptspace.data.shapes import ShapesWorld
 from conceptspace.errors import UserError
 from conceptspace.measurement.signal import class_distances
-from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.drawing import class_images, images_of
 from conceptspace.presentation.figures import (
     conditions_figure,
     signal_figure,
@@ -170,7 +171,8 @@ def draw_sweep(
     """Figures that compare the groups, by the name of their file."""
     figures = {}
     worlds = {value: world(runs[0].config.data) for value, runs in found.groups.items()}
-    images = class_images(next(iter(worlds.values())))
+    first = next(iter(worlds))
+    images = images_of(found.groups[first][0], worlds[first])
     if effect is not None:
         labels = space.concepts[space.names.index(effect.concept)].labels
         figures["underspecification"] = underspecification_figure(effect, (labels[0], labels[1]))
@@ -182,7 +184,11 @@ def draw_sweep(
             images,
             label="masked prompts" if share else found.label,
         )
-    measured = {found.name(v): (class_distances(w), class_images(w)) for v, w in worlds.items()}
+    measured = {
+        found.name(value): (class_distances(data), class_images(data))
+        for value, data in worlds.items()
+        if isinstance(data, ShapesWorld)
+    }
     if "separation" in found.setting or "spread" in found.setting:
         figures["signal"] = signal_figure(space, measured)
     return figures

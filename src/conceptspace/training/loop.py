@@ -158,7 +158,7 @@ class Trainer:
         settings = self.optimization
         noise_source = generator(self.seed, "noise", self.step)
         chosen = self._batch().to(self.device)
-        images, h = self.examples.images[chosen], self.examples.h[chosen]
+        images, h = self.examples.batch(chosen, self.seed, self.step)
         images = images.contiguous(memory_format=torch.channels_last)
         times = stratified_times(len(chosen), noise_source).to(self.device)
         noise = torch.randn(images.shape, generator=noise_source).to(self.device)

@@ -10,7 +10,7 @@ from conceptspace import build
 from conceptspace.config import field_names
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
-from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.explorer import spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.liveness import State, state
@@ -63,11 +63,12 @@ def read_entry(found: Found) -> Entry:
     how = state(found.path, information)
     try:
         world = build.world(run.config.data)
+        images = images_of(run, world)
     except (UserError, OSError, ValueError) as error:
         return Entry(found, _unreadable(how), None, None, {}, {}, (*problems, str(error)))
     names = [name for name in field_names() if name not in ("seed", "preset")]
     values = {name: _shown(effective(run, name)) for name in names}
-    return Entry(found, how, run, world.space, class_images(world), values, tuple(problems))
+    return Entry(found, how, run, world.space, images, values, tuple(problems))
 
 
 def index(

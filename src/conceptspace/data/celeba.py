@@ -1,0 +1,237 @@
+"""CelebA from a local folder as a world: images of faces whose concepts are attributes (App. C.3).
+
+The folder is laid out as CelebA is given out, and is never changed::
+
+    ROOT/list_attr_celeba.txt
+    ROOT/img_align_celeba/000001.jpg ...
+
+Of each class the same number of images is chosen at random, once and for all seeds, and scaled to a
+square as a whole. The prompt is the one-hot code of each attribute, one after the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from conceptspace.data.attributes import Attributes, read_attributes
+from conceptspace.data.augmentation import Augmentation
+from conceptspace.data.concepts import ConceptClass, ConceptSpace, all_classes
+from conceptspace.data.seeding import generator as stream
+from conceptspace.errors import UserError
+from conceptspace.files import sha256, write_atomically, write_json
+
+LIST = "list_attr_celeba.txt"
+IMAGES = "img_align_celeba"
+WORKERS = 8
+
+
+@dataclass(frozen=True)
+class CelebaWorld:
+    """Faces with attributes. Files are read when images are first needed.
+
+    Args:
+        space: its concepts come from :func:`conceptspace.data.attributes.attribute_concept`.
+        resolution: pixels per side.
+        root: the folder.
+        per_class: images chosen of each class, trained or not.
+        jitter: of the training images' brightness, contrast and saturation.
+        flips: share of training images that are mirrored.
+        cache: folder in which the scaled images are kept, keyed by the content of their files.
+    """
+
+    space: ConceptSpace
+    resolution: int
+    root: Path
+    per_class: int
+    jitter: float
+    flips: float
+    cache: Path
+
+    @property
+    def columns(self) -> Mapping[str, slice]:
+        """Two entries of z and h for each attribute."""
+        return {name: slice(2 * i, 2 * i + 2) for i, name in enumerate(self.space.names)}
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Jitter and flips."""
+        return Augmentation(self.jitter, self.flips)
+
+    def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
+        """The one-hot codes of a class's attributes, one after the other."""
+        bits = ConceptClass(concept_class).bits
+        concepts = zip(self.space.concepts, bits, strict=True)
+        return torch.cat([concept.mean(bit) for concept, bit in concepts])
+
+    def sample(
+        self, concept_class: str, count: int, generator: torch.Generator
+    ) -> Float[Tensor, "count k"]:
+        """The class mean, as often as asked: attributes have no spread."""
+        return self.class_mean(concept_class).repeat(count, 1)
+
+    def draw(
+        self, concept_class: str, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count k"]]:
+        """Different images of a class in random order, not augmented.
+
+        Raises:
+            UserError: there are fewer, or the folder cannot be read.
+        """
+        pool = self.pools[concept_class]
+        if count > len(pool):
+            raise UserError(f"{count} images of class {concept_class} were asked of {len(pool)}")
+        chosen = torch.randperm(len(pool), generator=generator)[:count]
+        return _floats(pool[chosen]), self.sample(concept_class, count, generator)
+
+    def picture(self, concept_class: str) -> Float[Tensor, "3 height width"]:
+        """The image that is nearest to the mean of the class's first images."""
+        images = _floats(self.pools[concept_class][:128])
+        return images[(images - images.mean(0)).square().sum((1, 2, 3)).argmin()]
+
+    def labelled(
+        self, purpose: str, count: int, margin: float
+    ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
+        """The first images of all classes to train a probe, the last ones held out, with bits."""
+        images, bits = [], []
+        for concept_class in all_classes(len(self.space.names)):
+            pool = self.pools[concept_class]
+            images.append(pool[:count] if purpose == "train" else pool[len(pool) - count :])
+            bits.append(torch.tensor(concept_class.bits).expand(count, -1))
+        return _floats(torch.cat(images)), torch.cat(bits)
+
+    def recipe(self, margin: float) -> dict[str, Any]:
+        """The content of the images."""
+        return {"celeba": self.digest, "concepts": list(self.space.names)}
+
+    def provenance(self) -> dict[str, Any]:
+        """What data these are, as JSON: the folder, how many images, and a hash of their files."""
+        names = self.space.names
+        found = {str(c): len(self.attributes.files_of(names, c)) for c in self._classes}
+        return {
+            "root": str(self.root),
+            "attributes": list(names),
+            "images": len(self.attributes.files),
+            "available": found,
+            "per_class": self.per_class,
+            "resolution": self.resolution,
+            "digest": self.digest,
+        }
+
+    @cached_property
+    def attributes(self) -> Attributes:
+        """The content of the list."""
+        return read_attributes(self.root / LIST)
+
+    @cached_property
+    def chosen(self) -> dict[str, list[str]]:
+        """The files of each class, in random order.
+
+        Raises:
+            UserError: a class has too few.
+        """
+        found = {}
+        for name in self._classes:
+            files = self.attributes.files_of(self.space.names, name)
+            if len(files) < self.per_class:
+                raise UserError(
+                    f"{self.root} has {len(files)} images of class {name} "
+                    f"({self.space.describe(name)}); data.images_per_class asks for "
+                    f"{self.per_class}"
+                )
+            order = torch.randperm(len(files), generator=stream(0, "celeba", name))
+            found[str(name)] = [files[i] for i in order[: self.per_class].tolist()]
+        return found
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the chosen files' content, of their classes and of the resolution."""
+        whole = hashlib.sha256(f"{self.resolution}".encode())
+        for name, files in self.chosen.items():
+            whole.update(f"/{name}/".encode())
+            for content in _map(lambda file: hashlib.sha256(self._read(file)).digest(), files):
+                whole.update(content)
+        return whole.hexdigest()
+
+    @cached_property
+    def pools(self) -> dict[str, UInt8[Tensor, "images 3 height width"]]:
+        """The scaled images of each class, from the cache if they are there whole.
+
+        Raises:
+            UserError: the folder or an image cannot be read.
+        """
+        path = self.cache / f"celeba-{self.digest[:24]}.safetensors"
+        cached = _cached(path)
+        if cached is None:
+            cached = {
+                name: torch.from_numpy(np.stack(list(_map(self._scaled, files))))
+                for name, files in self.chosen.items()
+            }
+            content = save_tensors(cached)
+            write_atomically(path, content)
+            write_json(path.with_suffix(".json"), {"sha256": sha256(content)})
+        return cached
+
+    @property
+    def _classes(self) -> Sequence[ConceptClass]:
+        return all_classes(len(self.space.names))
+
+    def _read(self, file: str) -> bytes:
+        path = self.root / IMAGES / file
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise UserError(
+                f"{self.root / LIST} names {file}, which is not in {self.root / IMAGES}"
+            ) from None
+        except OSError as error:
+            raise UserError(f"cannot read the image {path}: {error.strerror}") from None
+
+    def _scaled(self, file: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Pixels of an image, shape (3, resolution, resolution)."""
+        content = self._read(file)
+        try:
+            with Image.open(io.BytesIO(content)) as image:
+                size = (self.resolution, self.resolution)
+                small = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+        except (OSError, SyntaxError, ValueError):
+            path = self.root / IMAGES / file
+            raise UserError(f"{path} is not an image that can be read; replace it") from None
+        return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
+def _cached(path: Path) -> dict[str, Tensor] | None:
+    """The tensors of a file whose hash is the one beside it, else None."""
+    try:
+        content = path.read_bytes()
+        told = json.loads(path.with_suffix(".json").read_text())
+        return load_tensors(content) if told["sha256"] == sha256(content) else None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def _map(function: Any, files: Sequence[str]) -> Any:
+    """The function of each file in order, several at once."""
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as workers:
+        yield from workers.map(function, files)
+
+
+def _floats(images: UInt8[Tensor, "images 3 height width"]) -> Float[Tensor, "images 3 h w"]:
+    return images.float() / 255
