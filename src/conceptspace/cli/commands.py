@@ -10,12 +10,14 @@ from argparse import Namespace
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import torch
 
 from conceptspace import build, pipeline
 from conceptspace.cache import probe_cache
+from conceptspace.cli.bench import bench
 from conceptspace.cli.parser import overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.reproduce import reproduce
@@ -25,7 +27,7 @@ from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
 
-__all__ = ["evaluate", "info", "quickstart", "report", "reproduce", "run", "signal"]
+__all__ = ["bench", "evaluate", "info", "quickstart", "report", "reproduce", "run", "signal"]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
 """Sweeps of protocols that `evaluate` can replace."""
@@ -89,10 +91,10 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    settings = {"this config": build.world(config.data)}
+    settings = {"this config": build.shapes_world(config.data)}
     if options.versus:
         other = merged(config, nested(pairs(options.versus)), "--versus")
-        settings["\n".join(options.versus)] = build.world(other.data)
+        settings["\n".join(options.versus)] = build.shapes_world(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
@@ -120,6 +122,7 @@ def serve(options: Namespace) -> int:
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
     print("read only; Ctrl-C ends it", file=sys.stderr)
+    Thread(target=library.warm, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         server.server(library, opened, token).run(sockets=[opened])
     return 0

@@ -22,6 +22,7 @@ EXAMPLES = {
     "report": "conceptspace report runs/a runs/b -o report.html",
     "reproduce": "conceptspace reproduce fig04 --preset quick --out runs/paper-quick",
     "serve": "conceptspace serve runs",
+    "bench": "conceptspace bench -o bench.json",
     "info": "conceptspace info runs/a",
 }
 
@@ -112,6 +113,11 @@ def parser(flags: bool = False) -> Parser:
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)
+    bench = add("bench", "Measure training and sampling against a plain reference.")
+    bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
+    bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="of each work")
+    bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
+    _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
     _add_serve(serve)
     info = add("info", "Tell about this installation, or about a run.")

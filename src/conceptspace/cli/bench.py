@@ -1,0 +1,76 @@
+"""The command `bench`: measure the engine against the plain reference, and write JSON."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import torch
+
+from conceptspace import build, presets
+from conceptspace.benchmarks import machine, works
+from conceptspace.config import RunConfig, merged, nested
+from conceptspace.errors import UserError
+from conceptspace.files import write_json
+
+SMALLEST = {"data.resolution": 8, "model.channels": (8, 16), "train.batch_size": 4}
+"""What `--smallest` changes, to see in seconds that every benchmark runs."""
+
+
+def bench(options: Namespace) -> int:
+    """Print a table, and write it to a file if one is given."""
+    if options.out is not None and options.out.exists():
+        raise UserError(f"{options.out} exists; choose another file with -o")
+    device = build.device(options.device)
+    small: bool = options.smallest
+    quick, paper = presets.quick(), presets.paper()
+    if small:
+        quick, paper = (_smallest(config) for config in (quick, paper))
+    result: dict[str, Any] = {"machine": machine.describe(device)}
+    for name, value in result["machine"].items():
+        print(f"{name:14} {value}")
+    peak = machine.peaks(device, 64 if small else 2048)
+    result["peak_gflops"] = peak
+    for name, value in peak.items():
+        print(f"{name:14} {value:.0f} GFLOP/s at best")
+    heads = ("reference", "engine", "ratio", "GFLOP/s", "share")
+    print("\n{:34} {:>12} {:>12} {:>6} {:>8} {:>6}".format("work", *heads))
+    repeats = 2 if small else options.repeats
+    rows = [
+        works.training_step(quick, "quick step", 10 * repeats, peak, device),
+        works.training_step(paper, "paper step", repeats, peak, device),
+        works.sampling(quick, "quick sampling", 4 if small else 96, 4, repeats, peak, device),
+        works.sampling(paper, "paper sampling", 2 if small else 16, 2, repeats, peak, device),
+    ]
+    result["compared"] = [row.row() for row in rows]
+    for row in rows:
+        print(
+            f"{row.work:34} {1e3 * row.reference:9.2f} ms {1e3 * row.engine:9.2f} ms "
+            f"{row.ratio:6.2f} {row.gflops:8.0f} {row.share:6.0%}"
+        )
+    result["others"] = _others(quick, small, device)
+    print()
+    for name, value in result["others"].items():
+        print(f"{name:56} {value:10.3g}")
+    if options.out is not None:
+        write_json(options.out, result)
+    return 0
+
+
+def _others(quick: RunConfig, small: bool, device: torch.device) -> dict[str, float]:
+    steps = 5 if small else 1000
+    packed = works.packing(5 if small else 100, torch.get_num_threads())
+    return {
+        "seconds of conceptspace --help": works.startup(1 if small else 5),
+        "seconds to the first step of quick": works.first_step(),
+        f"MB grown over {steps} quick steps": works.memory_growth(quick, steps, device),
+        "share of time that a checkpoint every 100 steps takes": works.checkpoint_stall(
+            quick, 5 if small else 100, 1 if small else 5, device
+        ),
+        "32 px images rendered per second": works.renderer(32, 64 if small else 2048, 3),
+        **{f"quick steps per second, {name}": value for name, value in packed.items()},
+    }
+
+
+def _smallest(config: RunConfig) -> RunConfig:
+    return merged(config, nested(SMALLEST), "bench")
