@@ -12,9 +12,9 @@ from conceptspace.build import world
 from conceptspace.presentation.drawing import TITLES, draw, figure_of
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.offline import write
-from conceptspace.presentation.explorer.telling import single_scores, tell, trajectories
+from conceptspace.presentation.explorer.telling import single_scores, told, trajectories
 from conceptspace.presentation.style import save
-from conceptspace.presentation.sweep import conditions, draw_sweep, masking_effect
+from conceptspace.presentation.sweep import conditions, draw_sweep, masking_effect, prefixed
 from conceptspace.store import Run
 
 
@@ -39,7 +39,7 @@ def write_page(runs: Sequence[Run], path: Path) -> list[Finding]:
     named = distinct(runs)
     found = conditions(named)
     shapes = world(runs[0].config.data)
-    told = tell(named)
+    groups = told(named)
     tables = {value: trajectories(group) for value, group in found.groups.items()}
     figures: dict[str, Figure] = {}
     if not found.setting:
@@ -55,8 +55,8 @@ def write_page(runs: Sequence[Run], path: Path) -> list[Finding]:
     write(
         [run for group in found.groups.values() for run in group],
         path,
-        findings=[(finding, figure_of(finding, figures)) for finding in told],
+        findings=[(f, group, figure_of(f, figures)) for group, of in groups for f in of],
         figures={TITLES[name]: figure for name, figure in figures.items()},
         title=f"{found.label}: {len(runs)} runs".capitalize() if found.setting else "",
     )
-    return told
+    return [prefixed(f, group) if group else f for group, of in groups for f in of]

@@ -88,20 +88,24 @@ def discover(roots: Sequence[Path]) -> Shelf:
 
 
 def _below(folder: Path, root: Path, depth: int) -> Iterator[Path]:
-    """Runs and ledgers in a folder; runs are not searched, nor are folders outside the root."""
-    if any((folder / mark).exists() for mark in MARKS):
+    """Runs and ledgers in a folder; runs are not searched, nor are folders outside the root.
+
+    What lies beside a ledger is no run unless it has a config.
+    """
+    inside = folder.resolve().is_relative_to(root)
+    ledger = inside and (folder / LEDGER).is_file()
+    if ledger:
+        yield folder / LEDGER
+    marks = MARKS[:1] if ledger else MARKS
+    if any((folder / mark).exists() for mark in marks):
         yield folder
         return
-    if not folder.resolve().is_relative_to(root):
-        return
-    if (folder / LEDGER).is_file():
-        yield folder / LEDGER
-    if depth == 0:
+    if depth == 0 or not inside:
         return
     try:
-        inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     except OSError:
         return
-    for name in inside:
+    for name in names:
         if not name.startswith("."):
             yield from _below(folder / name, root, depth - 1)

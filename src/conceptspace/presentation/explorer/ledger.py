@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("claim", "figure", "effect", "interval", "criterion", "verdict")
-"""What is shown of a row; other keys are left out."""
+"""What is shown of a row, with the unit of its effect and the reason of its verdict."""
 
 Tree = dict[str, Any]
 
@@ -28,8 +28,18 @@ def read_ledger(name: str, path: Path) -> Tree:
     rows = content.get("rows") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return empty | {"problem": "the ledger is no list of claims"}
-    told = [{column: _text(row.get(column)) for column in COLUMNS} for row in rows]
+    figure = content.get("number") if isinstance(content, dict) else None
+    told = [_row({"figure": figure} | row) for row in rows]
     return {"name": name, "rows": told, "problem": ""}
+
+
+def _row(row: Tree) -> Tree:
+    told = {column: _text(row.get(column)) for column in COLUMNS}
+    if row.get("unit"):
+        told["effect"] += f" {row['unit']}"
+    if row.get("reason"):
+        told["reason"] = _text(row["reason"])
+    return told
 
 
 def _text(value: Any) -> str:
@@ -40,7 +50,9 @@ def _text(value: Any) -> str:
         return str(value)
     if isinstance(value, list):
         numeric = len(value) == 2 and all(isinstance(v, (int, float, type(None))) for v in value)
-        return (" to " if numeric else ", ").join(_text(v) for v in value)
+        if numeric:
+            return " to ".join("unbounded" if v is None else _text(v) for v in value)
+        return ", ".join(_text(v) for v in value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     return f"{value:.4g}" if math.isfinite(value) else "beyond the end"

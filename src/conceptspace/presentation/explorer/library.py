@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from conceptspace.analysis.sentences import Finding
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import details, points, telling
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover
@@ -41,6 +42,7 @@ class Library:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = list(roots)
+        self._runs: dict[str, Found] = {}
         self.shelf()
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: dict[tuple[str, ...], tuple[str, Tree]] = {}
@@ -53,7 +55,9 @@ class Library:
 
     def shelf(self) -> Shelf:
         """What lies in the folders now."""
-        return discover(self.roots)
+        shelf = discover(self.roots)
+        self._runs = {found.token: found for found in shelf.runs}
+        return shelf
 
     def index(self, *, live: bool = True) -> Tree:
         """See :func:`conceptspace.presentation.explorer.index.index`."""
@@ -65,6 +69,15 @@ class Library:
     def trajectory(self, token: str) -> Tree:
         """See :func:`conceptspace.presentation.explorer.points.trajectory`."""
         return self._of_run("trajectory", token, _trajectory)
+
+    def trajectories(self, tokens: Sequence[str]) -> Tree:
+        """Those of many runs at once: ``{"runs": {token: trajectory}}``."""
+        return {"runs": {token: self.trajectory(token) for token in tokens}}
+
+    def warm(self) -> None:
+        """Read every run once, so that the first visitor need not wait."""
+        for found in self.shelf().runs:
+            self.trajectory(found.token)
 
     def settings(self, token: str) -> Tree:
         """See :func:`conceptspace.presentation.explorer.points.settings`."""
@@ -92,11 +105,11 @@ class Library:
         return self._of_runs("turns", tokens, telling.turns)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
-        """``{"findings": [{"topic": ..., "text": ...}]}`` of runs together."""
+        """``{"findings": [see :func:`sentence`]}`` of runs together."""
 
         def tell(runs: Sequence[Run]) -> Tree:
-            told = telling.tell(runs)
-            return {"findings": [{"topic": f.topic, "text": f.text} for f in told]}
+            rows = [(group, f) for group, of in telling.told(runs) for f in of]
+            return {"findings": [sentence(f, group) for group, f in rows]}
 
         return self._of_runs("findings", tokens, tell)
 
@@ -137,10 +150,11 @@ class Library:
         raise NotThere(f"{run.name} has no figure {name}")
 
     def _found(self, token: str) -> Found:
-        for found in self.shelf().runs:
-            if found.token == token:
-                return found
-        raise NotThere("there is no such run; it may have been moved")
+        if token not in self._runs:
+            self.shelf()
+        if token not in self._runs:
+            raise NotThere("there is no such run; it may have been moved")
+        return self._runs[token]
 
     def _entry(self, found: Found) -> Entry:
         known = self._entries.get(found.token)
@@ -190,6 +204,11 @@ class Library:
                 self._kept = {key: kept for key, kept in self._kept.items() if len(key) == 2}
             self._kept[kind, *tokens] = (version, told)
             return told
+
+
+def sentence(finding: Finding, group: str, figure: str = "") -> Tree:
+    """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
+    return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
 
 
 def figures(run: Run, token: str) -> list[Tree]:

@@ -17,6 +17,7 @@ from conceptspace.presentation.explorer import details, points, tables, telling
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.images import Cut, Stored, fit
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
+from conceptspace.presentation.explorer.library import sentence
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.render import page
 from conceptspace.presentation.explorer.spaces import uri
@@ -35,7 +36,7 @@ def write(
     runs: Sequence[Run],
     path: Path,
     *,
-    findings: Sequence[tuple[Finding, str]] = (),
+    findings: Sequence[tuple[Finding, str, str]] = (),
     figures: Mapping[str, Figure] | None = None,
     title: str = "",
     image_budget: int = IMAGE_BUDGET,
@@ -45,7 +46,8 @@ def write(
     Args:
         runs: evaluated runs.
         path: the HTML file.
-        findings: in order, each with the title of the figure that supports it or nothing.
+        findings: in order, each with the setting that it is of, and the title of the figure that
+            supports it, or nothing.
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
@@ -61,7 +63,7 @@ def write(
     told = payload(named, title, image_budget=image_budget)
     told["findings"]["*"] = {
         "problems": [],
-        "findings": [{"topic": f.topic, "text": f.text, "figure": fig} for f, fig in findings],
+        "findings": [sentence(*row) for row in findings],
     }
     told["figures"] = [drawn(name, figure) for name, figure in (figures or {}).items()]
     write_atomically(path, page(title, told, connect=False).encode())

@@ -88,7 +88,7 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
     routes = [
         Route("/", page),
         Route("/api/index", index),
-        Route("/api/trajectory/{token}", tree("trajectory")),
+        Route("/api/trajectories", together("trajectories")),
         Route("/api/settings/{token}", tree("settings")),
         Route("/api/details/{token}", tree("details")),
         Route("/api/turns", together("turns")),

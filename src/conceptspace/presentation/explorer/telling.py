@@ -16,18 +16,20 @@ from conceptspace.presentation.sweep import (
     conditions,
     effect_findings,
     masking_effect,
-    prefixed,
 )
 from conceptspace.store import Run
 
 Tree = dict[str, Any]
 
 
-def tell(runs: Sequence[Run]) -> list[Finding]:
+def told(runs: Sequence[Run]) -> list[tuple[str, list[Finding]]]:
     """The findings of runs: of each setting on its own, and of the masked share if that differs.
 
     Args:
         runs: evaluated; under names that no two of them share.
+
+    Returns:
+        Each setting in words with its findings; first, under no name, those of all runs.
 
     Raises:
         UserError: a run has no trajectory, or two have the same setting and seed.
@@ -36,12 +38,11 @@ def tell(runs: Sequence[Run]) -> list[Finding]:
     tables = {value: trajectories(group) for value, group in found.groups.items()}
     if not found.setting:
         (group,), (table,) = found.groups.values(), tables.values()
-        return of_group(group, table)
+        return [("", of_group(group, table))]
     space = world(runs[0].config.data).space
-    told = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
-    for value, group in found.groups.items():
-        told += [prefixed(f, found.name(value)) for f in of_group(group, tables[value])]
-    return told
+    every = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
+    named = [(found.name(value), of_group(g, tables[value])) for value, g in found.groups.items()]
+    return [("", every), *named] if every else named
 
 
 def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
@@ -50,11 +51,11 @@ def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
     words = {str(c): space.describe(c) for c in space.classes}
     logs = {run.config.seed: run.training() for run in runs if keeps_log(run)}
     scores = single_scores(runs)
-    told = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
+    own = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
     if scores is None:
         text = "No scores of single images were kept, so nothing is told of other protocols."
-        told.append(Finding("elicitation", text))
-    return told + _probe(runs)
+        own.append(Finding("elicitation", text))
+    return own + _probe(runs) + _data(runs)
 
 
 def trajectories(runs: Sequence[Run]) -> pd.DataFrame:
@@ -81,20 +82,20 @@ def turns(runs: Sequence[Run]) -> Tree:
         runs: of one setting.
     """
     table = trajectories(runs)
-    told: Tree = {}
+    found: Tree = {}
     for name in world(runs[0].config.data).space.ood_classes:
         turn = turn_of(table, name)
         if turn is not None:
             text = turn_sentence(turn, name)
             low, high = turn.step_interval
-            told[str(name)] = {
+            found[str(name)] = {
                 "detected": turn.detected,
                 "step": round(turn.step),
                 "low": round(low),
                 "high": round(high),
                 "text": text[0].upper() + text[1:] + ".",
             }
-    return told
+    return found
 
 
 def _incomparable(found: Sweep) -> list[Finding]:
@@ -110,15 +111,32 @@ def _probe(runs: Sequence[Run]) -> list[Finding]:
     held_out = [i.get("probe", {}).get("accuracy", {}) for i in known]
     same = [i.get("readout_agreement", {}) for i in known]
     lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
-    told = []
+    parts = []
     if all(held_out):
-        told.append(f"the probe is right on held-out images in {_lowest(held_out)}")
+        parts.append(f"the probe is right on held-out images in {_lowest(held_out)}")
     if all(same):
-        told.append(f"on generated images it agrees with the analytic read-out in {_lowest(same)}")
-    if not told:
+        parts.append(f"on generated images it agrees with the analytic read-out in {_lowest(same)}")
+    if not parts:
         return []
-    text = " of cases; ".join(told) + " of cases" + lowest
+    text = " of cases; ".join(parts) + " of cases" + lowest
     return [Finding("probe", text[0].upper() + text[1:] + ".")]
+
+
+def _data(runs: Sequence[Run]) -> list[Finding]:
+    """Which images were seen, where they were not rendered."""
+    known = [run.information().get("data") for run in runs]
+    seen = {told["digest"]: told for told in known if told}
+    return [Finding("data", _seen(told)) for told in seen.values()]
+
+
+def _seen(told: Tree) -> str:
+    available = ", ".join(f"{name}: {count}" for name, count in told["available"].items())
+    return (
+        f"The images are {told['per_class']} of each class from {told['root']}, scaled to "
+        f"{told['resolution']}×{told['resolution']}, with the attributes "
+        f"{' and '.join(told['attributes'])}; the folder lists {told['images']} "
+        f"({available}); SHA-256 of the files used: {told['digest'][:16]}…"
+    )
 
 
 def _lowest(shares: Sequence[dict[str, float]]) -> str:

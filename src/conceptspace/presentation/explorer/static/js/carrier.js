@@ -10,6 +10,7 @@ class Embedded {
 
   async index() { return this.payload.index; }
   async get(kind, token) { return this.payload[kind][token]; }
+  async trajectories(tokens) { return Object.fromEntries(tokens.map((token) => [token, this.payload.trajectory[token]])); }
   async together(kind, tokens) { return this.payload[kind][tokens.join(",")] ?? this.payload[kind]["*"] ?? null; }
   source(src) { return src.startsWith("#") ? this.payload.images[Number(src.slice(1))] : src; }
   async parquet() { return (await dataBlob(this.payload.table)); }
@@ -24,6 +25,7 @@ class Served {
 
   async index() { return (await this.ask("api/index")).json(); }
   async get(kind, token) { return (await this.ask(`api/${kind}/${token}`)).json(); }
+  async trajectories(tokens) { return (await (await this.ask(`api/trajectories?runs=${tokens.join(",")}`)).json()).runs; }
   async together(kind, tokens) { return (await this.ask(`api/${kind}?runs=${tokens.join(",")}`)).json(); }
   source(src) { return src; }
   async parquet(tokens) { return (await this.ask(`api/table.parquet?runs=${tokens.join(",")}`)).blob(); }

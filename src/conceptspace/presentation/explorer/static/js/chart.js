@@ -8,10 +8,38 @@ import { CanvasSurface, SvgSurface } from "./surface.js";
 
 const REACH = 26;
 
+// What may be pointed at: points of several owners, in plain arrays because there may be 100 000.
+export class Hits {
+  // drawn: [[owner, [[x, y], ...]], ...]; refer(owner, i) tells what a point stands for.
+  constructor(drawn, refer = (line, i) => ({ line, i })) {
+    const count = drawn.reduce((sum, [, spots]) => sum + spots.length, 0);
+    Object.assign(this, { drawn, refer, xs: new Float32Array(count), ys: new Float32Array(count), starts: [] });
+    let at = 0;
+    for (const [, spots] of drawn) {
+      this.starts.push(at);
+      for (const [x, y] of spots) {
+        this.xs[at] = x;
+        this.ys[at++] = y;
+      }
+    }
+  }
+
+  nearest(x, y, reach) {
+    let best = -1, least = reach * reach;
+    for (let k = 0; k < this.xs.length; k++) {
+      const distance = (this.xs[k] - x) ** 2 + (this.ys[k] - y) ** 2;
+      if (distance < least) [least, best] = [distance, k];
+    }
+    if (best < 0) return null;
+    const owner = d3.bisectRight(this.starts, best) - 1;
+    return this.refer(this.drawn[owner][0], best - this.starts[owner]);
+  }
+}
+
 export class Chart {
-  // draw(surface, width, height) paints and returns hits: [{ x, y, ref }]; over(...) paints on top.
+  // draw(surface, width, height) paints and returns [{ x, y, ref }], or a function that makes Hits; over(...) paints on top. What lies outside the window is drawn once it comes near.
   constructor(place, { name, draw, over = null, hover = null, label, keys = null, height = null }) {
-    Object.assign(this, { place, name, paint: draw, over, hover, label, height, hits: [], dirty: false });
+    Object.assign(this, { place, name, paint: draw, over, hover, label, height, hits: [], dirty: false, near: false, stale: false });
     this.base = make("canvas", { "aria-hidden": "true" });
     this.top = make("canvas", { "aria-hidden": "true" });
     this.pad = make("div", { class: "pad", role: "img", "aria-label": name });
@@ -29,6 +57,10 @@ export class Chart {
     this.pad.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch") this.point(event, REACH); });
     this.pad.addEventListener("pointerdown", (event) => this.point(event, REACH * 1.6));
     new ResizeObserver(() => this.refresh()).observe(place);
+    new IntersectionObserver((seen) => {
+      this.near = seen.at(-1).isIntersecting;
+      if (this.near && this.stale) this.now();
+    }, { rootMargin: "250px" }).observe(place);
   }
 
   size() {
@@ -45,17 +77,18 @@ export class Chart {
     this.dirty = false;
     if (this.height && space()) this.place.style.height = `${this.height(this.place.clientWidth)}px`;
     const [width, height] = this.size();
-    if (!width || !height || !space()) return;
+    this.stale = !this.near;
+    if (!width || !height || !space() || this.stale) return;
     this.fit(this.base, width, height);
     this.hits = this.paint(new CanvasSurface(this.base.getContext("2d")), width, height) ?? [];
     this.pad.setAttribute("aria-label", this.label());
-    this.place.dataset.drawn = String(this.hits.length);
+    this.place.dataset.drawn = String(Number(this.place.dataset.drawn ?? 0) + 1);
     this.refreshTop();
   }
 
   refreshTop() {
     const [width, height] = this.size();
-    if (!this.over || !width || !height || !space()) return;
+    if (!this.over || !width || !height || !space() || this.stale) return;
     this.fit(this.top, width, height);
     this.over(new CanvasSurface(this.top.getContext("2d")), width, height);
   }
@@ -70,19 +103,16 @@ export class Chart {
   }
 
   nearest(x, y, reach) {
-    let best = null, least = reach * reach;
-    for (const hit of this.hits) {
-      const distance = (hit.x - x) ** 2 + (hit.y - y) ** 2;
-      if (distance < least) [least, best] = [distance, hit];
-    }
-    return best;
+    if (typeof this.hits === "function") this.hits = this.hits();
+    if (Array.isArray(this.hits)) this.hits = new Hits(this.hits.map((hit) => [hit.ref, [[hit.x, hit.y]]]), (ref) => ref);
+    return this.hits.nearest(x, y, reach);
   }
 
   point(event, reach) {
     if (!this.hover || this.dragging) return;
     const box = this.pad.getBoundingClientRect();
-    const hit = this.nearest(event.clientX - box.left, event.clientY - box.top, reach);
-    if (hit) this.hover(hit.ref, event);
+    const ref = this.nearest(event.clientX - box.left, event.clientY - box.top, reach);
+    if (ref) this.hover(ref, event);
   }
 
   svg() {

@@ -2,23 +2,24 @@
 
 import { byId, digits, options, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { model, space, chosenRuns, label, lines, protocolNames, shownLines, turnOf } from "./model.js";
+import { space, chosenRuns, label, lines, protocolNames, shownLines, turnOf, variedHere } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
-import { Chart, axes } from "./chart.js";
+import { Chart, Hits, axes } from "./chart.js";
 import { axisName, coloring, lookAt, valueAt } from "./space.js";
 
-const NARROWEST = 190, SLOT = 15;
+const NARROWEST = 190, WIDEST = 330, MOST_PANELS = 48, SLOT = 15;
 const charts = {};
 
 export const comparedClass = () => state.compareClass || space()?.classes.find((c) => c.ood)?.name || space()?.classes[0].name;
 
 // What a panel is made for: values in order, and the lines that belong to each.
 function facets() {
-  const read = { protocol: (line) => line.protocol, class: (line) => line.name, seed: (line) => String(line.runs[0].seed), run: (line) => label(line, true) }[state.facet] ?? ((line) => line.runs[0].values[state.facet] ?? "no effect");
-  const wanted = shownLines().filter((line) => !state.compareClass || state.facet === "class" || line.name === state.compareClass);
-  const all = state.facet === "protocol" ? lines(protocolNames(), [...new Set(wanted.map((line) => line.name))]) : state.facet === "seed" ? seedLines(wanted) : wanted;
+  const by = facet();
+  const read = { protocol: (line) => line.protocol, class: (line) => line.name, seed: (line) => String(line.runs[0].seed), run: (line) => label(line, true) }[by] ?? ((line) => line.runs[0].values[by] ?? "no effect");
+  const wanted = shownLines().filter((line) => !state.compareClass || by === "class" || line.name === state.compareClass);
+  const all = by === "protocol" ? lines(protocolNames(), [...new Set(wanted.map((line) => line.name))]) : by === "seed" ? seedLines(wanted) : wanted;
   const values = [...new Set(all.map(read))], numeric = values.every((value) => Number.isFinite(Number(value)));
-  values.sort((a, b) => (state.facet === "protocol" ? protocolNames().indexOf(a) - protocolNames().indexOf(b) : numeric ? a - b : a < b ? -1 : 1));
+  values.sort((a, b) => (by === "protocol" ? protocolNames().indexOf(a) - protocolNames().indexOf(b) : numeric ? a - b : a < b ? -1 : 1));
   return values.map((value) => [value, all.filter((line) => read(line) === value)]);
 }
 
@@ -27,29 +28,45 @@ function seedLines(wanted) {
   return seeds.flatMap((seed) => lines(protocolNames().filter((n) => state.protocols.has(n)), classes, chosenRuns().filter((run) => run.seed === seed)));
 }
 
-const grid = (count, width) => { const columns = Math.max(1, Math.min(count, Math.floor(width / NARROWEST))); return [columns, Math.ceil(count / columns), width / columns]; };
+function facetChoices() {
+  const several = (read) => new Set(chosenRuns().map(read)).size > 1;
+  const choices = variedHere().filter((name) => several((run) => run.values[name])).map((name) => [name, words(name)]);
+  if (protocolNames().length > 1) choices.push(["protocol", "protocol"]);
+  choices.push(["class", "class"]);
+  if (several((run) => run.seed)) choices.push(["seed", "seed"]);
+  if (chosenRuns().length > 1 && chosenRuns().length <= MOST_PANELS) choices.push(["run", "run"]);
+  return choices;
+}
+
+// What was chosen, or else the first that there is: a setting, protocols, classes.
+function facet() {
+  const choices = facetChoices();
+  return (choices.find(([name]) => name === state.facet) ?? choices[0])[0];
+}
+
+const grid = (count, width) => { const columns = Math.max(1, Math.min(count, Math.floor(width / NARROWEST))); return [columns, Math.ceil(count / columns), Math.min(WIDEST, width / columns)]; };
 
 function panels(surface, width) {
-  const found = facets(), [columns, , cell] = grid(found.length, width), color = ink(), paint = coloring(), hits = [];
+  const by = facet(), found = facets(), [columns, , cell] = grid(found.length, width), color = ink(), paint = coloring(), drawn = [];
   const [ax, ay] = state.axes, side = cell - 62, steps = (value) => thousands(value * state.last);
   found.forEach(([value, of], n) => {
     const left = (n % columns) * cell + 48, top = Math.floor(n / columns) * (cell + 12) + 22;
     const x = d3.scaleLinear([-0.03, 1.03], [left, left + side]), y = d3.scaleLinear([-0.03, 1.03], [top + side, top]);
     axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: axisName(ax), yLabel: n % columns ? "" : axisName(ay), xFormat: ax < 0 ? steps : null, yFormat: ay < 0 ? steps : null });
-    const name = state.facet.includes(".") ? `${words(state.facet)} ${value}` : state.facet === "class" || state.facet === "seed" ? `${state.facet} ${value}` : value;
+    const name = by.includes(".") ? `${words(by)} ${value}` : by === "class" || by === "seed" ? `${by} ${value}` : value;
     surface.clip(left, top - 22, cell - 56, 20, () => surface.text(left, top - 7, name, { color: color.ink, size: 12, bold: true }));
     for (const line of of) {
       const spots = line.steps.map((_, i) => [x(valueAt(line, i, ax)), y(valueAt(line, i, ay))]), now = line.index(state.step), tint = paint.of(line);
-      const dash = state.facet === "protocol" || state.protocols.size < 2 ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length];
+      const dash = by === "protocol" || state.protocols.size < 2 ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length];
       surface.line(spots, { color: tint, width: 1, alpha: 0.3, dash });
       surface.line(spots.slice(0, now + 1), { color: tint, width: of.length > 30 ? 0.8 : 1.6, dash, alpha: of.length > 30 ? 0.6 : 1 });
       surface.dots([spots[now]], of.length > 30 ? 2 : 4, { color: tint, stroke: color.paper });
       const turn = line.protocol === "naive" ? turnOf(line) : null;
       if (turn?.detected) surface.dots([spots[line.index(turn.step)]], 3, { color: color.band, stroke: color.ink, width: 1 });
-      spots.forEach(([px, py], i) => hits.push({ x: px, y: py, ref: { line, i } }));
+      drawn.push([line, spots]);
     }
   });
-  return hits;
+  return () => new Hits(drawn);
 }
 
 function racers() {
@@ -86,12 +103,8 @@ function race(surface, width) {
 
 function draw() {
   if (!space()) return;
-  const several = (read) => new Set(chosenRuns().map(read)).size > 1;
-  const choices = [...model.index.varied.filter((name) => several((run) => run.values[name])).map((name) => [name, words(name)]), ["protocol", "protocol"], ["class", "class"]];
-  if (several((run) => run.seed)) choices.push(["seed", "seed"]);
-  if (chosenRuns().length > 1 && chosenRuns().length <= 48) choices.push(["run", "run"]);
-  if (!choices.some(([name]) => name === state.facet)) state.facet = choices.find(([name]) => name !== "protocol" || protocolNames().length > 1)[0];
-  options(byId("facet"), choices, state.facet);
+  const choices = facetChoices();
+  options(byId("facet"), choices, facet());
   options(byId("compare-class"), [["", "those chosen above"], ...space().classes.map((c) => [c.name, `${c.name} ${c.words}`])], state.compareClass);
   byId("race-title").textContent = `Protocols at the same step, class ${comparedClass()}`;
   Object.values(charts).forEach((chart) => chart.refresh());
@@ -105,7 +118,7 @@ export function startCompare() {
   charts.multiples = new Chart(byId("multiples"), {
     name: "small-multiples", draw: panels, hover,
     height: (width) => { const [, rows, cell] = grid(Math.max(1, facets().length), width); return rows * (cell + 12) + 8; },
-    label: () => `${facets().length} panels, one for each ${words(state.facet || "setting")}, at step ${thousands(state.step ?? 0)}`,
+    label: () => `${facets().length} panels, one for each ${words(facet())}, at step ${thousands(state.step ?? 0)}`,
   });
   charts.race = new Chart(byId("race"), {
     name: "protocols", draw: race, hover,

@@ -14,15 +14,17 @@ const charts = {};
 let logs = new Map(), ticket = 0, kept = "";
 
 function frame(surface, width, height, y, yLabel, options = {}) {
-  const x = d3.scaleLinear([0, positions().at(-1) ?? 1], [50, width - 14]);
+  const x = d3.scaleLinear([0, positions().at(-1) ?? 1], [50, width - 20]);
   y.range([height - 38, 22]);
   axes(surface, { x, y, xTicks: width < 450 ? 3 : 5, yTicks: 5, xLabel: "step", yLabel, ...options });
   return x;
 }
 
-function cursor(surface, x, y) {
-  const color = ink(), [bottom, top] = y.range();
-  if (state.step !== null) surface.line([[x(state.step), top], [x(state.step), bottom]], { color: color.ink, width: 1 });
+// The present, on top: moving it redraws nothing else.
+function cursor(surface, width, height) {
+  if (!positions().length) return;
+  const x = d3.scaleLinear([0, positions().at(-1) ?? 1], [50, width - 20])(state.step ?? 0);
+  surface.line([[x, 22], [x, height - 38]], { color: ink().ink, width: 1 });
 }
 
 function bands(surface, all, x, y, kind, c, tint, dash = []) {
@@ -40,7 +42,7 @@ function bands(surface, all, x, y, kind, c, tint, dash = []) {
 }
 
 function joint(surface, width, height) {
-  const y = d3.scaleLinear([0, 1.02]), all = shownLines(), x = frame(surface, width, height, y, "joint accuracy"), paint = coloring(), color = ink();
+  const y = d3.scaleLinear().domain([0, 1.02]), all = shownLines(), x = frame(surface, width, height, y, "joint accuracy"), paint = coloring(), color = ink();
   surface.line([[x(0), y(0.8)], [x.range()[1], y(0.8)]], { color: color.quiet, dash: [4, 3], width: 1 });
   const dash = (line) => (state.protocols.size < 2 || state.color === "protocol" ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length]);
   const hits = bands(surface, all, x, y, "joint", null, paint.of, dash);
@@ -48,25 +50,24 @@ function joint(surface, width, height) {
     const turn = line.protocol === "naive" ? turnOf(line) : null;
     if (turn?.detected) surface.dots([[x(turn.step), y(line.joint[line.index(turn.step)])]], 4, { color: color.band, stroke: color.ink, width: 1 });
   }
-  cursor(surface, x, y);
   return hits;
 }
 
 function concepts(surface, width, height) {
-  const y = d3.scaleLinear([0, 1.02]), x = frame(surface, width, height, y, "accuracy"), hits = [];
+  const y = d3.scaleLinear().domain([0, 1.02]), x = frame(surface, width, height, y, "accuracy"), hits = [];
   const names = protocolNames().filter((name) => state.protocols.has(name));
   space().concepts.forEach((concept, c) => {
     hits.push(...bands(surface, lines(names, [comparedClass()]), x, y, "accuracy", c, () => apart(c), (line) => DASHES[names.indexOf(line.protocol) % DASHES.length]));
     surface.text(56 + c * 90, 14, concept.name, { color: apart(c), size: 12, bold: true });
   });
-  cursor(surface, x, y);
   return hits;
 }
 
 const stories = () => chosenRuns().slice(0, MOST_LOGS).map((run) => [run, logs.get(run.token)]).filter(([, log]) => log?.step?.length);
 
 function empty(surface, width, height) {
-  surface.text(width / 2, height / 2, chosenRuns().length ? "These runs keep no training log." : "No run is chosen.", { color: ink().quiet, size: 12, anchor: "middle" });
+  const told = !chosenRuns().length ? "No run is chosen." : kept ? "These runs keep no training log." : "Reading the training logs…";
+  surface.text(width / 2, height / 2, told, { color: ink().quiet, size: 12, anchor: "middle" });
   return [];
 }
 
@@ -75,10 +76,9 @@ function loss(surface, width, height) {
   if (!found.length) return empty(surface, width, height);
   const kind = found.every(([, log]) => log.diffusion) ? "diffusion" : "loss";
   const values = found.flatMap(([, log]) => log[kind]).filter((v) => v !== null && v > 0);
-  const y = (values.length ? d3.scaleLog(d3.extent(values)) : d3.scaleLinear([0, 1])).nice(), x = frame(surface, width, height, y, "bits per dimension", { yFormat: values.length ? y.tickFormat(5, "~g") : null });
+  const y = (values.length ? d3.scaleLog().domain(d3.extent(values)) : d3.scaleLinear()).nice(), x = frame(surface, width, height, y, "bits per dimension", { yFormat: values.length ? y.tickFormat(5, "~g") : null });
   for (const [run, log] of found) surface.line(log.step.map((step, i) => [x(step), log[kind][i]]).filter(([, v]) => v > 0).map(([px, v]) => [px, y(v)]), { color: paint(run), width: found.length > 8 ? 0.8 : 1.3, alpha: 0.85 });
   surface.text(56, 14, kind === "diffusion" ? "diffusion term, mean over neighboring steps" : "loss, mean over neighboring steps", { color: ink().quiet, size: 11 });
-  cursor(surface, x, y);
   return [];
 }
 
@@ -86,10 +86,9 @@ function gamma(surface, width, height) {
   const found = stories().filter(([, log]) => log.gamma_0 && log.gamma_1), paint = coloringOfRuns();
   if (!found.length) return empty(surface, width, height);
   const values = found.flatMap(([, log]) => [...log.gamma_0, ...log.gamma_1]).filter((v) => v !== null);
-  const y = d3.scaleLinear(d3.extent([...values, 0])).nice(), x = frame(surface, width, height, y, "γ");
+  const y = d3.scaleLinear().domain(d3.extent([...values, 0])).nice(), x = frame(surface, width, height, y, "γ");
   for (const [run, log] of found) for (const [kind, dash] of [["gamma_0", []], ["gamma_1", [5, 3]]]) surface.line(log.step.map((step, i) => [x(step), log[kind][i]]).filter(([, v]) => v !== null).map(([px, v]) => [px, y(v)]), { color: paint(run), width: 1.4, dash });
   surface.text(56, 14, "γ(0) solid, γ(1) dashed", { color: ink().quiet, size: 11 });
-  cursor(surface, x, y);
   return [];
 }
 
@@ -127,16 +126,16 @@ export function startCurves() {
   };
   const at = () => `at step ${thousands(state.step ?? 0)}`;
   const told = (of, read) => of.slice(0, 8).map((line) => `${line.protocol} ${line.name} ${digits(read(line, line.index(state.step)))}`).join(", ");
-  charts.joint = new Chart(byId("curve-joint"), { name: "joint-accuracy", draw: joint, hover, label: () => `Joint accuracy against steps, ${at()}: ${told(shownLines(), (line, i) => line.joint[i])}` });
-  charts.concepts = new Chart(byId("curve-concepts"), { name: "concept-accuracy", draw: concepts, hover, label: () => `Accuracy of each concept against steps, ${at()}: ${space().concepts.map((concept, c) => `${concept.name} ${told(lines(["naive"], [comparedClass()]), (line, i) => line.accuracy[c][i])}`).join("; ")}` });
-  charts.loss = new Chart(byId("curve-loss"), { name: "loss", draw: loss, label: () => `Training loss against steps: ${ending("diffusion")}` });
-  charts.gamma = new Chart(byId("curve-gamma"), { name: "gamma", draw: gamma, label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}` });
+  charts.joint = new Chart(byId("curve-joint"), { name: "joint-accuracy", draw: joint, over: cursor, hover, label: () => `Joint accuracy against steps, ${at()}: ${told(shownLines(), (line, i) => line.joint[i])}` });
+  charts.concepts = new Chart(byId("curve-concepts"), { name: "concept-accuracy", draw: concepts, over: cursor, hover, label: () => `Accuracy of each concept against steps, ${at()}: ${space().concepts.map((concept, c) => `${concept.name} ${told(lines(["naive"], [comparedClass()]), (line, i) => line.accuracy[c][i])}`).join("; ")}` });
+  charts.loss = new Chart(byId("curve-loss"), { name: "loss", draw: loss, over: (...at) => stories().length && cursor(...at), label: () => `Training loss against steps: ${ending("diffusion")}` });
+  charts.gamma = new Chart(byId("curve-gamma"), { name: "gamma", draw: gamma, over: (...at) => stories().length && cursor(...at), label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}` });
   const near = new IntersectionObserver((seen) => { if (seen.some((s) => s.isIntersecting)) fetchLogs(); }, { rootMargin: "400px" });
   near.observe(byId("curve-loss"));
   subscribe(["data", "index", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "setting", "space", "theme", "compareClass"], (keys) => {
     if (!space()) return;
     byId("concept-title").textContent = `Accuracy of each concept, class ${comparedClass()}`;
-    Object.values(charts).forEach((chart) => chart.refresh());
+    Object.values(charts).forEach((chart) => (keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh()));
     const box = byId("curve-loss").getBoundingClientRect();
     if (!(keys.size === 1 && keys.has("step")) && box.top < innerHeight + 400) fetchLogs();
   });

@@ -2,7 +2,7 @@
 
 import { byId, make, options, words } from "./dom.js";
 import { state, change, subscribe, touch } from "./store.js";
-import { model, space, runsHere, chosenRuns, protocolNames, trajectoryOf, each, load, forget } from "./model.js";
+import { model, space, runsHere, chosenRuns, protocolNames, trajectoryOf, variedHere, each, load, forget } from "./model.js";
 import { axisName } from "./space.js";
 
 const MOST_SEEDS = 16;
@@ -52,7 +52,7 @@ function draw() {
   const seeds = [...new Set(runsHere().map((run) => String(run.seed)))].sort((a, b) => a - b);
   byId("seeds").hidden = seeds.length < 2 || seeds.length > MOST_SEEDS;
   chips("seeds", "Seeds", seeds.map((seed) => [seed, seed]), (v) => !state.hiddenSeeds.has(v), (v, on) => change({ hiddenSeeds: toggled(state.hiddenSeeds, v, !on) }));
-  options(byId("color"), [["class", "by class"], ["protocol", "by protocol"], ["run", "by run"], ["seed", "by seed"], ...model.index.varied.map((name) => [name, `by ${words(name)}`])], state.color);
+  options(byId("color"), [["class", "by class"], ["protocol", "by protocol"], ["run", "by run"], ["seed", "by seed"], ...variedHere().map((name) => [name, `by ${words(name)}`])], state.color);
   byId("mode").value = state.mode;
   byId("dims").value = String(state.dims);
   const axes = [...here.concepts.map((_, c) => [c, axisName(c)]), [-1, "step"]];

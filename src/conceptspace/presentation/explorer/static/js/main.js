@@ -31,11 +31,12 @@ function take(index) {
   const fresh = index.runs.filter((run) => run.space !== null && !state.known.has(run.token));
   if (fresh.length) change({ known: new Set([...state.known, ...fresh.map((run) => run.token)]), chosen: new Set([...state.chosen, ...fresh.map((run) => run.token)]) });
   if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size)) enter(Math.min(state.space, index.spaces.length - 1));
-  if (!index.varied.includes(state.color) && state.color.includes(".")) change({ color: "class" });
+  if (state.color.includes(".") && !index.varied.includes(state.color)) change({ color: "class" });
   if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
   trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
   touch("index");
   loadTrajectories(index.runs.filter((run) => run.space !== null)).then(() => {
+    model.loaded = true;
     touch("data", "loaded");
     loadTurns();
   }).catch((error) => trouble(error.message));
@@ -63,7 +64,7 @@ async function start() {
   [startTheme, startTable, startClock, startSpace, startFilters, startDetail, startCompare, startTimeline, startCurves, startSheets, startTold, startExports, startAnimation].forEach((begin) => begin());
   subscribe(["data", "index", "space"], facts);
   subscribe(["loaded"], () => { document.documentElement.dataset.ready = String(chosenRuns().length); });
-  subscribe(["chosen", "mode", "hiddenSeeds", "space"], () => { if (document.documentElement.dataset.ready) loadTurns(); });
+  subscribe(["chosen", "mode", "hiddenSeeds", "space"], () => { if (model.loaded) loadTurns(); });
   try {
     take(await carrier.index());
     flush();

@@ -1,21 +1,23 @@
 // Runs as they were loaded, and the lines that are drawn of them.
 
 import { carrier } from "./carrier.js";
-import { state, touch } from "./store.js";
+import { choiceNumber, state, touch } from "./store.js";
 import { bootstrap, mean, wilson } from "./stats.js";
 
-export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [] }, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
-const AT_ONCE = 6;
+export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [] }, loaded: false, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
+const AT_ONCE = 6, BATCH = 20, PATIENCE = 400;
 
 export const space = () => model.index.spaces[state.space];
 export const runsHere = () => model.index.runs.filter((run) => run.space === state.space);
 export const chosenRuns = () => runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
 export const runOf = (token) => model.index.runs.find((run) => run.token === token);
 export const trajectoryOf = (token) => model.trajectories.get(token)?.told ?? null;
+// The settings in which the runs of this concept space differ.
+export const variedHere = () => model.index.varied.filter((name) => new Set(runsHere().map((run) => run.values[name] ?? null)).size > 1);
 export const valuesOf = (run) => model.index.varied.map((name) => run.values[name] ?? null);
 
 export function settingName(run) {
-  const told = model.index.varied.map((name) => [name.split(".").at(-1).replaceAll("_", " "), run.values[name]]).filter(([, value]) => value !== null && value !== undefined);
+  const told = variedHere().map((name) => [name.split(".").at(-1).replaceAll("_", " "), run.values[name]]).filter(([, value]) => value !== null && value !== undefined);
   return told.map(([name, value]) => `${name} ${value}`).join(", ");
 }
 
@@ -28,12 +30,16 @@ export function protocolNames(runs = chosenRuns()) {
 // Load, or load again, what has changed; some at a time, so that the first come first.
 export async function loadTrajectories(runs) {
   const wanted = runs.filter((run) => model.trajectories.get(run.token)?.version !== run.version);
-  await each(wanted, async (run) => {
-    const told = await carrier.get("trajectory", run.token);
-    model.trajectories.set(run.token, { version: run.version, told });
+  let drawn = performance.now();
+  await each(d3.range(0, wanted.length, BATCH).map((at) => wanted.slice(at, at + BATCH)), async (batch) => {
+    const found = await carrier.trajectories(batch.map((run) => run.token));
+    for (const run of batch) model.trajectories.set(run.token, { version: run.version, told: found[run.token] });
+    if (performance.now() - drawn < PATIENCE) return;
+    drawn = performance.now();
     forget();
     touch("data");
   });
+  forget();
 }
 
 export async function load(kind, run) {
@@ -104,8 +110,11 @@ class Line {
   }
 }
 
-let kept = new Map();
-export const forget = () => { kept = new Map(); };
+let kept = new Map(), shown = { number: -1, lines: [] };
+export function forget() {
+  kept = new Map();
+  shown = { number: -1, lines: [] };
+}
 
 export function groups(runs = chosenRuns()) {
   if (state.mode === "runs") return runs.map((run) => [run]);
@@ -131,7 +140,14 @@ export function lines(protocols, classes, runs = chosenRuns()) {
   return found;
 }
 
-export const shownLines = () => lines(protocolNames().filter((name) => state.protocols.has(name)), space().classes.map((c) => c.name).filter((name) => state.classes.has(name)));
+// The lines of everything that is chosen; the same ones until another choice is made.
+export function shownLines() {
+  if (shown.number !== choiceNumber()) {
+    const classes = space().classes.map((c) => c.name).filter((name) => state.classes.has(name));
+    shown = { number: choiceNumber(), lines: lines(protocolNames().filter((name) => state.protocols.has(name)), classes) };
+  }
+  return shown.lines;
+}
 
 export function label(line, brief = false) {
   const who = line.runs.length > 1 ? `mean of ${line.runs.length} runs${settingName(line.runs[0]) && `, ${settingName(line.runs[0])}`}` : line.runs[0].name;

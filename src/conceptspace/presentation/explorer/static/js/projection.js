@@ -16,8 +16,8 @@ export class Projection {
     const [cos, sin, up, over] = [Math.cos(this.yaw), Math.sin(this.yaw), Math.cos(this.pitch), Math.sin(this.pitch)];
     const right = a * cos - b * sin, away = a * sin + b * cos;
     const depth = away * up - c * over, height3 = away * over + c * up;
-    const size = (Math.min(width, height) * 0.58 * this.zoom) / (1 + 0.22 * depth);
-    return [width / 2 + right * size, height / 2 - height3 * size, depth];
+    const size = (Math.min(width, height) * 0.54 * this.zoom) / (1 + 0.22 * depth);
+    return [width / 2 + right * size, height * 0.48 - height3 * size, depth];
   }
 }
 

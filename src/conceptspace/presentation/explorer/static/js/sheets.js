@@ -27,8 +27,9 @@ function choices() {
 }
 
 async function collect() {
-  if (!seen || !space()) return;
+  if (!space()) return;
   choices();
+  if (!seen) return;
   const of = run(), name = byId("sheet-class").value, mine = ++ticket;
   const sides = [byId("sheet-left").value, byId("sheet-right").value].filter(Boolean);
   if (!of || !trajectoryOf(of.token)) return note("No run is chosen.");

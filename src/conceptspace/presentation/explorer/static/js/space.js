@@ -4,10 +4,11 @@ import { byId, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
 import { model, space, shownLines, label, turnOf, chosenRuns, protocolNames, valuesOf } from "./model.js";
 import { DASHES, apart, classColor, colorNames, ink, scale } from "./palette.js";
-import { Chart, axes } from "./chart.js";
+import { Chart, Hits, axes } from "./chart.js";
 import { CORNERS, EDGES, Projection } from "./projection.js";
 import { byArrow, positions } from "./clock.js";
 
+const SILENT = { line() {}, rect() {}, text() {}, image() {}, clip() {} };
 const MANY_POINTS = 5000, MANY_LINES = 60;
 export const projection = new Projection();
 let zoomed = d3.zoomIdentity;
@@ -82,12 +83,11 @@ function cube(surface, width, height) {
   const back = at.reduce((far, p, i) => (p[2] > at[far][2] ? i : far), 0);
   for (const [i, j] of EDGES) surface.line([at[i], at[j]], { color: i === back || j === back ? color.line : color.edge, width: 1 });
   state.axes.forEach((axis, k) => {
-    const end = [0, 0, 0];
-    end[k] = 0.5;
-    const from = k === 2 ? [0, 1, 0.5] : k === 0 ? [0.5, 0, 0] : [1, 0.5, 0];
-    const [px, py] = projection.place(from, width, height), [cx, cy] = [width / 2, height / 2];
-    const away = Math.hypot(px - cx, py - cy) || 1;
-    surface.text(px + ((px - cx) / away) * 30, py + ((py - cy) / away) * 22, axisLabel(axis), { color: color.ink, size: 12, anchor: "middle", halo: color.paper });
+    const middles = CORNERS.filter((c) => c[k] === 0).map((c) => projection.place(c.map((v, j) => (j === k ? 0.5 : v)), width, height));
+    const [px, py] = k === 2 ? d3.least(middles, (p) => p[0]) : d3.greatest(middles, (p) => p[1]);
+    const told = axis < 0 ? `step: 0 → ${thousands(lastStep())}` : axisLabel(axis), half = told.length * 3.3;
+    const x = k === 2 ? Math.max(half + 2, px - half - 10) : Math.max(half + 2, Math.min(width - half - 2, px));
+    surface.text(x, k === 2 ? py : Math.min(height - 4, py + 34), told, { color: color.ink, size: 12, anchor: "middle", halo: color.paper });
   });
   if (state.axes.every((axis) => axis >= 0)) {
     CORNERS.forEach((bits, i) => {
@@ -110,7 +110,7 @@ const setUp = (surface, width, height) => (state.dims === 3 ? cube : frame)(surf
 
 function draw(surface, width, height) {
   const { clip, place, color } = setUp(surface, width, height);
-  const all = shownLines(), paint = coloring(), hits = [], names = protocolNames();
+  const all = shownLines(), paint = coloring(), drawn = [], names = protocolNames();
   const points = all.reduce((sum, line) => sum + line.steps.length, 0), many = all.length > MANY_LINES;
   surface.clip(...clip, () => {
     for (const line of all) {
@@ -126,34 +126,37 @@ function draw(surface, width, height) {
       }
       const turn = turnOf(line);
       if (turn?.detected && line.protocol === "naive") surface.area(star(...spots[line.index(turn.step)], many ? 6 : 11), { color: color.band, alpha: 1 });
-      spots.forEach(([x, y], i) => hits.push({ x, y, ref: { line, i } }));
+      drawn.push([line, spots]);
     }
+    present(surface, all, paint, place, color);
   });
-  return hits;
+  byId("plot").dataset.lines = all.length;
+  return () => new Hits(drawn);
 }
 
-// The present: where every line stands, with its interval, and what is looked at.
-function over(surface, width, height) {
-  const quiet = { line() {}, rect() {}, text() {}, image() {}, clip() {} };
-  const { clip, place, color } = setUp(quiet, width, height);
-  const all = shownLines(), paint = coloring(), used = state.axes.slice(0, state.dims);
-  surface.clip(...clip, () => {
-    for (const line of all) {
-      const i = line.index(state.step), tint = paint.of(line), spot = used.map((axis) => valueAt(line, i, axis));
-      const at = place(spot);
-      if (all.length <= MANY_LINES) {
-        used.forEach((axis, k) => {
-          if (axis < 0) return;
-          const ends = line.interval("coordinate", axis, i).map((value) => place(spot.map((v, j) => (j === k ? value : v))));
-          surface.line(ends, { color: tint, width: 1.4, alpha: 0.8 });
-        });
-        if (state.dims === 3) surface.line([at, place([spot[0], spot[1], 0])], { color: tint, width: 0.8, alpha: 0.5, dash: [2, 3] });
-      }
-      surface.dots([at], all.length > MANY_LINES ? 3 : 6, { color: tint, stroke: color.paper });
+// Where every line stands now, with its interval.
+function present(surface, all, paint, place, color) {
+  const used = state.axes.slice(0, state.dims);
+  for (const line of all) {
+    const i = line.index(state.step), tint = paint.of(line), spot = used.map((axis) => valueAt(line, i, axis)), at = place(spot);
+    if (all.length <= MANY_LINES) {
+      used.forEach((axis, k) => {
+        if (axis < 0) return;
+        const ends = line.interval("coordinate", axis, i).map((value) => place(spot.map((v, j) => (j === k ? value : v))));
+        surface.line(ends, { color: tint, width: 1.4, alpha: 0.8 });
+      });
+      if (state.dims === 3) surface.line([at, place([spot[0], spot[1], 0])], { color: tint, width: 0.8, alpha: 0.5, dash: [2, 3] });
     }
-    const looked = focused();
-    if (looked) surface.dots([place(used.map((axis) => valueAt(looked.line, looked.i, axis)))], 10, { color: null, stroke: color.ink, width: 2 });
-  });
+    surface.dots([at], all.length > MANY_LINES ? 2.4 : 6, { color: tint, stroke: all.length > MANY_LINES ? null : color.paper });
+  }
+}
+
+// A ring around what is looked at.
+function over(surface, width, height) {
+  const { clip, place, color } = setUp(SILENT, width, height), looked = focused();
+  if (!looked) return;
+  const spot = state.axes.slice(0, state.dims).map((axis) => valueAt(looked.line, looked.i, axis));
+  surface.clip(...clip, () => surface.dots([place(spot)], 10, { color: null, stroke: color.ink, width: 2 }));
 }
 
 function star(x, y, radius) {

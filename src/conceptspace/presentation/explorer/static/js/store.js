@@ -6,8 +6,12 @@ export const state = {
   last: null, focus: null, facet: "", compareClass: "",
 };
 
+// These do not change which lines there are.
+const FLEETING = new Set(["focus", "step", "playing", "turns", "theme"]);
 const listeners = [];
-let waiting = null;
+let waiting = null, choices = 0;
+
+export const choiceNumber = () => choices;
 
 export function subscribe(keys, listener) {
   listeners.push([new Set(keys), listener]);
@@ -19,6 +23,7 @@ export function change(patch) {
 }
 
 export function touch(...keys) {
+  if (keys.some((key) => !FLEETING.has(key))) choices++;
   if (waiting) {
     keys.forEach((key) => waiting.add(key));
     return;

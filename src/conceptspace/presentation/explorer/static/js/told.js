@@ -21,11 +21,13 @@ async function findings(asked = false) {
   try { told = await carrier.together("findings", runs.map((run) => run.token)); } catch (error) { told = { problems: [error.message], findings: [] }; }
   if (mine !== ticket) return null;
   kept = key;
-  const sentences = (told?.findings ?? []).map((finding) => make("li", {}, finding.text, ...(finding.figure ? [" ", make("a", { href: `#figure-${payload.figures.findIndex((f) => f.name === finding.figure)}` }, finding.figure)] : [])));
+  const all = told?.findings ?? [], groups = [...new Set(all.map((finding) => finding.group))];
+  const sentence = (finding) => make("li", {}, finding.text, ...(finding.figure ? [" ", make("a", { href: `#figure-${payload.figures.findIndex((f) => f.name === finding.figure)}` }, finding.figure)] : []));
+  const sentences = groups.flatMap((group) => [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("ul", {}, ...all.filter((finding) => finding.group === group).map(sentence))]);
   const whole = carrier.live ? "" : `Of all ${counted(model.index.runs.length, "run")} of this file.`;
   return show(
     ...(told?.problems ?? []).map((text) => make("p", { class: "problem" }, text)),
-    sentences.length ? make("ul", {}, ...sentences) : make("p", { class: "quiet" }, "Nothing can be said yet."),
+    ...(sentences.length ? sentences : [make("p", { class: "quiet" }, "Nothing can be said yet.")]),
     whole && model.index.runs.length > 1 ? make("p", { class: "quiet" }, whole) : "");
 }
 
@@ -38,7 +40,7 @@ const VERDICTS = { held: "held", "did not hold": "not" };
 function ledgers() {
   byId("ledgers").replaceChildren(...model.index.ledgers.map((ledger) => {
     const columns = ["claim", "figure", "effect", "interval", "criterion", "verdict"];
-    const body = ledger.rows.map((row) => make("tr", {}, ...columns.map((name) => make("td", { class: name === "verdict" ? `verdict ${VERDICTS[row.verdict] ?? ""}` : null }, row[name]))));
+    const body = ledger.rows.map((row) => make("tr", {}, ...columns.map((name) => make("td", {}, name === "verdict" ? make("span", { class: `verdict ${VERDICTS[row.verdict] ?? ""}` }, row.verdict) : row[name], name === "verdict" && row.reason ? `: ${row.reason}` : ""))));
     return make("div", {},
       make("h3", {}, `Claims: ${ledger.name}`),
       ledger.problem ? make("p", { class: "problem" }, ledger.problem) : null,
@@ -87,7 +89,7 @@ export function startTold() {
   embeddedFigures();
   let wait = 0;
   subscribe(["loaded", "chosen", "hiddenSeeds", "space"], () => {
-    if (!space() || !document.documentElement.dataset.ready) return;
+    if (!space() || !model.loaded) return;
     clearTimeout(wait);
     wait = setTimeout(findings, 150);
     configs();
