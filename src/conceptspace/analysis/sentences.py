@@ -17,7 +17,7 @@ class Finding:
 
     Attributes:
         topic: "memorization", "turn", "loss", "emergence", "elicitation", "in-distribution",
-            "underspecification" or "probe".
+            "underspecification", "probe" or "data".
         text: plain text.
     """
 
