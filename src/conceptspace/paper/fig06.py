@@ -100,7 +100,7 @@ def draw(data: Data) -> Mapping[str, Figure]:
     controls: dict[str, list[float]] = {p: [] for p in data.control}
     band = data.turn.step_interval if data.turn is not None and data.turn.detected else None
     spans = [
-        Span(f"{protocol}, {WORDS[statistic]}", run.lower, run.upper, not run.reached)
+        Span(f"{protocol} · {statistic}", run.lower, run.upper, not run.reached)
         for statistic, of in data.emergence.items()
         for protocol, runs in of.items()
         for run in runs

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from conceptspace.data.concepts import ConceptSpace
@@ -44,19 +43,18 @@ def cube_figure(cases: Mapping[str, Case], *, smoothing: float = 1.0, title: str
     Raises:
         UserError: a case has not three concepts.
     """
-    figure = Figure(figsize=(4.6 * len(cases), 4.9), layout="constrained")
+    figure = Figure(figsize=(4.9 * len(cases), 4.9), layout="constrained")
     for index, (name, (table, space)) in enumerate(cases.items()):
         axes: Any = figure.add_subplot(1, len(cases), index + 1, projection="3d")
         _cube(axes, space)
         for concept_class, curve in curves(table, space, smoothing).items():
             _curve(axes, curve, concept_class in space.ood_classes)
         axes.set_title(f"{'abcdef'[index]}  {name}", loc="left", y=0.98)
-    lines = [Line2D([], [], color=c, lw=2) for c in (TRAIN_TIME(0.7), OOD_TIME(0.7))]
-    figure.legend(lines, ["training classes", "OOD classes"], loc="outside lower center", ncols=2)
     footnote(
         figure,
-        "Means over seeds, smoothed for drawing. Light to dark: early to late; hollow: first "
-        "checkpoint, full: last. The page beside this figure can be turned.",
+        "Blue: training classes; magenta: OOD classes. Means over seeds, smoothed for drawing. "
+        "Light to dark: early to late; hollow: first checkpoint, full: last. The page beside this "
+        "figure can be turned.",
     )
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
@@ -80,7 +78,7 @@ def curves(table: pd.DataFrame, space: ConceptSpace, smoothing: float) -> dict[s
 
 def _cube(axes: Any, space: ConceptSpace) -> None:
     axes.set_axis_off()
-    axes.set_box_aspect((1, 1, 1), zoom=1.12)
+    axes.set_box_aspect((1, 1, 1), zoom=0.98)
     axes.view_init(**VIEW)
     corners = np.array([[int(bit) for bit in np.binary_repr(i, 3)] for i in range(8)])
     for a, b in combinations(corners, 2):
@@ -92,7 +90,7 @@ def _cube(axes: Any, space: ConceptSpace) -> None:
         axes.scatter(*corner, color=color, s=16, depthshade=False)
         outside = corner + 0.1 * (corner - 0.5)
         axes.text(*outside, name, color=color, fontsize=7.5, fontweight="bold", ha="center")
-    places = ((0.5, -0.22, -0.12), (1.25, 0.5, -0.1), (-0.2, -0.12, 0.55))
+    places = ((0.5, -0.22, -0.12), (1.25, 0.5, -0.1), (-0.22, -0.05, 0.5))
     for place, concept in zip(places, space.concepts, strict=True):
         text = f"{concept.name}:\n{concept.labels[0]} → {concept.labels[1]}"
         axes.text(*place, text, color=INK, fontsize=7.5, ha="center")

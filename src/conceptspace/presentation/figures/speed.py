@@ -48,7 +48,10 @@ def speed_figure(panels: Mapping[str, Speed], *, title: str = "") -> Figure:
         axes.set_xlabel("signal: mean squared pixel distance")
         axes.set_ylabel(f"1 / steps to {THRESHOLD:g} on the OOD class, × 1000")
     censored = any(not run.reached for p in panels.values() for of in p.runs for run in of)
-    note = "Dots: runs; bar and line: one over the Kaplan-Meier median of a level's seeds."
+    note = (
+        "Dots: runs, with a line up to the checkpoint before; bar and line: one over the "
+        "Kaplan-Meier median of a level's seeds."
+    )
     if censored:
         note += " Arrow: not reached, the speed is lower than that."
     footnote(figure, f"{note} Small numbers: separation of the classes.")
@@ -88,13 +91,16 @@ def _panel(axes: Axes, panel: Speed, color: str) -> None:
 
 
 def _run(axes: Axes, place: float, run: Emergence, color: str) -> float:
-    """A dot, or a downward arrow from the speed that a censored run stays below."""
+    """A dot, or a downward arrow from the speed that a censored run stays below.
+
+    The line above a dot reaches to the speed of the checkpoint before. Returns the height to show.
+    """
     if run.reached:
         speed = THOUSAND / run.upper
-        if run.lower > 0:
-            axes.vlines(place, speed, THOUSAND / run.lower, color=color, lw=0.9, alpha=0.45)
+        fastest = THOUSAND / run.lower if run.lower > 0 else np.inf
+        axes.vlines(place, speed, min(fastest, 2 * speed), color=color, lw=0.9, alpha=0.45)
         axes.plot(place, speed, "o", ms=4.4, mfc="white", mec=color, mew=1.1, zorder=4)
-        return speed
+        return min(fastest, 1.3 * speed)
     limit = THOUSAND / run.lower if run.lower > 0 else THOUSAND / run.last
     arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.1, "shrinkA": 0, "mutation_scale": 8}
     axes.plot(place, limit, "_", ms=5, color=color, mew=1.4, zorder=4)
