@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from html import unescape
+import shutil
 
 import pytest
 from evaluated import write_evaluated
@@ -12,6 +13,7 @@ from conceptspace.errors import UserError
 from conceptspace.presentation import page
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.presentation.page import write_page
+from conceptspace.store import Run
 from conceptspace.tables import NAIVE
 
 ALL = {
@@ -22,8 +24,17 @@ ALL = {
 }
 
 
+def inside(path) -> dict:
+    """What the script of a page finds in it."""
+    text = re.search(
+        r'<script type="application/json" id="payload">(.*?)</script>', path.read_text()
+    )
+    assert text is not None
+    return json.loads(text[1])
+
+
 def captions(path) -> list[str]:
-    return [unescape(c) for c in re.findall(r"<figcaption>(.*?)</figcaption>", path.read_text())]
+    return [figure["name"] for figure in inside(path)["figures"]]
 
 
 def saved(folder) -> set[str]:
@@ -89,9 +100,14 @@ def test_page_of_masked_shares(masked, tmp_path):
         "OOD trajectories by setting",
     ]
     assert saved(tmp_path / "page-figures") == {"underspecification", "conditions"}
-    html = (tmp_path / "page.html").read_text()
-    assert "<h1>Masked share: 6 runs</h1>" in html
-    assert '"name":"share-0.5/s1"' in html
+    assert "<h1>Masked share: 6 runs</h1>" in (tmp_path / "page.html").read_text()
+    data = inside(tmp_path / "page.html")
+    assert "share-0.5/s1" in [run["name"] for run in data["index"]["runs"]]
+    groups = [finding["group"] for finding in data["findings"]["*"]["findings"]]
+    assert list(dict.fromkeys(groups)) == [
+        "",
+        *(f"{share} % of prompts masked" for share in (0, 50, 100)),
+    ]
 
 
 def test_page_of_any_other_setting(tmp_path):
@@ -105,15 +121,35 @@ def test_page_of_any_other_setting(tmp_path):
     assert saved(tmp_path / "page-figures") == {"conditions", "signal"}
 
 
-def test_what_is_refused(masked, tmp_path):
+def test_page_of_runs_that_differ_in_several_settings(masked, tmp_path):
     other = {"data.color_separation": 0.21, "data.masked_share": 0.5, "data.masked_class": "01"}
     run = write_evaluated(tmp_path / "other", 0, other)
-    with pytest.raises(UserError) as error:
-        write_page([masked[0], run], tmp_path / "x.html")
-    assert str(error.value) == (
-        "the runs differ in data.color_separation and data.masked_share; a common page needs runs "
-        "that differ in one setting at most, apart from the seed"
+    told = write_page([masked[0], run], tmp_path / "page.html")
+    assert told[0].text == (
+        "The runs differ in color separation and masked share, so no sentence compares one setting "
+        "with another."
     )
+    assert captions(tmp_path / "page.html") == []
+    data = inside(tmp_path / "page.html")
+    assert len(data["index"]["runs"]) == 2
+    assert "color separation 0.21" in data["findings"]["*"]["findings"][-1]["group"]
+
+
+def test_page_of_kept_runs(masked, tmp_path):
+    for run in masked[:2]:
+        kept = tmp_path / run.path.name
+        kept.mkdir()
+        for name in ("config.toml", "run.json", "trajectory.parquet"):
+            shutil.copy(run.path / name, kept / name)
+    runs = [Run(tmp_path / run.path.name) for run in masked[:2]]
+    told = write_page(runs, tmp_path / "page.html")
+    assert any("No scores of single images were kept" in f.text for f in told)
+    assert captions(tmp_path / "page.html")[0] == "Learning trajectory in concept space"
+    details = inside(tmp_path / "page.html")["details"].values()
+    assert all("This run keeps no images." in d["notes"] for d in details)
+
+
+def test_what_is_refused(masked, tmp_path):
     with pytest.raises(UserError, match="s0 is given twice"):
         write_page([masked[0], masked[0]], tmp_path / "x.html")
     again = write_evaluated(tmp_path / "again", 0, {"data.masked_share": 0.0})

@@ -90,7 +90,8 @@ def discover(roots: Sequence[Path]) -> Shelf:
 def _below(folder: Path, root: Path, depth: int) -> Iterator[Path]:
     """Runs and ledgers in a folder; runs are not searched, nor are folders outside the root.
 
-    What lies beside a ledger is no run unless it has a config.
+    What lies beside a ledger is no run unless it has a config. Hidden folders are not searched, but
+    may be runs themselves.
     """
     inside = folder.resolve().is_relative_to(root)
     ledger = inside and (folder / LEDGER).is_file()
@@ -107,5 +108,4 @@ def _below(folder: Path, root: Path, depth: int) -> Iterator[Path]:
     except OSError:
         return
     for name in names:
-        if not name.startswith("."):
-            yield from _below(folder / name, root, depth - 1)
+        yield from _below(folder / name, root, 0 if name.startswith(".") else depth - 1)

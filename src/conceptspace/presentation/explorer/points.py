@@ -55,7 +55,7 @@ class Dense:
         joint = np.nan_to_num(self.accuracy[..., -1], nan=-1.0)
         self.best = np.where(joint.max(0) >= 0, joint.argmax(0), -1)
 
-    def of_best(self, values: Array, kind: int) -> Array:
+    def of_best(self, values: NDArray[Any], kind: int) -> NDArray[Any]:
         """A class under the best setting of each step, shape (T, ...)."""
         chosen = self.best[:, kind]
         return values[np.maximum(chosen, 0), np.arange(len(self.steps)), kind]

@@ -1,0 +1,94 @@
+"""Runs are found wherever they lie; what only looks like one is told; links cannot lead out."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.discover import DEEPEST, discover
+
+
+def run(folder):
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("seed = 0\n")
+    return folder
+
+
+def names(*roots):
+    return [found.name for found in discover(roots).runs]
+
+
+def test_runs_below_a_folder_and_a_run_itself(tmp_path):
+    run(tmp_path / "a")
+    run(tmp_path / "sweep" / "seed-0")
+    run(tmp_path / "sweep" / "seed-1")
+    (tmp_path / "notes").mkdir()
+    run(tmp_path / "a" / "inner")
+    run(tmp_path / ".hidden" / "b")
+    assert names(tmp_path) == ["a", "sweep/seed-0", "sweep/seed-1"]
+    assert names(tmp_path / "a") == ["a"]
+    assert names(tmp_path / "a", tmp_path / "sweep") == ["a", "sweep/seed-0", "sweep/seed-1"]
+
+
+def test_folders_of_one_name_keep_names_apart(tmp_path):
+    run(tmp_path / "x" / "runs" / "a")
+    run(tmp_path / "y" / "runs" / "a")
+    found = names(tmp_path / "x" / "runs", tmp_path / "y" / "runs")
+    assert len(set(found)) == 2
+    assert "runs/a" in found
+
+
+def test_depth_is_limited(tmp_path):
+    deep = tmp_path
+    for level in range(DEEPEST):
+        deep = deep / f"d{level}"
+    run(deep)
+    run(deep.parent / "e" / "f")
+    assert names(tmp_path) == [deep.relative_to(tmp_path).as_posix()]
+
+
+def test_what_is_left_of_a_run_counts(tmp_path):
+    for mark in ("run.json", "trajectory.parquet"):
+        (tmp_path / mark.split(".")[0]).mkdir()
+        (tmp_path / mark.split(".")[0] / mark).write_text("")
+    (tmp_path / "half" / "checkpoints").mkdir(parents=True)
+    assert names(tmp_path) == ["half", "run", "trajectory"]
+
+
+def test_links_that_lead_out_are_listed_but_not_read(tmp_path):
+    outside = run(tmp_path / "outside" / "secret")
+    root = tmp_path / "root"
+    run(root / "own")
+    (root / "link").symlink_to(outside, target_is_directory=True)
+    (root / "up").symlink_to(tmp_path, target_is_directory=True)
+    (root / "again").symlink_to(root / "own", target_is_directory=True)
+    found = {f.name: f.problem for f in discover([root]).runs}
+    assert set(found) == {"own", "again", "link"}
+    assert found["own"] == found["again"] == ""
+    assert "leads out of the folder" in found["link"]
+
+
+def test_tokens_are_plain_whatever_the_name(tmp_path):
+    for name in ("<img src=x onerror=alert(1)>", "..%2f..%2fx", "a b&c?d#e"):
+        run(tmp_path / name)
+    tokens = [found.token for found in discover([tmp_path]).runs]
+    assert all(re.fullmatch("[0-9a-f]{12}", token) for token in tokens)
+    assert len(set(tokens)) == 3
+
+
+def test_ledgers_are_found_and_do_not_hide_runs(tmp_path):
+    figure = tmp_path / "results" / "fig04"
+    run(figure / "runs" / "seed-0")
+    (figure / "ledger.json").write_text(json.dumps([]))
+    (figure / "trajectory.parquet").write_text("kept beside the ledger")
+    shelf = discover([tmp_path])
+    assert list(shelf.ledgers) == ["results/fig04/ledger.json"]
+    assert [found.name for found in shelf.runs] == ["results/fig04/runs/seed-0"]
+
+
+def test_a_root_must_be_a_folder(tmp_path):
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        discover([tmp_path / "nowhere"])
