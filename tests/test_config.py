@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pyarrow import parquet
 from pydantic import ValidationError
 
 from conceptspace import build
-from conceptspace.config import ConceptName, RunConfig, field_names, load, merged, nested
+from conceptspace.config import (
+    CELEBA_FIELDS,
+    ConceptName,
+    RunConfig,
+    field_names,
+    load,
+    merged,
+    nested,
+)
 from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS, paper, quick
+from conceptspace.store import Run
 
 FIELDS = field_names()
 
@@ -359,3 +371,30 @@ class TestBuild:
         assert build.sampling(config, "overprompting").samples == 4
         assert (sampling.samples, sampling.steps) == (3, 5)
         assert (sampling.sampler, sampling.batch_size) == ("ddim", 11)
+
+
+class TestKindsOfData:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_kept_runs_have_the_digest_that_they_were_made_with(self, seed):
+        results = Path(__file__).parent.parent / "results" / "quick"
+        folder = next(f for f in (results / "runs", results) if (f / f"seed-{seed}").exists())
+        run = Run(folder / f"seed-{seed}")
+        schema = parquet.read_schema(run.path / "trajectory.parquet")
+        stored = json.loads(schema.metadata[b"conceptspace"])
+        assert run.config.digest() == stored["config"]
+        assert run.config.to_toml() == (run.path / "config.toml").read_text()
+        assert run.config == quick().model_copy(update={"seed": seed})
+
+    def test_shapes_are_stored_without_settings_of_other_images(self):
+        assert not set(CELEBA_FIELDS) & set(quick().data.model_dump())
+
+    def test_a_setting_that_differs_is_stored_even_without_effect(self, tmp_path):
+        config = merged(quick(), nested({"data.flips": 0.25}), "test")
+        (tmp_path / "c.toml").write_text(config.to_toml())
+        assert load(tmp_path / "c.toml", quick()) == config != quick()
+
+    def test_images_with_attributes_are_stored_whole(self, tmp_path):
+        config = merged(quick(), nested({"data.kind": "celeba", "data.root": "faces"}), "test")
+        assert set(CELEBA_FIELDS) <= set(config.data.model_dump())
+        (tmp_path / "c.toml").write_text(config.to_toml())
+        assert load(tmp_path / "c.toml", RunConfig()) == config

@@ -252,11 +252,8 @@ def protocol(
     names = data.space.names
     kind, _, target = name.partition("-")
     patched = kind == "patching" and target.isdecimal()
-    if kind == "overprompting" and target in names and not _stronger(config):
-        raise UserError(
-            f"evaluate.strengths = {list(sweep.strengths)}: a one-hot prompt stands 0.5 from the "
-            "middle already, so overprompting an attribute needs strengths above 0.5"
-        )
+    if kind == "overprompting" and target in names:
+        _check_strengths(config)
     if name not in protocol_names(config) and not patched:
         known = ", ".join(protocol_names(config))
         raise UserError(f"there is no protocol {name!r} for this run; it has {known}")
@@ -304,6 +301,8 @@ def validate(config: RunConfig) -> None:
     probe(config)
     _check_pools(config)
     for name in config.evaluate.protocols:
+        if name.startswith("overprompting-"):
+            _check_strengths(config)
         if name not in protocol_names(config):
             raise UserError(
                 f"evaluate.protocols: there is no protocol {name!r} for this config; "
@@ -311,6 +310,14 @@ def validate(config: RunConfig) -> None:
             )
     model(config)
     checkpoints(config)
+
+
+def _check_strengths(config: RunConfig) -> None:
+    if not _stronger(config):
+        raise UserError(
+            f"evaluate.strengths = {list(config.evaluate.strengths)}: a one-hot prompt stands 0.5 "
+            "from the middle already, so overprompting an attribute needs strengths above 0.5"
+        )
 
 
 def _check_pools(config: RunConfig) -> None:
