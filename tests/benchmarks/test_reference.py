@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from conceptspace import build
-from conceptspace.benchmarks.reference import Diffusion, training, weights_from
+from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
 from conceptspace.data.dataset import split_dataset
 from conceptspace.training.loop import Trainer
 from tiny import tiny_config
@@ -83,6 +83,15 @@ def test_200_steps_learn_as_much_as_the_reference(precision):
     start, end = plain[:10].mean(), plain[-50:].mean()
     assert end < 0.7 * start, "there is something to learn"
     assert fast[-50:].mean().item() == pytest.approx(end.item(), rel=0.1)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_weights_there_and_back(settings):
+    _, model, reference = pair(**settings)
+    weights = model.state_dict()
+    back = weights_to(reference, weights)
+    assert back.keys() == weights.keys()
+    assert all(torch.equal(back[key], value) for key, value in weights.items())
 
 
 def test_reference_samples():

@@ -169,8 +169,17 @@ class Diffusion(nn.Module):
         return z / torch.sigmoid(-self.gamma(times[-1])).sqrt()
 
 
-def training(config: RunConfig, model: Diffusion, examples: Examples) -> Iterator[float]:
-    """Train for ever, yielding the loss of every step; data moves from the CPU batch by batch."""
+def training(
+    config: RunConfig, model: Diffusion, examples: Examples, average: Diffusion | None = None
+) -> Iterator[float]:
+    """Train for ever, yielding the loss of every step; data moves from the CPU batch by batch.
+
+    Args:
+        config: of the run.
+        model: trained in place.
+        examples: training set.
+        average: becomes the exponential average of the weights, if there is one to be.
+    """
     settings = config.train
     device = next(model.parameters()).device
     data = TensorDataset(examples.images.cpu().contiguous(), examples.h.cpu())
@@ -181,7 +190,8 @@ def training(config: RunConfig, model: Diffusion, examples: Examples) -> Iterato
         betas=(settings.beta1, settings.beta2),
         weight_decay=settings.weight_decay,
     )
-    average = [p.detach().clone() for p in model.parameters()]
+    average = Diffusion(config).to(device) if average is None else average
+    average.load_state_dict(model.state_dict())
     step = 0
     model.train()
     while True:
@@ -193,17 +203,44 @@ def training(config: RunConfig, model: Diffusion, examples: Examples) -> Iterato
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
             optimizer.step()
-            if settings.weight_average > 0:
-                decay = min(settings.weight_average, (step + 1) / (step + 10))
-                with torch.no_grad():
-                    for a, p in zip(average, model.parameters(), strict=True):
-                        a.lerp_(p, 1 - decay)
+            decay = min(settings.weight_average, (step + 1) / (step + 10))
+            with torch.no_grad():
+                for a, p in zip(average.parameters(), model.parameters(), strict=True):
+                    a.lerp_(p, 1 - decay)
             step += 1
             yield loss.item()
 
 
 def weights_from(weights: dict[str, Tensor], model: Diffusion) -> None:
     """Load the library's weights (``VDM.state_dict()``) into the reference."""
+    model.load_state_dict(_translated(weights, model))
+
+
+def weights_to(model: Diffusion, template: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The reference's weights as the library names them.
+
+    Args:
+        model: the reference.
+        template: a ``VDM.state_dict()`` of the same config, for names and shapes.
+    """
+    sizes = [value.numel() for value in template.values()]
+    numbers = torch.arange(sum(sizes)).split(sizes)
+    shaped = {
+        key: part.view(value.shape)
+        for (key, value), part in zip(template.items(), numbers, strict=True)
+    }
+    places = _translated(shaped, model)  # where each number comes from
+    flat = torch.empty(sum(sizes))
+    for key, value in model.state_dict().items():
+        flat[places[key].flatten()] = value.flatten().cpu()
+    return {
+        key: part.view(value.shape)
+        for (key, value), part in zip(template.items(), flat.split(sizes), strict=True)
+    }
+
+
+def _translated(weights: dict[str, Tensor], model: Diffusion) -> dict[str, Tensor]:
+    """The library's weights under the reference's names."""
     blocks = {
         name.removeprefix("network."): module.conv1.out_channels
         for name, module in model.named_modules()
@@ -229,4 +266,4 @@ def weights_from(weights: dict[str, Tensor], model: Diffusion) -> None:
                 state[f"network.{place}.{suffix}"] = part
         else:
             state[key.removeprefix("schedule.")] = value
-    model.load_state_dict(state)
+    return state
