@@ -30,7 +30,7 @@ test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/renderer.py
+	$(BIN)/conceptspace bench
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

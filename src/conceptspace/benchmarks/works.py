@@ -137,9 +137,20 @@ def renderer(resolution: int, images: int, repeats: int) -> float:
     return len(z) / median(seconds(lambda: world.render(z, source), cpu) for _ in range(repeats))
 
 
+def new_trainer(config: RunConfig, device: torch.device) -> Trainer:
+    """The engine, on a few images of a config's data."""
+    return Trainer(
+        build.model(config, device),
+        _examples(config).to(device),
+        build.optimization(config),
+        config.seed,
+        fastest_precision(device),
+    )
+
+
 def memory_growth(config: RunConfig, steps: int, device: torch.device) -> float:
     """MB by which the process grew over some steps, after a warm-up of as many."""
-    trainer = _trainer(config, device)
+    trainer = new_trainer(config, device)
     before = 0.0
     for record in trainer.run(2 * steps):
         if record.step == steps:
@@ -152,7 +163,7 @@ def checkpoint_stall(config: RunConfig, steps: int, repeats: int, device: torch.
 
     Rounds with and without saving take turns.
     """
-    trainer = _trainer(config, device)
+    trainer = new_trainer(config, device)
     plain, saving = [], []
     with tempfile.TemporaryDirectory() as folder, checkpoint.Writer() as writer:
 
@@ -180,8 +191,8 @@ def first_step() -> float:
     """Seconds from the call of the library in a new process to the end of its first step."""
     code = (
         "from conceptspace import build, presets\n"
-        "from conceptspace.benchmarks.works import _trainer\n"
-        "next(_trainer(presets.quick(), build.device('auto')).run(1))"
+        "from conceptspace.benchmarks.works import new_trainer\n"
+        "next(new_trainer(presets.quick(), build.device('auto')).run(1))"
     )
     return _process([sys.executable, "-c", code])
 
@@ -192,8 +203,8 @@ def packing(steps: int, processes: int) -> dict[str, float]:
         "import sys, time, torch\n"
         "torch.set_num_threads(int(sys.argv[1]))\n"
         "from conceptspace import build, presets\n"
-        "from conceptspace.benchmarks.works import _trainer\n"
-        "trainer = _trainer(presets.quick(), build.device('auto'))\n"
+        "from conceptspace.benchmarks.works import new_trainer\n"
+        "trainer = new_trainer(presets.quick(), build.device('auto'))\n"
         "for _ in trainer.run(10): pass\n"
         "started = time.perf_counter()\n"
         f"for _ in trainer.run({10 + steps}): pass\n"
@@ -223,7 +234,7 @@ def _compare(
     device: torch.device,
 ) -> Compared:
     for call in (reference, engine):
-        for _ in range(2):
+        for _ in range(3):
             call()
     pairs = [(seconds(reference, device), seconds(engine, device)) for _ in range(repeats)]
     slow, fast = (median(times) for times in zip(*pairs, strict=True))
@@ -252,16 +263,6 @@ def _examples(config: RunConfig) -> Examples:
         seed=config.seed,
     )
     return examples
-
-
-def _trainer(config: RunConfig, device: torch.device) -> Trainer:
-    return Trainer(
-        build.model(config, device),
-        _examples(config).to(device),
-        build.optimization(config),
-        config.seed,
-        fastest_precision(device),
-    )
 
 
 def _process(command: list[str]) -> float:

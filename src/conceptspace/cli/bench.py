@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from conceptspace import build, presets
-from conceptspace.benchmarks import machine, works
+from conceptspace.benchmarks import cost, machine, works
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.files import write_json
@@ -52,6 +52,15 @@ def bench(options: Namespace) -> int:
     print()
     for name, value in result["others"].items():
         print(f"{name:56} {value:10.3g}")
+    if device.type == "cpu":
+        result["quick_step_ms"] = cost.shares(quick, 2 if small else 10)
+        print("\nwhere the time of a quick step goes, ms")
+        for name, value in result["quick_step_ms"].items():
+            print(f"{name:56} {value:10.3g}")
+    result["growth"] = cost.growth(quick, 1 if small else 5, device)
+    print("\nhow the time of a quick step grows, ms")
+    for row in result["growth"]:
+        print(f"{row['setting']:24} {row['value']!s:31} {row['milliseconds']:10.3g}")
     if options.out is not None:
         write_json(options.out, result)
     return 0
