@@ -32,6 +32,7 @@ class PaperFigure:
         draw: figures by the name of their file.
         checks: rows of the ledger.
         pages: pages by the name of their file, complete HTML.
+        possible: whether its data are there; without them ``all`` leaves the figure out.
         keeps: what is kept of its runs beside their tables: "training", "images".
     """
 
@@ -45,4 +46,5 @@ class PaperFigure:
     draw: Callable[[Any], Mapping[str, Figure]]
     checks: Callable[[Any], list[Row]]
     pages: Callable[[Any], Mapping[str, str]] = lambda data: {}
+    possible: Callable[[], bool] = lambda: True
     keeps: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from conceptspace.paper import (
     fig09b,
     fig10,
     fig12,
+    fig14,
     fig15,
     fig16,
     fig17,
@@ -38,6 +39,7 @@ FIGURES: dict[str, PaperFigure] = {
         fig09b,
         fig10,
         fig12,
+        fig14,
         fig15,
         fig16,
         fig17,
@@ -47,13 +49,13 @@ FIGURES: dict[str, PaperFigure] = {
 
 
 def chosen(names: Sequence[str]) -> list[PaperFigure]:
-    """The figures of these names, ``all`` for every one.
+    """The figures of these names, ``all`` for every one whose data are there.
 
     Raises:
         UserError: there is no such figure.
     """
     if "all" in names:
-        return list(FIGURES.values())
+        return [figure for figure in FIGURES.values() if figure.possible()]
     for name in names:
         if name not in FIGURES:
             close = get_close_matches(name, FIGURES, n=1)
