@@ -48,7 +48,8 @@ def reproduce(options: Namespace) -> int:
         _keep(figures, plans, out, options.keep, options.preset)
     home = options.keep or out
     for figure in figures:
-        failed += not _produce(figure, options.preset, home, options.seeds)
+        drawn = _produce(figure, options.preset, home, options.seeds)
+        failed += not (drawn or options.no_training)
     return 1 if failed else 0
 
 

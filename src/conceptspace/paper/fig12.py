@@ -2,7 +2,7 @@
 
 Claim: the loss and the in-distribution accuracy show no change point where the trajectory turns.
 
-Cost: ``quick`` the 4 runs of Fig. 6; ``paper`` the 5 runs of Fig. 6.
+Cost: the runs of Fig. 17, which keep their training log.
 
 Command: ``conceptspace reproduce fig12 --preset quick``
 """
@@ -23,7 +23,7 @@ from conceptspace.analysis.findings import change_points, turn_of
 from conceptspace.analysis.kinks import Kink
 from conceptspace.analysis.turning import Turn
 from conceptspace.data.concepts import ConceptSpace
-from conceptspace.paper import fig06
+from conceptspace.paper import fig17
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.results import Result, joined, world
 from conceptspace.presentation.drawing import class_images
@@ -109,8 +109,8 @@ FIGURE = PaperFigure(
     title="Loss, accuracy and trajectory",
     claim="The loss and the in-distribution accuracy show no change point where the trajectory "
     "turns.",
-    cost={"quick": "the 4 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
-    plans=fig06.plans,
+    cost={"quick": "the 3 runs of Fig. 17", "paper": "the 5 runs of Fig. 6"},
+    plans=fig17.plans,
     analyse=analyse,
     draw=draw,
     checks=checks,

@@ -62,7 +62,7 @@ def _preset(folder: Path, preset: str) -> str:
         lines += ["### Not run", ""]
         for figure in left:
             lines.append(
-                f"- Fig. {figure.number}, {figure.title}: none of its runs is kept here. It takes "
+                f"- {_numbers(figure)}, {figure.title}: none of its runs is kept here. It takes "
                 f"{figure.cost[preset]}: `conceptspace reproduce {figure.name} --preset {preset}`"
             )
         lines.append("")
@@ -80,7 +80,7 @@ def _overview(ledgers: dict[str, dict[str, Any]]) -> list[str]:
 def _figure(folder: Path, preset: str, figure: PaperFigure, ledger: dict[str, Any]) -> list[str]:
     place = folder / preset / figure.name
     origin = json.loads((place / PROVENANCE).read_text())
-    lines = [f"### Fig. {figure.number}: {figure.title}", "", f"*{ledger['claim']}*", ""]
+    lines = [f"### {_numbers(figure)}: {figure.title}", "", f"*{ledger['claim']}*", ""]
     for picture in sorted(place.glob("*.png")):
         lines += [f"![{figure.title}]({preset}/{figure.name}/{picture.name})", ""]
     for page in sorted(place.glob("*.html")):
@@ -88,6 +88,10 @@ def _figure(folder: Path, preset: str, figure: PaperFigure, ledger: dict[str, An
     lines += [markdown(ledger["rows"])]
     lines += [_origin(origin, ledger), ""]
     return lines
+
+
+def _numbers(figure: PaperFigure) -> str:
+    return f"Figs. {figure.number}" if " and " in figure.number else f"Fig. {figure.number}"
 
 
 def _origin(origin: dict[str, Any], ledger: dict[str, Any]) -> str:

@@ -64,10 +64,11 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         verdict = f"**{row['verdict']}**"
         if row["reason"]:
             verdict += f": {row['reason']}"
-        low, high = (_number(end) for end in row["interval"])
+        low, high = (_number(end, "unbounded") for end in row["interval"])
+        effect = row["effect"]
         cells = (
             f"{row['claim']} (`{row['name']}`)",
-            f"{_number(row['effect'])} {row['unit']}".strip(),
+            "unknown" if effect is None else f"{_number(effect, '')} {row['unit']}".strip(),
             f"{low} to {high}",
             row["criterion"],
             str(row["seeds"]),
@@ -85,5 +86,5 @@ def _row(figure: PaperFigure, row: Row) -> dict[str, Any]:
     return {"figure": figure.number, **told, "verdict": str(row.verdict)}
 
 
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}"
+def _number(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:.3g}"

@@ -1,0 +1,110 @@
+"""The command line of the paper's figures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conceptspace.cli import main
+from conceptspace.paper import plan as plans
+from conceptspace.presets import PRESETS
+from tiny import tiny_config
+
+
+@pytest.fixture
+def tiny_presets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The quick preset as a run of a second."""
+    monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(PRESETS, "quick", lambda: tiny_config(train__checkpoint_steps=(4, 9)))
+    monkeypatch.setattr(plans, "PRESETS", PRESETS)
+
+
+def test_a_dry_run_lists_runs_and_their_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", "fig10", "fig08", "--dry-run", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert len([line for line in told if " missing " in line]) == 12
+    assert any(line.startswith("masked-50/seed-2") and "overprompting" in line for line in told)
+    assert told[-1].startswith("about ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fig4"], "there is no figure 'fig4'; did you mean fig04?"),
+        ([], "say which figure: all, or some of fig01c"),
+        (["fig04", "--jobs", "0"], "--jobs"),
+        (["fig04", "--seeds", "a"], "--seeds"),
+        (["--index", "nowhere"], "nowhere has no folder called quick or paper"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert len(told.splitlines()) == 1
+
+
+def test_a_figure_without_runs_is_drawn_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", "fig02", "--out", str(tmp_path)]) == 0
+    assert "fig02-signal: held" in capsys.readouterr().out
+    names = {path.name for path in (tmp_path / "fig02").iterdir()}
+    assert names == {"fig02.png", "fig02.svg", "ledger.json", "provenance.json"}
+
+
+def test_nothing_is_trained_where_that_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", "fig10", "--no-training", "--out", str(tmp_path)]) == 0
+    assert "fig10: not drawn: no run has finished" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_from_nothing_to_a_kept_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_presets: None
+) -> None:
+    out, kept = tmp_path / "out", tmp_path / "results" / "quick"
+    command = ["reproduce", "fig10", "--out", str(out), "--seeds", "0,1", "--jobs", "2"]
+    assert main([*command, "--device", "cpu", "--keep", str(kept)]) == 0
+    told = capsys.readouterr()
+    assert "fig10-complete: undecided (2 seeds, fewer than 3)" in told.out
+    assert "masked-50/seed-1: done in 0 minutes" in told.err
+    folder = kept / "runs" / "masked-50" / "seed-0"
+    assert {p.name for p in folder.iterdir()} == {
+        "best.parquet",
+        "config.toml",
+        "run.json",
+        "trajectory.parquet",
+    }
+    before = (kept / "fig10" / "fig10.png").read_bytes()
+    again = ["reproduce", "fig10", "--out", str(kept), "--seeds", "0,1"]
+    assert main(again) == 0
+    assert "2 runs, 2 exist" in capsys.readouterr().err
+    assert (kept / "fig10" / "fig10.png").read_bytes() == before
+    assert main(["reproduce", "--index", str(kept.parent)]) == 0
+    assert "fig10/fig10.png" in (kept.parent / "README.md").read_text()
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_presets: None
+) -> None:
+    def interrupt() -> None:
+        while not list(tmp_path.glob("logs/*.log")):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    command = ["reproduce", "fig10", "--out", str(tmp_path), "--jobs", "1", "--device", "cpu"]
+    assert main(command) == 130
+    assert "the same command goes on" in capsys.readouterr().err

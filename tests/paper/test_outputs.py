@@ -1,0 +1,219 @@
+"""Ledgers, provenance, kept runs and the page of all results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from planted import Behavior, plant, plant_all
+
+from conceptspace.analysis.claims import Verdict, above, measure, open_question
+from conceptspace.errors import UserError
+from conceptspace.files import sha256
+from conceptspace.paper import fig10
+from conceptspace.paper.cost import estimate, passes
+from conceptspace.paper.index import index, write_index
+from conceptspace.paper.keep import extras_of, keep
+from conceptspace.paper.ledger import markdown, read_ledger, write_ledger
+from conceptspace.paper.outputs import produce
+from conceptspace.paper.plan import Plan
+from conceptspace.paper.registry import FIGURES, chosen
+from conceptspace.paper.results import finished
+from conceptspace.store import Run
+
+FIG10 = FIGURES["fig10"]
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+@pytest.fixture
+def plans() -> list[Plan]:
+    return FIG10.plans("quick", [0, 1, 2])
+
+
+def behavior(plan: Plan) -> Behavior:
+    return Behavior(1500 + 100 * plan.config.seed, protocols={"overprompting-color": 700.0})
+
+
+def test_a_figure_leaves_picture_table_ledger_and_provenance(
+    plans: list[Plan], tmp_path: Path
+) -> None:
+    plant_all(plans[:2], tmp_path, behavior)
+    pictures = produce(FIG10, "quick", tmp_path, plans)
+    folder = tmp_path / "fig10"
+    assert pictures == [folder / "fig10.png"]
+    assert pictures[0].read_bytes().startswith(b"\x89PNG")
+    ledger = read_ledger(folder / "ledger.json")
+    assert ledger["missing"] == ["masked-50/seed-2"]
+    table = plans[0].folder(tmp_path) / "trajectory.parquet"
+    assert ledger["runs"]["masked-50/seed-0"] == sha256(table.read_bytes())
+    assert {row["figure"] for row in ledger["rows"]} == {"10"}
+    assert {row["verdict"] for row in ledger["rows"]} <= {str(v) for v in Verdict}
+    origin = json.loads((folder / "provenance.json").read_text())
+    assert origin["wall_seconds"] == 120.0
+    assert set(origin["runs"]) == {"masked-50/seed-0", "masked-50/seed-1"}
+    assert origin["runs"]["masked-50/seed-0"]["device"] == "cpu (x86_64)"
+    assert origin["drawn"]["commit"]
+    assert origin["drawn"]["processor"]
+    kept = Run(plans[0].folder(tmp_path)).trajectory()
+    assert len(finished(plans, tmp_path)[0].table) == len(kept)
+
+
+def test_nothing_is_drawn_from_nothing(plans: list[Plan], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run has finished"):
+        produce(FIG10, "quick", tmp_path, plans)
+
+
+def test_the_ledger_says_null_where_nothing_is_known(tmp_path: Path) -> None:
+    rows = [
+        above("a", "True.", measure([0.68, 0.7, 0.72]), 0.5, "of training"),
+        above("b", "Open.", measure([(0.6, float("inf"))] * 3), 0.9, ""),
+        open_question("c", "Unknown | piped.", "never", "no data"),
+    ]
+    write_ledger(tmp_path / "ledger.json", FIG10, rows, [], [])
+    told = read_ledger(tmp_path / "ledger.json")["rows"]
+    assert told[0]["interval"] == pytest.approx([rows[0].low, rows[0].high])
+    assert told[1]["interval"] == [pytest.approx(0.6), None]
+    assert (told[1]["effect"], told[2]["effect"]) == (None, None)
+    lines = markdown(told).splitlines()
+    assert len(lines) == 5
+    assert "**held**" in lines[2]
+    assert "**undecided**: censoring leaves 3 of 3 seeds open" in lines[3]
+    assert r"Unknown \| piped." in lines[4]
+
+
+def test_a_kept_run_is_small_and_draws_the_same_figure(tmp_path: Path) -> None:
+    figure = FIGURES["fig09a"]
+    plans = figure.plans("quick", [0])
+    for plan in plans:
+        share = plan.config.data.masked_share
+        plant(plan, tmp_path / "a", Behavior(900, "01", (1 - share, 1.0)), scores=True)
+    results = finished(plans, tmp_path / "a")
+    for result in results:
+        assert keep(result, tmp_path / "b", extras_of([figure], result.plan, "quick"))
+    folder = plans[0].folder(tmp_path / "b")
+    names = {p.name for p in folder.rglob("*") if p.is_file()}
+    sheet = {"step-00002400.png", "step-00002400.json"}
+    assert names == {"config.toml", "run.json", "trajectory.parquet"} | sheet
+    for out in ("a", "b"):
+        produce(figure, "quick", tmp_path / out, plans)
+    for name in ("fig09a.png", "fig07b.png", "trajectories.parquet"):
+        one, two = (tmp_path / out / "fig09a" / name for out in ("a", "b"))
+        assert one.read_bytes() == two.read_bytes()
+    ledgers = [read_ledger(tmp_path / out / "fig09a" / "ledger.json") for out in ("a", "b")]
+    assert ledgers[0] == ledgers[1]
+
+
+def test_what_was_found_in_single_images_is_kept_with_a_run(tmp_path: Path) -> None:
+    figure = FIGURES["fig06"]
+    plans = figure.plans("quick", [0, 1, 2])
+    turns = {"overprompting-color": 700.0, "latent-intervention": 600.0, "latent-control": 9e9}
+    for plan in plans:
+        late = 1400 + 100 * plan.config.seed
+        plant(plan, tmp_path / "a", Behavior(late, "01", protocols=turns), scores=True)
+    for result in finished(plans, tmp_path / "a"):
+        keep(result, tmp_path / "b", ("training",))
+    folder = plans[0].folder(tmp_path / "b")
+    assert (folder / "best.parquet").exists()
+    assert set(Run(folder).training()) == {"step", "loss", "diffusion", "reconstruction"}
+    rows = [figure.checks(figure.analyse("quick", finished(plans, tmp_path / o))) for o in "ab"]
+    assert rows[0] == rows[1]
+    assert any(row.name.endswith("-confirmed") for row in rows[0])
+
+
+def test_a_kept_run_is_never_overwritten(plans: list[Plan], tmp_path: Path) -> None:
+    plant(plans[0], tmp_path / "a", Behavior(900))
+    plant(plans[0], tmp_path / "other", Behavior(1900))
+    (first,), (second,) = (finished(plans[:1], tmp_path / name) for name in ("a", "other"))
+    assert keep(first, tmp_path / "b")
+    before = (plans[0].folder(tmp_path / "b") / "trajectory.parquet").read_bytes()
+    assert not keep(second, tmp_path / "b")
+    assert (plans[0].folder(tmp_path / "b") / "trajectory.parquet").read_bytes() == before
+    config = plans[0].folder(tmp_path / "b") / "config.toml"
+    config.write_text(config.read_text().replace("steps = 2400", "steps = 2500"))
+    with pytest.raises(UserError, match="another config"):
+        keep(first, tmp_path / "b")
+
+
+def test_the_index_shows_verdicts_and_says_what_was_not_run(
+    plans: list[Plan], tmp_path: Path
+) -> None:
+    plant_all(plans, tmp_path / "quick", behavior)
+    produce(FIG10, "quick", tmp_path / "quick", plans)
+    (tmp_path / "paper").mkdir()
+    text = index(tmp_path)
+    assert "](quick/fig10/fig10.png)" in text
+    assert "**held**" in text
+    assert "- Fig. 3, Concept signal determines learning speed: none of its runs" in text
+    assert "## paper" in text
+    assert text.count("conceptspace reproduce fig10 --preset paper") == 1
+    assert write_index(tmp_path).read_text() == text
+    with pytest.raises(UserError, match="quick or paper"):
+        index(tmp_path / "quick" / "fig10")
+
+
+def test_the_kept_results_are_those_that_the_page_shows() -> None:
+    assert (RESULTS / "README.md").read_text() == index(RESULTS), (
+        "write it with: conceptspace reproduce --index results"
+    )
+
+
+def test_every_kept_figure_follows_from_the_kept_tables() -> None:
+    ledgers = sorted(RESULTS.glob("*/fig*/ledger.json"))
+    assert ledgers
+    for path in ledgers:
+        out, figure = path.parents[1], FIGURES[path.parent.name]
+        plans = figure.plans(out.name, None)
+        results = finished(plans, out)
+        hashes = {
+            r.plan.name: sha256((r.run.path / "trajectory.parquet").read_bytes()) for r in results
+        }
+        assert read_ledger(path)["runs"] == hashes, path
+
+
+def test_an_estimate_learns_from_the_runs_that_have_finished(
+    plans: list[Plan], tmp_path: Path
+) -> None:
+    guess = estimate(plans, tmp_path, 1)
+    assert estimate(plans, tmp_path, 3) == pytest.approx(guess / 3)
+    plant(plans[0], tmp_path, Behavior(900))
+    assert estimate(plans, tmp_path, 1) == pytest.approx(120.0)
+    assert passes(plans[0].config) > 3 * 2400 * 16
+
+
+def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean fig04"):
+        chosen(["fig4"])
+    assert [f.name for f in chosen(["all"])] == list(FIGURES)
+    assert [f.name for f in chosen(["fig10", "fig03", "fig10"])] == ["fig10", "fig03"]
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str) -> None:
+    from conceptspace import build
+    from conceptspace.paper.plan import unique
+
+    everything = unique(p for figure in FIGURES.values() for p in figure.plans(preset, None))
+    for plan in everything:
+        if plan.config.seed == 0:
+            build.validate(plan.config)
+    seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
+    assert seeds <= {0, 3, 4, 5}
+    for figure in FIGURES.values():
+        assert figure.cost.keys() == {"quick", "paper"}
+
+
+def test_the_page_of_the_command_lists_every_figure_with_its_cost() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reproduce.md").read_text()
+    for name, figure in FIGURES.items():
+        cost = figure.cost
+        assert f"| `{name}` | {figure.number} | {cost['quick']} | {cost['paper']} |" in page
+
+
+def test_every_module_opens_with_claim_cost_and_command() -> None:
+    for name in FIGURES:
+        text = (Path(fig10.__file__).parent / f"{name}.py").read_text()
+        opening = text.split('"""')[1]
+        assert "Claim: " in opening
+        assert "Cost: " in opening
+        assert f"Command: ``conceptspace reproduce {name} --preset quick``" in opening
