@@ -93,6 +93,18 @@ def patched_late(plan: Plan) -> Behavior:
     return Behavior(1000 + early(plan), "01", protocols=turns)
 
 
+def clipping(plan: Plan) -> Behavior:
+    """A learned schedule and a tight clip norm delay everything; alone neither does."""
+    tight = plan.config.train.clip_norm < 1 and plan.config.model.schedule == "learned_linear"
+    return Behavior(1000, "01", rise=(900.0 if tight else 150.0) + early(plan) / 10)
+
+
+def clipping_anyway(plan: Plan) -> Behavior:
+    """The clip norm alone delays; with a learned schedule it speeds up."""
+    tight, fixed = plan.config.train.clip_norm < 1, plan.config.model.schedule == "fixed_linear"
+    return Behavior(1000, "01", rise=(900.0 if tight == fixed else 150.0) + early(plan) / 10)
+
+
 CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     ("fig01c", hidden, {"fig01c-order": HELD}),
     ("fig02", hidden, {"fig02-signal": HELD}),
@@ -167,6 +179,8 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     ("fig16", turning, {"fig16-turn": HELD, "fig16-before": HELD}),
     ("fig17", hidden, {"fig17-stable": HELD}),
     ("fig17", patched_late, {"fig17-stable": FAILED}),
+    ("clip", clipping, {"clip-learned": HELD}),
+    ("clip", clipping_anyway, {"clip-learned": FAILED, "clip-fixed": HELD}),
 ]
 
 

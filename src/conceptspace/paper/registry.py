@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from conceptspace.errors import UserError
 from conceptspace.paper import (
+    clip,
     fig01c,
     fig02,
     fig03,
@@ -43,6 +44,7 @@ FIGURES: dict[str, PaperFigure] = {
         fig15,
         fig16,
         fig17,
+        clip,
     )
 }
 """By name."""

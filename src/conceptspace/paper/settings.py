@@ -118,3 +118,23 @@ def patched(preset: str, seeds: Sequence[int]) -> list[Plan]:
         return studied(preset, seeds)
     protocols = ("overprompting-color", "latent-intervention", "patching")
     return plans("patching", preset, seeds, {"evaluate.protocols": protocols})
+
+
+def clipped(preset: str, seeds: Sequence[int], norms: Sequence[float]) -> list[Plan]:
+    """Runs with a learned schedule and, for ``quick``, a fixed one, at several clip norms."""
+    found: list[Plan] = []
+    base = PRESETS[preset]()
+    schedules = ("learned_linear", "fixed_linear") if preset == "quick" else ("learned_linear",)
+    for schedule in schedules:
+        for norm in norms:
+            if (schedule, norm) == (base.model.schedule, base.train.clip_norm):
+                found += color(preset, seeds, base.data.color_separation)
+                continue
+            changes: dict[str, Any] = {
+                "model.schedule": schedule,
+                "train.clip_norm": norm,
+                "evaluate.protocols": (),
+            }
+            name = f"clip-{norm:g}-{schedule.removesuffix('_linear')}"
+            found += plans(name, preset, seeds, changes)
+    return found
