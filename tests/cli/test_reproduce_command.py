@@ -60,7 +60,7 @@ def test_a_figure_without_runs_is_drawn_and_checked(
     assert main(["reproduce", "fig02", "--out", str(tmp_path)]) == 0
     assert "fig02-signal: held" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "fig02").iterdir()}
-    assert names == {"fig02.png", "fig02.svg", "ledger.json", "provenance.json"}
+    assert names == {"fig02.png", "fig02.svg", "ledger.json", "ledger.md", "provenance.json"}
 
 
 def test_nothing_is_trained_where_that_is_asked(

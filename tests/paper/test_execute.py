@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import pytest
+from planted import Behavior, plant
 
 from conceptspace.errors import UserError
 from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
 from conceptspace.paper.plan import Plan, unique
-from conceptspace.store import Run
+from conceptspace.store import Run, open_or_create
 from tiny import tiny_config
 
 
@@ -37,23 +41,19 @@ def test_runs_that_are_missing_run_side_by_side_and_those_that_exist_are_skipped
 
 
 def test_a_kept_run_exists_and_one_with_another_config_is_refused(tmp_path: Path) -> None:
-    list(execute([plan()], tmp_path / "a", jobs=1, device="cpu"))
-    kept = plan().folder(tmp_path / "b")
-    kept.mkdir(parents=True)
-    for name in ("config.toml", "run.json", "trajectory.parquet"):
-        shutil.copy(plan().folder(tmp_path / "a") / name, kept / name)
-    assert plan().exists(tmp_path / "b")
+    kept = plant(plan(), tmp_path, Behavior())
+    assert {p.name for p in kept.iterdir()} == {"config.toml", "run.json", "trajectory.parquet"}
+    assert plan().exists(tmp_path)
     with pytest.raises(UserError, match=r"train.steps is 9 there, 11 here"):
-        plan(train__steps=11).exists(tmp_path / "b")
+        plan(train__steps=11).exists(tmp_path)
     more = plan(evaluate__protocols=("overprompting-color",))
-    (event,) = execute([more], tmp_path / "b", jobs=1, device="cpu")
+    (event,) = execute([more], tmp_path, jobs=1, device="cpu")
     assert isinstance(event, Failed)
     assert "evaluate.protocols" in event.reason
 
 
 def test_a_table_without_the_last_checkpoint_does_not_make_a_run_exist(tmp_path: Path) -> None:
-    list(execute([plan()], tmp_path, jobs=1, device="cpu"))
-    path = plan().folder(tmp_path) / "trajectory.parquet"
+    path = plant(plan(), tmp_path, Behavior()) / "trajectory.parquet"
     table = Run(path.parent).trajectory()
     table[table["step"] < 9].to_parquet(path)
     assert not plan().exists(tmp_path)
@@ -69,7 +69,7 @@ def test_one_failing_run_is_told_in_one_sentence_and_the_rest_go_on(tmp_path: Pa
     assert plan(1).exists(tmp_path)
 
 
-def test_a_stop_saves_and_the_next_call_goes_on_to_the_same_table(tmp_path: Path) -> None:
+def test_a_stop_saves_and_the_next_call_goes_on_to_the_end(tmp_path: Path) -> None:
     long = {"train__steps": 400, "train__checkpoint_steps": (100, 400)}
     looks = count()
     with pytest.raises(Interrupted):
@@ -86,9 +86,29 @@ def test_a_stop_saves_and_the_next_call_goes_on_to_the_same_table(tmp_path: Path
     assert not plan(**long).exists(tmp_path / "a")
     events = list(execute([plan(**long)], tmp_path / "a", jobs=1, device="cpu"))
     assert events[0] == Started(plan(**long), resumed=True)
-    list(execute([plan(**long)], tmp_path / "b", jobs=1, device="cpu"))
-    straight = Run(plan().folder(tmp_path / "b")).trajectory()
-    assert run.trajectory().equals(straight)
+    assert isinstance(events[-1], Finished)
+    assert set(run.trajectory()["step"]) == {100, 400}
+
+
+def test_a_worker_saves_and_ends_when_the_process_that_started_it_is_gone(tmp_path: Path) -> None:
+    run, _ = open_or_create(tmp_path / "run", tiny_config(train__steps=10**6))
+    start = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(600)"
+    worker = [sys.executable, "-m", "conceptspace.paper.worker", str(run.path), "cpu"]
+    parent = subprocess.Popen([sys.executable, "-c", start, *worker])
+    try:
+        wait_for(lambda: (run.path / "training.parquet").exists())
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: run.information().get("status") == "stopped")
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
+    """Until something has happened; a failure if it never does."""
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_two_figures_cannot_plan_different_runs_in_one_folder() -> None:

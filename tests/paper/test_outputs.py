@@ -184,7 +184,9 @@ def test_an_estimate_learns_from_the_runs_that_have_finished(
 def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean fig04"):
         chosen(["fig4"])
-    assert [f.name for f in chosen(["all"])] == list(FIGURES)
+    possible = [name for name, figure in FIGURES.items() if figure.possible()]
+    assert [f.name for f in chosen(["all"])] == possible
+    assert len(possible) >= 14
     assert [f.name for f in chosen(["fig10", "fig03", "fig10"])] == ["fig10", "fig03"]
 
 
@@ -216,4 +218,5 @@ def test_every_module_opens_with_claim_cost_and_command() -> None:
         opening = text.split('"""')[1]
         assert "Claim: " in opening
         assert "Cost: " in opening
-        assert f"Command: ``conceptspace reproduce {name} --preset quick``" in opening
+        assert "Command: ``" in opening
+        assert f"conceptspace reproduce {name} --preset quick``" in opening

@@ -7,7 +7,7 @@ from pathlib import Path
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_json, write_table
 from conceptspace.paper.figure import PaperFigure
-from conceptspace.paper.ledger import write_ledger
+from conceptspace.paper.ledger import markdown, read_ledger, write_ledger
 from conceptspace.paper.plan import Plan
 from conceptspace.paper.provenance import provenance
 from conceptspace.paper.results import finished, joined
@@ -46,5 +46,7 @@ def produce(figure: PaperFigure, preset: str, out: Path, plans: list[Plan]) -> l
     names = {result.plan.name for result in results}
     missing = [plan for plan in plans if plan.name not in names]
     write_ledger(folder / LEDGER, figure, rows, results, missing)
+    told = markdown(read_ledger(folder / LEDGER)["rows"])
+    write_atomically((folder / LEDGER).with_suffix(".md"), told.encode())
     write_json(folder / PROVENANCE, provenance(results))
     return pictures

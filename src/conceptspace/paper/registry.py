@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -60,7 +61,8 @@ def chosen(names: Sequence[str]) -> list[PaperFigure]:
         return [figure for figure in FIGURES.values() if figure.possible()]
     for name in names:
         if name not in FIGURES:
-            close = get_close_matches(name, FIGURES, n=1)
+            padded = re.sub(r"^(?:fig)?(\d)(?!\d)", r"fig0\1", name)
+            close = [padded] if padded in FIGURES else get_close_matches(name, FIGURES, n=1)
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(FIGURES)}"
             raise UserError(f"there is no figure {name!r}{hint}")
     return [FIGURES[name] for name in dict.fromkeys(names)]
