@@ -10,9 +10,12 @@ import torch
 from conceptspace import build
 from conceptspace.cache import probe_cache
 from conceptspace.data.seeding import generator
+from conceptspace.diffusion.precision import Precision
+from conceptspace.diffusion.replay import Replayed
 from conceptspace.pipeline import Session
 from conceptspace.store import open_or_create
-from tiny import tiny_config
+from conceptspace.training.loop import Trainer
+from tiny import random_examples, tiny_config
 
 pytestmark = pytest.mark.gpu
 
@@ -38,3 +41,54 @@ def test_a_run_from_config_to_trajectory(tmp_path: Path) -> None:
         pass
     assert sorted(run.trajectory()["step"].unique()) == [0, 4, 9]
     assert run.information()["status"] == "finished"
+
+
+def trainer(device: str, precision: Precision) -> Trainer:
+    config = tiny_config(model__dropout=0.0, train__weight_average=0.9)
+    model = build.model(config, torch.device(device))
+    examples = random_examples(16).to(torch.device(device))
+    return Trainer(model, examples, build.optimization(config), 0, precision)
+
+
+def test_recorded_steps_train_like_the_cpu() -> None:
+    ours, theirs = trainer("cuda", "float32"), trainer("cpu", "float32")
+    found = [r.loss.total.item() for r in ours.run(20)]
+    assert ours.update.active, ours.update.note
+    assert found == pytest.approx([r.loss.total.item() for r in theirs.run(20)], rel=1e-3)
+    for key, value in theirs.sampling_weights().items():
+        torch.testing.assert_close(ours.sampling_weights()[key].cpu(), value, atol=2e-3, rtol=1e-2)
+
+
+def test_a_recorded_trainer_goes_on_from_a_saved_state() -> None:
+    whole, first, second = (trainer("cuda", "bfloat16") for _ in range(3))
+    losses = [r.loss.total.item() for r in whole.run(12)]
+    for _ in first.run(6):
+        pass
+    for _ in second.run(2):  # recorded already when the state arrives
+        pass
+    second.restore(6, first.state())
+    assert [r.loss.total.item() for r in second.run(12)] == pytest.approx(losses[6:], rel=1e-5)
+
+
+def test_recorded_dropout_differs_between_steps() -> None:
+    drop = Replayed(lambda x: torch.nn.functional.dropout(x, 0.5), torch.device("cuda"))
+    x = torch.ones(1000, device="cuda")
+    torch.cuda.manual_seed(0)
+    first, second = drop(x), drop(x)
+    assert not torch.equal(first, second)
+    torch.cuda.manual_seed(0)
+    assert torch.equal(drop(x), first)
+
+
+def test_recorded_denoiser_follows_its_weights() -> None:
+    model = build.model(tiny_config(), torch.device("cuda")).eval()
+    denoise = Replayed(model.denoise, torch.device("cuda"))
+    z, gamma = torch.randn(4, 3, 8, 8, device="cuda"), torch.zeros(4, device="cuda")
+    with torch.no_grad():
+        for _ in range(2):
+            conditions = model.embed_condition(torch.rand(4, 11, device="cuda"))
+            expected = model.denoise(z, gamma, conditions)
+            torch.testing.assert_close(denoise(z, gamma, conditions), expected)
+            for p in model.parameters():
+                p.add_(0.1)
+    assert denoise.active, denoise.note

@@ -85,6 +85,7 @@ class TestRefusals:
             (["run", "quick", "--out", "bad.toml"], "is not a run"),
             (["run", "quick", "--out", "bad.toml/r"], "bad.toml"),
             (["run", "quick", "--out", "r", "--device", "tpu"], "invalid choice: 'tpu'"),
+            (["run", "quick", "--out", "r", "--precision", "fp8"], "invalid choice: 'fp8'"),
             (["evaluate", "none"], "none is not a run"),
             (["report", "none"], "none is not a run"),
             (["info", "none"], "none is not a run"),
@@ -320,6 +321,16 @@ class TestRun:
         other = tmp_path / "page.html"
         assert main(["report", str(folder), "-o", str(other)]) == 0
         assert pages == [folder / "report.html", other]
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_the_precision_asked_for_is_used_and_noted(self, tmp_path, monkeypatch, precision):
+        path, folder = tiny_file(tmp_path), tmp_path / "r"
+        monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+        asked = ["--precision", precision]
+        assert main(["run", "--config", str(path), "--out", str(folder), *asked]) == 0
+        told = Run(folder).information()
+        assert told["precision"] == precision
+        assert told["operations"]
 
     def test_report_of_several_runs_needs_a_place(self, tmp_path, capsys):
         for name in ("a", "b"):

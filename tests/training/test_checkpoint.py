@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
 import pytest
 import torch
@@ -124,3 +125,47 @@ def test_a_crash_while_saving_leaves_no_half_checkpoint(tmp_path, monkeypatch, f
     monkeypatch.undo()
     assert not list(tmp_path.glob(".*")), "no temporary file stays"
     assert checkpoint.saved_steps(tmp_path) == []
+
+
+class TestWriter:
+    def test_writes_what_the_tensors_were_when_asked(self, tmp_path):
+        tensor = torch.zeros(1000)
+        with checkpoint.Writer() as writer:
+            for step in range(5):
+                writer.save(tmp_path, step, {"x": tensor})
+                tensor += 1
+        for step in range(5):
+            assert checkpoint.load(tmp_path, step)["x"].unique().tolist() == [step]
+
+    def test_what_comes_then_sees_what_was_written(self, tmp_path):
+        seen = []
+        with checkpoint.Writer() as writer:
+            for step in (3, 4):
+                writer.save(tmp_path, step, TENSORS)
+                writer.then(lambda: seen.append(checkpoint.saved_steps(tmp_path)))
+        assert seen == [[3], [3, 4]]
+
+    def test_a_failure_is_not_lost(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OSError, match="file"), checkpoint.Writer() as writer:
+            writer.save(tmp_path / "file" / "below", 1, TENSORS)
+
+    def test_the_failure_of_the_caller_is_not_hidden(self, tmp_path):
+        (tmp_path / "file").write_text("")
+
+        def work():
+            with checkpoint.Writer() as writer:
+                writer.save(tmp_path / "file" / "below", 1, TENSORS)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
+
+    def test_few_jobs_wait(self, tmp_path):
+        release, done = threading.Event(), []
+        with checkpoint.Writer() as writer:
+            for _ in range(checkpoint.MOST_UNDER_WAY):
+                writer.then(lambda: release.wait(10) and done.append(1))
+            threading.Timer(0.2, release.set).start()
+            writer.then(lambda: None)
+            assert done, "the call waited for the first job"

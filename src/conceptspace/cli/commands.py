@@ -22,6 +22,7 @@ from conceptspace.cli.parser import overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.reproduce import reproduce
 from conceptspace.config import RunConfig, merged, nested, read
+from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
@@ -51,7 +52,7 @@ def run(options: Namespace) -> int:
     opened, existed = open_or_create(folder, config)
     if existed:
         print(f"continuing the run in {folder}", file=sys.stderr)
-    session = pipeline.Session(opened, device, probe_cache())
+    session = pipeline.Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -75,7 +76,8 @@ def evaluate(options: Namespace) -> int:
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
-    session = pipeline.Session(opened, build.device(options.device), probe_cache())
+    device = build.device(options.device)
+    session = pipeline.Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -156,6 +158,11 @@ def info(options: Namespace) -> int:
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
     return 0
+
+
+def _precision(options: Namespace) -> Precision | None:
+    """The precision asked for; None for the fastest."""
+    return None if options.precision == "auto" else options.precision
 
 
 def _config(options: Namespace, folder: Path | None) -> RunConfig:

@@ -80,9 +80,11 @@ def parser(flags: bool = False) -> Parser:
     quickstart = add("quickstart", "Train the quick preset, probe it and write its report.")
     quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
     _add_device(quickstart)
+    _add_precision(quickstart)
     run = add("run", "Train a model and draw its learning trajectory; resumes an existing run.")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
     _add_device(run)
+    _add_precision(run)
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
     signal.add_argument("--out", type=Path, default=Path("runs/signal"), metavar="DIR")
     signal.add_argument(
@@ -108,6 +110,7 @@ def parser(flags: bool = False) -> Parser:
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
     _add_device(evaluate)
+    _add_precision(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
@@ -142,6 +145,15 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 def _numbers(text: str) -> list[float]:
     return [float(part) for part in text.split(",")]
+
+
+def _add_precision(command: Parser) -> None:
+    command.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="of the wide convolutions; auto: bfloat16 where the device computes in it",
+    )
 
 
 def _add_device(command: Parser) -> None:
