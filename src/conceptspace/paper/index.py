@@ -62,7 +62,7 @@ def _preset(folder: Path, preset: str) -> str:
         lines += ["### Not run", ""]
         for figure in left:
             lines.append(
-                f"- {_numbers(figure)}, {figure.title}: none of its runs is kept here. It takes "
+                f"- {_heading(figure)}: none of its runs is kept here. It takes "
                 f"{figure.cost[preset]}: `conceptspace reproduce {figure.name} --preset {preset}`"
             )
         lines.append("")
@@ -80,7 +80,7 @@ def _overview(ledgers: dict[str, dict[str, Any]]) -> list[str]:
 def _figure(folder: Path, preset: str, figure: PaperFigure, ledger: dict[str, Any]) -> list[str]:
     place = folder / preset / figure.name
     origin = json.loads((place / PROVENANCE).read_text())
-    lines = [f"### {_numbers(figure)}: {figure.title}", "", f"*{ledger['claim']}*", ""]
+    lines = [f"### {_heading(figure)}", "", f"*{ledger['claim']}*", ""]
     for picture in sorted(place.glob("*.png")):
         lines += [f"![{figure.title}]({preset}/{figure.name}/{picture.name})", ""]
     for page in sorted(place.glob("*.html")):
@@ -90,8 +90,12 @@ def _figure(folder: Path, preset: str, figure: PaperFigure, ledger: dict[str, An
     return lines
 
 
-def _numbers(figure: PaperFigure) -> str:
-    return f"Figs. {figure.number}" if " and " in figure.number else f"Fig. {figure.number}"
+def _heading(figure: PaperFigure) -> str:
+    """Its number in the paper, if it has one, and its title."""
+    if not figure.number[0].isdigit():
+        return figure.title
+    several = "s" if " and " in figure.number else ""
+    return f"Fig{several}. {figure.number}, {figure.title}"
 
 
 def _origin(origin: dict[str, Any], ledger: dict[str, Any]) -> str:
