@@ -6,6 +6,7 @@ import torch
 from conceptspace import build
 from conceptspace.diffusion import precision
 from conceptspace.diffusion.precision import LoweredModel, fastest_precision
+from conceptspace.errors import UserError
 from tiny import tiny_config
 
 
@@ -78,6 +79,15 @@ def test_refresh_follows_the_model_and_loading_both():
     assert torch.equal(
         lowered.model.state_dict()["network.time.0.weight"], other.network.time[0].weight
     )
+
+
+def test_weights_of_another_model_are_refused_in_one_sentence():
+    weights = build.model(tiny_config()).state_dict()
+    weights["network.old"] = weights.pop("network.time.0.bias")
+    with pytest.raises(
+        UserError, match=r"do not fit the model .*network\.old.* train the run again"
+    ):
+        LoweredModel(model(), "float32").load_state_dict(weights)
 
 
 def test_first_gradient_of_the_copy_is_not_the_sum_of_two():

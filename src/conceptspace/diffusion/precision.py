@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptspace.diffusion.vdm import VDM
+from conceptspace.errors import UserError
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -61,7 +62,19 @@ class LoweredModel:
             low.grad = None
 
     def load_state_dict(self, weights: Mapping[str, Tensor]) -> None:
-        """Load weights into the model and its copy."""
+        """Load weights into the model and its copy.
+
+        Raises:
+            UserError: they are of another architecture, or of a version that arranged them
+                differently.
+        """
+        expected = self.model.state_dict()
+        if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in expected.items()}:
+            odd = sorted(weights.keys() ^ expected.keys()) or ["shapes"]
+            raise UserError(
+                f"these weights do not fit the model (they differ in {odd[0]}): they come from "
+                f"another version of conceptspace or another config; train the run again"
+            )
         self.model.load_state_dict(weights)
         self.refresh()
 
