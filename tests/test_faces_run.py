@@ -114,6 +114,9 @@ def test_training_goes_on_with_the_same_images(root: Path, tmp_path: Path) -> No
         ({"evaluate__protocols": ("overprompting-color",)}, "no protocol 'overprompting-color'"),
         ({"probe__images_per_class": 9}, r"take 9 \+ 8 of the 16 images"),
         ({"data__root": ""}, "needs data.root"),
+        ({"data__root": "nowhere"}, "cannot read the attributes nowhere/list_attr_celeba.txt"),
+        ({"data__attributes": ("Male", "Smile")}, "no attribute 'Smile'; did you mean Smiling"),
+        ({"data__images_per_class": 99}, "16 images of class 00"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_work(

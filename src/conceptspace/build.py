@@ -296,10 +296,12 @@ def validate(config: RunConfig) -> None:
     Raises:
         UserError: the config describes something impossible.
     """
-    world(config.data)
+    images = world(config.data)
     masking(config.data)
     probe(config)
-    _check_pools(config)
+    if isinstance(images, CelebaWorld):
+        _check_pools(config)
+        images.check()
     for name in config.evaluate.protocols:
         if name.startswith("overprompting-"):
             _check_strengths(config)
@@ -322,8 +324,6 @@ def _check_strengths(config: RunConfig) -> None:
 
 def _check_pools(config: RunConfig) -> None:
     """The probe takes its images from those of the data, if they are not rendered."""
-    if config.data.kind != "celeba":
-        return
     pool, settings = config.data.images_per_class, config.probe
     if settings.images_per_class + settings.held_out_per_class > pool:
         raise UserError(

@@ -121,6 +121,14 @@ class CelebaWorld:
         """The content of the images."""
         return {"celeba": self.digest, "concepts": list(self.space.names)}
 
+    def check(self) -> None:
+        """Read the list and choose files, but no image yet.
+
+        Raises:
+            UserError: the list cannot be read, or a class has too few images.
+        """
+        assert len(self.chosen) == len(self._classes)
+
     def provenance(self) -> dict[str, Any]:
         """What data these are, as JSON: the folder, how many images, and a hash of their files."""
         names = self.space.names
