@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types imports unit test-slow bench clean
+.PHONY: demo test test-browser lint types imports unit test-slow bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/conceptspace quickstart --out runs/demo
@@ -24,7 +24,13 @@ imports: $(INSTALLED)
 
 # One torch thread per worker: more would oversubscribe the cores.
 unit: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not browser"
+
+# The explorer in Debian's Chromium, which is installed if it is missing and may be.
+test-browser: $(INSTALLED)
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --quiet chromium \
+		|| { echo "make test-browser: there is no chromium, and apt-get cannot install it (root is needed); install it, or name it: CHROMIUM=/path make test-browser" >&2; exit 1; }
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser tests/browser
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow

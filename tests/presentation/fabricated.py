@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,16 @@ def make_training(seed: int, steps: int = 4400) -> pd.DataFrame:
     return pd.DataFrame({"step": step, "loss": loss})
 
 
-def write_sheets(folder: Path, space: ConceptSpace, settings: dict[str, float], seed: int) -> None:
+def write_sheets(
+    folder: Path,
+    space: ConceptSpace,
+    settings: dict[str, float],
+    seed: int,
+    steps: Sequence[int] = STEPS,
+) -> None:
     """One contact sheet per checkpoint."""
     folder.mkdir(parents=True)
-    for step in STEPS:
+    for step in steps:
         rows, strips = [], []
         for (setting, turn), name in itertools.product(settings.items(), space.classes):
             rng = np.random.default_rng([seed, int(name, 2)])

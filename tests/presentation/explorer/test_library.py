@@ -78,6 +78,8 @@ def test_whatever_a_run_holds_it_is_told_and_not_raised(library):
     assert "lacks the columns" in told[of["columns"]]["problems"][0]
     assert told[of["started"]]["notes"] == ["No checkpoint has been scored yet."]
     assert told[of["toml"]]["problems"]
+    for each in told.values():
+        assert {"protocols", "emergence", "notes", "problems", "version"} == each.keys()
     json.dumps(told, allow_nan=False)
 
 

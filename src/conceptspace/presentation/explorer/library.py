@@ -24,6 +24,21 @@ LARGEST = 512
 """Results of sets of runs that are kept."""
 
 
+BLANK: dict[str, Tree] = {
+    "trajectory": {"protocols": [], "emergence": [], "notes": []},
+    "settings": {"protocols": {}},
+    "details": {
+        "training": {},
+        "sheets": {},
+        "toml": "",
+        "provenance": {},
+        "notes": [],
+        "figures": [],
+    },
+}
+"""What is told of a run beside its problems if it cannot be read."""
+
+
 class NotThere(UserError):
     """Nothing of that name is shown."""
 
@@ -169,12 +184,12 @@ class Library:
         kept = self._kept.get((kind, token))
         if kept and kept[0] == entry.state.version:
             return kept[1]
-        told: Tree = {"version": entry.state.version}
+        told: Tree = {"version": entry.state.version, "problems": [], **BLANK[kind]}
         if entry.run is None:
             told["problems"] = list(entry.problems)
         else:
             try:
-                told |= {"problems": []} | read(entry, entry.run)
+                told |= read(entry, entry.run)
             except (UserError, OSError) as error:
                 told["problems"] = [str(error)]
             except Exception as error:
