@@ -43,11 +43,12 @@ def cube_figure(cases: Mapping[str, Case], *, smoothing: float = 1.0, title: str
     Raises:
         UserError: a case has not three concepts.
     """
+    found = {name: curves(*case, smoothing) for name, case in cases.items()}
     figure = Figure(figsize=(4.9 * len(cases), 4.9), layout="constrained")
-    for index, (name, (table, space)) in enumerate(cases.items()):
+    for index, (name, (_, space)) in enumerate(cases.items()):
         axes: Any = figure.add_subplot(1, len(cases), index + 1, projection="3d")
         _cube(axes, space)
-        for concept_class, curve in curves(table, space, smoothing).items():
+        for concept_class, curve in found[name].items():
             _curve(axes, curve, concept_class in space.ood_classes)
         axes.set_title(f"{'abcdef'[index]}  {name}", loc="left", y=0.98)
     footnote(

@@ -1,0 +1,20 @@
+"""The measured color of objects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from conceptspace.paper.hues import blueness
+from tiny import tiny_world
+
+
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0])
+def test_the_color_between_the_class_means_is_found_in_the_pixels(at: float) -> None:
+    world = tiny_world(resolution=16, concepts=("color", "shape"), color_separation=0.5)
+    z = world.sample("01", 20, torch.Generator().manual_seed(0))
+    color = world.space.concepts[0]
+    z[:, 4:7] = color.mean(0) + at * (color.mean(1) - color.mean(0))
+    images = (world.render(z).permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+    assert np.allclose(blueness(images, world), at, atol=0.06)

@@ -1,0 +1,104 @@
+"""Speed, fan, shares and cube: what is drawn is what was given."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import inf
+
+import numpy as np
+import pytest
+from fabricated import make_space, make_table
+
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.theory_fit import fit_eq2
+from conceptspace.analysis.trajectories import Paths
+from conceptspace.errors import UserError
+from conceptspace.presentation.cube_page import cube_page
+from conceptspace.presentation.figures.cube import cube_figure, curves
+from conceptspace.presentation.figures.fan import fan_figure
+from conceptspace.presentation.figures.shares import shares_figure
+from conceptspace.presentation.figures.speed import Speed, speed_figure
+from conceptspace.presentation.series import series
+from conceptspace.tables import NAIVE
+
+
+def at(step: float) -> Emergence:
+    return Emergence(0, step - 100.0, step, 2400.0)
+
+
+def test_speed_has_a_dot_for_each_run_and_an_arrow_for_one_that_never_arrives() -> None:
+    never = Emergence(2, 2400.0, inf, 2400.0)
+    panel = Speed([0.01, 0.03], [[at(1000.0), at(2000.0), never], [at(500.0)] * 3], ["0.3", "0.6"])
+    (axes,) = speed_figure({"color": panel}).axes
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sorted(float(line.get_ydata()[0]) for line in dots) == [0.5, 1.0, 2.0, 2.0, 2.0]
+    arrows = [text for text in axes.texts if text.arrow_patch is not None]
+    assert [round(text.xyann[1], 4) for text in arrows] == [round(1000 / 2400, 4)]
+    assert {"0.3", "0.6"} <= {text.get_text() for text in axes.texts}
+    medians = [line for line in axes.lines if line.get_marker() == "None"]
+    assert medians[0].get_ydata().tolist() == [0.5, 2.0]
+
+
+def test_the_cube_draws_every_class_and_refuses_two_concepts() -> None:
+    space = make_space(3)
+    table = make_table(space, 0, "run", {NAIVE: {"": 2900.0}})
+    figure = cube_figure({"one": (table, space), "two": (table, space)})
+    assert len(figure.axes) == 2
+    for axes in figure.axes:
+        assert len([c for c in axes.collections if type(c).__name__.startswith("Line3D")]) == 8
+        named = {text.get_text() for text in axes.texts}
+        assert {str(c) for c in space.classes} <= named
+    with pytest.raises(UserError, match="three concepts, not 2"):
+        cube_figure({"two": (table, make_space(2))})
+
+
+def test_the_page_of_the_cube_holds_the_curves_and_loads_nothing() -> None:
+    space = make_space(3)
+    table = make_table(space, 0, "run", {NAIVE: {"": 2900.0}})
+    page = cube_page({"<b>one": (table, space)}, title="A & B")
+    assert "<title>A &amp; B</title>" in page
+    assert "http" not in page
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    assert "<" not in data.group(1)
+    (case,) = json.loads(data.group(1))
+    assert case["name"] == "<b>one"
+    assert case["axes"][0] == "color: red → blue"
+    assert case["steps"] == series(table, "000", "color", "coordinate").steps.tolist()
+    expected = curves(table, space, 1.0)
+    assert [c["name"] for c in case["classes"]] == list(expected)
+    for entry in case["classes"]:
+        assert np.allclose(entry["points"], expected[entry["name"]], atol=1e-4)
+        assert entry["ood"] == (entry["name"] in space.ood_classes)
+
+
+def test_shares_show_evenly_picked_images() -> None:
+    images = np.arange(24, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    figure = shares_figure({"0 %": images, "50 %": images[:6]}, label="masked")
+    shown = [int(axes.images[0].get_array()[0, 0, 0]) for axes in figure.axes]
+    assert shown[:6] == [0, 5, 9, 14, 18, 23]
+    assert shown[6:] == [0, 1, 2, 3, 4, 5]
+    assert figure.axes[0].get_ylabel() == "0 %"
+
+
+def test_the_fan_shows_measured_and_fitted_curves_of_every_share() -> None:
+    steps = np.linspace(100, 2400, 12)
+    away = 1 - np.exp(-(steps - 100) / 500)[:, None]
+    found = {
+        percent: Paths(
+            (0, 1),
+            steps,
+            ("color", "shape"),
+            np.stack([0.2 + (np.array([1 - percent / 100, 1.0]) - 0.2) * away] * 2),
+            np.full((2, 12), 24.0),
+        )
+        for percent in (0.0, 50.0, 100.0)
+    }
+    fitted = fit_eq2(found, 0, "11")
+    left, right = fan_figure(fitted, (0.0, 50.0, 100.0), ("color", "shape")).axes
+    for axes, wanted in ((left, fitted.observed), (right, fitted.theory.curves)):
+        lines = [line for line in axes.lines if len(line.get_xdata()) == 12]
+        drawn = [np.stack(line.get_data(), axis=1) for line in lines]
+        assert all(np.allclose(a, b) for a, b in zip(drawn, wanted, strict=True))
+    assert "s = 0.0100" in right.get_title(loc="left")
