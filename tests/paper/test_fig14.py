@@ -8,6 +8,7 @@ import pytest
 from planted import Behavior, plant_all
 
 from conceptspace.analysis.claims import Verdict
+from conceptspace.analysis.criteria.thresholds import LEANING, MOST
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.paper import fig14
@@ -105,7 +106,7 @@ def test_from_images_to_the_figure(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_claim_on_generated_faces(tmp_path: Path) -> None:
-    """Three seeds of 400 steps, under a minute each on an idle core."""
+    """Three seeds of 400 steps, under a minute each on an idle core; too few for verdicts."""
     root = write_folder(tmp_path / "faces", 200)
     changes = {
         "data.kind": "celeba",
@@ -126,7 +127,6 @@ def test_the_claim_on_generated_faces(tmp_path: Path) -> None:
         for seed in range(3)
     ]
     data = fig14.analyse("quick", finished(plans, tmp_path))
-    rows = {row.name: row.verdict for row in fig14.checks(data)}
-    assert rows["fig14-stronger"] == HELD
-    assert rows["fig14-memorization"] == HELD
-    assert rows["fig14-incomplete"] == HELD
+    assert min(data.leanings) > LEANING
+    assert sum(data.taken_for) / len(data.taken_for) > MOST
+    assert len(fig14.checks(data)) == 4

@@ -17,6 +17,8 @@ from conceptspace.presentation.style import GRID, INK, MUTED, OOD, TRAIN, draw_t
 TILE = 0.22
 MARGIN = 0.06
 REACH = MARGIN + TILE + 0.01
+LONGEST = 14
+"""Letters beside an image that leave room for what stands between the corners."""
 
 
 def color_of(space: ConceptSpace, concept_class: str) -> str:
@@ -71,8 +73,17 @@ def corner_classes(
             else:
                 text |= {"ha": "right" if x else "left", "va": "top" if y else "bottom"}
                 at = left + inward * (tile / 2 + 0.025)
-                axes.text(at, edge, f"{name}\n{space.describe(name)}", **text)
+                axes.text(at, edge, f"{name}\n{described(space, name)}", **text)
     axes.set_aspect("equal")
+
+
+def described(space: ConceptSpace, concept_class: str) -> str:
+    """A class in words, one line for each concept if they are long."""
+    words = space.describe(concept_class)
+    if len(words) <= LONGEST:
+        return words
+    bits = zip(space.concepts, concept_class, strict=True)
+    return "\n".join(concept.labels[int(bit)] for concept, bit in bits)
 
 
 def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None:
