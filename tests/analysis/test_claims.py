@@ -9,6 +9,8 @@ import pytest
 from scipy import stats
 
 from conceptspace.analysis.claims import (
+    SHARE,
+    SIGNED,
     Verdict,
     above,
     advance,
@@ -57,6 +59,14 @@ def test_bounds_widen_the_interval_and_an_open_end_reaches_infinity() -> None:
     assert half.low == pytest.approx(exact.low)
     assert half.high == inf
     assert isnan(half.value)
+
+
+def test_an_interval_is_cut_where_the_number_cannot_be() -> None:
+    values = [1.0, 0.9, 0.6]
+    free, cut = measure(values), measure(values, SHARE)
+    assert (cut.value, cut.low, cut.high) == (free.value, free.low, 1.0)
+    assert free.high > 1
+    assert (measure([0.5], SIGNED).low, measure([], SIGNED).high) == (-1.0, 1.0)
 
 
 def test_a_number_that_is_none_and_bounds_in_disorder_are_refused() -> None:

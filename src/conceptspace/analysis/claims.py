@@ -28,6 +28,9 @@ FEWEST = 3
 
 CONFIDENCE = 0.95
 
+SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
+"""Limits of a share or an accuracy, and of a difference of two or a rank correlation."""
+
 Bounds = tuple[float, float]
 """What is known of a number: it lies in [low, high]; both are the same if it is known."""
 
@@ -88,8 +91,12 @@ class Measured:
     open: int = 0
 
 
-def measure(values: Sequence[float | Bounds]) -> Measured:
+def measure(values: Sequence[float | Bounds], limits: Bounds = (-np.inf, np.inf)) -> Measured:
     """Mean and Student interval over seeds of numbers, or of their bounds.
+
+    Args:
+        values: one for each seed.
+        limits: what such a number cannot leave; the interval is cut there.
 
     Raises:
         UserError: a NaN, or bounds in the wrong order.
@@ -99,13 +106,14 @@ def measure(values: Sequence[float | Bounds]) -> Measured:
     if np.isnan(bounds).any() or (bounds[:, 0] > bounds[:, 1]).any():
         raise UserError("an effect needs a number, or two bounds in order, for each seed")
     left_open = int((bounds[:, 0] < bounds[:, 1]).sum())
+    least, most = limits
     if len(bounds) == 0:
-        return Measured(float("nan"), -np.inf, np.inf, 0)
+        return Measured(float("nan"), least, most, 0)
     finite = np.isfinite(bounds).all()
     value = float(bounds.mean()) if finite else float("nan")
     if len(bounds) < 2:
-        return Measured(value, -np.inf, np.inf, 1, left_open)
-    low, high = student(bounds[:, 0])[0], student(bounds[:, 1])[1]
+        return Measured(value, least, most, 1, left_open)
+    low, high = max(student(bounds[:, 0])[0], least), min(student(bounds[:, 1])[1], most)
     return Measured(value, low, high, len(bounds), left_open)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from conceptspace.analysis.claims import (
     FEWEST,
+    SHARE,
+    SIGNED,
     Row,
     Verdict,
     above,
@@ -69,7 +71,7 @@ def speed(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
     return above(
         f"fig03-{concept}",
         f"Speed, 1 / (steps to {THRESHOLD:g} on 11), rises with the signal of {concept}.",
-        measure([concordance(levels) for levels in by_seed(runs).values()]),
+        measure([concordance(levels) for levels in by_seed(runs).values()], SIGNED),
         ORDERED,
         "(Kendall's tau)",
     )
@@ -91,21 +93,21 @@ def sides(leanings: Mapping[float, Mapping[int, float]]) -> list[Row]:
         above(
             "fig04-rise",
             "The larger the color separation, the more the OOD trajectory leans towards color.",
-            measure([rank_correlation(of_seed) for of_seed in by_seed(leanings).values()]),
+            measure([rank_correlation(of_seed) for of_seed in by_seed(leanings).values()], SIGNED),
             ORDERED,
             "(Kendall's tau)",
         ),
         below(
             "fig04-weak-color",
             "At the smallest color separation it heads for the class that shares the size, 01.",
-            measure(first),
+            measure(first, SIGNED),
             -LEANING,
             "(accuracy of color less that of size)",
         ),
         above(
             "fig04-strong-color",
             "At the largest color separation it heads for the class that shares the color, 10.",
-            measure(last),
+            measure(last, SIGNED),
             LEANING,
             "(accuracy of color less that of size)",
         ),
@@ -122,14 +124,14 @@ def turns(ood: Mapping[int, Sequence[bool]], train: Mapping[int, Sequence[bool]]
         above(
             "fig04-turn",
             "The OOD trajectory turns, at most color separations.",
-            measure([float(np.mean(found)) for found in ood.values()]),
+            measure([float(np.mean(found)) for found in ood.values()], SHARE),
             MOST,
             "of the trajectories turn",
         ),
         below(
             "fig13-straight",
             "The trajectories of training classes go straight.",
-            measure([float(np.mean(found)) for found in train.values()]),
+            measure([float(np.mean(found)) for found in train.values()], SHARE),
             STRAIGHT,
             "of the trajectories turn",
         ),
@@ -193,7 +195,7 @@ def equation_fits(figure: str, equation: str, supported: Mapping[int, Sequence[b
     return above(
         f"{figure}-fit",
         f"{equation} describes the OOD trajectories better than every simpler curve.",
-        measure([float(np.mean(found)) for found in supported.values()]),
+        measure([float(np.mean(found)) for found in supported.values()], SHARE),
         MOST,
         "of the fits",
     )
@@ -207,7 +209,7 @@ def rotation_agrees(same: Mapping[int, Sequence[bool]]) -> Row:
     return above(
         "fig05-rotation",
         "Eq. 1 rotates in the sense in which the trajectories do.",
-        measure([float(np.mean(found)) for found in same.values()]),
+        measure([float(np.mean(found)) for found in same.values()], SHARE),
         MOST,
         "of the fits",
     )

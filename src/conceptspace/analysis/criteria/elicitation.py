@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from conceptspace.analysis.claims import (
+    SHARE,
+    SIGNED,
     Row,
     above,
     advance,
@@ -111,7 +113,7 @@ def control(protocol: str, highest: Sequence[float]) -> Row:
     return below(
         f"fig06-{protocol}",
         f"{protocol} (random directions) does not elicit what naive prompting fails on.",
-        measure(list(highest)),
+        measure(list(highest), SHARE),
         THRESHOLD,
         "joint accuracy",
     )
@@ -125,7 +127,7 @@ def complete(accuracies: Sequence[float]) -> Row:
     return above(
         "fig10-complete",
         "With half of the prompts masked, overprompting makes the OOD class.",
-        measure(list(accuracies)),
+        measure(list(accuracies), SHARE),
         COMPLETE,
         "joint accuracy",
     )
@@ -164,7 +166,7 @@ def guided_before(gains: Sequence[float]) -> Row:
     return below(
         "fig16-before",
         "Before the turn guidance of any weight has no effect on the joint accuracy.",
-        measure(list(gains)),
+        measure(list(gains), SIGNED),
         NEGLIGIBLE,
         "joint accuracy",
     )
@@ -198,7 +200,7 @@ def patched_when_unstable(reached: Sequence[bool]) -> Row:
     return below(
         "fig17-unstable",
         "In seeds whose accuracy does not stay, patching does not elicit.",
-        measure([float(case) for case in reached]),
+        measure([float(case) for case in reached], SHARE),
         MOST,
         "of the unstable seeds",
     )

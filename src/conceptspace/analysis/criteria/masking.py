@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from conceptspace.analysis.claims import (
+    SHARE,
+    SIGNED,
     Row,
     above,
     concordance,
@@ -28,7 +30,7 @@ def delayed(runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
     return above(
         "fig08-delay",
         f"The steps to {THRESHOLD:g} on the OOD class grow with the share of masked prompts.",
-        measure([(-high, -low) for low, high in bounds]),
+        measure([(-high, -low) for low, high in bounds], SIGNED),
         ORDERED,
         "(Kendall's tau)",
     )
@@ -46,14 +48,14 @@ def color_shift(ends: Mapping[float, Mapping[int, float]]) -> list[Row]:
         above(
             "fig09a-trend",
             "The larger the share of masked prompts, the redder the OOD class ends.",
-            measure([-rank_correlation(of_seed) for of_seed in by_seed(ends).values()]),
+            measure([-rank_correlation(of_seed) for of_seed in by_seed(ends).values()], SIGNED),
             ORDERED,
             "(Kendall's tau)",
         ),
         above(
             "fig09a-shift",
             "From the smallest to the largest share its color crosses from blue to red.",
-            measure([ends[shares[0]][seed] - ends[shares[-1]][seed] for seed in seeds]),
+            measure([ends[shares[0]][seed] - ends[shares[-1]][seed] for seed in seeds], SIGNED),
             SHIFTED,
             "(color coordinate)",
         ),
@@ -70,7 +72,7 @@ def purple(blueness: Mapping[float, Mapping[int, float]]) -> Row:
     return above(
         "fig09a-purple",
         "At middle shares the objects are of a color between red and blue.",
-        measure([float(np.mean(list(of.values()))) for of in by_seed(blueness).values()]),
+        measure([float(np.mean(list(of.values()))) for of in by_seed(blueness).values()], SHARE),
         MOST,
         "of the objects",
     )

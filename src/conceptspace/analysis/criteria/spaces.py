@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conceptspace.analysis.claims import Row, above, below, measure
+from conceptspace.analysis.claims import SHARE, Row, above, below, measure
 from conceptspace.analysis.criteria.thresholds import MOST
 from conceptspace.analysis.emergence import THRESHOLD
 
@@ -17,7 +17,7 @@ def success(lowest: Sequence[float]) -> Row:
     return above(
         "fig15-success",
         "With a strong color every OOD class is generated in the end.",
-        measure(list(lowest)),
+        measure(list(lowest), SHARE),
         THRESHOLD,
         "joint accuracy of the worst class",
     )
@@ -31,7 +31,7 @@ def failure(lowest: Sequence[float]) -> Row:
     return below(
         "fig15-failure",
         "With a weak background some OOD class never shows the background that is asked for.",
-        measure(list(lowest)),
+        measure(list(lowest), SHARE),
         0.5,
         "accuracy of the background in the worst class",
     )
@@ -46,7 +46,7 @@ def taken_for(shares: Sequence[float]) -> Row:
     return above(
         "fig15-memorization",
         "The class 011 is first taken for 010, which shares the two stronger concepts.",
-        measure(list(shares)),
+        measure(list(shares), SHARE),
         MOST,
         "of the checkpoints of memorization",
     )
