@@ -36,7 +36,10 @@ def test_runs_that_are_missing_run_side_by_side_and_those_that_exist_are_skipped
     assert [type(e) for e in events[:2]] == [Started, Started]
     assert {e.plan for e in events[2:] if isinstance(e, Finished)} == set(both)
     assert all(p.exists(tmp_path) for p in both)
-    assert Run(both[0].folder(tmp_path)).information()["threads"] == 1
+    told = Run(both[0].folder(tmp_path)).information()
+    assert told["threads"] == 1
+    assert told["commits"]
+    assert told["processor"]
     assert list(execute(both, tmp_path, jobs=2, device="cpu")) == []
 
 
