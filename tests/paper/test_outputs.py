@@ -140,7 +140,6 @@ def test_the_index_shows_verdicts_and_says_what_was_not_run(
 ) -> None:
     plant_all(plans, tmp_path / "quick", behavior)
     produce(FIG10, "quick", tmp_path / "quick", plans)
-    (tmp_path / "paper").mkdir()
     text = index(tmp_path)
     assert "](quick/fig10/fig10.png)" in text
     assert "**held**" in text

@@ -38,11 +38,10 @@ def write_index(folder: Path) -> Path:
 
 def index(folder: Path) -> str:
     """The page's text."""
-    presets = [name for name in PRESETS if (folder / name).is_dir()]
-    if not presets:
+    if not any((folder / name).is_dir() for name in PRESETS):
         raise UserError(f"{folder} has no folder called {' or '.join(PRESETS)}")
     parts = [HEAD.format(name=folder.name)]
-    for preset in presets:
+    for preset in PRESETS:
         parts.append(_preset(folder, preset))
     return "\n".join(parts)
 
@@ -52,9 +51,9 @@ def _preset(folder: Path, preset: str) -> str:
     ledgers = {name: read_ledger(folder / preset / name / LEDGER) for name in made}
     verdicts = Counter(row["verdict"] for ledger in ledgers.values() for row in ledger["rows"])
     told = ", ".join(f"{verdicts[v]} {v}" for v in Verdict)
-    lines = [f"## {preset}", "", f"{sum(verdicts.values())} claims checked: {told}.", ""]
+    lines = [f"## {preset}", ""]
     if made:
-        lines += _overview(ledgers)
+        lines += [f"{sum(verdicts.values())} claims checked: {told}.", "", *_overview(ledgers)]
     for name, figure in made.items():
         lines += _figure(folder, preset, figure, ledgers[name])
     left = [figure for name, figure in FIGURES.items() if name not in made]

@@ -1,0 +1,89 @@
+"""What finished runs say, and what is told where they say too little."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from planted import Behavior, plant, plant_all
+
+from conceptspace.errors import UserError
+from conceptspace.paper.plan import Plan
+from conceptspace.paper.results import (
+    CONFIRMED,
+    confirmed,
+    emerged,
+    finished,
+    joined,
+    late,
+    levels,
+    require,
+    world,
+)
+from tiny import tiny_config
+
+OVER = "overprompting-color"
+
+
+def plan(seed: int = 0, separation: float = 0.4) -> Plan:
+    changes = {"data__color_separation": separation, "evaluate__protocols": (OVER,)}
+    steps = tuple(range(100, 1001, 100))
+    changes |= {"train__steps": 1000, "train__checkpoint_steps": steps}
+    return Plan(f"color-{separation:g}/seed-{seed}", tiny_config(seed=seed, **changes))
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> list[Plan]:
+    plans = [plan(0), plan(1), plan(0, 0.6)]
+    plant_all(plans, tmp_path, lambda p: Behavior(400 + 200 * p.config.seed, protocols={OVER: 200}))
+    return plans
+
+
+def test_only_runs_that_have_finished_count(tmp_path: Path, both: list[Plan]) -> None:
+    results = finished([*both, plan(2)], tmp_path)
+    assert [result.plan for result in results] == both
+    assert set(joined(results)["run"]) == {p.name for p in both}
+    assert {level: len(of) for level, of in levels(results, _separation).items()} == {
+        0.4: 2,
+        0.6: 1,
+    }
+    with pytest.raises(UserError, match="runs of 1 of its settings have finished"):
+        levels(results[:2], _separation)
+    with pytest.raises(UserError, match="1 of its runs have finished, it needs at least 3"):
+        require(results[:1], 3)
+    with pytest.raises(UserError, match="no run has finished"):
+        world([])
+
+
+def test_emergence_is_that_of_the_best_setting_of_each_seed(
+    tmp_path: Path, both: list[Plan]
+) -> None:
+    results = finished(both[:2], tmp_path)
+    naive, over = emerged(results, "11"), emerged(results, "11", OVER)
+    assert {seed: run.upper for seed, run in naive.items()} == {0: 500.0, 1: 700.0}
+    assert {run.upper for run in over.values()} == {300.0}
+
+
+def test_what_single_images_say_is_missing_where_none_was_kept(
+    tmp_path: Path, both: list[Plan]
+) -> None:
+    results = finished(both[:1], tmp_path)
+    assert not confirmed(results)
+    assert results[0].last_sheet() is None
+    assert results[0].log is None
+    with pytest.raises(UserError, match=r"color-0\.4/seed-0 kept no read-out of single images"):
+        emerged(results, "11", statistic=CONFIRMED)
+    plant(both[0], tmp_path / "whole", Behavior(400, protocols={OVER: 200}), scores=True)
+    whole = finished(both[:1], tmp_path / "whole")
+    assert confirmed(whole)
+    assert whole[0].last_sheet() is not None
+    assert emerged(whole, "11", statistic=CONFIRMED)[0].upper == 500.0
+
+
+def test_the_last_checkpoints_are_the_last_three(tmp_path: Path, both: list[Plan]) -> None:
+    (result,) = finished(both[:1], tmp_path)
+    assert sorted(late(result.table)["step"].unique()) == [800, 900, 1000]
+
+
+def _separation(config: object) -> float:
+    return config.data.color_separation  # type: ignore[attr-defined]
