@@ -93,15 +93,8 @@ def main(url: str = "") -> None:
         serving: Any = None
         if not url:
             write_many(Path(folder) / "runs")
-            command = [
-                sys.executable,
-                "-m",
-                "conceptspace",
-                "serve",
-                f"{folder}/runs",
-                "--port",
-                "0",
-            ]
+            program = Path(sys.executable).with_name("conceptspace")
+            command = [str(program), "serve", f"{folder}/runs", "--port", "0"]
             serving = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             found = re.search(r"http://\S+", serving.stdout.readline())
             assert found is not None

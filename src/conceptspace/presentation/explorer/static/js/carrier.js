@@ -23,7 +23,12 @@ class Served {
     this.tag = null;
   }
 
-  async index() { return (await this.ask("api/index")).json(); }
+  async index() {
+    const answer = await this.ask("api/index");
+    this.tag = answer.headers.get("ETag");
+    return answer.json();
+  }
+
   async get(kind, token) { return (await this.ask(`api/${kind}/${token}`)).json(); }
   async trajectories(tokens) { return (await (await this.ask(`api/trajectories?runs=${tokens.join(",")}`)).json()).runs; }
   async together(kind, tokens) { return (await this.ask(`api/${kind}?runs=${tokens.join(",")}`)).json(); }

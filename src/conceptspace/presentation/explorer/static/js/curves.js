@@ -65,8 +65,8 @@ function concepts(surface, width, height) {
 
 const stories = () => chosenRuns().slice(0, MOST_LOGS).map((run) => [run, logs.get(run.token)]).filter(([, log]) => log?.step?.length);
 
-function empty(surface, width, height) {
-  const told = !chosenRuns().length ? "No run is chosen." : kept ? "These runs keep no training log." : "Reading the training logs…";
+function empty(surface, width, height, why = "") {
+  const told = why || (!chosenRuns().length ? "No run is chosen." : kept ? "These runs keep no training log." : "Reading the training logs…");
   surface.text(width / 2, height / 2, told, { color: ink().quiet, size: 12, anchor: "middle" });
   return [];
 }
@@ -83,8 +83,8 @@ function loss(surface, width, height) {
 }
 
 function gamma(surface, width, height) {
-  const found = stories().filter(([, log]) => log.gamma_0 && log.gamma_1), paint = coloringOfRuns();
-  if (!found.length) return empty(surface, width, height);
+  const logged = stories(), found = logged.filter(([, log]) => log.gamma_0 && log.gamma_1), paint = coloringOfRuns();
+  if (!found.length) return empty(surface, width, height, logged.length ? "The training log holds no γ." : "");
   const values = found.flatMap(([, log]) => [...log.gamma_0, ...log.gamma_1]).filter((v) => v !== null);
   const y = d3.scaleLinear().domain(d3.extent([...values, 0])).nice(), x = frame(surface, width, height, y, "γ");
   for (const [run, log] of found) for (const [kind, dash] of [["gamma_0", []], ["gamma_1", [5, 3]]]) surface.line(log.step.map((step, i) => [x(step), log[kind][i]]).filter(([, v]) => v !== null).map(([px, v]) => [px, y(v)]), { color: paint(run), width: 1.4, dash });

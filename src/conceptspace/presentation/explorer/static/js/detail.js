@@ -6,8 +6,8 @@ import { state, subscribe } from "./store.js";
 import { focused } from "./space.js";
 import { cutNote, strip, tileCanvas } from "./tiles.js";
 
-const RUNS = 4;
-let ticket = 0;
+const RUNS = 4, REST = 25;
+let ticket = 0, wait = 0;
 
 // The number of the setting that a run's point belongs to.
 function settingAt(run, line, i) {
@@ -64,6 +64,7 @@ export function startDetail() {
     byId("what").setAttribute("aria-live", state.playing ? "off" : "polite");
     if (!now) return;
     describe(now);
-    images(now);
+    clearTimeout(wait);
+    wait = setTimeout(images, REST, now);
   });
 }

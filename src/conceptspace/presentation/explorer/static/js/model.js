@@ -5,7 +5,7 @@ import { choiceNumber, state, touch } from "./store.js";
 import { bootstrap, mean, wilson } from "./stats.js";
 
 export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [] }, loaded: false, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
-const AT_ONCE = 6, BATCH = 20, PATIENCE = 400;
+const AT_ONCE = 6, FIRST = 8, BATCH = 23, PATIENCE = 400;
 
 export const space = () => model.index.spaces[state.space];
 export const runsHere = () => model.index.runs.filter((run) => run.space === state.space);
@@ -28,17 +28,25 @@ export function protocolNames(runs = chosenRuns()) {
 }
 
 // Load, or load again, what has changed; some at a time, so that the first come first.
+const underWay = new Set();
 export async function loadTrajectories(runs) {
-  const wanted = runs.filter((run) => model.trajectories.get(run.token)?.version !== run.version);
-  let drawn = performance.now();
-  await each(d3.range(0, wanted.length, BATCH).map((at) => wanted.slice(at, at + BATCH)), async (batch) => {
-    const found = await carrier.trajectories(batch.map((run) => run.token));
-    for (const run of batch) model.trajectories.set(run.token, { version: run.version, told: found[run.token] });
+  const key = (run) => run.token + run.version;
+  const wanted = runs.filter((run) => model.trajectories.get(run.token)?.version !== run.version && !underWay.has(key(run)));
+  wanted.forEach((run) => underWay.add(key(run)));
+  let drawn = -PATIENCE;
+  const batches = [wanted.slice(0, FIRST), ...d3.range(FIRST, wanted.length, BATCH).map((at) => wanted.slice(at, at + BATCH))];
+  await each(batches.filter((batch) => batch.length), async (batch) => {
+    try {
+      const found = await carrier.trajectories(batch.map((run) => run.token));
+      for (const run of batch) model.trajectories.set(run.token, { version: run.version, told: found[run.token] });
+    } finally {
+      batch.forEach((run) => underWay.delete(key(run)));
+    }
     if (performance.now() - drawn < PATIENCE) return;
     drawn = performance.now();
     forget();
     touch("data");
-  });
+  }, 2);
   forget();
 }
 
@@ -50,10 +58,10 @@ export async function load(kind, run) {
   return told;
 }
 
-export async function each(items, work) {
+export async function each(items, work, atOnce = AT_ONCE) {
   const queue = [...items];
   const worker = async () => { while (queue.length) await work(queue.shift()); };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, queue.length) }, worker));
 }
 
 // The series of one run, protocol and class: under the best setting of each checkpoint, or a fixed one.
