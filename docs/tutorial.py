@@ -31,13 +31,13 @@ space = ConceptSpace((color, size(0.4, spread=0.25), shape()), *paper_split(3))
 world = ShapesWorld(space, resolution=16, position_range=0.15)
 print(class_distances(world).groupby("concept")["distance"].mean().round(4).to_dict())
 h = Conditioning(space.names)
-examples, _ = split_dataset(world, h, images_per_class=1500, validation_share=0, seed=0)
+examples, _ = split_dataset(world, h, images_per_class=1500, validation_share=0.0, seed=0)
 model = build.model(quick())
 shown = copy.deepcopy(model).eval()
 trainer = Trainer(model, examples, build.optimization(quick()), seed=0)
 readout, scores = AnalyticReadout(world), []
 for record in trainer.run(steps):
-    if record.step % (steps // 12) > 0:
+    if record.step % max(1, steps // 12) > 0:
         continue
     shown.load_state_dict(trainer.sampling_weights())
     for name in space.classes:

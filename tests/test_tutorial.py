@@ -26,7 +26,7 @@ def test_from_a_concept_space_to_sentences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With so few steps nothing is learned, but everything is used."""
-    run(12, tmp_path, monkeypatch)
+    run(2, tmp_path, monkeypatch)
     signal, *told = capsys.readouterr().out.splitlines()
     assert set(eval(signal)) == {"color", "size", "shape"}
     assert [line[:3] for line in told] == ["011", "101", "110", "111"]
