@@ -12,9 +12,11 @@ from tables import trajectory
 
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.underspecification import (
+    Trend,
     sentences,
     step_trend,
     trend,
+    trend_note,
     underspecification,
 )
 from conceptspace.errors import UserError
@@ -133,3 +135,15 @@ def test_unusable_input_is_refused() -> None:
         trend([0.0], [1.0, 2.0])
     with pytest.raises(UserError, match="finite"):
         trend([0.0, 1.0], [1.0, math.nan])
+
+
+def test_a_trend_as_a_remark():
+    assert trend_note(Trend(1, 0.002, 0.001, 12), "share") == (
+        "Log-rank test for trend over all 12 runs: later at a larger share (p = 0.002, "
+        "permutations)."
+    )
+    assert "earlier at a larger separation (p < 0.001" in trend_note(
+        Trend(-1, 0.0005, 0.0001, 15), "separation"
+    )
+    assert "no trend with the share" in trend_note(Trend(1, 0.4, 0.001, 12), "share")
+    assert "to decide" in trend_note(Trend(1, 0.4, 0.3, 4), "share")

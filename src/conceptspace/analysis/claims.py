@@ -58,6 +58,7 @@ class Row:
         verdict: by that criterion.
         reason: why it is undecided; empty otherwise.
         seeds: how many there are.
+        note: what else is known; it decides nothing.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Row:
     verdict: Verdict
     reason: str
     seeds: int
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,22 @@ def sentences(found: Underspecification) -> list[str]:
     return [text, delay]
 
 
+def trend_note(found: Trend, level: str) -> str:
+    """A trend of steps as a remark beside a claim that is decided otherwise.
+
+    Args:
+        found: of the steps.
+        level: what varies, e.g. ``"share"``.
+    """
+    p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.3f}"
+    told = f"no trend with the {level}"
+    if not found.decidable:
+        told = "too few runs, or too much alike, to decide"
+    elif found.p_value <= SIGNIFICANCE:
+        told = f"{'later' if found.sign > 0 else 'earlier'} at a larger {level}"
+    return f"Log-rank test for trend over all {found.runs} runs: {told} ({p}, permutations)."
+
+
 def _level(share: float, runs: list[Emergence], ends: list[float], horizon: float) -> Level:
     restricted = mean([min(run.upper, horizon) for run in runs])
     return Level(share, tuple(ends), mean(ends), tuple(runs), survival(runs), restricted)

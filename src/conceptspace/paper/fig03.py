@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row
-from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
@@ -91,9 +90,9 @@ def draw(data: Data) -> Mapping[str, Figure]:
 
 def checks(data: Data) -> list[Row]:
     """The joint accuracy as in the paper, and the accuracy of the concept alone besides."""
-    rows = [criteria.speed(concept, sweep.joint) for concept, sweep in data.items()]
+    rows = [_row(concept, sweep.joint) for concept, sweep in data.items()]
     for concept, sweep in data.items():
-        row = criteria.speed(concept, sweep.own)
+        row = _row(concept, sweep.own)
         alone = f"{row.claim.removesuffix('.')} (accuracy of {concept} alone)."
         rows.append(replace(row, name=f"{row.name}-alone", claim=alone))
     return rows

@@ -12,13 +12,17 @@ Command: ``conceptspace reproduce fig08 --preset quick``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import masking as criteria
-from conceptspace.analysis.underspecification import Underspecification, underspecification
+from conceptspace.analysis.underspecification import (
+    Underspecification,
+    trend_note,
+    underspecification,
+)
 from conceptspace.config import RunConfig
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
@@ -70,9 +74,10 @@ def draw(data: Data) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """The order of the shares within a seed."""
+    """The order of the shares within a seed; a test over all runs as a remark."""
     levels_ = data.found.levels
-    return [criteria.delayed({of.share: {run.seed: run for run in of.runs} for of in levels_})]
+    row = criteria.delayed({of.share: {run.seed: run for run in of.runs} for of in levels_})
+    return [replace(row, note=trend_note(data.found.steps, "share"))]
 
 
 FIGURE = PaperFigure(

@@ -65,9 +65,9 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         if row["reason"]:
             verdict += f": {row['reason']}"
         low, high = (_number(end, "unbounded") for end in row["interval"])
-        effect = row["effect"]
+        effect, note = row["effect"], row.get("note", "")
         cells = (
-            f"{row['claim']} (`{row['name']}`)",
+            f"{row['claim']} {note}".strip() + f" (`{row['name']}`)",
             "unknown" if effect is None else f"{_number(effect, '')} {row['unit']}".strip(),
             f"{low} to {high}",
             row["criterion"],
