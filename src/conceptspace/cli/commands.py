@@ -107,7 +107,9 @@ def signal(options: Namespace) -> int:
 
 def report(options: Namespace) -> int:
     """Write the page of one or several runs."""
-    runs = [Run(path) for path in options.runs]
+    from conceptspace.presentation.explorer.discover import runs_in
+
+    runs = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
     _report(runs, options.out or runs[0].path / "report.html")

@@ -112,7 +112,9 @@ def parser(flags: bool = False) -> Parser:
     _add_device(evaluate)
     _add_precision(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
-    report.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    report.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+    )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conceptspace.errors import UserError
+from conceptspace.store import Run
 
 MARKS = (
     "config.toml",
@@ -85,6 +86,24 @@ def discover(roots: Sequence[Path]) -> Shelf:
             problem = "a link that leads out of the folder shown; it is not read" if outside else ""
             runs[name] = Found(name, path, problem)
     return Shelf([runs[name] for name in sorted(runs)], dict(sorted(ledgers.items())))
+
+
+def runs_in(paths: Sequence[Path]) -> list[Run]:
+    """The runs that are named, and those in the folders that are named.
+
+    Raises:
+        UserError: a folder holds no run, or one is not a run and no folder either.
+    """
+    found: list[Run] = []
+    for path in paths:
+        if (path / "config.toml").exists() or not path.is_dir():
+            found.append(Run(path))
+            continue
+        below = [Run(run.path) for run in discover([path]).runs if not run.problem]
+        if not below:
+            raise UserError(f"{path} is not a run and holds none; runs have a config.toml")
+        found += below
+    return found
 
 
 def _below(folder: Path, root: Path, depth: int) -> Iterator[Path]:

@@ -48,9 +48,9 @@ def read_entry(found: Found) -> Entry:
     """Read what a run folder says of itself; whatever is wrong is told, nothing is raised."""
     problems: list[str] = []
     information: Tree = {}
-    unread = Entry(found, State("unreadable", 0, found.problem), None, None, {}, {}, ())
     if found.problem:
-        return Entry(found, unread.state, None, None, {}, {}, (found.problem,))
+        how = State("unreadable", 0, found.problem)
+        return Entry(found, how, None, None, {}, {}, (found.problem,))
     try:
         run = Renamed(Run(found.path), found.name)
     except UserError as error:
@@ -63,9 +63,13 @@ def read_entry(found: Found) -> Entry:
     how = state(found.path, information)
     try:
         world = build.world(run.config.data)
-        images = images_of(run, world)
     except (UserError, OSError, ValueError) as error:
         return Entry(found, _unreadable(how), None, None, {}, {}, (*problems, str(error)))
+    images: Mapping[str, Any] = {}
+    try:
+        images = images_of(run, world)
+    except (UserError, OSError) as error:
+        problems.append(str(error))
     names = [name for name in field_names() if name not in ("seed", "preset")]
     values = {name: _shown(effective(run, name)) for name in names}
     return Entry(found, how, run, world.space, images, values, tuple(problems))

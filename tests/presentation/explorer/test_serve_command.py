@@ -1,0 +1,89 @@
+"""The command: prints an address, serves until it is told to stop, refuses what is unsafe."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from fabricated import make_space, write_run
+
+from conceptspace.cli import main
+from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.discover import runs_in
+from conceptspace.presentation.explorer.render import STATIC
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        write_run(root / f"seed-{seed}", make_space(2), seed, {"naive": {"": 900.0}})
+    return root
+
+
+def test_it_serves_until_it_is_interrupted(folder):
+    program = Path(sys.executable).with_name("conceptspace")
+    before = sorted(folder.rglob("*"))
+    serving = subprocess.Popen(
+        [program, "serve", folder, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert serving.stdout is not None
+    url = serving.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
+    with urllib.request.urlopen(url + "api/index") as answer:
+        assert b"seed-1" in answer.read()
+    serving.send_signal(signal.SIGINT)
+    _, errors = serving.communicate(timeout=60)
+    assert serving.returncode == 0
+    assert "Traceback" not in errors
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--bind", "0.0.0.0"], "would show the runs to other machines"),
+        (["--bind", "0.0.0.0", "--token", "short"], "16 or more letters"),
+        (["--port", "99999"], "choose another --port"),
+    ],
+)
+def test_what_is_refused(folder, capsys, monkeypatch, arguments, told):
+    monkeypatch.delenv("CONCEPTSPACE_TOKEN", raising=False)
+    assert main(["serve", str(folder), *arguments]) == 2
+    assert told in capsys.readouterr().err
+    assert main(["serve", str(folder / "none")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_runs_are_named_one_by_one_or_by_their_folder(folder, tmp_path):
+    assert [run.name for run in runs_in([folder])] == ["seed-0", "seed-1"]
+    assert [run.name for run in runs_in([folder / "seed-1", folder / "seed-0"])] == [
+        "seed-1",
+        "seed-0",
+    ]
+    with pytest.raises(UserError, match="is not a run and holds none"):
+        runs_in([tmp_path])
+    with pytest.raises(UserError, match="is not a run: it has no config"):
+        runs_in([tmp_path / "none"])
+
+
+def test_libraries_are_what_their_record_says():
+    vendor = STATIC / "vendor"
+    record = (vendor / "README.md").read_text()
+    scripts = list(vendor.glob("*.js"))
+    assert len(scripts) == 2
+    for path in scripts:
+        row = next(line for line in record.splitlines() if f"`{path.name}`" in line)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in row
+        assert (vendor / f"{path.name.split('.')[0]}.LICENSE").exists()
