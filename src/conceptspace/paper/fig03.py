@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row
+from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.underspecification import step_trend, trend_note
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.measurement.signal import class_distances
@@ -96,6 +98,13 @@ def checks(data: Data) -> list[Row]:
         alone = f"{row.claim.removesuffix('.')} (accuracy of {concept} alone)."
         rows.append(replace(row, name=f"{row.name}-alone", claim=alone))
     return rows
+
+
+def _row(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
+    """The check, and a test over all runs as a remark."""
+    pairs = [(level, run) for level, of in runs.items() for run in of.values()]
+    found = step_trend([level for level, _ in pairs], [run for _, run in pairs])
+    return replace(criteria.speed(concept, runs), note=trend_note(found, "separation"))
 
 
 def _sweep(concept: str, runs: Sequence[Result], separation: Callable[[RunConfig], float]) -> Sweep:
