@@ -300,10 +300,10 @@ def validate(config: RunConfig) -> None:
     masking(config.data)
     probe(config)
     if isinstance(images, CelebaWorld):
-        _check_pools(config)
         images.check()
+        _check_pools(config)
     for name in config.evaluate.protocols:
-        if name.startswith("overprompting-"):
+        if name.removeprefix("overprompting-") in concept_space(config.data).names:
             _check_strengths(config)
         if name not in protocol_names(config):
             raise UserError(
