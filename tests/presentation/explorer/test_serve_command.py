@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from fabricated import make_space, write_run
 
+import conceptspace.cli.commands  # noqa: F401  (compiled here, not deep in a test)
 from conceptspace.cli import main
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.discover import runs_in
