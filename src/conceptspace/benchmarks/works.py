@@ -218,10 +218,10 @@ def packing(steps: int, processes: int) -> dict[str, float]:
         ]
         return sum(float(process.communicate()[0]) for process in running)
 
-    return {
-        f"1 process, {processes} threads": together(1, processes),
-        f"{processes} processes, 1 thread each": together(processes, 1),
-    }
+    alone = {f"1 process, {processes} threads": together(1, processes)}
+    if processes == 1:
+        return alone
+    return alone | {f"{processes} processes, 1 thread each": together(processes, 1)}
 
 
 def _compare(

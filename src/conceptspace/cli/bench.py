@@ -68,7 +68,7 @@ def bench(options: Namespace) -> int:
 
 def _others(quick: RunConfig, small: bool, device: torch.device) -> dict[str, float]:
     steps = 5 if small else 1000
-    packed = works.packing(5 if small else 100, torch.get_num_threads())
+    packed = works.packing(5 if small else 100, 1 if small else torch.get_num_threads())
     return {
         "seconds of conceptspace --help": works.startup(1 if small else 5),
         "seconds to the first step of quick": works.first_step(),
