@@ -74,10 +74,11 @@ def test_the_ledger_says_null_where_nothing_is_known(tmp_path: Path) -> None:
     told = read_ledger(tmp_path / "ledger.json")["rows"]
     assert told[0]["interval"] == pytest.approx([rows[0].low, rows[0].high])
     assert told[1]["interval"] == [pytest.approx(0.6), None]
-    assert (told[1]["effect"], told[2]["effect"]) == (None, None)
+    assert (told[1]["effect"], told[2]["effect"]) == (pytest.approx(0.6), None)
     lines = markdown(told).splitlines()
     assert len(lines) == 5
     assert "**held**" in lines[2]
+    assert "| at least 0.6 |" in lines[3]
     assert "**undecided**: censoring leaves 3 of 3 seeds open" in lines[3]
     assert r"Unknown \| piped." in lines[4]
 

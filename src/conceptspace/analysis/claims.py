@@ -50,7 +50,7 @@ class Row:
     Attributes:
         name: the figure and what is checked, e.g. ``fig03-color``.
         claim: what would be true, one sentence.
-        effect: mean over seeds; NaN if unknown.
+        effect: mean over seeds, at least, if the interval has no upper end; NaN if unknown.
         low: lower end of its 95 % interval over seeds, minus infinity if nothing is known.
         high: upper end, likewise.
         unit: of the effect.
@@ -79,7 +79,8 @@ class Measured:
     """An effect with its interval over seeds.
 
     Attributes:
-        value: mean over seeds of what is known best; NaN where a seed is not bounded.
+        value: mean over seeds; of the lower bounds, where a seed has no upper one; NaN where one
+            has no lower one either.
         low: lower end of the interval.
         high: upper end.
         seeds: how many.
@@ -111,8 +112,8 @@ def measure(values: Sequence[float | Bounds], limits: Bounds = (-np.inf, np.inf)
     least, most = limits
     if len(bounds) == 0:
         return Measured(float("nan"), least, most, 0)
-    finite = np.isfinite(bounds).all()
-    value = float(bounds.mean()) if finite else float("nan")
+    known = bounds if np.isfinite(bounds).all() else bounds[:, 0]
+    value = float(known.mean()) if np.isfinite(known).all() else float("nan")
     if len(bounds) < 2:
         return Measured(value, least, most, 1, left_open)
     low, high = max(student(bounds[:, 0])[0], least), min(student(bounds[:, 1])[1], most)
@@ -131,14 +132,14 @@ def student(values: Sequence[float] | np.ndarray) -> Bounds:
 def above(name: str, claim: str, found: Measured, threshold: float, unit: str) -> Row:
     """The effect is larger than a threshold."""
     verdict, reason = _sides(found, found.low > threshold, found.high < threshold)
-    criterion = f"95 % interval over seeds above {threshold:g} {unit}".strip()
+    criterion = f"95 % interval over seeds above {threshold:.3g} {unit}".strip()
     return _row(name, claim, found, unit, criterion, verdict, reason)
 
 
 def below(name: str, claim: str, found: Measured, threshold: float, unit: str) -> Row:
     """The effect is smaller than a threshold."""
     verdict, reason = _sides(found, found.high < threshold, found.low > threshold)
-    criterion = f"95 % interval over seeds below {threshold:g} {unit}".strip()
+    criterion = f"95 % interval over seeds below {threshold:.3g} {unit}".strip()
     return _row(name, claim, found, unit, criterion, verdict, reason)
 
 
@@ -147,7 +148,7 @@ def within(name: str, claim: str, found: Measured, margin: float, unit: str) -> 
     inside = found.low > -margin and found.high < margin
     outside = found.low > margin or found.high < -margin
     verdict, reason = _sides(found, inside, outside)
-    criterion = f"95 % interval over seeds within ±{margin:g} {unit}".strip()
+    criterion = f"95 % interval over seeds within ±{margin:.3g} {unit}".strip()
     return _row(name, claim, found, unit, criterion, verdict, reason)
 
 

@@ -65,10 +65,10 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         if row["reason"]:
             verdict += f": {row['reason']}"
         low, high = (_number(end, "unbounded") for end in row["interval"])
-        effect, note = row["effect"], row.get("note", "")
+        note = row.get("note", "")
         cells = (
             f"{row['claim']} {note}".strip() + f" (`{row['name']}`)",
-            "unknown" if effect is None else f"{_number(effect, '')} {row['unit']}".strip(),
+            _effect(row),
             f"{low} to {high}",
             row["criterion"],
             str(row["seeds"]),
@@ -84,6 +84,13 @@ def _row(figure: PaperFigure, row: Row) -> dict[str, Any]:
     told["effect"] = None if isnan(row.effect) else row.effect
     told["interval"] = [end if isfinite(end) else None for end in (low, high)]
     return {"figure": figure.number, **told, "verdict": str(row.verdict)}
+
+
+def _effect(row: dict[str, Any]) -> str:
+    if row["effect"] is None:
+        return "unknown"
+    at_least = "at least " if row["interval"][1] is None else ""
+    return f"{at_least}{row['effect']:.3g} {row['unit']}".strip()
 
 
 def _number(value: float | None, otherwise: str) -> str:
