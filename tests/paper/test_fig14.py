@@ -43,7 +43,8 @@ def test_the_papers_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     config = plans[0].config
     data, probe, train = config.data, config.probe, config.train
     assert (data.kind, data.root, data.resolution) == ("celeba", "faces", 64)
-    assert (data.images_per_class, data.jitter, data.flips) == (30_000, 0.1, 0.5)
+    assert (data.images_per_class, data.validation_share) == (30_000, 0)
+    assert (data.jitter, data.flips) == (0.1, 0.5)
     assert data.attributes == ("Not_Male", "Smiling")
     assert (train.steps, train.batch_size, train.learning_rate) == (1_000_000, 64, 1e-3)
     assert (probe.steps, probe.learning_rate, probe.weight_decay) == (10_000, 1e-3, 1e-5)

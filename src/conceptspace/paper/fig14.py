@@ -45,6 +45,7 @@ VARIABLE = "CONCEPTSPACE_CELEBA"
 COMMON: dict[str, Any] = {
     "data.kind": "celeba",
     "data.attributes": ("Not_Male", "Smiling"),
+    "data.validation_share": 0.0,
     "probe.pooling": "average",
     "probe.learning_rate": 1e-3,
     "probe.weight_decay": 1e-5,
