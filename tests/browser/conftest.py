@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.server import listen, server
@@ -50,10 +50,12 @@ def page(context: BrowserContext) -> Iterator[Page]:
     made = context.new_page()
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
-    made.on(
-        "console",
-        lambda message: wrong.append(message.text) if message.type == "error" else None,
-    )
+
+    def listen_to(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            wrong.append(message.text)
+
+    made.on("console", listen_to)
     yield made
     assert wrong == []
 

@@ -16,6 +16,7 @@ from fabricated import make_space, write_run
 
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.offline import write
 from conceptspace.presentation.explorer.server import address, listen, server
 
 TOKEN = "sixteen-letters-or-more"
@@ -97,6 +98,20 @@ def test_everything_that_the_page_asks_for(port, folder):
     assert "naive" in json.loads(ask(port, f"/api/settings/{token}")[2])["protocols"]
     assert "11" in json.loads(ask(port, f"/api/turns?runs={token}")[2])
     assert "problems" in json.loads(ask(port, f"/api/findings?runs={token}")[2])
+
+
+def test_half_an_image_is_refused(tmp_path):
+    run = write_run(tmp_path / "a", make_space(2), protocols={"naive": {"": 900.0}})
+    path = run.path / "samples" / "naive" / "step-00000100.png"
+    path.write_bytes(path.read_bytes()[:900])
+    with served(tmp_path) as port:
+        status, _, content = ask(port, f"/api/images/{token_of(port)}/naive/100")
+    assert status == 422
+    assert b"is damaged" in content
+    with pytest.raises(UserError, match=r"step-00000100\.png is damaged"):
+        write([run], tmp_path / "x.html", image_budget=100_000_000)
+    with pytest.raises(UserError, match=r"step-00000100\.png is damaged"):
+        write([run], tmp_path / "x.html", image_budget=100_000)
 
 
 def test_parquet_is_the_trajectory(port, folder, tmp_path):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from conceptspace.presentation.explorer.spaces import png
-from conceptspace.store import Sheet
+from conceptspace.store import Sheet, damaged_sheet
 
 FEWEST_COLUMNS = 8
+END = b"IEND\xaeB`\x82"
+"""How every complete PNG ends."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,33 @@ def fit(series: Sequence[Sequence[Stored]], budget: int) -> tuple[Cut, list[list
 
 
 def png_of(stored: Stored, cut: Cut) -> bytes:
-    """The kept part of a sheet; a whole sheet is returned as it was stored."""
+    """The kept part of a sheet; a whole sheet is returned as it was stored.
+
+    Raises:
+        UserError: the sheet is damaged.
+    """
     sheet, rows = stored.sheet, cut.rows(stored)
     if cut.columns >= sheet.columns and len(rows) == len(sheet.rows):
-        return sheet.path.read_bytes()
-    with Image.open(sheet.path) as image:
-        pixels = np.asarray(image.convert("RGB"))[:, : cut.columns * sheet.tile]
+        return whole(sheet.path)
+    try:
+        with Image.open(sheet.path) as image:
+            pixels = np.asarray(image.convert("RGB"))[:, : cut.columns * sheet.tile]
+    except (OSError, SyntaxError):
+        raise damaged_sheet(sheet.path) from None
     kept = [pixels[row * sheet.tile : (row + 1) * sheet.tile] for row in rows]
     return png(Image.fromarray(np.concatenate(kept)))
+
+
+def whole(path: Path) -> bytes:
+    """The content of a contact sheet, if its end is there; browsers draw half a PNG silently.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    content = path.read_bytes()
+    if not content.endswith(END):
+        raise damaged_sheet(path)
+    return content
 
 
 def _cuts(widest: int) -> Iterator[Cut]:

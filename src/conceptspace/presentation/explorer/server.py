@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import render, tables
+from conceptspace.presentation.explorer.images import whole
 from conceptspace.presentation.explorer.library import Library, NotThere
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -73,7 +74,7 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
         path = await run_in_threadpool(
             library.image, where["token"], where["protocol"], where["step"]
         )
-        return await run_in_threadpool(_png, request, path)
+        return _tagged(request, await run_in_threadpool(whole, path), "image/png")
 
     async def figure(request: Request) -> Response:
         where = request.path_params

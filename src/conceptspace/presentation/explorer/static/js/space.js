@@ -125,7 +125,11 @@ function draw(surface, width, height) {
         surface.dots(spots.slice(0, 1), 4.5, { color: color.paper, stroke: tint });
       }
       const turn = turnOf(line);
-      if (turn?.detected && line.protocol === "naive") surface.area(star(...spots[line.index(turn.step)], many ? 6 : 11), { color: color.band, alpha: 1 });
+      if (turn?.detected && line.protocol === "naive") {
+        const shape = star(...spots[line.index(turn.step)], many ? 6 : 11);
+        surface.area(shape, { color: color.band, alpha: 1 });
+        surface.line([...shape, shape[0]], { color: color.ink, width: 1 });
+      }
       drawn.push([line, spots]);
     }
     present(surface, all, paint, place, color);

@@ -82,7 +82,7 @@ export function choose(runs, on) {
 function draw() {
   const shown = columns(), runs = listed(), table = byId("run-table");
   const active = document.activeElement, again = table.contains(active) ? active.getAttribute("aria-label") ?? active.dataset.by : null;
-  const head = shown.map((column) => make("th", { scope: "col", "aria-sort": order.by === column.id ? (order.down ? "descending" : "ascending") : null },
+  const head = shown.map((column) => make("th", { scope: "col", class: column.number ? "number" : null, "aria-sort": order.by === column.id ? (order.down ? "descending" : "ascending") : null },
     make("button", { type: "button", "data-by": column.id, title: column.hint ?? null, click: () => { order.down = order.by === column.id && !order.down; order.by = column.id; draw(); } }, column.title, order.by === column.id ? (order.down ? " ▼" : " ▲") : "")));
   table.replaceChildren(make("thead", {}, make("tr", {}, make("th", { scope: "col" }, make("span", { class: "sr" }, "chosen")), ...head)), make("tbody", {}, ...runs.map((run) => row(run, shown))));
   if (again) [...table.querySelectorAll("input, button")].find((e) => e.getAttribute("aria-label") === again || e.dataset.by === again)?.focus();
