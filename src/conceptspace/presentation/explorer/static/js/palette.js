@@ -27,7 +27,7 @@ export const apart = (index) => APART[shade()][index % APART[shade()].length];
 
 // Rising values of a setting, from cividis without its end that vanishes in the theme's background.
 export function ramp(share) {
-  const [low, high] = dark() ? [0.28, 1] : [0, 0.86];
+  const [low, high] = dark() ? [0.38, 1] : [0, 0.86];
   return d3.interpolateCividis(low + share * (high - low));
 }
 
