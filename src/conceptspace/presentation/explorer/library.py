@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -62,6 +63,7 @@ class Library:
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: dict[tuple[str, ...], tuple[str, Tree]] = {}
         self._one_at_a_time = Lock()
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
 
     @property
     def title(self) -> str:
@@ -180,6 +182,11 @@ class Library:
         return entry
 
     def _of_run(self, kind: str, token: str, read: Callable[[Entry, Run], Tree]) -> Tree:
+        """What is kept of a run, or else read; who asks meanwhile waits for the same answer."""
+        with self._locks[token]:
+            return self._kept_or_read(kind, token, read)
+
+    def _kept_or_read(self, kind: str, token: str, read: Callable[[Entry, Run], Tree]) -> Tree:
         entry = self._entry(self._found(token))
         kept = self._kept.get((kind, token))
         if kept and kept[0] == entry.state.version:

@@ -170,6 +170,7 @@ export function turnOf(line) {
 let asking = 0;
 export async function loadTurns() {
   const round = ++asking;
+  let drawn = -PATIENCE;
   for (const group of groups()) {
     const key = group.map((run) => run.token + run.version).join();
     if (model.turns.has(key)) continue;
@@ -179,7 +180,10 @@ export async function loadTurns() {
     } catch {
       model.turns.set(key, {});
     }
-    touch("turns");
     if (round !== asking) return;
+    if (performance.now() - drawn < 4 * PATIENCE) continue;
+    drawn = performance.now();
+    touch("turns");
   }
+  touch("turns");
 }

@@ -56,7 +56,7 @@ function figure(id, name, source, width) {
 
 function embeddedFigures() {
   const figures = payload.figures ?? [];
-  byId("figures-section").hidden = !figures.length;
+  byId("figures-section").hidden = byId("figures-link").hidden = !figures.length;
   byId("figure-list").replaceChildren(...figures.map((f, n) => figure(`figure-${n}`, f.name, f.src, f.width)));
 }
 
