@@ -220,3 +220,13 @@ def test_every_module_opens_with_claim_cost_and_command() -> None:
         assert "Cost: " in opening
         assert "Command: ``" in opening
         assert f"conceptspace reproduce {name} --preset quick``" in opening
+
+
+def test_the_cubes_leave_a_page_that_the_index_links(tmp_path: Path) -> None:
+    figure = FIGURES["fig15"]
+    plans = figure.plans("quick", [0])
+    plant_all(plans, tmp_path / "quick", lambda plan: Behavior(1500, "010"))
+    produce(figure, "quick", tmp_path / "quick", plans)
+    page = (tmp_path / "quick" / "fig15" / "fig15.html").read_text()
+    assert all(f'"name": "{case}"' in page for case in ("success", "failure"))
+    assert "[fig15.html](quick/fig15/fig15.html)" in index(tmp_path)
