@@ -319,6 +319,7 @@ def test_findings_and_claims(sweep):
     expect(sweep.locator("#told h3")).to_have_count(3)
     expect(sweep.locator("#told")).to_contain_text("Color separation 0.5")
     expect(sweep.locator("#ledgers")).to_contain_text("Overprompting reaches class 11 earlier")
+    expect(sweep.locator("#ledgers h3")).to_have_text("Claims: 1 held, 1 undecided")
     expect(sweep.locator("#ledgers .verdict").first).to_have_text("held")
     expect(sweep.locator("#ledgers")).to_contain_text("undecided: too few seeds")
 

@@ -21,9 +21,9 @@ function columns() {
     { id: "name", title: "run", read: (run) => run.name, css: "run" },
     { id: "status", title: "status", read: (run) => run.status },
     { id: "seed", title: "seed", read: (run) => run.seed, number: true, text: told },
-    ...(space() ? variedHere() : []).map((name) => ({ id: name, title: words(name), hint: name, read: (run) => run.values[name] ?? null, text: told })),
     { id: "steps", title: "scored to step", read: reached, number: true, text: (value) => (value === null ? "–" : thousands(value)) },
     { id: "emerged", title: `${heldOut() ?? "OOD"} emerges`, hint: "first of three checkpoints in a row with a joint accuracy of 0.8, naive prompting", read: (run) => emerged(run), number: true, text: (value) => (value === null ? "–" : value === Infinity ? "not yet" : thousands(value)) },
+    ...(space() ? variedHere() : []).map((name) => ({ id: name, title: words(name), hint: name, read: (run) => run.values[name] ?? null, text: told })),
   ];
 }
 

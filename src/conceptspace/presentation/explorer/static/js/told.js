@@ -37,15 +37,16 @@ function show(...nodes) {
 
 const VERDICTS = { held: "held", "did not hold": "not" };
 
+// All ledgers in one table, with how many claims came to which verdict.
 function ledgers() {
-  byId("ledgers").replaceChildren(...model.index.ledgers.map((ledger) => {
-    const columns = ["claim", "figure", "effect", "interval", "criterion", "verdict"];
-    const body = ledger.rows.map((row) => make("tr", {}, ...columns.map((name) => make("td", {}, name === "verdict" ? make("span", { class: `verdict ${VERDICTS[row.verdict] ?? ""}` }, row.verdict) : row[name], name === "verdict" && row.reason ? `: ${row.reason}` : ""))));
-    return make("div", {},
-      make("h3", {}, `Claims: ${ledger.name}`),
-      ledger.problem ? make("p", { class: "problem" }, ledger.problem) : null,
-      ledger.rows.length ? make("div", { class: "scroll table-box", tabindex: "0", role: "region", "aria-label": `Claims of ${ledger.name}` }, make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...body))) : null);
-  }));
+  const all = model.index.ledgers, rows = all.flatMap((ledger) => ledger.rows.map((row) => ({ ...row, ledger: ledger.name })));
+  const columns = ["claim", "figure", "effect", "interval", "criterion", "verdict"];
+  const verdict = (row) => [make("span", { class: `verdict ${VERDICTS[row.verdict] ?? ""}` }, row.verdict), row.reason ? `: ${row.reason}` : ""];
+  const body = rows.map((row) => make("tr", { title: row.ledger }, ...columns.map((name) => make("td", {}, ...(name === "verdict" ? verdict(row) : [row[name]])))));
+  const counts = d3.rollups(rows, (of) => of.length, (row) => row.verdict).map(([name, count]) => `${count} ${name}`).join(", ");
+  byId("ledgers").replaceChildren(
+    ...all.filter((ledger) => ledger.problem).map((ledger) => make("p", { class: "problem" }, `${ledger.name}: ${ledger.problem}`)),
+    ...(rows.length ? [make("h3", {}, `Claims: ${counts}`), make("div", { class: "scroll table-box", tabindex: "0", role: "region", "aria-label": "Claims" }, make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...body)))] : []));
 }
 
 function figure(id, name, source, width) {
