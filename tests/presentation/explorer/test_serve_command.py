@@ -39,13 +39,16 @@ def test_it_serves_until_it_is_interrupted(folder):
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    assert serving.stdout is not None
-    url = serving.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
-    with urllib.request.urlopen(url + "api/index") as answer:
-        assert b"seed-1" in answer.read()
-    serving.send_signal(signal.SIGINT)
-    _, errors = serving.communicate(timeout=60)
+    try:
+        assert serving.stdout is not None
+        url = serving.stdout.readline().strip()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", url)
+        with urllib.request.urlopen(url + "api/index") as answer:
+            assert b"seed-1" in answer.read()
+        serving.send_signal(signal.SIGINT)
+        _, errors = serving.communicate(timeout=60)
+    finally:
+        serving.kill()
     assert serving.returncode == 0
     assert "Traceback" not in errors
     assert sorted(folder.rglob("*")) == before
