@@ -103,7 +103,7 @@ def clip_figure(settings: Sequence[Setting]) -> Figure:
         axes.axhline(THRESHOLD, color=INK, lw=0.6, ls=":")
         axes.set(xlabel="gradient steps", ylim=(-0.02, 1.02))
     left.set_ylabel("joint accuracy, naive prompting")
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside upper center", ncols=2)
     footnote(figure, f"Thin: seeds. Thick: their mean. Dotted: {THRESHOLD:g}.")
     return figure
 
