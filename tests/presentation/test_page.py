@@ -132,7 +132,12 @@ def test_page_of_runs_that_differ_in_several_settings(masked, tmp_path):
     assert captions(tmp_path / "page.html") == []
     data = inside(tmp_path / "page.html")
     assert len(data["index"]["runs"]) == 2
-    assert "color separation 0.21" in data["findings"]["*"]["findings"][-1]["group"]
+    groups = [finding["group"] for finding in data["findings"]["*"]["findings"]]
+    assert list(dict.fromkeys(groups)) == [
+        "",
+        "color separation 0.21, masked share 0.5",
+        "color separation 0.3, masked share 0",
+    ]
 
 
 def test_page_of_kept_runs(masked, tmp_path):
