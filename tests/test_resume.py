@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -113,7 +114,8 @@ class TestRunJson:
 
     def test_seconds_add_up_over_sessions(self, tmp_path, probe_cache_folder, monkeypatch):
         folder, config, clock = tmp_path / "run", tiny_config(), iter(range(10_000))
-        monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+        counted = SimpleNamespace(perf_counter=lambda: float(next(clock)))
+        monkeypatch.setattr("conceptspace.pipeline.time", counted)
         before = 0
         for calls in (2, 3, 1000, 1000):
             first = next(clock)
@@ -356,3 +358,15 @@ def test_stopped_while_scoring(tmp_path, uninterrupted, probe_cache_folder):
     assert len(list((folder / "scores" / "naive").iterdir())) == 2
     list(tiny_session(folder, config, probe_cache_folder).execute())
     assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_two_processes_do_not_work_on_one_run(tmp_path):
+    first = tiny_session(tmp_path / "run", tiny_config(), tmp_path)
+    second = tiny_session(tmp_path / "run", tiny_config(), tmp_path)
+    working = first.execute()
+    next(working)
+    for work in (second.execute(), second.evaluate(["naive"])):
+        with pytest.raises(UserError, match=r"another process is working on .*run"):
+            next(work)
+    working.close()
+    assert [*second.execute()], "free again"

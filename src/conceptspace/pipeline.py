@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from conceptspace import build
@@ -100,6 +102,7 @@ class Session:
         self.world = build.world(self.config.data)
         self.probe: TrainedProbe | None = None
         self.damaged: set[int] = set()
+        self.lock = FileLock(run.path / ".lock", thread_local=False)
 
     def execute(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end, scoring every checkpoint under naive prompting.
@@ -113,7 +116,12 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; the state is saved.
+            UserError: another process works on the run.
         """
+        with self._alone():
+            yield from self._execute(stop)
+
+    def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
         started = time.perf_counter()
         before = self.run.information().get("seconds", 0.0)
         self.run.note(status="running", **self._environment())
@@ -145,9 +153,19 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
-            UserError: an unknown protocol, or patching before the last checkpoint.
+            UserError: an unknown protocol, patching before the last checkpoint, or another
+                process works on the run.
         """
-        asked = [self._protocol(name, sweeps or {}) for name in protocols]
+        with self._alone():
+            yield from self._evaluate(protocols, stop, sweeps or {})
+
+    def _evaluate(
+        self,
+        protocols: Iterable[str],
+        stop: Callable[[], bool],
+        sweeps: Mapping[str, Sequence[float]],
+    ) -> Iterator[Event]:
+        asked = [self._protocol(name, sweeps) for name in protocols]
         yield from self._prepare(stop)
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
@@ -163,6 +181,21 @@ class Session:
                     self._collect()
                     raise Stopped(step)
         self._collect()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from working on the run."""
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"another process is working on {self.run.path}; wait until it has ended, or "
+                "choose another folder"
+            ) from None
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Load or train the probe, once per session."""
