@@ -103,6 +103,7 @@ def test_commands_parse(page: str, line: str) -> None:
     if words == ["--version"] or "--help" in words:
         return
     options = parser(flags=True).parse_args(words)
+    assert options.command == words[0]
     base = PRESETS[getattr(options, "preset", None) or "quick"]()
     merged(base, nested(overrides(options)), page)
 

@@ -16,6 +16,7 @@ from conceptspace.errors import UserError
 from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
 from conceptspace.paper.plan import Plan, unique
 from conceptspace.store import Run, open_or_create
+from conceptspace.training import checkpoint
 from tiny import tiny_config
 
 
@@ -104,6 +105,8 @@ def test_a_worker_saves_and_ends_when_the_process_that_started_it_is_gone(tmp_pa
         parent.kill()
         parent.wait()
     wait_for(lambda: run.information().get("status") == "stopped")
+    saved = checkpoint.saved_steps(run.path / "resume")[-1]
+    assert len(run.training()) == saved > 0
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:

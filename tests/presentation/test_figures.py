@@ -114,9 +114,13 @@ def test_a_constant_reconstruction_term_is_left_out(tables, space):
 
 
 def test_elicitation_counts_runs_and_names_the_sweep(tables):
-    text = words(elicitation_figure(tables(2, 3), "11", emergence={NAIVE: [3000, 3200]}))
+    table, naive = tables(2, 3), {NAIVE: [3000, 3200]}
+    others = [p for p in table["protocol"].unique() if p != NAIVE]
+    text = words(elicitation_figure(table, "11", emergence=naive | dict.fromkeys(others, ())))
     assert "reached by 2 of 3 runs" in text
     assert "best of 3 settings; reached by 0 of 3 runs" in text
+    text = words(elicitation_figure(table, "11", emergence=naive))
+    assert "reached by 0" not in text, "nothing is said of a protocol that was not looked at"
     with pytest.raises(UserError, match="no rows of class 99"):
         elicitation_figure(tables(2, 1), "99")
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -117,14 +117,7 @@ def sampling(
         device,
     )
     each = images * steps
-    return Compared(
-        found.work,
-        found.reference / each,
-        found.engine / each,
-        found.ratio,
-        found.gflops,
-        found.share,
-    )
+    return replace(found, reference=found.reference / each, engine=found.engine / each)
 
 
 def renderer(resolution: int, images: int, repeats: int) -> float:

@@ -97,7 +97,6 @@ def seed_turn(result: Result, ood: str) -> float:
 def draw(data: Data) -> Mapping[str, Figure]:
     """Accuracies under every protocol, and the timeline of emergence."""
     reached = {p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[PROBE].items()}
-    controls: dict[str, list[float]] = {p: [] for p in data.control}
     band = data.turn.step_interval if data.turn is not None and data.turn.detected else None
     spans = [
         Span(f"{protocol} · {statistic}", run.lower, run.upper, not run.reached)
@@ -109,8 +108,8 @@ def draw(data: Data) -> Mapping[str, Figure]:
         "fig06": elicitation_figure(
             data.table,
             data.ood,
-            protocols=[*reached, *controls],
-            emergence=reached | controls,
+            protocols=[*reached, *data.control],
+            emergence=reached,
             turn=band,
             title="Emergence of hidden capabilities",
         ),

@@ -81,7 +81,7 @@ def elicitation_figure(
         name = (labels or {}).get(protocol, protocol)
         axes.set_title(name, pad=12 if turn else 6)
         remark = f"best of {settings[protocol]} settings" if settings[protocol] > 1 else ""
-        if emergence is not None:
+        if emergence is not None and protocol in emergence:
             reached = f"reached by {len(times)} of {len(drawn.runs)} runs"
             remark = f"{remark}; {reached}" if remark else reached
         axes.set_xlabel(f"step\n{remark}".strip())
