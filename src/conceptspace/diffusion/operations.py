@@ -1,9 +1,10 @@
-"""The U-Net's pointwise work as one operation: plain PyTorch, or a fused kernel that equals it."""
+"""Parts of the U-Net as one operation: plain PyTorch, or a fused kernel that equals it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from torch import Tensor
 from conceptspace.native.library import native
 
 SEEDS = 2**32
+BLOCK = 32
+"""Channels that the residual block's kernel takes together."""
 
 
 def norm_gelu(
@@ -115,5 +118,133 @@ class _Fused(torch.autograd.Function):
 _fused: Callable[..., Tensor] = _Fused.apply
 
 
+class BlockParameters(NamedTuple):
+    """Of a residual block with 3x3 convolutions: norms in float32, convolutions in bfloat16.
+
+    Attributes:
+        norm1_weight, norm1_bias: (inputs,).
+        norm2_weight, norm2_bias: (outputs,).
+        conv1_weight, conv1_bias: (outputs, inputs, 3, 3), (outputs,).
+        conv2_weight, conv2_bias: (outputs, outputs, 3, 3), (outputs,).
+        skip_weight, skip_bias: (outputs, inputs, 1, 1), (outputs,); None for the identity.
+    """
+
+    norm1_weight: Tensor
+    norm1_bias: Tensor
+    norm2_weight: Tensor
+    norm2_bias: Tensor
+    conv1_weight: Tensor
+    conv1_bias: Tensor
+    conv2_weight: Tensor
+    conv2_bias: Tensor
+    skip_weight: Tensor | None
+    skip_bias: Tensor | None
+
+
+def fused_residual_block(
+    x: Float[Tensor, "batch c h w"],
+    embedding: Float[Tensor, "batch k"] | None,
+    parameters: BlockParameters,
+    *,
+    groups: int,
+    eps: float = 1e-5,
+    dropout: float = 0.0,
+) -> Float[Tensor, "batch k h w"] | None:
+    """skip(x) + conv2(drop(gelu(norm2(conv1(gelu(norm1(x))) + embedding)))) by one kernel.
+
+    The kernel works in bfloat16 with the matrix tiles of AMX, every image through the whole block
+    while it is in cache; sums, norms and the gradients' sums are float32.
+
+    Args:
+        x: bfloat16, the channels innermost.
+        embedding: added to every pixel before the second norm.
+        parameters: of the block.
+        groups: of both norms.
+        eps: of both norms.
+        dropout: rate; 0 outside training.
+
+    Returns:
+        None where the kernel does not apply (another processor, precision or memory format, or
+        channels that are no multiple of 32): then use the separate operations.
+    """
+    if not _block_fusible(x, parameters):
+        return None
+    return _fused_block(x, embedding, groups, eps, dropout, *parameters)
+
+
+def _block_fusible(x: Tensor, parameters: BlockParameters) -> bool:
+    weights = (parameters.conv1_weight, parameters.conv2_weight)
+    return (
+        x.device.type == "cpu"
+        and x.dtype == weights[0].dtype == torch.bfloat16
+        and parameters.norm1_weight.dtype == torch.float32
+        and x.numel() > 0
+        and all(c % BLOCK == 0 for c in weights[0].shape[:2])
+        and all(t.is_contiguous(memory_format=torch.channels_last) for t in (x, *weights))
+        and native().tiles
+    )
+
+
+class _FusedBlock(torch.autograd.Function):
+    """The C++ kernel and its gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        embedding: Tensor | None,
+        groups: int,
+        eps: float,
+        dropout: float,
+        *parameters: Tensor | None,
+    ) -> Tensor:
+        library = native().library
+        assert library is not None
+        images, inputs, height, width = x.shape
+        outputs = len(BlockParameters(*parameters).conv1_weight)  # type: ignore[arg-type]
+        embedding = None if embedding is None else embedding.float().contiguous()
+        middle, out = (
+            torch.empty(
+                (images, outputs, height, width),
+                dtype=x.dtype,
+                memory_format=torch.channels_last,
+            )
+            for _ in range(2)
+        )
+        statistics = torch.empty(4, images, groups)
+        shape = (images, height, width, inputs, outputs, groups)
+        seed = int(torch.randint(SEEDS, ())) if dropout > 0 else 0
+        library.residual_block_forward(
+            (ctypes.c_int64 * 6)(*shape), _pointers(parameters), eps, dropout, seed,
+            x.data_ptr(), _pointer(embedding), middle.data_ptr(), out.data_ptr(),
+            statistics.data_ptr(),
+        )  # fmt: skip
+        ctx.save_for_backward(x, embedding, middle, statistics, *parameters)
+        ctx.settings = shape, eps, dropout, seed
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        library = native().library
+        assert library is not None
+        x, embedding, middle, statistics, *parameters = ctx.saved_tensors
+        shape, eps, dropout, seed = ctx.settings
+        grad = grads[0].contiguous(memory_format=torch.channels_last)
+        found = [None if t is None else torch.empty_like(t) for t in (x, embedding, *parameters)]
+        library.residual_block_backward(
+            (ctypes.c_int64 * 6)(*shape), _pointers(parameters), eps, dropout, seed,
+            grad.data_ptr(), x.data_ptr(), _pointer(embedding), middle.data_ptr(),
+            statistics.data_ptr(), _pointers(found),
+        )  # fmt: skip
+        return *found[:2], None, None, None, *found[2:]
+
+
+_fused_block: Callable[..., Tensor] = _FusedBlock.apply
+
+
 def _pointer(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
+
+
+def _pointers(tensors: Sequence[Tensor | None]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * len(tensors))(*map(_pointer, tensors))

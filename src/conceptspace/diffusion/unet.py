@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.diffusion.operations import norm_gelu
+from conceptspace.diffusion.operations import BlockParameters, fused_residual_block, norm_gelu
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -128,9 +128,25 @@ class ResidualBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"] | None
     ) -> Float[Tensor, "batch k h w"]:
+        dropout = self.dropout if self.training else 0.0
+        fused = fused_residual_block(
+            x,
+            embedding,
+            self._parameters_in_order(),
+            groups=self.norm1.num_groups,
+            eps=self.norm1.eps,
+            dropout=dropout,
+        )
+        if fused is not None:
+            return fused
         y = self.conv1(activate(self.norm1, x))
-        y = activate(self.norm2, y, embedding, self.dropout if self.training else 0.0)
+        y = activate(self.norm2, y, embedding, dropout)
         return self.skip(x) + self.conv2(y)
+
+    def _parameters_in_order(self) -> BlockParameters:
+        layers = (self.norm1, self.norm2, self.conv1, self.conv2)
+        skip = (None, None) if isinstance(self.skip, nn.Identity) else self.skip.parameters()
+        return BlockParameters(*(p for layer in layers for p in layer.parameters()), *skip)
 
 
 class Upsample(nn.ConvTranspose2d):

@@ -18,11 +18,12 @@ from conceptspace.files import sha256
 SWITCH = "CONCEPTSPACE_NATIVE"
 """Environment variable: 0 keeps to plain PyTorch."""
 
-SOURCE = Path(__file__).with_name("norm_gelu.cpp")
+FOLDER = Path(__file__).parent
 
 # What -ffast-math allows, less what it changes outside these kernels (denormals, NaN, infinity).
 FLAGS = [
-    *("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17"),
+    *("-O3", "-march=native", "-mprefer-vector-width=512"),
+    *("-fopenmp", "-shared", "-fPIC", "-std=c++17", "-w"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
     *("-fassociative-math", "-freciprocal-math"),
 ]
@@ -33,12 +34,14 @@ class Native:
     """The kernels, or why there are none.
 
     Attributes:
-        library: with the functions of ``norm_gelu.cpp``; None if it could not be made.
+        library: with the functions of this folder's ``*.cpp``; None if it could not be made.
         reason: what to tell the user.
+        tiles: whether the processor has the matrix tiles (AMX) that the residual block wants.
     """
 
     library: ctypes.CDLL | None
     reason: str
+    tiles: bool = False
 
 
 @cache
@@ -55,22 +58,26 @@ def native() -> Native:
     if compiler is None:
         return Native(None, f"plain PyTorch operations, because there is no C++ compiler {name}")
     try:
-        return Native(_declared(ctypes.CDLL(str(_compiled(compiler)))), "fused C++ kernels")
+        library = _declared(ctypes.CDLL(str(_compiled(compiler))))
     except (OSError, subprocess.SubprocessError) as error:
         told = getattr(error, "stderr", None) or str(error)
         first = str(told).strip().splitlines()[0] if str(told).strip() else type(error).__name__
         return Native(None, f"plain PyTorch operations, because {compiler} failed: {first}")
+    tiles = bool(library.residual_block_available())
+    return Native(library, "fused C++ kernels" + (" and AMX tiles" if tiles else ""), tiles)
 
 
 def _compiled(compiler: str) -> Path:
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
-    parts = [SOURCE.read_text(), " ".join(FLAGS), version.stdout, _processor()]
+    sources = sorted(FOLDER.glob("*.cpp"))
+    texts = [path.read_text() for path in (*sources, *sorted(FOLDER.glob("*.hpp")))]
+    parts = [*texts, " ".join(FLAGS), version.stdout, _processor()]
     target = native_cache() / f"{sha256(chr(0).join(parts).encode())[:24]}.so"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             made = Path(folder) / target.name
-            command = [compiler, *FLAGS, str(SOURCE), "-o", str(made)]
+            command = [compiler, *FLAGS, *map(str, sources), "-o", str(made)]
             subprocess.run(command, capture_output=True, text=True, check=True)
             made.replace(target)
     return target
@@ -96,4 +103,9 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.norm_gelu_backward.argtypes = [
         ctypes.c_int, *[pointer] * 11, *shape, ctypes.c_double, ctypes.c_uint32,
     ]  # fmt: skip
+    settings = [pointer, pointer, ctypes.c_double, ctypes.c_double, ctypes.c_uint32]
+    library.residual_block_forward.restype = None
+    library.residual_block_forward.argtypes = [*settings, *[pointer] * 5]
+    library.residual_block_backward.restype = None
+    library.residual_block_backward.argtypes = [*settings, *[pointer] * 6]
     return library
