@@ -16,6 +16,8 @@ from conceptspace.native.library import native
 SEEDS = 2**32
 BLOCK = 32
 """Channels that the residual block's kernel takes together."""
+THIN, LANES = 4, 8
+"""The thin convolution's kernel takes at most so many channels, and a multiple of so many."""
 
 
 def norm_gelu(
@@ -240,6 +242,112 @@ class _FusedBlock(torch.autograd.Function):
 
 
 _fused_block: Callable[..., Tensor] = _FusedBlock.apply
+
+
+def thin_convolution(
+    x: Float[Tensor, "batch c h w"],
+    weight: Float[Tensor, "k c 3 3"],
+    bias: Float[Tensor, " k"],
+    dtype: torch.dtype,
+) -> Float[Tensor, "batch k h w"]:
+    """A 3x3 convolution with padding 1 from or to few channels, in the precision of its weights.
+
+    On a CPU whose kernels could be compiled, an image or a weight with the channels innermost goes
+    through a kernel that reads and writes bfloat16 itself; the rest is plain PyTorch.
+
+    Args:
+        x: float32 or bfloat16.
+        weight: float32 for the kernel.
+        bias: in the precision of the weight.
+        dtype: of the result.
+    """
+    if not _thin(x, weight, dtype):
+        return F.conv2d(x.to(weight.dtype), weight, bias, padding=1).to(dtype)
+    if weight.shape[0] > weight.shape[1]:
+        return _thin_convolution(x.float(), weight, bias, dtype)
+    return _thin_convolution(x, weight, bias, torch.float32).to(dtype)
+
+
+def _thin(x: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
+    few, many = sorted(weight.shape[:2])
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and dtype in (torch.float32, torch.bfloat16)
+        and weight.dtype == torch.float32
+        and weight.shape[2:] == (3, 3)
+        and few <= THIN
+        and many % LANES == 0
+        and x.numel() > 0
+        and any(t.is_contiguous(memory_format=torch.channels_last) for t in (x, weight))
+        and native().library is not None
+    )
+
+
+class _ThinConvolution(torch.autograd.Function):
+    """The C++ kernel and its gradient. Thin images are float32."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        ctx.save_for_backward(x, weight)
+        widening = weight.shape[0] > weight.shape[1]
+        return _convolved(x, _taps(weight, widening), bias.contiguous(), widening, dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        library = native().library
+        assert library is not None
+        x, weight = ctx.saved_tensors
+        grad = grads[0].contiguous(memory_format=torch.channels_last)
+        widening = weight.shape[0] > weight.shape[1]
+        grad_x = grad_weight = grad_bias = None
+        if ctx.needs_input_grad[0]:
+            turned = _taps(weight, widening).flip(0, 1)
+            grad_x = _convolved(grad, turned, None, not widening, x.dtype)
+        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+            thin, wide = (x, grad) if widening else (grad, x)
+            few, many = thin.shape[1], wide.shape[1]
+            sums = torch.empty(len(x), 3, 3, few, many)
+            pixels = torch.empty(len(x), many) if widening else None
+            library.thin_convolution_weights(
+                wide.dtype == torch.bfloat16, thin.data_ptr(), wide.data_ptr(), sums.data_ptr(),
+                _pointer(pixels), len(x), *x.shape[2:], few, many,
+            )  # fmt: skip
+            taps = sums.sum(0)
+            grad_weight = (
+                taps.permute(3, 2, 0, 1) if widening else taps.flip(0, 1).permute(2, 3, 0, 1)
+            )
+            grad_bias = grad.sum((0, 2, 3)) if pixels is None else pixels.sum(0)
+        return grad_x, grad_weight, grad_bias, None
+
+
+_thin_convolution: Callable[..., Tensor] = _ThinConvolution.apply
+
+
+def _taps(weight: Tensor, widening: bool) -> Tensor:
+    """Weights of a convolution as its kernel reads them: (3, 3, thin, wide)."""
+    return weight.permute((2, 3, 1, 0) if widening else (2, 3, 0, 1)).contiguous()
+
+
+def _convolved(
+    x: Tensor, taps: Tensor, bias: Tensor | None, widening: bool, dtype: torch.dtype
+) -> Tensor:
+    library = native().library
+    assert library is not None
+    images, _, height, width = x.shape
+    few, many = taps.shape[2:]
+    out = torch.empty(
+        (images, many if widening else few, height, width),
+        dtype=dtype,
+        memory_format=torch.channels_last,
+    )
+    convolve = library.thin_convolution_spread if widening else library.thin_convolution_gather
+    convolve(
+        (dtype if widening else x.dtype) == torch.bfloat16, x.data_ptr(), taps.data_ptr(),
+        _pointer(bias), out.data_ptr(), images, height, width, few, many,
+    )  # fmt: skip
+    return out
 
 
 def _pointer(tensor: Tensor | None) -> int | None:

@@ -12,7 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.diffusion.operations import BlockParameters, fused_residual_block, norm_gelu
+from conceptspace.diffusion.operations import (
+    BlockParameters,
+    fused_residual_block,
+    norm_gelu,
+    thin_convolution,
+)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -47,6 +52,12 @@ def activate(
         embedding=embedding,
         dropout=dropout,
     )
+
+
+def thin(layer: nn.Conv2d, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """A convolution from or to images, with a result of that precision."""
+    assert layer.bias is not None
+    return thin_convolution(x, layer.weight, layer.bias, dtype)
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -260,7 +271,7 @@ class UNetTrunk(nn.Module):
     ) -> Float[Tensor, "batch k height width"]:
         """Args: images, and what each residual block adds, (batch, channels) each or None."""
         embedding = iter(embeddings)
-        x = self.conv_in(x).to(self.precision)
+        x = thin(self.conv_in, x, self.precision)
         skips = []
         for i, level in enumerate(self.down):
             assert isinstance(level, nn.ModuleList)
@@ -278,7 +289,8 @@ class UNetTrunk(nn.Module):
                 x = torch.cat([self.upsample[i - 1](x), skips.pop()], dim=1)
             for block in level:
                 x = block(x, next(embedding))
-        return self.conv_out(activate(self.norm_out, x).to(self.conv_out.weight.dtype))
+        x = activate(self.norm_out, x)
+        return thin(self.conv_out, x, self.conv_out.weight.dtype)
 
 
 class UNet(nn.Module):

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from conceptspace.cache import native_cache
 from conceptspace.files import sha256
@@ -103,9 +104,13 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.norm_gelu_backward.argtypes = [
         ctypes.c_int, *[pointer] * 11, *shape, ctypes.c_double, ctypes.c_uint32,
     ]  # fmt: skip
-    settings = [pointer, pointer, ctypes.c_double, ctypes.c_double, ctypes.c_uint32]
+    settings: list[Any] = [pointer, pointer, ctypes.c_double, ctypes.c_double, ctypes.c_uint32]
     library.residual_block_forward.restype = None
     library.residual_block_forward.argtypes = [*settings, *[pointer] * 5]
     library.residual_block_backward.restype = None
     library.residual_block_backward.argtypes = [*settings, *[pointer] * 6]
+    for name in ("spread", "gather", "weights"):
+        function = getattr(library, f"thin_convolution_{name}")
+        function.restype = None
+        function.argtypes = [ctypes.c_int, *[pointer] * 4, *shape, size]
     return library
