@@ -87,7 +87,7 @@ class Session:
         run: the folder.
         device: where to compute.
         cache: folder of trained probes.
-        precision: of the wide convolutions in training and sampling; by default the fastest that
+        precision: of the wide layers in training and sampling; by default the fastest that
             the device has. Probes are trained in float32.
     """
 

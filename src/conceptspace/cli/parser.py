@@ -154,7 +154,7 @@ def _add_precision(command: Parser) -> None:
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="of the wide convolutions; auto: bfloat16 where the device computes in it",
+        help="of the wide layers; auto: bfloat16 where the device computes in it",
     )
 
 

@@ -11,17 +11,22 @@ from torch import Tensor, nn
 
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
+from conceptspace.native.memory import keep_freed_memory
 
 Precision = Literal["float32", "bfloat16"]
 
 
 class LoweredModel:
-    """A model and its copy that computes the wide convolutions in bfloat16.
+    """A model and its copy that computes the wide layers in bfloat16.
 
-    The wide convolutions are those of the residual blocks and between levels, over 95 % of the
-    arithmetic (:meth:`UNetTrunk.wide_layers`). The copy shares every other parameter with the
-    model: the first and last convolution, norms, attention, embeddings and the noise schedule stay
-    float32, and so do the loss, the sampler, the optimiser and the stored weights.
+    The wide layers are the convolutions of the residual blocks and between levels and the linear
+    layers of the attention, over 95 % of the arithmetic (:meth:`UNetTrunk.wide_layers`). The copy
+    shares every other parameter with the model: the first and last convolution, norms, softmax,
+    embeddings and the noise schedule stay float32, and so do the loss, the sampler, the optimiser
+    and the stored weights.
+
+    On a CPU the process keeps the memory that it frees from now on: what computes with a model
+    does the same again and again.
 
     Args:
         model: float32; changed by whoever owns it.
@@ -34,6 +39,8 @@ class LoweredModel:
     def __init__(self, model: VDM, precision: Precision) -> None:
         self.model = model
         self.fast = model
+        if next(model.parameters()).device.type == "cpu":
+            keep_freed_memory()
         self.pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
         if precision == "float32":
             return
@@ -55,10 +62,11 @@ class LoweredModel:
     @torch.no_grad()
     def collect_gradients(self) -> None:
         """Move the gradients of the copy's own weights to the model's, which must have ``grad``."""
-        for high, low in self.pairs:
-            assert high.grad is not None
-            assert low.grad is not None
-            high.grad.copy_(low.grad)
+        if self.pairs:
+            torch._foreach_copy_(
+                [high.grad for high, _ in self.pairs], [low.grad for _, low in self.pairs]
+            )
+        for _, low in self.pairs:
             low.grad = None
 
     def load_state_dict(self, weights: Mapping[str, Tensor]) -> None:

@@ -171,16 +171,18 @@ class Upsample(nn.ConvTranspose2d):
     ) -> Float[Tensor, "batch k 2*h 2*w"]:
         batch, _, height, width = x.shape
         outputs = self.out_channels
-        weight = self.weight.permute(2, 3, 1, 0).reshape(4 * outputs, -1)
-        y = F.linear(x.permute(0, 2, 3, 1), weight)
-        y = y.view(batch, height, width, 2, 2, outputs).permute(0, 1, 3, 2, 4, 5)
         assert self.bias is not None
-        y = y.reshape(batch, 2 * height, 2 * width, outputs) + self.bias
-        return y.permute(0, 3, 1, 2)
+        weight = self.weight.permute(2, 3, 1, 0).reshape(4 * outputs, -1)
+        y = F.linear(x.permute(0, 2, 3, 1), weight, self.bias.repeat(4))
+        y = y.view(batch, height, width, 2, 2, outputs).permute(0, 1, 3, 2, 4, 5)
+        return y.reshape(batch, 2 * height, 2 * width, outputs).permute(0, 3, 1, 2)
 
 
 class SelfAttention(nn.Module):
-    """x + multi-head self-attention over all pixels, in the precision of its weights."""
+    """x + multi-head self-attention over all pixels.
+
+    The two linear layers compute in the precision of their weights, norm and softmax in float32.
+    """
 
     def __init__(self, channels: int, heads: int, norm: str, groups: int) -> None:
         super().__init__()
@@ -191,10 +193,12 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
         height, width = x.shape[2:]
-        tokens = self.norm(x.to(self.norm.weight.dtype)).flatten(2).transpose(1, 2)
-        qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)
-        return x + self.out(mixed).transpose(1, 2).unflatten(2, (height, width)).to(x.dtype)
+        exact, fast = self.norm.weight.dtype, self.qkv.weight.dtype
+        tokens = self.norm(x.to(exact)).flatten(2).transpose(1, 2)
+        qkv = self.qkv(tokens.to(fast)).to(exact)
+        parts = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
+        return x + self.out(mixed.to(fast)).transpose(1, 2).unflatten(2, (height, width))
 
 
 class UNetTrunk(nn.Module):
@@ -248,11 +252,14 @@ class UNetTrunk(nn.Module):
         self.conv_out = nn.Conv2d(first, outputs, 3, padding=1)
 
     def wide_layers(self) -> list[nn.Module]:
-        """The convolutions of all blocks and between levels: nearly all of the arithmetic."""
+        """The convolutions of all blocks and between levels and the linear layers of the attention.
+
+        They are nearly all of the arithmetic.
+        """
         levels = [*self.down, self.middle, *self.up]
         blocks = [block for level in levels for block in level]
         layers = [layer for b in blocks for layer in (b.conv1, b.conv2, b.skip)]
-        return [*layers, *self.downsample, *self.upsample]
+        return [*layers, *self.downsample, *self.upsample, self.attention.qkv, self.attention.out]
 
     @property
     def precision(self) -> torch.dtype:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,9 @@ FOLDER = Path(__file__).parent
 
 # What -ffast-math allows, less what it changes outside these kernels (denormals, NaN, infinity).
 FLAGS = [
-    *("-O3", "-march=native", "-mprefer-vector-width=512"),
-    *("-fopenmp", "-shared", "-fPIC", "-std=c++17", "-w"),
+    *("-O3", "-march=native"),
+    *(["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []),
+    *("-fopenmp", "-fPIC", "-std=c++17", "-w"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
     *("-fassociative-math", "-freciprocal-math"),
 ]
@@ -78,10 +80,28 @@ def _compiled(compiler: str) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             made = Path(folder) / target.name
-            command = [compiler, *FLAGS, *map(str, sources), "-o", str(made)]
-            subprocess.run(command, capture_output=True, text=True, check=True)
+            objects = [Path(folder) / f"{source.stem}.o" for source in sources]
+            _run_together(
+                [compiler, *FLAGS, "-c", str(source), "-o", str(made_of_it)]
+                for source, made_of_it in zip(sources, objects, strict=True)
+            )
+            _run_together([[compiler, *FLAGS, "-shared", *map(str, objects), "-o", str(made)]])
             made.replace(target)
     return target
+
+
+def _run_together(commands: Iterable[list[str]]) -> None:
+    """Run commands at the same time.
+
+    Raises:
+        subprocess.CalledProcessError: one failed; with what it wrote to stderr.
+    """
+    pipe = subprocess.PIPE
+    running = [subprocess.Popen(c, stdout=pipe, stderr=pipe, text=True) for c in commands]
+    ended = [(process, *process.communicate()) for process in running]
+    for process, out, told in ended:
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, process.args, out, told)
 
 
 def _processor() -> str:

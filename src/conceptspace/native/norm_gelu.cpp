@@ -17,7 +17,7 @@ void forward(const T* x, const float* e, Norm norm, T* out, float* mean, float* 
 #pragma omp for
         for (int64_t n = 0; n < images; ++n)
             norm_gelu<T, W>(x + n * s.size(), e ? e + n * s.channels : nullptr, norm,
-                            out + n * s.size(), 0, mean + n * norm.groups, rstd + n * norm.groups,
+                            out + n * s.size(), s.dense(), mean + n * norm.groups, rstd + n * norm.groups,
                             s, dropout, static_cast<uint32_t>(n * s.size()), buffer.data());
     }
 }
@@ -34,7 +34,7 @@ void backward(const T* grad, const T* x, const float* e, Norm norm, const float*
             const int64_t first = n * s.size(), channel = n * s.channels;
             norm_gelu_gradient<T, W>(
                 grad + first, x + first, e ? e + channel : nullptr, norm, mean + n * norm.groups,
-                rstd + n * norm.groups, nullptr, grad_x + first, 0, nullptr, 0,
+                rstd + n * norm.groups, nullptr, grad_x + first, s.dense(), nullptr, {},
                 grad_weight + channel, grad_bias + channel, grad_e ? grad_e + channel : nullptr, s,
                 dropout, static_cast<uint32_t>(first), inner.data(), buffer.data());
         }

@@ -42,10 +42,13 @@ struct Share {
         : first(images * thread / threads), last(images * (thread + 1) / threads) {}
 };
 
-// As many images at a time as keep two tiles of positions busy without leaving the cache.
+// How many images a strip holds: so many that their positions keep the tiles busy, that a row of
+// them fills tiles, and that they stay in cache.
 int64_t together(const Block& b) {
-    const int64_t area = Strip{1, b.height, b.width}.area();
-    return std::max<int64_t>(1, 256 / area);
+    int64_t whole = 1;
+    while (whole < BLOCK && b.width * whole % BLOCK) whole *= 2;
+    const int64_t enough = std::max<int64_t>(1, 512 / (b.height * b.width));
+    return (enough + whole - 1) / whole * whole;
 }
 
 enum Place {
@@ -92,24 +95,25 @@ void forward(const Block& b, const bf16* x, const float* e, bf16* middle, bf16* 
         float* buffer = memory[NORMS].get<float>(4 * std::max(b.inputs, b.outputs));
         const Image in = b.input(), result = b.output();
         for (int64_t n = share.first; n < share.last; n += most) {
-            const Strip strip{std::min(most, share.last - n), b.height, b.width};
-            const Cover cover(strip);
+            const Cover cover({std::min(most, share.last - n), b.height, b.width});
+            const Strip& strip = cover.strip;
+            const Places in_places{strip.step(b.inputs), strip.gap(b.inputs)};
+            const Places places{strip.step(b.outputs), strip.gap(b.outputs)};
             bf16* strip1 = strip.prepare(memory[STRIP1], b.inputs);
             bf16* strip2 = strip.prepare(memory[STRIP2], b.outputs);
             for (int64_t i = 0; i < strip.images; ++i)
                 norm_gelu<bf16, BLOCK>(
-                    x + (n + i) * in.size(), nullptr, b.norm1,
-                    strip1 + i * strip.area() * b.inputs, b.inputs, mean1 + (n + i) * b.norm1.groups,
-                    rstd1 + (n + i) * b.norm1.groups, in, Dropout(0, 0), 0, buffer);
+                    x + (n + i) * in.size(), nullptr, b.norm1, strip1 + i * b.inputs, in_places,
+                    mean1 + (n + i) * b.norm1.groups, rstd1 + (n + i) * b.norm1.groups, in,
+                    Dropout(0, 0), 0, buffer);
             const Summand first{strip1, packed1, b.inputs, 9};
-            convolve(&first, 1, strip, cover, 1, b.outputs, bias1, nullptr,
-                     middle + n * result.size());
+            convolve(&first, 1, cover, 1, b.outputs, bias1, nullptr, middle + n * result.size());
             for (int64_t i = 0; i < strip.images; ++i)
                 norm_gelu<bf16, BLOCK>(
-                    middle + (n + i) * result.size(), e ? e + (n + i) * b.outputs : nullptr, b.norm2,
-                    strip2 + i * strip.area() * b.outputs, b.outputs,
-                    mean2 + (n + i) * b.norm2.groups, rstd2 + (n + i) * b.norm2.groups, result,
-                    b.dropout, static_cast<uint32_t>((n + i) * result.size()), buffer);
+                    middle + (n + i) * result.size(), e ? e + (n + i) * b.outputs : nullptr,
+                    b.norm2, strip2 + i * b.outputs, places, mean2 + (n + i) * b.norm2.groups,
+                    rstd2 + (n + i) * b.norm2.groups, result, b.dropout,
+                    static_cast<uint32_t>((n + i) * result.size()), buffer);
             Summand second[2] = {{strip2, packed2, b.outputs, 9}, {}};
             const bf16* added = x + n * in.size();
             if (b.skip.weight) {
@@ -118,7 +122,7 @@ void forward(const Block& b, const bf16* x, const float* e, bf16* middle, bf16* 
                 second[1] = {entering, packed_skip, b.inputs, 1};
                 added = nullptr;
             }
-            convolve(second, b.skip.weight ? 2 : 1, strip, cover, 1, b.outputs, bias2, added,
+            convolve(second, b.skip.weight ? 2 : 1, cover, 1, b.outputs, bias2, added,
                      out + n * result.size());
         }
     }
@@ -178,11 +182,15 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
         stride += w.jobs * w.size();
     }
     const int most_threads = omp_get_max_threads();
-    std::vector<std::array<Factors, 3>> factors(most_threads);
+    struct Contribution {
+        Cover cover;
+        std::array<Factors, 3> factors;
+    };
+    std::vector<std::vector<Contribution>> contributions(most_threads);
     std::vector<Totals> totals(most_threads, Totals(b));
     // Few blocks of weights: each thread sums its own images over all blocks; many: each thread
     // takes some blocks over all images.
-    const bool few = works[1].jobs < 4 * most_threads;
+    const bool few = works[1].jobs <= std::max(4, most_threads);
     float* sums = memory[SUMS].get<float>(stride * (few ? most_threads : 1));
 #pragma omp parallel
     {
@@ -198,10 +206,7 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
         const TilesInUse tiles;
         const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         const Share share(b.images, thread, threads);
-        const int64_t most = together(b), images = share.last - share.first;
-        // What the weights' gradients need is kept for the images of a strip, or for all.
-        const Strip whole{few ? std::min(most, images) : images, b.height, b.width};
-        const int64_t row = transposed_row(whole), length = whole.length();
+        const int64_t most = together(b);
         float* own = sums + (few ? thread * stride : 0);
         if (few) std::memset(own, 0, stride * sizeof(float));
         const Image in = b.input(), result = b.output();
@@ -210,28 +215,26 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
         float *scale_gradient = buffer + 5 * widest, *shift_gradient = buffer + 6 * widest;
         float* inner = memory[INNER].get<float>(widest * in.pixels());
         Totals& total = totals[thread];
-        bf16* transposed1 = prepare_transposed(memory[TRANSPOSED1], whole, b.inputs);
-        bf16* transposed2 = prepare_transposed(memory[TRANSPOSED2], whole, b.outputs);
+        // What the weights' gradients need is kept for one strip, or for all.
+        const Strip largest{std::min(most, share.last - share.first), b.height, b.width};
+        const int64_t row = row_length(largest), length = largest.length();
+        const int64_t kept = few ? 1 : (share.last - share.first + most - 1) / most;
+        bf16* transposed1 = memory[TRANSPOSED1].get<bf16>(kept * row * b.inputs);
+        bf16* transposed2 = memory[TRANSPOSED2].get<bf16>(kept * row * b.outputs);
         bf16* transposed_skip =
-            b.skip.weight ? prepare_transposed(memory[TRANSPOSED_SKIP], whole, b.inputs) : nullptr;
-        bf16* pairs1 = memory[PAIRS1].get<bf16>(length * b.outputs);
-        bf16* pairs2 = memory[PAIRS2].get<bf16>(length * b.outputs);
-        auto factors_of = [&](int64_t used) -> std::array<Factors, 3> {
-            return {{{transposed1, row, pairs1, length, used},
-                     {transposed2, row, pairs2, length, used},
-                     {transposed_skip, row, pairs2, length, used}}};
+            b.skip.weight ? memory[TRANSPOSED_SKIP].get<bf16>(kept * row * b.inputs) : nullptr;
+        bf16* pairs1 = memory[PAIRS1].get<bf16>(kept * length * b.outputs);
+        bf16* pairs2 = memory[PAIRS2].get<bf16>(kept * length * b.outputs);
+        auto add = [&](int w, int64_t job, const Contribution& c) {
+            add_weight_gradient(c.factors[w], c.cover, works[w].taps, job / out_blocks * BLOCK,
+                                job % out_blocks * BLOCK, works[w].sums(own, job));
         };
-        auto add = [&](const Work& work, int64_t job, const Factors& f, float* sum) {
-            add_weight_gradient(f, {1, b.height, b.width}, work.taps, job / out_blocks * BLOCK,
-                                job % out_blocks * BLOCK, sum);
-        };
-        for (int64_t n = share.first; n < share.last; n += most) {
-            const Strip strip{std::min(most, share.last - n), b.height, b.width};
-            const Cover cover(strip);
-            const int64_t at = few ? 0 : (n - share.first) * strip.area();
-            const int64_t used = few ? strip.length()
-                                 : n + strip.images == share.last ? length - at
-                                                                  : strip.images * strip.area();
+        for (int64_t n = share.first, slot = 0; n < share.last; n += most, slot += few ? 0 : 1) {
+            Contribution here{Cover({std::min(most, share.last - n), b.height, b.width}), {}};
+            const Cover& cover = here.cover;
+            const Strip& strip = cover.strip;
+            const Places in_places{strip.step(b.inputs), strip.gap(b.inputs)};
+            const Places places{strip.step(b.outputs), strip.gap(b.outputs)};
             bf16* passed = memory[PASSED].get<bf16>(strip.images * widest * in.pixels());
             const bf16* leaving = grad + n * result.size();
             const bf16* entering = x + n * in.size();
@@ -239,66 +242,69 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
             bf16* slope = strip.prepare(memory[STRIP1], b.outputs);
             bf16* values = strip.prepare(memory[STRIP2], b.outputs);
             strip.fill(slope, leaving, b.outputs);
-            pair_strip(slope, used, b.outputs, pairs2 + at * BLOCK, length * BLOCK,
-                       total.conv2_bias.data());
+            here.factors[1].pairs =
+                pair_strip(slope, strip, b.outputs, total.conv2_bias.data(),
+                           pairs2 + slot * length * b.outputs);
             const Summand second{slope, packed2, b.outputs, 9};
-            convolve(&second, 1, strip, cover, -1, b.outputs, nullptr, nullptr, passed);
+            convolve(&second, 1, cover, -1, b.outputs, nullptr, nullptr, passed);
             const bf16* added = leaving;
             if (b.skip.weight) {
                 bf16* around = memory[PASSED_SKIP].get<bf16>(strip.images * in.size());
                 const Summand skip{slope, packed_skip, b.outputs, 1};
-                convolve(&skip, 1, strip, cover, -1, b.inputs, nullptr, nullptr, around);
+                convolve(&skip, 1, cover, -1, b.inputs, nullptr, nullptr, around);
                 added = around;
                 bf16* copy = strip.prepare(memory[STRIP_SKIP], b.inputs);
                 strip.fill(copy, entering, b.inputs);
-                transpose_strip(copy, strip.length(), b.inputs, transposed_skip + at, row);
+                here.factors[2] = {transpose_strip(copy, strip, b.inputs,
+                                                   transposed_skip + slot * row * b.inputs),
+                                   here.factors[1].pairs};
             }
             for (int64_t i = 0; i < strip.images; ++i) {
                 norm_gelu_gradient<bf16, BLOCK>(
                     passed + i * result.size(), middle + (n + i) * result.size(),
                     e ? e + (n + i) * b.outputs : nullptr, b.norm2,
                     mean2 + (n + i) * b.norm2.groups, rstd2 + (n + i) * b.norm2.groups, nullptr,
-                    slope + i * strip.area() * b.outputs, b.outputs,
-                    values + i * strip.area() * b.outputs, b.outputs,
-                    scale_gradient, shift_gradient, to.e ? to.e + (n + i) * b.outputs : nullptr,
-                    result, b.dropout, static_cast<uint32_t>((n + i) * result.size()), inner,
-                    buffer);
+                    slope + i * b.outputs, places, values + i * b.outputs, places, scale_gradient,
+                    shift_gradient, to.e ? to.e + (n + i) * b.outputs : nullptr, result, b.dropout,
+                    static_cast<uint32_t>((n + i) * result.size()), inner, buffer);
                 add_to(total.norm2_weight, scale_gradient);
                 add_to(total.norm2_bias, shift_gradient);
             }
-            transpose_strip(values, strip.length(), b.outputs, transposed2 + at, row);
-            pair_strip(slope, used, b.outputs, pairs1 + at * BLOCK, length * BLOCK,
-                       total.conv1_bias.data());
+            here.factors[1].transposed =
+                transpose_strip(values, strip, b.outputs, transposed2 + slot * row * b.outputs);
+            here.factors[0].pairs =
+                pair_strip(slope, strip, b.outputs, total.conv1_bias.data(),
+                           pairs1 + slot * length * b.outputs);
 
             const Summand first{slope, packed1, b.outputs, 9};
-            convolve(&first, 1, strip, cover, -1, b.inputs, nullptr, nullptr, passed);
+            convolve(&first, 1, cover, -1, b.inputs, nullptr, nullptr, passed);
             values = strip.prepare(memory[STRIP2], b.inputs);
             for (int64_t i = 0; i < strip.images; ++i) {
                 norm_gelu_gradient<bf16, BLOCK>(
                     passed + i * in.size(), entering + i * in.size(), nullptr, b.norm1,
                     mean1 + (n + i) * b.norm1.groups, rstd1 + (n + i) * b.norm1.groups,
-                    added + i * in.size(), to.x + (n + i) * in.size(), 0,
-                    values + i * strip.area() * b.inputs, b.inputs,
-                    scale_gradient, shift_gradient, nullptr, in, Dropout(0, 0), 0, inner, buffer);
+                    added + i * in.size(), to.x + (n + i) * in.size(), in.dense(),
+                    values + i * b.inputs, in_places, scale_gradient, shift_gradient, nullptr, in,
+                    Dropout(0, 0), 0, inner, buffer);
                 add_to(total.norm1_weight, scale_gradient);
                 add_to(total.norm1_bias, shift_gradient);
             }
-            transpose_strip(values, strip.length(), b.inputs, transposed1 + at, row);
+            here.factors[0].transposed =
+                transpose_strip(values, strip, b.inputs, transposed1 + slot * row * b.inputs);
             if (few) {
-                const std::array<Factors, 3> found = factors_of(strip.length());
                 for (int w = 0; w < 3; ++w)
-                    for (int64_t job = 0; job < works[w].jobs; ++job)
-                        add(works[w], job, found[w], works[w].sums(own, job));
+                    for (int64_t job = 0; job < works[w].jobs; ++job) add(w, job, here);
+            } else {
+                contributions[thread].push_back(std::move(here));
             }
         }
         if (!few) {
-            factors[thread] = factors_of(length);
 #pragma omp barrier
             for (int w = 0; w < 3; ++w)
                 shared_out(works[w].jobs, [&](int64_t job) {
                     std::memset(works[w].sums(own, job), 0, works[w].size() * sizeof(float));
                     for (int t = 0; t < threads; ++t)
-                        add(works[w], job, factors[t][w], works[w].sums(own, job));
+                        for (const Contribution& c : contributions[t]) add(w, job, c);
                 });
         }
 #pragma omp barrier

@@ -1,9 +1,10 @@
 // Convolutions of bfloat16 images by the matrix tiles of AMX, without a copy for every tap.
 //
-// A strip holds several images, their channels innermost, one after the other with a column of
-// zeros right of each and a row of zeros below, so that a tap of a convolution is one shift for
-// all pixels: 16 successive positions of a strip, read at the tap's offset, are the first factor of
-// a tile product as they lie in memory. Sums are float32.
+// A strip holds some images pixel by pixel: the first pixel of all, the second of all, and so on,
+// the channels of each innermost, with a column of zeros to the right and a row of zeros below. So
+// a tap of a convolution is one shift for all positions, and 16 positions next to each other, read
+// at the tap's shift, are the first factor of a tile product as they lie in memory. Sums are
+// float32.
 
 #pragma once
 
@@ -62,6 +63,9 @@ class Buffer {
             if (!data_) throw std::bad_alloc();
             size_ = bytes;
         }
+#ifdef CONCEPTSPACE_POISON  // for a test: what is read before it is written is not a number
+        std::memset(data_, 0xff, bytes);
+#endif
         return static_cast<T*>(data_);
     }
     ~Buffer() { std::free(data_); }
@@ -71,17 +75,20 @@ class Buffer {
     size_t size_ = 0;
 };
 
-// Images side by side. Position 0 is the first pixel; `lead` zeros stand before it.
+// Position 0 is the first pixel of the first image; `lead` zeros stand before it.
 struct Strip {
     int64_t images, height, width;
 
-    int64_t pitch() const { return width + 1; }
-    int64_t area() const { return ((height + 1) * pitch() + 1) / 2 * 2; }
-    int64_t length() const { return (images * area() + BLOCK - 1) / BLOCK * BLOCK; }
-    int64_t lead() const { return pitch() + 1; }
-    int64_t stored() const { return lead() + length() + pitch() + 1 + BLOCK; }
+    // Positions of a row, an even number, and of all rows with the zeros below.
+    int64_t pitch() const {
+        const int64_t columns = (width + 1) * images;
+        return columns + (columns % 2 ? images : 0);
+    }
+    int64_t length() const { return ((height + 1) * pitch() + BLOCK - 1) / BLOCK * BLOCK; }
+    int64_t lead() const { return pitch() + images; }
+    int64_t stored() const { return lead() + length() + images + BLOCK; }
     int64_t shift(int64_t tap, int64_t taps) const {
-        return taps == 1 ? 0 : (tap / 3 - 1) * pitch() + tap % 3 - 1;
+        return taps == 1 ? 0 : (tap / 3 - 1) * pitch() + (tap % 3 - 1) * images;
     }
 
     // Position 0 of a strip in a buffer whose zeros are written here.
@@ -91,45 +98,51 @@ struct Strip {
             std::memset(first + from * channels, 0, (to - from) * channels * sizeof(bf16));
         };
         clear(-lead(), 0);
-        for (int64_t n = 0; n < images; ++n) {
-            for (int64_t y = 0; y + 1 < height; ++y)
-                clear(n * area() + y * pitch() + width, n * area() + (y + 1) * pitch());
-            clear(n * area() + (height - 1) * pitch() + width, (n + 1) * area());
-        }
-        clear(images * area(), stored() - lead());
+        for (int64_t y = 0; y < height; ++y) clear(y * pitch() + width * images, (y + 1) * pitch());
+        clear(height * pitch(), stored() - lead());
         return first;
     }
+
+    // Elements from a pixel of an image to its next, and what is more at the end of a row.
+    int64_t step(int64_t channels) const { return images * channels; }
+    int64_t gap(int64_t channels) const { return (pitch() - width * images) * channels; }
 
     // Copy images, (pixels, channels) each, into their places.
     void fill(bf16* first, const bf16* x, int64_t channels) const {
         for (int64_t n = 0; n < images; ++n)
-            for (int64_t y = 0; y < height; ++y, x += width * channels)
-                std::memcpy(first + (n * area() + y * pitch()) * channels, x,
-                            width * channels * sizeof(bf16));
+            for (int64_t y = 0; y < height; ++y)
+                for (int64_t c = 0; c < width; ++c, x += channels)
+                    std::memcpy(first + (y * pitch() + c * images + n) * channels, x,
+                                channels * sizeof(bf16));
     }
 };
 
-// Where the tiles of a strip begin, and which pixel each position is (-1: none).
+// Which positions of a strip the tiles take.
 struct Cover {
-    std::vector<int32_t> start, pixel;
+    Strip strip;
+    std::vector<int32_t> rows;   // first of 16 positions; an even number of them
+    std::vector<int32_t> steps;  // first of 32 positions; what is no pixel counts as zero
+    std::vector<int32_t> pixel;  // of each position, counted over the images; -1: none
 
-    explicit Cover(const Strip& strip) : pixel(strip.length() + SIDE, -1) {
-        int32_t next = 0;
+    explicit Cover(const Strip& strip) : strip(strip), pixel(strip.length() + SIDE, -1) {
+        const int64_t used = strip.width * strip.images;
         for (int64_t n = 0; n < strip.images; ++n)
             for (int64_t y = 0; y < strip.height; ++y)
                 for (int64_t x = 0; x < strip.width; ++x)
-                    pixel[n * strip.area() + y * strip.pitch() + x] = next++;
-        if (strip.width % SIDE == 0) {
-            for (int64_t n = 0; n < strip.images; ++n)
-                for (int64_t y = 0; y < strip.height; ++y)
-                    for (int64_t x = 0; x < strip.width; x += SIDE)
-                        start.push_back(static_cast<int32_t>(n * strip.area() +
-                                                             y * strip.pitch() + x));
+                    pixel[y * strip.pitch() + x * strip.images + n] =
+                        static_cast<int32_t>((n * strip.height + y) * strip.width + x);
+        for (int64_t y = 0; y < strip.height; ++y)
+            for (int64_t x = 0; x < used; x += SIDE)
+                rows.push_back(static_cast<int32_t>(y * strip.pitch() + x));
+        if (rows.size() % 2) rows.push_back(rows.back());
+        if (used % BLOCK == 0) {
+            for (int64_t y = 0; y < strip.height; ++y)
+                for (int64_t x = 0; x < used; x += BLOCK)
+                    steps.push_back(static_cast<int32_t>(y * strip.pitch() + x));
         } else {
-            for (int64_t p = 0; p < strip.images * strip.area(); p += SIDE)
-                start.push_back(static_cast<int32_t>(p));
+            for (int64_t p = 0; p < strip.height * strip.pitch(); p += BLOCK)
+                steps.push_back(static_cast<int32_t>(p));
         }
-        if (start.size() % 2) start.push_back(start.back());
     }
 };
 
@@ -244,17 +257,17 @@ inline void write_pixels(const float* sums, const int32_t* first, const int32_t*
 
 // out = sum of convolutions + bias + added, at every pixel; direction -1 turns the taps around.
 // out, added: (pixels, outputs); bias: (outputs,) or null; added: or null.
-inline void convolve(const Summand* summands, int count, const Strip& strip, const Cover& cover,
-                     int direction, int64_t outputs, const float* bias, const bf16* added,
-                     bf16* out) {
+inline void convolve(const Summand* summands, int count, const Cover& cover, int direction,
+                     int64_t outputs, const float* bias, const bf16* added, bf16* out) {
     // Sums are written to pixels one round late, while the tiles work on the next.
     alignas(64) float sums[2][4 * TILE];
     const int32_t *first_pixel = nullptr, *second_pixel = nullptr;
     int64_t channel = 0;
     int round = 0;
-    for (size_t t = 0; t < cover.start.size(); t += 2) {
-        const int64_t first = cover.start[t], second = cover.start[t + 1];
-        for (int64_t block = 0; block < outputs / BLOCK; ++block) {
+    // All positions for one block of outputs, whose weights then stay in the second-level cache.
+    for (int64_t block = 0; block < outputs / BLOCK; ++block) {
+        for (size_t t = 0; t < cover.rows.size(); t += 2) {
+            const int64_t first = cover.rows[t], second = cover.rows[t + 1];
             _tile_zero(0);
             _tile_zero(1);
             _tile_zero(2);
@@ -263,7 +276,7 @@ inline void convolve(const Summand* summands, int count, const Strip& strip, con
                 const int64_t c = summands[s].channels, taps = summands[s].taps;
                 const bf16* b = summands[s].packed + block * taps * c * BLOCK;
                 for (int64_t tap = 0; tap < taps; ++tap) {
-                    const int64_t shift = direction * strip.shift(tap, taps);
+                    const int64_t shift = direction * cover.strip.shift(tap, taps);
                     const bf16* a = summands[s].strip + (first + shift) * c;
                     const bf16* a2 = summands[s].strip + (second + shift) * c;
                     for (int64_t k = 0; k < c; k += BLOCK, b += 2 * SIDE * BLOCK) {
@@ -297,41 +310,35 @@ inline void convolve(const Summand* summands, int count, const Strip& strip, con
                      added, out);
 }
 
-// What one thread contributes to the gradient of a convolution's weights: its input with the
-// positions innermost, (inputs, row), and the gradient of its output in pairs of positions,
-// (outputs / 32, length / 2, 32, 2), of which the first `used` positions count.
+// What a strip contributes to the gradient of a convolution's weights: the convolution's input with
+// the positions innermost, (inputs, row_length), and the gradient of its output in pairs of
+// positions, (outputs / 32, length / 2, 32, 2).
 struct Factors {
     const bf16* transposed;
-    int64_t row;
     const bf16* pairs;
-    int64_t length, used;
 };
 
-// Length of a row of transposed positions, such that rows do not meet in the same cache lines.
-inline int64_t transposed_row(const Strip& strip) {
-    return (strip.stored() + 2047) / 2048 * 2048 + 9 * BLOCK;
+// Zeros before position 0 of a transposed row, and the length of a row: an odd number of cache
+// lines, so that rows spread over the cache.
+inline int64_t row_lead(const Strip& strip) { return (strip.lead() + BLOCK - 1) / BLOCK * BLOCK; }
+inline int64_t row_length(const Strip& strip) {
+    return ((strip.stored() + BLOCK) / (2 * BLOCK) * 2 + 3) * BLOCK;
 }
 
-// Position 0 of the first row.
-inline bf16* prepare_transposed(Buffer& buffer, const Strip& whole, int64_t channels) {
-    const int64_t row = transposed_row(whole), lead = (whole.lead() + 31) / 32 * 32;
-    bf16* first = buffer.get<bf16>(channels * row + lead) + lead;
+// Write a strip with the positions innermost, and zeros around; to: channels * row_length.
+inline const bf16* transpose_strip(const bf16* first, const Strip& strip, int64_t channels,
+                                   bf16* to) {
+    const int64_t lead = row_lead(strip), row = row_length(strip), length = strip.length();
     for (int64_t c = 0; c < channels; ++c) {
-        std::memset(first + c * row - lead, 0, lead * sizeof(bf16));
-        std::memset(first + c * row + whole.length(), 0,
-                    (row - lead - whole.length()) * sizeof(bf16));
+        std::memset(to + c * row, 0, lead * sizeof(bf16));
+        std::memset(to + c * row + lead + length, 0, (row - lead - length) * sizeof(bf16));
     }
-    return first;
-}
-
-// Write a strip with the positions innermost.
-inline void transpose_strip(const bf16* strip, int64_t length, int64_t channels, bf16* to,
-                            int64_t row) {
+    to += lead;
     for (int64_t c = 0; c < channels; c += BLOCK)
         for (int64_t p = 0; p < length; p += BLOCK) {
             __m512i low[16], high[16];
             for (int64_t i = 0; i < SIDE; ++i) {
-                const bf16* at = strip + (p + 2 * i) * channels + c;
+                const bf16* at = first + (p + 2 * i) * channels + c;
                 interleave(_mm512_load_si512(at), _mm512_load_si512(at + channels), low[i],
                            high[i]);
             }
@@ -342,20 +349,23 @@ inline void transpose_strip(const bf16* strip, int64_t length, int64_t channels,
                 _mm512_storeu_si512(to + (c + SIDE + i) * row + p, high[i]);
             }
         }
+    return to;
 }
 
 // Write a strip in pairs of positions, and add its sum over all positions to `sum`.
-inline void pair_strip(const bf16* strip, int64_t length, int64_t channels, bf16* to,
-                       int64_t block_size, float* sum) {
-    for (int64_t c = 0; c < channels; c += BLOCK, to += block_size) {
+// to: channels * length.
+inline const bf16* pair_strip(const bf16* first, const Strip& strip, int64_t channels, float* sum,
+                              bf16* to) {
+    const bf16* made = to;
+    for (int64_t c = 0; c < channels; c += BLOCK) {
         __m512 total_low = _mm512_loadu_ps(sum + c), total_high = _mm512_loadu_ps(sum + c + SIDE);
-        for (int64_t p = 0; p < length; p += 2) {
-            const __m512i a = _mm512_load_si512(strip + p * channels + c);
-            const __m512i b = _mm512_load_si512(strip + (p + 1) * channels + c);
+        for (int64_t p = 0; p < strip.length(); p += 2, to += 2 * BLOCK) {
+            const __m512i a = _mm512_load_si512(first + p * channels + c);
+            const __m512i b = _mm512_load_si512(first + (p + 1) * channels + c);
             __m512i low, high;
             interleave(a, b, low, high);
-            _mm512_storeu_si512(to + p * BLOCK, low);
-            _mm512_storeu_si512(to + p * BLOCK + BLOCK, high);
+            _mm512_store_si512(to, low);
+            _mm512_store_si512(to + BLOCK, high);
             __m512 a_low, a_high, b_low, b_high;
             widen(a, a_low, a_high);
             widen(b, b_low, b_high);
@@ -365,28 +375,31 @@ inline void pair_strip(const bf16* strip, int64_t length, int64_t channels, bf16
         _mm512_storeu_ps(sum + c, total_low);
         _mm512_storeu_ps(sum + c + SIDE, total_high);
     }
+    return made;
 }
 
 // Add 32 inputs by 32 outputs of the weights' gradient to sums, (taps, 2, 2, 16, 16).
-inline void add_weight_gradient(const Factors& f, const Strip& strip, int64_t taps, int64_t input,
+inline void add_weight_gradient(const Factors& f, const Cover& cover, int64_t taps, int64_t input,
                                 int64_t output, float* sums) {
-    constexpr int64_t CHUNK = 8 * BLOCK;  // positions whose rows stay in the first-level cache
-    const bf16* pairs = f.pairs + output * f.length;
-    const int64_t row = f.row * static_cast<int64_t>(sizeof(bf16));
-    for (int64_t from = 0; from < f.used; from += CHUNK) {
-        const int64_t to = from + CHUNK < f.used ? from + CHUNK : f.used;
+    constexpr size_t CHUNK = 8;  // steps whose positions stay in the first-level cache
+    const std::vector<int32_t>& steps = cover.steps;
+    const int64_t row = row_length(cover.strip), row_bytes = row * sizeof(bf16);
+    const bf16* pairs = f.pairs + output * cover.strip.length();
+    for (size_t from = 0; from < steps.size(); from += CHUNK) {
+        const size_t to = from + CHUNK < steps.size() ? from + CHUNK : steps.size();
         for (int64_t tap = 0; tap < taps; ++tap) {
             float* sum = sums + tap * 4 * TILE;
             _tile_loadd(0, sum, 64);
             _tile_loadd(1, sum + TILE, 64);
             _tile_loadd(2, sum + 2 * TILE, 64);
             _tile_loadd(3, sum + 3 * TILE, 64);
-            const bf16* a = f.transposed + input * f.row + strip.shift(tap, taps);
-            for (int64_t p = from; p < to; p += BLOCK) {
-                _tile_loadd(4, a + p, row);
+            const bf16* a = f.transposed + input * row + cover.strip.shift(tap, taps);
+            for (size_t i = from; i < to; ++i) {
+                const int64_t p = steps[i];
+                _tile_loadd(4, a + p, row_bytes);
                 _tile_loadd(6, pairs + p * BLOCK, 128);
                 _tile_loadd(7, pairs + p * BLOCK + BLOCK, 128);
-                _tile_loadd(5, a + SIDE * f.row + p, row);
+                _tile_loadd(5, a + SIDE * row + p, row_bytes);
                 _tile_dpbf16ps(0, 4, 6);
                 _tile_dpbf16ps(1, 4, 7);
                 _tile_dpbf16ps(2, 5, 6);

@@ -71,7 +71,7 @@ class Trainer:
         examples: training set, on the model's device.
         optimization: how.
         seed: of the run.
-        precision: of the wide convolutions; see :class:`LoweredModel`.
+        precision: of the wide layers; see :class:`LoweredModel`.
     """
 
     def __init__(
@@ -176,7 +176,9 @@ class Trainer:
         self, images: Tensor, h: Tensor, noise: Tensor, times: Tensor, decay: Tensor
     ) -> list[Tensor]:
         """One step of the optimiser: the loss terms, the gradient's norm, gamma(0), gamma(1)."""
-        model = self.lowered.fast.train()
+        model = self.lowered.fast
+        if not model.training:
+            model.train()
         parameters, gradients = self.flat.tensor, self.flat.tensor.grad
         assert gradients is not None
         gamma_0, gamma_1 = (g.clone() for g in model.schedule.endpoints().detach())
