@@ -62,10 +62,9 @@ class LoweredModel:
     @torch.no_grad()
     def collect_gradients(self) -> None:
         """Move the gradients of the copy's own weights to the model's, which must have ``grad``."""
-        if self.pairs:
-            torch._foreach_copy_(
-                [high.grad for high, _ in self.pairs], [low.grad for _, low in self.pairs]
-            )
+        gradients = [(high.grad, low.grad) for high, low in self.pairs]
+        if gradients:
+            torch._foreach_copy_(*map(list, zip(*gradients, strict=True)))
         for _, low in self.pairs:
             low.grad = None
 

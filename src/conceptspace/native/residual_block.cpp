@@ -45,7 +45,7 @@ struct Share {
 // How many images a strip holds: so many that their positions keep the tiles busy, that a row of
 // them fills tiles, and that they stay in cache.
 int64_t together(const Block& b) {
-    int64_t whole = 1;
+    int64_t whole = 2;
     while (whole < BLOCK && b.width * whole % BLOCK) whole *= 2;
     const int64_t enough = std::max<int64_t>(1, 512 / (b.height * b.width));
     return (enough + whole - 1) / whole * whole;
@@ -101,14 +101,14 @@ void forward(const Block& b, const bf16* x, const float* e, bf16* middle, bf16* 
             const Places places{strip.step(b.outputs), strip.gap(b.outputs)};
             bf16* strip1 = strip.prepare(memory[STRIP1], b.inputs);
             bf16* strip2 = strip.prepare(memory[STRIP2], b.outputs);
-            for (int64_t i = 0; i < strip.images; ++i)
+            for (int64_t i = 0; i < strip.count; ++i)
                 norm_gelu<bf16, BLOCK>(
                     x + (n + i) * in.size(), nullptr, b.norm1, strip1 + i * b.inputs, in_places,
                     mean1 + (n + i) * b.norm1.groups, rstd1 + (n + i) * b.norm1.groups, in,
                     Dropout(0, 0), 0, buffer);
             const Summand first{strip1, packed1, b.inputs, 9};
             convolve(&first, 1, cover, 1, b.outputs, bias1, nullptr, middle + n * result.size());
-            for (int64_t i = 0; i < strip.images; ++i)
+            for (int64_t i = 0; i < strip.count; ++i)
                 norm_gelu<bf16, BLOCK>(
                     middle + (n + i) * result.size(), e ? e + (n + i) * b.outputs : nullptr,
                     b.norm2, strip2 + i * b.outputs, places, mean2 + (n + i) * b.norm2.groups,
@@ -217,14 +217,14 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
         Totals& total = totals[thread];
         // What the weights' gradients need is kept for one strip, or for all.
         const Strip largest{std::min(most, share.last - share.first), b.height, b.width};
-        const int64_t row = row_length(largest), length = largest.length();
+        const int64_t row = largest.length() + BLOCK, stored = largest.stored();
         const int64_t kept = few ? 1 : (share.last - share.first + most - 1) / most;
         bf16* transposed1 = memory[TRANSPOSED1].get<bf16>(kept * row * b.inputs);
         bf16* transposed2 = memory[TRANSPOSED2].get<bf16>(kept * row * b.outputs);
         bf16* transposed_skip =
             b.skip.weight ? memory[TRANSPOSED_SKIP].get<bf16>(kept * row * b.inputs) : nullptr;
-        bf16* pairs1 = memory[PAIRS1].get<bf16>(kept * length * b.outputs);
-        bf16* pairs2 = memory[PAIRS2].get<bf16>(kept * length * b.outputs);
+        bf16* pairs1 = memory[PAIRS1].get<bf16>(kept * stored * b.outputs);
+        bf16* pairs2 = memory[PAIRS2].get<bf16>(kept * stored * b.outputs);
         auto add = [&](int w, int64_t job, const Contribution& c) {
             add_weight_gradient(c.factors[w], c.cover, works[w].taps, job / out_blocks * BLOCK,
                                 job % out_blocks * BLOCK, works[w].sums(own, job));
@@ -235,7 +235,7 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
             const Strip& strip = cover.strip;
             const Places in_places{strip.step(b.inputs), strip.gap(b.inputs)};
             const Places places{strip.step(b.outputs), strip.gap(b.outputs)};
-            bf16* passed = memory[PASSED].get<bf16>(strip.images * widest * in.pixels());
+            bf16* passed = memory[PASSED].get<bf16>(strip.count * widest * in.pixels());
             const bf16* leaving = grad + n * result.size();
             const bf16* entering = x + n * in.size();
 
@@ -244,22 +244,22 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
             strip.fill(slope, leaving, b.outputs);
             here.factors[1].pairs =
                 pair_strip(slope, strip, b.outputs, total.conv2_bias.data(),
-                           pairs2 + slot * length * b.outputs);
+                           pairs2 + slot * stored * b.outputs);
             const Summand second{slope, packed2, b.outputs, 9};
             convolve(&second, 1, cover, -1, b.outputs, nullptr, nullptr, passed);
             const bf16* added = leaving;
             if (b.skip.weight) {
-                bf16* around = memory[PASSED_SKIP].get<bf16>(strip.images * in.size());
+                bf16* around = memory[PASSED_SKIP].get<bf16>(strip.count * in.size());
                 const Summand skip{slope, packed_skip, b.outputs, 1};
                 convolve(&skip, 1, cover, -1, b.inputs, nullptr, nullptr, around);
                 added = around;
                 bf16* copy = strip.prepare(memory[STRIP_SKIP], b.inputs);
                 strip.fill(copy, entering, b.inputs);
-                here.factors[2] = {transpose_strip(copy, strip, b.inputs,
+                here.factors[2] = {transpose_strip(copy, cover, b.inputs,
                                                    transposed_skip + slot * row * b.inputs),
                                    here.factors[1].pairs};
             }
-            for (int64_t i = 0; i < strip.images; ++i) {
+            for (int64_t i = 0; i < strip.count; ++i) {
                 norm_gelu_gradient<bf16, BLOCK>(
                     passed + i * result.size(), middle + (n + i) * result.size(),
                     e ? e + (n + i) * b.outputs : nullptr, b.norm2,
@@ -271,15 +271,15 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
                 add_to(total.norm2_bias, shift_gradient);
             }
             here.factors[1].transposed =
-                transpose_strip(values, strip, b.outputs, transposed2 + slot * row * b.outputs);
+                transpose_strip(values, cover, b.outputs, transposed2 + slot * row * b.outputs);
             here.factors[0].pairs =
                 pair_strip(slope, strip, b.outputs, total.conv1_bias.data(),
-                           pairs1 + slot * length * b.outputs);
+                           pairs1 + slot * stored * b.outputs);
 
             const Summand first{slope, packed1, b.outputs, 9};
             convolve(&first, 1, cover, -1, b.inputs, nullptr, nullptr, passed);
             values = strip.prepare(memory[STRIP2], b.inputs);
-            for (int64_t i = 0; i < strip.images; ++i) {
+            for (int64_t i = 0; i < strip.count; ++i) {
                 norm_gelu_gradient<bf16, BLOCK>(
                     passed + i * in.size(), entering + i * in.size(), nullptr, b.norm1,
                     mean1 + (n + i) * b.norm1.groups, rstd1 + (n + i) * b.norm1.groups,
@@ -290,7 +290,7 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
                 add_to(total.norm1_bias, shift_gradient);
             }
             here.factors[0].transposed =
-                transpose_strip(values, strip, b.inputs, transposed1 + slot * row * b.inputs);
+                transpose_strip(values, cover, b.inputs, transposed1 + slot * row * b.inputs);
             if (few) {
                 for (int w = 0; w < 3; ++w)
                     for (int64_t job = 0; job < works[w].jobs; ++job) add(w, job, here);

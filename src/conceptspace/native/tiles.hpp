@@ -75,20 +75,19 @@ class Buffer {
     size_t size_ = 0;
 };
 
-// Position 0 is the first pixel of the first image; `lead` zeros stand before it.
+// Position 0 is the first pixel of the first image; `lead` zeros stand before it. An odd number of
+// images is filled up by one of zeros, so that every shift is even.
 struct Strip {
-    int64_t images, height, width;
+    int64_t count, height, width;
 
-    // Positions of a row, an even number, and of all rows with the zeros below.
-    int64_t pitch() const {
-        const int64_t columns = (width + 1) * images;
-        return columns + (columns % 2 ? images : 0);
-    }
+    int64_t images() const { return count + count % 2; }
+    // Positions of a row, and of all rows with the zeros below.
+    int64_t pitch() const { return (width + 1) * images(); }
     int64_t length() const { return ((height + 1) * pitch() + BLOCK - 1) / BLOCK * BLOCK; }
-    int64_t lead() const { return pitch() + images; }
-    int64_t stored() const { return lead() + length() + images + BLOCK; }
+    int64_t lead() const { return pitch() + images(); }
+    int64_t stored() const { return lead() + length() + images() + BLOCK; }
     int64_t shift(int64_t tap, int64_t taps) const {
-        return taps == 1 ? 0 : (tap / 3 - 1) * pitch() + (tap % 3 - 1) * images;
+        return taps == 1 ? 0 : (tap / 3 - 1) * pitch() + (tap % 3 - 1) * images();
     }
 
     // Position 0 of a strip in a buffer whose zeros are written here.
@@ -97,22 +96,24 @@ struct Strip {
         auto clear = [&](int64_t from, int64_t to) {
             std::memset(first + from * channels, 0, (to - from) * channels * sizeof(bf16));
         };
+        if (count != images()) clear(0, height * pitch());
         clear(-lead(), 0);
-        for (int64_t y = 0; y < height; ++y) clear(y * pitch() + width * images, (y + 1) * pitch());
+        for (int64_t y = 0; y < height; ++y)
+            clear(y * pitch() + width * images(), (y + 1) * pitch());
         clear(height * pitch(), stored() - lead());
         return first;
     }
 
     // Elements from a pixel of an image to its next, and what is more at the end of a row.
-    int64_t step(int64_t channels) const { return images * channels; }
-    int64_t gap(int64_t channels) const { return (pitch() - width * images) * channels; }
+    int64_t step(int64_t channels) const { return images() * channels; }
+    int64_t gap(int64_t channels) const { return (pitch() - width * images()) * channels; }
 
     // Copy images, (pixels, channels) each, into their places.
     void fill(bf16* first, const bf16* x, int64_t channels) const {
-        for (int64_t n = 0; n < images; ++n)
+        for (int64_t n = 0; n < count; ++n)
             for (int64_t y = 0; y < height; ++y)
                 for (int64_t c = 0; c < width; ++c, x += channels)
-                    std::memcpy(first + (y * pitch() + c * images + n) * channels, x,
+                    std::memcpy(first + (y * pitch() + c * images() + n) * channels, x,
                                 channels * sizeof(bf16));
     }
 };
@@ -125,11 +126,11 @@ struct Cover {
     std::vector<int32_t> pixel;  // of each position, counted over the images; -1: none
 
     explicit Cover(const Strip& strip) : strip(strip), pixel(strip.length() + SIDE, -1) {
-        const int64_t used = strip.width * strip.images;
-        for (int64_t n = 0; n < strip.images; ++n)
+        const int64_t used = strip.width * strip.images();
+        for (int64_t n = 0; n < strip.count; ++n)
             for (int64_t y = 0; y < strip.height; ++y)
                 for (int64_t x = 0; x < strip.width; ++x)
-                    pixel[y * strip.pitch() + x * strip.images + n] =
+                    pixel[y * strip.pitch() + x * strip.images() + n] =
                         static_cast<int32_t>((n * strip.height + y) * strip.width + x);
         for (int64_t y = 0; y < strip.height; ++y)
             for (int64_t x = 0; x < used; x += SIDE)
@@ -311,55 +312,49 @@ inline void convolve(const Summand* summands, int count, const Cover& cover, int
 }
 
 // What a strip contributes to the gradient of a convolution's weights: the convolution's input with
-// the positions innermost, (inputs, row_length), and the gradient of its output in pairs of
-// positions, (outputs / 32, length / 2, 32, 2).
+// the positions of all steps innermost, (inputs, row_length), and the gradient of its output in
+// pairs of positions, (outputs / 32, stored / 2, 32, 2).
 struct Factors {
     const bf16* transposed;
     const bf16* pairs;
 };
 
-// Zeros before position 0 of a transposed row, and the length of a row: an odd number of cache
-// lines, so that rows spread over the cache.
-inline int64_t row_lead(const Strip& strip) { return (strip.lead() + BLOCK - 1) / BLOCK * BLOCK; }
-inline int64_t row_length(const Strip& strip) {
-    return ((strip.stored() + BLOCK) / (2 * BLOCK) * 2 + 3) * BLOCK;
+// An odd number of cache lines, so that rows spread over the cache.
+inline int64_t row_length(const Cover& cover) {
+    return static_cast<int64_t>(cover.steps.size() | 1) * BLOCK;
 }
 
-// Write a strip with the positions innermost, and zeros around; to: channels * row_length.
-inline const bf16* transpose_strip(const bf16* first, const Strip& strip, int64_t channels,
+// Write a strip's steps with the positions innermost. to: channels * row_length.
+inline const bf16* transpose_strip(const bf16* first, const Cover& cover, int64_t channels,
                                    bf16* to) {
-    const int64_t lead = row_lead(strip), row = row_length(strip), length = strip.length();
-    for (int64_t c = 0; c < channels; ++c) {
-        std::memset(to + c * row, 0, lead * sizeof(bf16));
-        std::memset(to + c * row + lead + length, 0, (row - lead - length) * sizeof(bf16));
-    }
-    to += lead;
+    const int64_t row = row_length(cover);
     for (int64_t c = 0; c < channels; c += BLOCK)
-        for (int64_t p = 0; p < length; p += BLOCK) {
+        for (size_t s = 0; s < cover.steps.size(); ++s) {
             __m512i low[16], high[16];
             for (int64_t i = 0; i < SIDE; ++i) {
-                const bf16* at = first + (p + 2 * i) * channels + c;
+                const bf16* at = first + (cover.steps[s] + 2 * i) * channels + c;
                 interleave(_mm512_load_si512(at), _mm512_load_si512(at + channels), low[i],
                            high[i]);
             }
             transpose(low);
             transpose(high);
             for (int64_t i = 0; i < SIDE; ++i) {
-                _mm512_storeu_si512(to + (c + i) * row + p, low[i]);
-                _mm512_storeu_si512(to + (c + SIDE + i) * row + p, high[i]);
+                _mm512_store_si512(to + (c + i) * row + s * BLOCK, low[i]);
+                _mm512_store_si512(to + (c + SIDE + i) * row + s * BLOCK, high[i]);
             }
         }
     return to;
 }
 
-// Write a strip in pairs of positions, and add its sum over all positions to `sum`.
-// to: channels * length.
+// Write a strip and the zeros around it in pairs of positions, and add its sum over all positions
+// to `sum`. to: channels * stored.
 inline const bf16* pair_strip(const bf16* first, const Strip& strip, int64_t channels, float* sum,
                               bf16* to) {
-    const bf16* made = to;
+    const bf16* made = to + strip.lead() * BLOCK;
+    first -= strip.lead() * channels;
     for (int64_t c = 0; c < channels; c += BLOCK) {
         __m512 total_low = _mm512_loadu_ps(sum + c), total_high = _mm512_loadu_ps(sum + c + SIDE);
-        for (int64_t p = 0; p < strip.length(); p += 2, to += 2 * BLOCK) {
+        for (int64_t p = 0; p < strip.stored(); p += 2, to += 2 * BLOCK) {
             const __m512i a = _mm512_load_si512(first + p * channels + c);
             const __m512i b = _mm512_load_si512(first + (p + 1) * channels + c);
             __m512i low, high;
@@ -383,8 +378,7 @@ inline void add_weight_gradient(const Factors& f, const Cover& cover, int64_t ta
                                 int64_t output, float* sums) {
     constexpr size_t CHUNK = 8;  // steps whose positions stay in the first-level cache
     const std::vector<int32_t>& steps = cover.steps;
-    const int64_t row = row_length(cover.strip), row_bytes = row * sizeof(bf16);
-    const bf16* pairs = f.pairs + output * cover.strip.length();
+    const int64_t row = row_length(cover), row_bytes = row * sizeof(bf16);
     for (size_t from = 0; from < steps.size(); from += CHUNK) {
         const size_t to = from + CHUNK < steps.size() ? from + CHUNK : steps.size();
         for (int64_t tap = 0; tap < taps; ++tap) {
@@ -393,13 +387,16 @@ inline void add_weight_gradient(const Factors& f, const Cover& cover, int64_t ta
             _tile_loadd(1, sum + TILE, 64);
             _tile_loadd(2, sum + 2 * TILE, 64);
             _tile_loadd(3, sum + 3 * TILE, 64);
-            const bf16* a = f.transposed + input * row + cover.strip.shift(tap, taps);
+            // What a tap adds at a position came from the position against its shift.
+            const bf16* pairs = f.pairs + output * cover.strip.stored() -
+                                cover.strip.shift(tap, taps) * BLOCK;
             for (size_t i = from; i < to; ++i) {
-                const int64_t p = steps[i];
-                _tile_loadd(4, a + p, row_bytes);
-                _tile_loadd(6, pairs + p * BLOCK, 128);
-                _tile_loadd(7, pairs + p * BLOCK + BLOCK, 128);
-                _tile_loadd(5, a + SIDE * row + p, row_bytes);
+                const bf16* a = f.transposed + input * row + i * BLOCK;
+                const bf16* b = pairs + steps[i] * BLOCK;
+                _tile_loadd(4, a, row_bytes);
+                _tile_loadd(6, b, 128);
+                _tile_loadd(7, b + BLOCK, 128);
+                _tile_loadd(5, a + SIDE * row, row_bytes);
                 _tile_dpbf16ps(0, 4, 6);
                 _tile_dpbf16ps(1, 4, 7);
                 _tile_dpbf16ps(2, 5, 6);
