@@ -62,9 +62,9 @@ class LoweredModel:
     @torch.no_grad()
     def collect_gradients(self) -> None:
         """Move the gradients of the copy's own weights to the model's, which must have ``grad``."""
-        gradients = [(high.grad, low.grad) for high, low in self.pairs]
-        if gradients:
-            torch._foreach_copy_(*map(list, zip(*gradients, strict=True)))
+        into, found = ([p[i].grad for p in self.pairs] for i in range(2))
+        if self.pairs:
+            torch._foreach_copy_(into, found)  # type: ignore[arg-type]
         for _, low in self.pairs:
             low.grad = None
 
