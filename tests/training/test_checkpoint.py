@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -136,6 +139,28 @@ class TestWriter:
                 tensor += 1
         for step in range(5):
             assert checkpoint.load(tmp_path, step)["x"].unique().tolist() == [step]
+
+    @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+    def test_its_thread_starts_no_others(self, tmp_path):
+        """A second team of OpenMP threads made every later step take twice as long."""
+        code = (
+            "import os, torch\n"
+            "from pathlib import Path\n"
+            "from conceptspace.training.checkpoint import Writer\n"
+            "torch.set_num_threads(2)\n"
+            "innermost = torch.randn(64, 64, 32, 32).to(memory_format=torch.channels_last)\n"
+            "innermost.clone(memory_format=torch.contiguous_format)\n"
+            "count = lambda: len(os.listdir('/proc/self/task'))\n"
+            "before = count()\n"
+            "with Writer() as writer:\n"
+            f"    writer.save(Path({str(tmp_path)!r}), 1, {{'x': innermost}})\n"
+            "    writer.then(lambda: print(count() - before))\n"
+        )
+        environment = os.environ | {"OMP_NUM_THREADS": "2"}
+        ended = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        )
+        assert (ended.stdout, ended.stderr) == ("1\n", "")
 
     def test_what_comes_then_sees_what_was_written(self, tmp_path):
         seen = []

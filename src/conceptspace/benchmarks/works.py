@@ -154,10 +154,10 @@ def memory_growth(config: RunConfig, steps: int, device: torch.device) -> float:
 def checkpoint_stall(config: RunConfig, steps: int, repeats: int, device: torch.device) -> float:
     """Share of the training time that saving one checkpoint and state costs, saved every ``steps``.
 
-    Rounds with and without saving take turns.
+    All rounds without saving come first, so that what the first save does to every later step is
+    seen, too.
     """
     trainer = new_trainer(config, device)
-    plain, saving = [], []
     with tempfile.TemporaryDirectory() as folder, checkpoint.Writer() as writer:
 
         def round_of(save: bool) -> None:
@@ -167,11 +167,12 @@ def checkpoint_stall(config: RunConfig, steps: int, repeats: int, device: torch.
                 writer.save(Path(folder) / "weights", trainer.step, trainer.sampling_weights())
                 writer.save(Path(folder) / "resume", trainer.step, trainer.state())
 
-        round_of(True)
-        for _ in range(repeats):
-            saving.append(seconds(lambda: round_of(True), device))
-            plain.append(seconds(lambda: round_of(False), device))
-    return median(s / p for s, p in zip(saving, plain, strict=True)) - 1
+        round_of(False)
+        plain, saving = (
+            median(seconds(lambda save=save: round_of(save), device) for _ in range(repeats))  # type: ignore[misc]
+            for save in (False, True)
+        )
+    return saving / plain - 1
 
 
 def startup(repeats: int) -> float:

@@ -60,6 +60,10 @@ class Writer:
     Tensors are copied when :meth:`save` is called, so they may change at once. At most
     :data:`MOST_UNDER_WAY` jobs wait; the next call waits for the first of them. What went wrong is
     raised by a later call, or on leaving the ``with`` block, which waits for the last job.
+
+    The thread must not compute with tensors: PyTorch would start a second team of OpenMP threads,
+    and with more threads than cores GNU's OpenMP lets all of them sleep between operations, which
+    made every later step of the quick preset take twice as long (docs/performance.md).
     """
 
     def __init__(self) -> None:
@@ -76,7 +80,10 @@ class Writer:
 
     def save(self, folder: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Like :func:`save`."""
-        copies = {name: t.detach().to("cpu", copy=True) for name, t in tensors.items()}
+        copies = {
+            name: t.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for name, t in tensors.items()
+        }
         self.then(save, folder, step, copies)
 
     def then(self, job: Callable[..., object], *arguments: object) -> None:
