@@ -51,6 +51,8 @@ class TestRefusals:
         ("arguments", "message"),
         [
             (["run", "quick", "--out", "r", "--train.step", "3"], "did you mean --train.steps?"),
+            (["run", "--out", "r", "--preset", "quick"], "first, without a dash: conceptspace run quick"),
+            (["quickstart", "--preset", "quick"], "unknown argument --preset"),
             (["run", "quick", "--out", "r", "--nonsense"], "unknown argument --nonsense"),
             (["run", "quick", "--out", "r", "--train.steps", "many"], "takes a whole number"),
             (["run", "quick", "--out", "r", "--train.steps", "1.5"], "takes a whole number"),

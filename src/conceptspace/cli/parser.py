@@ -138,9 +138,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         if configurable and unknown[0].startswith("-"):
             from conceptspace.config import field_names
 
-            known = ["--" + _dashed(name) for name in field_names()]
-            close = get_close_matches(unknown[0].split("=")[0], known, n=1)
+            asked = unknown[0].split("=")[0]
+            known = ["--" + _dashed(name) for name in field_names() if name != "preset"]
+            close = get_close_matches(asked, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
+            if asked == "--preset" and arguments[0] != "quickstart":
+                hint = f"; the preset comes first, without a dash: conceptspace {arguments[0]} quick"
         raise UserError(f"unknown argument {unknown[0]}{hint}")
     return options
 
