@@ -84,10 +84,9 @@ void forward(const Block& b, const bf16* x, const float* e, bf16* middle, bf16* 
 #pragma omp parallel
     {
         shared_out(b.outputs / BLOCK, [&](int64_t i) {
-            pack_forward(b.conv1.weight, b.outputs, 9, b.inputs, packed1, i);
-            pack_forward(b.conv2.weight, b.outputs, 9, b.outputs, packed2, i);
-            if (b.skip.weight)
-                pack_forward(b.skip.weight, b.outputs, 1, b.inputs, packed_skip, i);
+            pack_forward(b.conv1.weight, 9, b.inputs, packed1, i);
+            pack_forward(b.conv2.weight, 9, b.outputs, packed2, i);
+            if (b.skip.weight) pack_forward(b.skip.weight, 1, b.inputs, packed_skip, i);
         });
         const TilesInUse tiles;
         const Share share(b.images, omp_get_thread_num(), omp_get_num_threads());
@@ -157,6 +156,21 @@ void write_total(const std::vector<Totals>& totals, std::vector<float> Totals::*
     }
 }
 
+// The gradient of one convolution's weights: a job for each 32 inputs by 32 outputs.
+struct Work {
+    int64_t inputs, taps, jobs, offset;
+    bf16* grad;
+
+    int64_t size() const { return taps * 4 * TILE; }
+    float* sums(float* all, int64_t job) const { return all + offset + job * size(); }
+};
+
+// What a strip adds to the gradients of conv1, conv2 and skip.
+struct Contribution {
+    Cover cover;
+    std::array<Factors, 3> factors;
+};
+
 void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, const bf16* middle,
               const float* mean1, const float* rstd1, const float* mean2, const float* rstd2,
               const Gradients& to) {
@@ -165,13 +179,6 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
     bf16* packed_skip =
         b.skip.weight ? memory[PACKED_SKIP].get<bf16>(b.inputs * b.outputs) : nullptr;
     const int64_t in_blocks = b.inputs / BLOCK, out_blocks = b.outputs / BLOCK;
-    struct Work {
-        int64_t inputs, taps, jobs, offset;
-        bf16* grad;
-
-        int64_t size() const { return taps * 4 * TILE; }
-        float* sums(float* all, int64_t job) const { return all + offset + job * size(); }
-    };
     std::array<Work, 3> works{
         {{b.inputs, 9, in_blocks * out_blocks, 0, to.conv1_weight},
          {b.outputs, 9, out_blocks * out_blocks, 0, to.conv2_weight},
@@ -182,10 +189,6 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
         stride += w.jobs * w.size();
     }
     const int most_threads = omp_get_max_threads();
-    struct Contribution {
-        Cover cover;
-        std::array<Factors, 3> factors;
-    };
     std::vector<std::vector<Contribution>> contributions(most_threads);
     std::vector<Totals> totals(most_threads, Totals(b));
     // Few blocks of weights: each thread sums its own images over all blocks; many: each thread

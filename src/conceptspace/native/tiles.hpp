@@ -8,7 +8,7 @@
 
 #pragma once
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__AVX512BW__)
+#if defined(__linux__) && defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__AVX512BW__)
 #define CONCEPTSPACE_TILES 1
 
 #include <immintrin.h>
@@ -25,8 +25,8 @@
 
 namespace conceptspace {
 
-constexpr int64_t SIDE = 16;    // rows of a tile, and columns of float32
-constexpr int64_t BLOCK = 32;   // channels or positions in a row of bfloat16
+constexpr int64_t SIDE = 16;   // rows of a tile, and columns of float32
+constexpr int64_t BLOCK = 32;  // channels or positions in a row of bfloat16
 constexpr int64_t TILE = SIDE * SIDE;
 
 // Ask the kernel for the tiles' registers, once in a process.
@@ -147,6 +147,7 @@ struct Cover {
     }
 };
 
+// Of 16 rows of 16 numbers of 32 bits.
 inline void transpose(__m512i (&r)[16]) {
     __m512i t[16];
     for (int i = 0; i < 16; i += 2) {
@@ -181,6 +182,7 @@ inline void interleave(__m512i a, __m512i b, __m512i& low, __m512i& high) {
     high = _mm512_permutex2var_epi16(a, _mm512_add_epi16(even, _mm512_set1_epi16(16)), b);
 }
 
+// 32 numbers in bfloat16 to float32, and back.
 inline void widen(__m512i values, __m512& low, __m512& high) {
     low = _mm512_castsi512_ps(
         _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(values)), 16));
@@ -192,10 +194,10 @@ inline __m512i rounded(__m512 low, __m512 high) {
     return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
 }
 
-// Weights as second factors of tile products. weight: (outputs, taps, inputs); packed:
-// (outputs / 32, taps, inputs / 32, 2, 16 pairs of inputs, 16 outputs, 2). Block `from` to `to`.
-inline void pack_forward(const bf16* weight, int64_t outputs, int64_t taps, int64_t inputs,
-                         bf16* packed, int64_t block) {
+// A block of 32 outputs of the weights as second factors of tile products. weight: (outputs, taps,
+// inputs); packed: (outputs / 32, taps, inputs / 32, 2, 16 pairs of inputs, 16 outputs, 2).
+inline void pack_forward(const bf16* weight, int64_t taps, int64_t inputs, bf16* packed,
+                         int64_t block) {
     bf16* to = packed + block * taps * inputs * BLOCK;
     for (int64_t tap = 0; tap < taps; ++tap)
         for (int64_t k = 0; k < inputs; k += BLOCK)
@@ -207,11 +209,10 @@ inline void pack_forward(const bf16* weight, int64_t outputs, int64_t taps, int6
                 transpose(rows);
                 for (int64_t i = 0; i < SIDE; ++i, to += BLOCK) _mm512_store_si512(to, rows[i]);
             }
-    (void)outputs;
 }
 
-// The same for the gradient of the input, which is a convolution from outputs to inputs.
-// packed: (inputs / 32, taps, outputs / 32, 2, 16 pairs of outputs, 16 inputs, 2).
+// The same for the gradient of the input, a convolution from outputs to inputs. packed:
+// (inputs / 32, taps, outputs / 32, 2, 16 pairs of outputs, 16 inputs, 2).
 inline void pack_backward(const bf16* weight, int64_t outputs, int64_t taps, int64_t inputs,
                           bf16* packed, int64_t block) {
     bf16* to = packed + block * taps * outputs * BLOCK;
@@ -289,7 +290,6 @@ inline void convolve(const Summand* summands, int count, const Cover& cover, int
                         _tile_dpbf16ps(1, 4, 7);
                         _tile_dpbf16ps(2, 5, 6);
                         _tile_dpbf16ps(3, 5, 7);
-                        
                     }
                 }
             }
