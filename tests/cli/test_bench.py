@@ -23,7 +23,7 @@ def test_smallest_measures_every_work(tmp_path, capsys):
         )
     assert all(work in capsys.readouterr().out for work in works[:1])
     assert any("first step" in name for name in told["others"])
-    assert told["quick_step_ms"]["convolutions, backward"] > 0
+    assert told["quick_step_ms"]["other convolutions, backward"] > 0
     assert len(told["growth"]) == 9
 
 

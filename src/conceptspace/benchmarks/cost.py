@@ -13,10 +13,13 @@ from conceptspace.benchmarks.works import new_trainer
 from conceptspace.config import RunConfig, merged, nested
 
 PARTS = {
-    "convolutions, forward": ("aten::mkldnn_convolution", "aten::cudnn_convolution"),
-    "convolutions, backward": ("aten::convolution_backward",),
-    "norm and GELU, forward": ("_Fused",),
-    "norm and GELU, backward": ("_FusedBackward",),
+    "residual blocks, forward": ("_FusedBlock",),
+    "residual blocks, backward": ("_FusedBlockBackward",),
+    "first and last convolution": ("_ThinConvolution", "_ThinConvolutionBackward"),
+    "other convolutions, forward": ("aten::mkldnn_convolution", "aten::cudnn_convolution"),
+    "other convolutions, backward": ("aten::convolution_backward",),
+    "other norm and GELU, forward": ("_Fused",),
+    "other norm and GELU, backward": ("_FusedBackward",),
     "matrix products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"),
     "optimiser": ("aten::_fused_adamw_", "aten::lerp_", "aten::linalg_vector_norm"),
 }
@@ -32,13 +35,14 @@ def shares(config: RunConfig, repeats: int) -> dict[str, float]:
     device = torch.device("cpu")
     wall = _step_milliseconds(config, repeats, device)
     steps = new_trainer(config, device).run(10**9)
-    next(steps)
+    for _ in range(repeats):
+        next(steps)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(repeats):
             next(steps)
     own = {e.key: e.self_cpu_time_total / 1e3 / repeats for e in profiler.key_averages()}
     told = {part: sum(own.get(name, 0.0) for name in names) for part, names in PARTS.items()}
-    operators = sum(v for k, v in own.items() if k.startswith(("aten::", "_Fused")))
+    operators = sum(v for k, v in own.items() if k.startswith(("aten::", "_Fused", "_Thin")))
     told["other operations"] = operators - sum(told.values())
     told["between operations"] = max(0.0, wall - operators)
     return told
