@@ -51,7 +51,7 @@ class TestRefusals:
         ("arguments", "message"),
         [
             (["run", "quick", "--out", "r", "--train.step", "3"], "did you mean --train.steps?"),
-            (["run", "--out", "r", "--preset", "quick"], "first, without a dash: conceptspace run quick"),
+            (["run", "--out", "r", "--preset", "quick"], "without a dash: conceptspace run quick"),
             (["quickstart", "--preset", "quick"], "unknown argument --preset"),
             (["run", "quick", "--out", "r", "--nonsense"], "unknown argument --nonsense"),
             (["run", "quick", "--out", "r", "--train.steps", "many"], "takes a whole number"),

@@ -143,7 +143,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             close = get_close_matches(asked, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             if asked == "--preset" and arguments[0] != "quickstart":
-                hint = f"; the preset comes first, without a dash: conceptspace {arguments[0]} quick"
+                hint = (
+                    f"; the preset comes first, without a dash: conceptspace {arguments[0]} quick"
+                )
         raise UserError(f"unknown argument {unknown[0]}{hint}")
     return options
 
