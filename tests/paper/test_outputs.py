@@ -24,6 +24,8 @@ from conceptspace.store import Run
 
 FIG10 = FIGURES["fig10"]
 RESULTS = Path(__file__).parents[2] / "results"
+REPLICATIONS = {"replication": ("quick", range(4, 12))}
+"""Folders of results that are not called like a preset: preset and seeds."""
 
 
 @pytest.fixture
@@ -163,8 +165,8 @@ def test_every_kept_figure_follows_from_the_kept_tables() -> None:
     assert ledgers
     for path in ledgers:
         out, figure = path.parents[1], FIGURES[path.parent.name]
-        plans = figure.plans(out.name, None)
-        results = finished(plans, out)
+        preset, seeds = REPLICATIONS.get(out.name, (out.name, None))
+        results = finished(figure.plans(preset, seeds), out)
         hashes = {
             r.plan.name: sha256((r.run.path / "trajectory.parquet").read_bytes()) for r in results
         }
