@@ -167,12 +167,12 @@ def checkpoint_stall(config: RunConfig, steps: int, repeats: int, device: torch.
                 writer.save(Path(folder) / "weights", trainer.step, trainer.sampling_weights())
                 writer.save(Path(folder) / "resume", trainer.step, trainer.state())
 
+        def typical(save: bool) -> float:
+            return median(seconds(lambda: round_of(save), device) for _ in range(repeats))
+
         round_of(False)
-        plain, saving = (
-            median(seconds(lambda save=save: round_of(save), device) for _ in range(repeats))  # type: ignore[misc]
-            for save in (False, True)
-        )
-    return saving / plain - 1
+        plain = typical(False)
+        return typical(True) / plain - 1
 
 
 def startup(repeats: int) -> float:

@@ -62,7 +62,8 @@ class LoweredModel:
     @torch.no_grad()
     def collect_gradients(self) -> None:
         """Move the gradients of the copy's own weights to the model's, which must have ``grad``."""
-        into, found = ([p[i].grad for p in self.pairs] for i in range(2))
+        into = [high.grad for high, _ in self.pairs]
+        found = [low.grad for _, low in self.pairs]
         if self.pairs:
             torch._foreach_copy_(into, found)  # type: ignore[arg-type]
         for _, low in self.pairs:
