@@ -14,7 +14,7 @@ from conceptspace.pipeline import Session
 from conceptspace.presentation.page import write_page
 from conceptspace.presets import quick
 from conceptspace.store import Run, open_or_create
-from conceptspace.tables import JOINT, READOUT, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, PROBE, TRAJECTORY_COLUMNS, VALID
 from faces import write_folder
 from tiny import CPU, tiny_config
 
@@ -31,7 +31,7 @@ def faces_config(root: Path, **changes: object) -> RunConfig:
         "data__kind": "celeba",
         "data__root": str(root),
         "data__images_per_class": 16,
-        "evaluate__strengths": (0.7, 1.0),
+        "evaluate__strengths": (1.4, 2.0),
         "evaluate__alphas": (1.0,),
         "evaluate__betas": (0.5,),
         "evaluate__protocols": PROTOCOLS,
@@ -49,7 +49,7 @@ def done(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_has_the_same_tables_as_one_of_shapes(done: Run) -> None:
     table = done.trajectory()
-    assert list(table.columns) == TRAJECTORY_COLUMNS
+    assert list(table.columns) == [*TRAJECTORY_COLUMNS, VALID, PROBE]
     assert set(table["concept"]) == {"Not_Male", "Smiling", JOINT}
     assert set(table["concept_class"]) == {"00", "01", "10", "11"}
     assert set(table["protocol"]) == {"naive", *PROTOCOLS}
@@ -57,9 +57,11 @@ def test_a_run_has_the_same_tables_as_one_of_shapes(done: Run) -> None:
     assert table[table["concept"] != JOINT]["coordinate"].between(0, 1).all()
 
 
-def test_there_is_no_read_out(done: Run) -> None:
-    assert done.scores()[READOUT].isna().all()
-    assert done.information()["readout_agreement"] == {}
+def test_there_is_no_judge_and_the_probe_decides(done: Run) -> None:
+    scores = done.scores()
+    assert scores[VALID].isna().all()
+    assert scores["accuracy"].equals(scores[PROBE])
+    assert done.information()["probe_agreement"] == {}
     assert done.information()["probe"]["between"] == {}
 
 
@@ -110,7 +112,7 @@ def test_training_goes_on_with_the_same_images(root: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"evaluate__strengths": (0.3, 0.9)}, "needs strengths above 0.5"),
+        ({"evaluate__strengths": (0.3, 1.9)}, "must all exceed 1"),
         ({"evaluate__protocols": ("overprompting-color",)}, "no protocol 'overprompting-color'"),
         ({"probe__images_per_class": 9}, r"take 9 \+ 8 of the 16 images"),
         ({"data__root": ""}, "needs data.root"),
@@ -128,17 +130,10 @@ def test_what_makes_no_sense_is_refused_before_any_work(
 
 
 def test_a_sweep_of_weak_prompts_is_refused(root: Path) -> None:
-    config = faces_config(root, evaluate__strengths=(0.5,), evaluate__protocols=())
+    config = faces_config(root, evaluate__strengths=(1.0,), evaluate__protocols=())
     build.validate(config)
-    with pytest.raises(UserError, match=r"needs strengths above 0\.5"):
+    with pytest.raises(UserError, match="must all exceed 1"):
         build.protocol("overprompting-Smiling", config, lambda step: pytest.fail("not asked"))
-
-
-def test_prompts_that_are_not_stronger_are_not_offered(root: Path) -> None:
-    assert "overprompting-Smiling" in build.protocol_names(faces_config(root))
-    weak = faces_config(root, evaluate__strengths=(0.3, 0.9))
-    assert "overprompting-Smiling" not in build.protocol_names(weak)
-    assert "latent-intervention" in build.protocol_names(weak)
 
 
 def test_overprompting_exaggerates_one_attribute(root: Path) -> None:
@@ -146,7 +141,7 @@ def test_overprompting_exaggerates_one_attribute(root: Path) -> None:
     asked = build.protocol("overprompting-Smiling", config, lambda step: pytest.fail("not asked"))
     world = build.world(config.data)
     h = world.class_mean("11")[None]
-    _, stronger = asked.settings("11")["1"](build.model(config), h)
+    _, stronger = asked.settings("11")["2"](build.model(config), h)
     assert stronger.tolist() == [[0, 1, -0.5, 1.5]]
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from conceptspace import build, presets
@@ -16,6 +18,10 @@ def inputs(batch=2, resolution=8, device=None):
         torch.randn(batch, device=device),
         torch.randn(batch, 11, device=device),
     )
+
+
+def parameters(module):
+    return sum(p.numel() for p in module.parameters())
 
 
 def trained_like(model):
@@ -35,14 +41,29 @@ def paper_network():
 
 class TestPaperSize:
     def test_parameters(self, paper_network):
-        count = sum(p.numel() for p in paper_network.parameters())
-        assert count == pytest.approx(11_044_803, rel=0.01)
+        assert parameters(paper_network) == 10_635_011
+
+    def test_published_count_has_two_layers_that_are_never_applied(self, paper_network):
+        """The deepest level's own downsampling and the finest level's own upsampling.
+
+        The published count leaves out the two numbers of the noise schedule, as this one does.
+        """
+        deepest = nn.Conv2d(256, 256, 2, stride=2)
+        finest = nn.ConvTranspose2d(64, 64, 2, stride=2)
+        unused = parameters(deepest) + parameters(finest)
+        assert unused == (4 * 256 * 256 + 256) + (4 * 64 * 64 + 64) == 278_848
+        assert parameters(paper_network) + unused == 10_913_859
+
+    def test_every_parameter_is_used(self):
+        network = trained_like(UNet(11))
+        network(*inputs(1, 8)).square().sum().backward()
+        assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
     def test_floating_point_operations_of_a_training_step_at_batch_64(self, paper_network):
         counter = FlopCounterMode(display=False)
         with counter:
             paper_network(*inputs(1, 32, "meta")).square().sum().backward()
-        assert 440e9 < 64 * counter.get_total_flops() < 480e9
+        assert 64 * counter.get_total_flops() == pytest.approx(447.1e9, rel=1e-3)
 
     def test_preset_builds_the_default_network(self, paper_network):
         model = build.model(presets.paper())
@@ -102,6 +123,42 @@ def test_every_block_has_embeddings_of_its_own():
     for i in range(len(widths)):
         moved = [e + torch.randn(e.shape) * (j == i) for j, e in enumerate(conditions)]
         assert (network.denoise(z, gamma, moved) - base).abs().max() > 1e-3
+
+
+def test_gelu_follows_both_layers_of_every_mlp():
+    network = trained_like(build.model(tiny_config()).network)
+    lowest = F.gelu(torch.linspace(-2, 0, 10_001)).min().item()
+    assert lowest == pytest.approx(-0.17, abs=0.001)
+    _, gamma, h = inputs(500)
+    shared = network.time(network.sinusoid(1000 * gamma))
+    for e in (shared, *network.embed_condition(5 * h), *network.embed_time(gamma)):
+        assert lowest - 1e-6 <= e.min() < 0
+        assert e.max() > -lowest
+
+
+def test_block_mlp_by_hand():
+    network = trained_like(build.model(tiny_config()).network)
+    mlps, h = network.block_condition, torch.randn(3, 11)
+    hidden = F.gelu(mlps.hidden(h)).split([w * len(b) for w, b in mlps.blocks.items()], dim=1)
+    for part, (width, which) in zip(hidden, mlps.blocks.items(), strict=True):
+        layer = mlps.out[str(width)]
+        for i, block in enumerate(which):
+            x = part[:, i * width : (i + 1) * width]
+            expected = F.gelu(x @ layer.weight[i] + layer.bias[i])
+            torch.testing.assert_close(network.embed_condition(h)[block], expected)
+
+
+def test_downsampling_keeps_its_width(paper_network):
+    """The first block of the next level widens."""
+    trunk = paper_network.trunk
+    widths = [(c.in_channels, c.out_channels, c.kernel_size, c.stride) for c in trunk.downsample]
+    assert widths == [(64, 64, (2, 2), (2, 2)), (128, 128, (2, 2), (2, 2))]
+    blocks = [[(b.conv1.in_channels, b.conv1.out_channels) for b in level] for level in trunk.down]
+    assert blocks == [
+        [(64, 64), (64, 64)],
+        [(64, 128), (128, 128)],
+        [(128, 256), (256, 256)],
+    ]
 
 
 def test_time_embedding_distinguishes_the_whole_range():
