@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,16 +24,17 @@ from conceptspace.diffusion.unet import BlockEmbeddings, UNet, channels_last
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
 from conceptspace.measurement.evaluate import Sampling
+from conceptspace.measurement.judge import Judge, ShapesJudge
 from conceptspace.measurement.probe import ProbeSettings
 from conceptspace.measurement.protocols import (
     EmbeddingPatching,
     Guidance,
     LatentIntervention,
+    MatchedControl,
     Naive,
     Overprompting,
     Protocol,
 )
-from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.tables import NAIVE, PATCHING
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
@@ -140,9 +142,9 @@ def conditioning(data: DataConfig) -> Conditioning:
     return Conditioning(data.conditioned or data.concepts)
 
 
-def readout(of: World) -> AnalyticReadout | None:
-    """The read-out that checks the probe; None where images cannot be rendered."""
-    return AnalyticReadout(of) if isinstance(of, ShapesWorld) else None
+def judge(of: World) -> Judge | None:
+    """What scores images; None where they cannot be rendered, and the probe scores them alone."""
+    return ShapesJudge(of) if isinstance(of, ShapesWorld) else None
 
 
 def masking(data: DataConfig) -> Masking | None:
@@ -252,42 +254,47 @@ def protocol(
     names = data.space.names
     kind, _, target = name.partition("-")
     patched = kind == "patching" and target.isdecimal()
-    if kind == "overprompting" and target in names:
-        _check_strengths(config)
     if name not in protocol_names(config) and not patched:
         known = ", ".join(protocol_names(config))
         raise UserError(f"there is no protocol {name!r} for this run; it has {known}")
-    match kind:
-        case "naive":
-            return Naive()
-        case "overprompting":
-            return Overprompting(data, target, sweep.strengths)
-        case "latent":
-            add, remove = ("color", "size") if {"color", "size"} <= set(names) else names[:2]
-            return LatentIntervention(
-                data, add, remove, sweep.alphas, sweep.betas, shuffled=target == "control"
-            )
-        case "guidance":
-            return Guidance(sweep.guidance)
+    if kind == "naive":
+        return Naive()
+    if kind == "overprompting":
+        _check_strengths(config)
+        return Overprompting(data, target, sweep.strengths)
+    if kind == "guidance":
+        return Guidance(sweep.guidance)
+    if kind == "patching":
+        return EmbeddingPatching(data, later(int(target) if patched else None), name)
+    add, remove = ("color", "size") if {"color", "size"} <= set(names) else names[:2]
+    intervention = LatentIntervention(data, add, remove, sweep.alphas, sweep.betas)
+    match target:
+        case "control-scaling":
+            return MatchedControl(intervention, "scaling")
+        case "control-random":
+            return MatchedControl(intervention, "random")
+        case "intervention-text":
+            return replace(intervention, order="text")
         case _:
-            return EmbeddingPatching(data, later(int(target) if patched else None), name)
+            return intervention
+
+
+LATENT = (
+    "latent-intervention",
+    "latent-intervention-text",
+    "latent-control-scaling",
+    "latent-control-random",
+)
+"""Protocols that change condition embeddings; they need two concepts."""
 
 
 def protocol_names(config: RunConfig) -> list[str]:
-    """The protocols that make sense for a run.
-
-    Guidance needs a condition dropout, and overprompting prompts that are stronger than usual.
-    """
+    """The protocols that make sense for a run; guidance needs a condition dropout."""
     names = concept_space(config.data).names
-    overprompting = [f"overprompting-{name}" for name in names if _stronger(config)]
-    latent = ["latent-intervention", "latent-control"] if len(names) > 1 else []
+    overprompting = [f"overprompting-{name}" for name in names]
+    latent = LATENT if len(names) > 1 else ()
     guidance = ["guidance"] if config.train.condition_dropout > 0 else []
     return [NAIVE, *overprompting, *latent, *guidance, PATCHING]
-
-
-def _stronger(config: RunConfig) -> bool:
-    """Whether the strengths exceed the prompts of training, if those are one-hot."""
-    return config.data.kind != "celeba" or min(config.evaluate.strengths, default=1) > 0.5
 
 
 def validate(config: RunConfig) -> None:
@@ -303,7 +310,7 @@ def validate(config: RunConfig) -> None:
         images.check()
         _check_pools(config)
     for name in config.evaluate.protocols:
-        if name.removeprefix("overprompting-") in concept_space(config.data).names:
+        if name.startswith("overprompting-"):
             _check_strengths(config)
         if name not in protocol_names(config):
             raise UserError(
@@ -315,10 +322,10 @@ def validate(config: RunConfig) -> None:
 
 
 def _check_strengths(config: RunConfig) -> None:
-    if not _stronger(config):
+    if not all(strength > 1 for strength in config.evaluate.strengths):
         raise UserError(
-            f"evaluate.strengths = {list(config.evaluate.strengths)}: a one-hot prompt stands 0.5 "
-            "from the middle already, so overprompting an attribute needs strengths above 0.5"
+            f"evaluate.strengths = {list(config.evaluate.strengths)} must all exceed 1, the "
+            "strength of a naive prompt"
         )
 
 

@@ -233,15 +233,15 @@ class EvaluateConfig(Section):
     """Images per class and setting under every other protocol."""
     protocols: tuple[str, ...] = ()
     """Protocols beside naive prompting that `run` adds after training."""
-    strengths: tuple[float, ...] = (0.1, 0.15, 0.25, 0.35, 0.45)
-    """Overprompting: distances of the prompted value from the middle of the class means."""
+    strengths: tuple[float, ...] = (1.5, 2.5, 3.5, 4.5)
+    """Overprompting: how many times as far from the middle as the class mean."""
     alphas: tuple[float, ...] = (0.1, 1.0, 2.0, 4.0)
     """Latent intervention: weights of the added projection."""
     betas: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     """Latent intervention: weights of the removed projection."""
     guidance: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
     """Classifier-free guidance: weights."""
-    sampler: Literal["ancestral", "ddim"] = "ancestral"
+    sampler: Literal["ancestral", "ddim", "dpmsolver++", "sde-dpmsolver++"] = "ancestral"
     """Sampler."""
     sampling_steps: int = Field(50, ge=1)
     """Denoising steps."""

@@ -36,7 +36,7 @@ from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_pictures, write_sheet
 from conceptspace.native.library import native
 from conceptspace.store import Run, read_scores
-from conceptspace.tables import JOINT, NAIVE, READOUT, SCORE_COLUMNS
+from conceptspace.tables import JOINT, NAIVE, PROBE, SCORE_COLUMNS, VALID
 from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
 from conceptspace.training.loop import Trainer
@@ -218,7 +218,7 @@ class Session:
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        self.scorer = Scorer(self.probe.probe, build.readout(self.world))
+        self.scorer = Scorer(self.probe.probe, build.judge(self.world))
 
     def _introduce(self) -> Iterator[Event]:
         """Read images that are not rendered, and keep what they are and how classes look."""
@@ -335,7 +335,7 @@ class Session:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.config.seed, step=step, protocol=protocol.name)
-        scores = pd.concat([stored, scores[[*SCORE_COLUMNS, READOUT]]], ignore_index=True)
+        scores = pd.concat([stored, scores[[*SCORE_COLUMNS, VALID, PROBE]]], ignore_index=True)
         sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
         write_sheet(sheet, step, generated)
         write_table(path, scores)
@@ -398,7 +398,7 @@ class Session:
         probe_hash = self.probe.hash if self.probe else ""
         metadata = {"probe": probe_hash, "config": self.config.digest()}
         write_table(self.run.path / "trajectory.parquet", trajectory(scores), metadata)
-        self.run.note(readout_agreement=agreement(scores, self.world.space.names))
+        self.run.note(probe_agreement=agreement(scores, self.world.space.names))
 
 
 def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:

@@ -26,7 +26,7 @@ def quick() -> RunConfig:
     """
     return RunConfig(
         preset="quick",
-        data=DataConfig(resolution=16, position_range=0.15, color_separation=0.3, size_spread=0.25),
+        data=DataConfig(resolution=16, position_range=0.15, color_separation=0.2, size_spread=0.25),
         model=ModelConfig(
             channels=(32, 64, 64),
             blocks=1,
@@ -37,14 +37,14 @@ def quick() -> RunConfig:
             pixel_range="symmetric",
         ),
         train=TrainConfig(
-            steps=2400,
+            steps=3600,
             batch_size=16,
             learning_rate=1.5e-3,
             clip_norm=1.0,
             weight_average=0.99,
             checkpoint_schedule="linear",
             checkpoints=24,
-            first_checkpoint=100,
+            first_checkpoint=150,
         ),
         probe=ProbeConfig(
             channels=(16, 32),
@@ -55,11 +55,18 @@ def quick() -> RunConfig:
             learning_rate=3e-3,
         ),
         evaluate=EvaluateConfig(
-            samples=24,
-            elicitation_samples=12,
-            sampling_steps=20,
-            protocols=("overprompting-color", "latent-intervention", "latent-control"),
-            alphas=(0.1, 1.0, 2.0, 4.0),
+            samples=32,
+            elicitation_samples=32,
+            sampler="sde-dpmsolver++",
+            sampling_steps=15,
+            protocols=(
+                "overprompting-color",
+                "overprompting-size",
+                "latent-intervention",
+                "latent-control-scaling",
+                "latent-control-random",
+            ),
+            alphas=(1.0, 2.0),
             betas=(0.1, 0.5),
         ),
     )

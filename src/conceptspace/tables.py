@@ -2,8 +2,10 @@
 
 A tidy table with one row per checkpoint, protocol, setting, class and concept. ``accuracy`` is the
 mean probability of the target's bit, ``coordinate`` the mean probability of bit 1, both over
-``samples`` images. The rows of concept :data:`JOINT` hold the joint accuracy, the mean over images
-of the product over concepts; their coordinate is missing.
+``samples`` images and by the judge: an image without a valid object has accuracy 0 and coordinate
+1/2. The rows of concept :data:`JOINT` hold the joint accuracy, the mean over images of the product
+over concepts; their coordinate is missing. Two more columns may be there: :data:`VALID` and
+:data:`PROBE`.
 """
 
 KEYS = ["run", "seed", "step", "protocol", "setting", "concept_class"]
@@ -15,9 +17,11 @@ TRAJECTORY_COLUMNS = [*KEYS, "concept", "accuracy", "coordinate", "samples"]
 SCORE_COLUMNS = [*KEYS, "sample", "concept", "accuracy", "coordinate"]
 """Columns of the scores of single images."""
 
-READOUT = "readout"
-"""A further column of scores: 1 where the analytic read-out finds the target's bit, 0 where it
-does not, missing where there is no read-out."""
+VALID = "valid"
+"""Share of the images that show a valid object, by the judge; missing without a judge."""
+
+PROBE = "probe"
+"""As accuracy, by the plain probe, which says something of every image (the paper's own score)."""
 
 JOINT = "joint"
 """The concept of the rows that hold the joint accuracy."""

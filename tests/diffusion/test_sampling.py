@@ -63,7 +63,7 @@ def test_second_order_is_more_exact_at_the_same_steps(first, second, steps):
     for sampler in (first, second):
         x = draw(gaussian_denoiser(MEAN, COVARIANCE), 3, sampler=sampler, steps=steps)
         errors.append((torch.cov(x.T) - COVARIANCE).norm().item())
-    assert errors[0] > 3 * errors[1]
+    assert errors[0] > 2.5 * errors[1]
 
 
 class TestQuickPreset:
@@ -96,7 +96,7 @@ class TestQuickPreset:
 
     @pytest.mark.parametrize(("mean", "deviation"), TARGETS)
     def test_ancestral_samples_vary_too_little(self, mean, deviation):
-        """By 24, 30 and 23 %."""
+        """By 10 % and more."""
         _, share = self.spread(mean, deviation, "ancestral")
         assert share < 0.9
 
@@ -108,12 +108,12 @@ class TestQuickPreset:
 
     def test_members_of_a_finite_set_keep_their_frequencies(self):
         found = self.frequencies(self.EVALUATE.sampler)
-        torch.testing.assert_close(found, FREQUENCIES, atol=0, rtol=0.03)
+        torch.testing.assert_close(found, FREQUENCIES, atol=0.01, rtol=0)
 
     def test_ancestral_samples_favor_the_frequent(self):
         found = self.frequencies("ancestral")
-        assert found[0] > 1.03 * FREQUENCIES[0]
-        assert found[2] < 0.9 * FREQUENCIES[2]
+        assert found[0] > FREQUENCIES[0] + 0.015
+        assert found[2] < FREQUENCIES[2] - 0.015
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -174,6 +174,19 @@ def some(name: str, claim: str, cases: Sequence[bool | None], enough: int) -> Ro
     return Row(name, claim, share, low, high, unit, criterion, verdict, reason, len(cases))
 
 
+def most(name: str, claim: str, cases: Sequence[bool]) -> Row:
+    """It happens in more than half of the seeds, by Clopper and Pearson's interval of the share."""
+    count, seeds = sum(cases), len(cases)
+    low, high, share = 0.0, 1.0, float("nan")
+    if seeds:
+        interval = stats.binomtest(count, seeds).proportion_ci(CONFIDENCE)
+        low, high, share = float(interval.low), float(interval.high), count / seeds
+    found = Measured(share, low, high, seeds)
+    verdict, reason = _sides(found, low > 0.5, high < 0.5)
+    criterion = "95 % interval (Clopper-Pearson) of the share of seeds above 0.5"
+    return _row(name, claim, found, "of the seeds", criterion, verdict, reason)
+
+
 def open_question(name: str, claim: str, criterion: str, reason: str, seeds: int = 0) -> Row:
     """A claim that nothing can be said of, and why."""
     unknown = float("nan")

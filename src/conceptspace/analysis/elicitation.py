@@ -11,30 +11,25 @@ from conceptspace.analysis import emergence, selection, statistics
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.sentences import Finding, arrival, delay, oriented
 from conceptspace.analysis.turning import Turn
-from conceptspace.tables import JOINT, NAIVE, READOUT
+from conceptspace.tables import JOINT, NAIVE, PROBE
 
 BEST = "best"
 """The setting of the rows that :func:`best_settings` returns."""
 
 
 def best_settings(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """For every checkpoint and protocol the rows of its best setting, as the paper reports it.
+    """For every checkpoint and protocol the rows of its best setting by the judge.
 
     The joint rows have a further column ``honest``: the joint accuracy of a setting chosen on one
-    half of the images and scored on the other; and ``confirmed``, the same counting only images
-    on which the analytic read-out finds the class too (missing where there is no read-out). Early
-    images are unlike anything that the probe was trained on, so what the probe alone finds in them
-    means little.
+    half of the images and scored on the other. Their ``probe`` is that of the setting that is best
+    by the plain probe, which is what the paper reports; missing in tables without it.
     """
     keys = ["run", "seed", "step", "protocol", "concept_class"]
     best = selection.best_of_sweep(scores).rename(columns={"best_setting": "setting"})
     rows = table.merge(best[[*keys, "setting", "honest"]], on=[*keys, "setting"])
-    if READOUT in scores and scores[READOUT].notna().all():
-        both = scores.assign(accuracy=scores["accuracy"] * scores[READOUT])
-        strict = selection.best_of_sweep(both).rename(columns={"honest": "confirmed"})
-        rows = rows.merge(strict[[*keys, "confirmed"]], on=keys)
-    else:
-        rows = rows.assign(confirmed=np.nan)
+    joint = table[table["concept"] == JOINT].reindex(columns=[*keys, PROBE])
+    highest = joint.groupby(keys)[PROBE].max().reset_index()
+    rows = rows.drop(columns=PROBE, errors="ignore").merge(highest, on=keys)
     return rows.assign(setting=BEST)
 
 
@@ -43,7 +38,8 @@ def honest_emergence(
 ) -> list[Emergence]:
     """Emergence by the joint accuracy of settings chosen on other images.
 
-    ``column`` is "honest" (probe) or "confirmed" (probe and read-out).
+    ``column`` is "honest" (judge, settings chosen on other images), or "probe" (plain probe, best
+    of the sweep).
     """
     fair = best.assign(accuracy=best[column])
     return emergence.find_emergence(fair, ood_class, protocol)
@@ -57,37 +53,29 @@ def elicitation(
     turn: Turn | None,
 ) -> list[Finding]:
     """What other protocols, and controls, make of an OOD class; ``best`` has its rows alone."""
-    present = [p for p in best["protocol"].unique() if p != NAIVE]
+    present = sorted((p for p in best["protocol"].unique() if p != NAIVE), key=is_control)
     told = []
     for protocol in present:
-        if is_control(protocol):
-            told += _control(best, protocol)
-            continue
         fair = honest_emergence(best, ood, protocol)
         honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
-        text = f"under {protocol}, {honest}"
+        text = f"{'control: ' if is_control(protocol) else ''}under {protocol}, {honest}"
         if table[table["protocol"] == protocol]["setting"].nunique() > 1:
-            optimistic = emergence.survival(emergence.find_emergence(best, ood, protocol))
-            text += (
-                ", with settings chosen on one half of the images and scored on the other; with "
-                f"the best setting of each checkpoint, {arrival(optimistic, 'it')}"
-            )
-        if best["confirmed"].notna().all():
-            fair = honest_emergence(best, ood, protocol, "confirmed")
-            naive = honest_emergence(best, ood, NAIVE, "confirmed")
-            strict = arrival(emergence.survival(fair), "it")
-            text += f"; counting only images that the read-out confirms, as from here on, {strict}"
+            text += ", with settings chosen on one half of the images and scored on the other"
+        if best[PROBE].notna().all():
+            plain = emergence.survival(honest_emergence(best, ood, protocol, PROBE))
+            text += f"; by the plain probe, best of the sweep, {arrival(plain, 'it')}"
         told.append(Finding("elicitation", text))
         same = {run.seed for run in fair}
         told.append(
             Finding("elicitation", _hidden([r for r in naive if r.seed in same], fair, protocol))
         )
-        told += _coincidence(fair, protocol, turn)
+        if not is_control(protocol):
+            told += _coincidence(fair, protocol, turn)
     return told + _gap(best, ood, [p for p in present if not is_control(p)]) + _first(best, ood)
 
 
 def is_control(protocol: str) -> bool:
-    """Whether a protocol elicits nothing by design, told by its name."""
+    """Whether a protocol changes the model without a concept in mind, seen by its name."""
     return "control" in protocol
 
 
@@ -127,35 +115,10 @@ def _coincidence(elicited: list[Emergence], protocol: str, turn: Turn | None) ->
     return [Finding("elicitation", text)]
 
 
-def _wide(best: pd.DataFrame, column: str = "honest") -> pd.DataFrame:
+def _wide(best: pd.DataFrame) -> pd.DataFrame:
     """Honest joint accuracy, one row per seed and step, one column per protocol."""
     rows = best[best["concept"] == JOINT]
-    return rows.pivot_table(index=["seed", "step"], columns="protocol", values=column)
-
-
-def _control(best: pd.DataFrame, protocol: str) -> list[Finding]:
-    """What a control reaches while the capability does not show under naive prompting."""
-    wide = _wide(best)[[NAIVE, protocol]].dropna()
-    hidden = wide[wide[NAIVE] < emergence.THRESHOLD]
-    if hidden.empty:
-        return []
-    top, reached = hidden[protocol].max(), int((hidden[protocol] >= emergence.THRESHOLD).sum())
-    directions = "shuffled directions of the same norm"
-    subject = f"{directions} ({protocol})" if protocol.startswith("latent") else protocol
-    text = (
-        f"control: where naive prompting is below {emergence.THRESHOLD:g}, {subject} "
-        f"{'reach' if protocol.startswith('latent') else 'reaches'} a joint accuracy of at most "
-        f"{top:.2f} (honest)"
-    )
-    if reached:
-        return [
-            Finding(
-                "elicitation",
-                f"{text}, at {emergence.THRESHOLD:g} or above at {reached} of "
-                f"{len(hidden)} checkpoints: sweeping alone explains that much",
-            )
-        ]
-    return [Finding("elicitation", f"{text}: sweeping alone does not elicit it")]
+    return rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
 
 
 def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
@@ -169,10 +132,6 @@ def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
         f"control: in the first quarter of the checkpoints (up to step {until:g}) the best joint "
         f"accuracy of any protocol on {ood} is {top:.2f} ({name}, honest)"
     )
-    if best["confirmed"].notna().all():
-        confirmed = _wide(best, "confirmed")
-        top = confirmed[confirmed.index.get_level_values("step") <= until].max().max()
-        text += f", {top:.2f} where the read-out has to confirm it"
     if top < emergence.THRESHOLD:
         text += ": no protocol elicits what is not there yet"
     return [Finding("elicitation", text)]
@@ -187,9 +146,6 @@ def _gap(best: pd.DataFrame, ood: str, protocols: Sequence[str]) -> list[Finding
         f"some other protocol makes {ood} with a joint accuracy of {level} or more (honest) where "
         f"naive prompting does not: {_where(_wide(best), protocols)}"
     )
-    if best["confirmed"].notna().all():
-        strict = _where(_wide(best, "confirmed"), protocols)
-        text += f"; counting only images that the read-out confirms: {strict}"
     return [Finding("elicitation", text)]
 
 

@@ -18,16 +18,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from conceptspace.analysis.statistics import Estimate, mean, paired_difference
 from conceptspace.analysis.trajectories import condition, require
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS, VALID
 
 THRESHOLD = 0.8
 HOLD = 3
+
+READY = 0.5
+"""Share of valid images that the training classes must reach before anything can emerge."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,9 @@ def find_emergence(
 ) -> list[Emergence]:
     """The emergence of each seed in a trajectory table, by seed.
 
+    Nothing emerges at a checkpoint at which the classes that are prompted naively do not show
+    valid objects themselves; see :func:`ready`.
+
     Raises:
         UserError: the rows are missing or ambiguous, or as for :func:`emergence`.
     """
@@ -170,11 +176,35 @@ def find_emergence(
     rows = rows[rows["concept"] == concept].sort_values("step")
     if rows.empty:
         raise UserError(f"class {concept_class} under {protocol} has no accuracy of {concept!r}")
+    early = ~ready(table, rows, concept_class)
+    rows = rows.assign(accuracy=rows["accuracy"].mask(early, 0.0))
     return [
         emergence(run["step"], run["accuracy"], seed=int(seed), threshold=threshold, hold=hold)
         for seed in sorted(rows["seed"].unique())
         for run in [rows[rows["seed"] == seed]]
     ]
+
+
+def ready(table: pd.DataFrame, rows: pd.DataFrame, concept_class: str) -> NDArray[np.bool_]:
+    """Whether the other classes show valid objects at the run and checkpoint of each row.
+
+    Their valid images under naive prompting must be a share of :data:`READY` on average. Where
+    nothing is known of validity, everything is ready.
+
+    Args:
+        table: that holds the naive rows.
+        rows: whose runs and checkpoints are asked for.
+        concept_class: that is left out.
+
+    Returns:
+        Shape (rows,), bool.
+    """
+    if VALID not in table:
+        return np.ones(len(rows), dtype=np.bool_)
+    others = table[(table["protocol"] == NAIVE) & (table["concept_class"] != concept_class)]
+    share = others[others["concept"] == JOINT].groupby(["seed", "step"])[VALID].mean()
+    known = share.reindex(pd.MultiIndex.from_frame(rows[["seed", "step"]])).to_numpy()
+    return ~(known < READY)
 
 
 def survival(runs: Sequence[Emergence], *, seed: int = 0) -> Survival:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis import emergence, memorization
+from conceptspace.analysis import emergence, memorization, verdict
 from conceptspace.analysis.elicitation import best_settings, elicitation
 from conceptspace.analysis.kinks import Kink, detect_kink
 from conceptspace.analysis.sentences import Finding, arrival, oriented
@@ -48,9 +48,10 @@ def findings(
     Raises:
         UserError: the table has no naive rows, or two runs share a seed.
     """
-    told = [_in_distribution(table, train_classes)]
     several = table["protocol"].nunique() > 1
     best = best_settings(table, scores) if scores is not None and several else None
+    told = _verdict(best, ood_classes[:1], labels) if best is not None else []
+    told.append(_in_distribution(table, train_classes))
     for ood in ood_classes:
         turn = turn_of(table, ood)
         told += _memorized(table, scores, train_classes, ood, labels, turn)
@@ -64,6 +65,20 @@ def findings(
         if best is not None and (best["concept_class"] == ood).any():
             told += elicitation(table, best[best["concept_class"] == ood], ood, naive, turn)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
+
+
+def _verdict(
+    best: pd.DataFrame, ood_classes: Sequence[str], labels: Mapping[str, str]
+) -> list[Finding]:
+    """The answer to the main question for the first OOD class, if another way of asking was."""
+    told = []
+    for ood in ood_classes:
+        rows = best[best["concept_class"] == ood]
+        if verdict.others(list(rows["protocol"].unique())):
+            images = int(rows["samples"].min())
+            lines = verdict.sentences(verdict.windows(best, ood), labels[ood], images)
+            told += [Finding("verdict", line.removesuffix(".")) for line in lines]
+    return told
 
 
 def turn_of(table: pd.DataFrame, ood_class: str) -> Turn | None:

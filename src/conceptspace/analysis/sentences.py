@@ -16,7 +16,7 @@ class Finding:
     """One sentence.
 
     Attributes:
-        topic: "memorization", "turn", "loss", "emergence", "elicitation", "in-distribution",
+        topic: "verdict", "memorization", "turn", "loss", "emergence", "elicitation", "in-distribution",
             "underspecification", "probe" or "data".
         text: plain text.
     """

@@ -22,7 +22,9 @@ from conceptspace.data.shapes import VARIABLES
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs), nn.GELU()
+    )
 
 
 class Block(nn.Module):
@@ -80,9 +82,10 @@ class Network(nn.Module):
         self.time = mlp(m.time_size, m.embedding_size, m.embedding_size)
         self.conv_in = nn.Conv2d(3, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.ModuleList(Block(w, w, config) for _ in range(m.blocks)) for w in widths
+            nn.ModuleList(Block(a if j == 0 else b, b, config) for j in range(m.blocks))
+            for a, b in pairwise((widths[0], *widths))
         )
-        self.downsample = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.downsample = nn.ModuleList(nn.Conv2d(a, a, 2, stride=2) for a in widths[:-1])
         self.middle1, self.middle2 = Block(last, last, config), Block(last, last, config)
         self.attention = Attention(last, config)
         rising = widths[::-1]

@@ -63,7 +63,7 @@ def run(options: Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    _report([opened], folder / "report.html")
+    _report([opened], folder / "report.html", "verdict")
     return 0
 
 
@@ -196,10 +196,17 @@ def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     return str(named)
 
 
-def _report(runs: list[Run], path: Path) -> None:
-    """Write the page, and tell the findings on the terminal."""
+def _report(runs: list[Run], path: Path, topic: str = "") -> None:
+    """Write the page, and tell its findings on the terminal, all of them or those of a topic.
+
+    Where none has that topic, all are told.
+    """
     from conceptspace.presentation.page import write_page
 
-    for finding in write_page(runs, path):
+    found = write_page(runs, path)
+    chosen = [finding for finding in found if finding.topic == topic]
+    for finding in chosen:
+        print(finding.text)
+    for finding in found if not chosen else []:
         print(f"- {finding.text}")
     print(f"page: {path}", file=sys.stderr)

@@ -96,12 +96,26 @@ class Concept:
         noise = torch.rand(count, len(mean), generator=generator) * 2 - 1
         return mean + self.spread * noise
 
-    def extrapolated(self, bit: int, strength: float) -> Float[Tensor, " k"]:
-        """The mean of a bit, had it the distance ``strength`` from the center in every number.
+    def at_distance(self, bit: int, distance: float) -> Float[Tensor, " k"]:
+        """The mean of a bit, had it that distance from the center in every number.
 
-        For color, strength 0.45 gives blue as (0.05, 0.05, 0.95) (paper App. B).
+        For color, 0.45 gives blue as (0.05, 0.05, 0.95) (paper App. B).
         """
-        return self.center + strength * (self.mean(bit) - self.center).sign()
+        return self.center + distance * (self.mean(bit) - self.center).sign()
+
+    def exaggerated(self, bit: int, strength: float) -> Float[Tensor, " k"]:
+        """The mean of a bit, ``strength`` times as far from the center.
+
+        It is cut at the limits of the concept; a one-hot prompt has none, it may go beyond 1 and
+        below 0. For colors 0.2 apart, strength 4.5 gives blue as (0.05, 0.05, 0.95).
+        """
+        value = self.center + strength * (self.mean(bit) - self.center)
+        return value if self.categorical else value.clamp(*self.limits)
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the values are one-hot vectors, as for shape and for attributes."""
+        return self.spread == 0 and all(sorted(m) == [0.0, 1.0] for m in self.means)
 
     def coordinate(self, values: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
         """Where values lie between the two means: 0 at bit 0, 1 at bit 1, linear in between."""

@@ -39,7 +39,14 @@ MEAN_SIZE = 0.45
 SMALLEST_SIZE = 0.1
 
 TRIANGLE_SIDE = math.sqrt(4 * math.pi / math.sqrt(3))
-"""Side of the upright triangle whose area is that of a circle of radius 1."""
+"""Base and height of a triangle of size 1: the side of the equilateral one with a circle's area."""
+
+TRIANGLE_BASE = math.sqrt(3) / 6
+"""How far the base lies on the side of -y, in units of :data:`TRIANGLE_SIDE`.
+
+The two other sides have slope 2, as in the published settings, so the area is 2 / sqrt(3) times
+that of the circle.
+"""
 
 
 def shape() -> Concept:
@@ -202,6 +209,16 @@ class ShapesWorld:
             image += noise
         return image.clamp_(0, 1)
 
+    def reach(self, z: Float[Tensor, "batch 11"]) -> Float[Tensor, "batch height width"]:
+        """The size at which an object at this place begins to cover each pixel."""
+        grid = torch.linspace(-1, 1, self.resolution, device=z.device, dtype=z.dtype)
+        dx = (grid[None, :] - z[:, COLUMNS["x"]])[:, None, :]
+        dy = (grid[None, :] - z[:, COLUMNS["y"]])[:, :, None]
+        triangular = z[:, COLUMNS["shape"].start + 1] > z[:, COLUMNS["shape"].start]
+        side = torch.maximum(-dy / TRIANGLE_BASE, (dy + 2 * dx.abs()) / (1 - TRIANGLE_BASE))
+        circle = (dx.square() + dy.square()).sqrt()
+        return torch.where(triangular[:, None, None], side / TRIANGLE_SIDE, circle)
+
     def mask(self, z: Float[Tensor, "batch 11"]) -> Float[Tensor, "batch height width"]:
         """The share of the object in each pixel: a 0/1 mask with a Gaussian-blurred edge."""
         grid = torch.linspace(-1, 1, self.resolution, device=z.device, dtype=z.dtype)
@@ -209,12 +226,12 @@ class ShapesWorld:
         dy = grid[None, :] - z[:, COLUMNS["y"]]
         radius = z[:, COLUMNS["size"]]
         triangular = z[:, COLUMNS["shape"].start + 1] > z[:, COLUMNS["shape"].start]
-        # A circle in row dy covers |dx| < sqrt(r² - dy²); a triangle |dx| < (dy + R) / sqrt(3).
+        # A circle in row dy covers |dx| < sqrt(r² - dy²); a triangle |dx| < (tip - dy) / 2.
         half = (radius.square() - dy.square()).clamp_(min=0).sqrt_()
         if bool(triangular.any()):
-            circumradius = radius * (TRIANGLE_SIDE / math.sqrt(3))
-            side = (dy + circumradius) / math.sqrt(3) * (dy < circumradius / 2)
-            half = torch.where(triangular[:, None], side, half)
+            side = radius * TRIANGLE_SIDE
+            half_width = ((1 - TRIANGLE_BASE) * side - dy) / 2 * (dy > -TRIANGLE_BASE * side)
+            half = torch.where(triangular[:, None], half_width, half)
         inside = (dx.abs()[:, None, :] < half[:, :, None]).to(z.dtype)
         blur = blur_matrix(self.resolution, self.edge_blur * self.resolution / 32).to(z)
         return blur @ inside @ blur.T
@@ -259,7 +276,7 @@ def widest_world(world: ShapesWorld, margin: float) -> ShapesWorld:
 def blur_matrix(resolution: int, sigma: float) -> Float[Tensor, "resolution resolution"]:
     """A matrix that blurs a column of pixels with a Gaussian of ``sigma`` pixels.
 
-    Its rows sum to 1; beyond the border the outermost pixel goes on. ``sigma`` 0 is the identity.
+    Its rows sum to 1; beyond the border the image is mirrored. ``sigma`` 0 is the identity.
     """
     if sigma <= 0:
         return torch.eye(resolution)
@@ -268,6 +285,7 @@ def blur_matrix(resolution: int, sigma: float) -> Float[Tensor, "resolution reso
     weights = torch.exp(-offsets.square() / (2 * sigma**2))
     weights = weights / weights.sum()
     rows = torch.arange(resolution)[:, None].expand(-1, len(offsets))
-    columns = (rows + offsets).clamp(0, resolution - 1)
+    columns = (rows + offsets) % (2 * resolution)
+    columns = torch.minimum(columns, 2 * resolution - 1 - columns)
     matrix = torch.zeros(resolution, resolution)
     return matrix.index_put_((rows, columns), weights.expand(resolution, -1), accumulate=True)

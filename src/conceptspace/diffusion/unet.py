@@ -76,7 +76,7 @@ class SinusoidalEmbedding(nn.Module):
 
 
 class BlockEmbeddings(nn.Module):
-    """A two-layer MLP for every residual block, all reading the same vector.
+    """A two-layer MLP with GELU after both layers for every residual block, all reading one vector.
 
     The first layers are one matrix product, the second ones a batched product for each width.
 
@@ -101,7 +101,7 @@ class BlockEmbeddings(nn.Module):
         found: dict[int, Tensor] = {}
         for part, (width, which) in zip(parts, self.blocks.items(), strict=True):
             each = self.out[str(width)](part.unflatten(1, (len(which), width)).transpose(0, 1))
-            found |= dict(zip(which, each.unbind(), strict=True))
+            found |= dict(zip(which, F.gelu(each).unbind(), strict=True))
         return [found[i] for i in range(len(found))]
 
 
@@ -205,7 +205,8 @@ class UNetTrunk(nn.Module):
     """The U-Net without its embeddings: images in, feature maps of the same resolution out.
 
     Down and up, each level has ``blocks`` residual blocks; between levels strided 2x2
-    convolutions halve and transposed ones double the resolution; features are concatenated after
+    convolutions halve the resolution and keep the width, which the next block changes, and
+    transposed ones double the resolution; features are concatenated after
     each upsampling; self-attention stands between two residual blocks at the bottom.
 
     Args:
@@ -233,21 +234,21 @@ class UNetTrunk(nn.Module):
     ) -> None:
         super().__init__()
 
-        def level(width: int, entering: int | None = None) -> nn.ModuleList:
-            widths = [entering or width] + [width] * (blocks - 1)
+        def level(width: int, entering: int) -> nn.ModuleList:
+            widths = [entering] + [width] * (blocks - 1)
             return nn.ModuleList(ResidualBlock(w, width, norm, groups, dropout) for w in widths)
 
         first, last = channels[0], channels[-1]
         steps = list(pairwise(channels))
         self.conv_in = nn.Conv2d(inputs, first, 3, padding=1)
-        self.down = nn.ModuleList(level(width) for width in channels)
-        self.downsample = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in steps)
+        self.down = nn.ModuleList([level(first, first), *(level(b, a) for a, b in steps)])
+        self.downsample = nn.ModuleList(nn.Conv2d(a, a, 2, stride=2) for a in channels[:-1])
         self.middle = nn.ModuleList(
             ResidualBlock(last, last, norm, groups, dropout) for _ in range(2)
         )
         self.attention = SelfAttention(last, heads, norm, groups)
         self.upsample = nn.ModuleList(Upsample(b, a) for a, b in reversed(steps))
-        self.up = nn.ModuleList([level(last), *(level(a, 2 * a) for a, _ in reversed(steps))])
+        self.up = nn.ModuleList([level(last, last), *(level(a, 2 * a) for a, _ in reversed(steps))])
         self.norm_out = normalisation(norm, first, groups)
         self.conv_out = nn.Conv2d(first, outputs, 3, padding=1)
 
@@ -349,6 +350,7 @@ class UNet(nn.Module):
             nn.Linear(time_size, embedding_size),
             nn.GELU(),
             nn.Linear(embedding_size, embedding_size),
+            nn.GELU(),
         )
         self.block_time = BlockEmbeddings(embedding_size, widths)
         self.block_condition = BlockEmbeddings(condition_size, widths)

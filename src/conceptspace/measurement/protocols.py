@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Literal, runtime_checkable
 from typing import Protocol as Interface
-from typing import runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,11 +26,14 @@ from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.tables import NAIVE, PATCHING
 
-FAR = {"size": 0.25}
-"""How far from the middle a concept's direction prompt stands: size 0.7 is 0.25 from 0.45."""
+FAR = 0.45
+"""How far from the middle a direction's prompt stands: blue (.05, .05, .95) is 0.45 from grey."""
 
-FARTHEST = 0.45
-"""The same for the other concepts: (.05, .05, .95) is 0.45 from grey (paper App. B)."""
+SIZES_FAR = {"published": 0.15, "text": 0.25}
+"""The same for size: the published settings take 0.6 for large, the paper's App. B 0.7."""
+
+Order = Literal["published", "text"]
+"""Two readings of the intervention; see :class:`LatentIntervention`."""
 
 
 @runtime_checkable
@@ -47,6 +50,10 @@ class Embedding(Interface):
 
 Setting = Callable[[VDM, Tensor], tuple[Embedding | Denoiser, Tensor]]
 """(model, h of shape (batch, k)) -> (model', h' of the same batch)."""
+
+
+Edit = Callable[[VDM, list[Tensor]], list[Tensor]]
+"""(model, embeddings of all blocks, (batch, channels) each) -> changed embeddings."""
 
 
 @runtime_checkable
@@ -77,13 +84,14 @@ class Naive:
 class Overprompting:
     """One concept of h exaggerated beyond the class mean (paper App. B).
 
-    A strength is the distance of the prompted value from the concept's center, in every number:
-    0.45 prompts blue with (.05, .05, .95), whatever the separation of the classes.
+    A strength says how many times as far from the concept's center the prompt stands as the class
+    mean: for colors 0.2 apart, 4.5 prompts blue with (.05, .05, .95). Prompts are cut at the
+    concept's limits; strengths that the cut makes equal are asked once.
 
     Args:
         world: whose classes are prompted.
         concept: the concept that is exaggerated.
-        strengths: one setting each.
+        strengths: above 1, one setting each.
     """
 
     world: World
@@ -96,16 +104,19 @@ class Overprompting:
         return f"overprompting-{self.concept}"
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """One setting per strength, for OOD classes."""
+        """One setting per distinct prompt, for OOD classes."""
         if concept_class not in self.world.space.ood_classes:
             return {}
         index = self.world.space.names.index(self.concept)
         concept = self.world.space.concepts[index]
         bit = ConceptClass(concept_class).bits[index]
-        return {
-            f"{s:g}": _replaced(concept.extrapolated(bit, s), self.world.columns[self.concept])
-            for s in self.strengths
-        }
+        asked, found = [concept.mean(bit)], {}
+        for strength in sorted(self.strengths):
+            value = concept.exaggerated(bit, strength)
+            if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
+                asked.append(value)
+                found[f"{strength:g}"] = _replaced(value, self.world.columns[self.concept])
+        return found
 
 
 def _replaced(value: Tensor, columns: slice) -> Setting:
@@ -136,11 +147,14 @@ class Edited:
 
 @dataclass(frozen=True)
 class LatentIntervention:
-    """h' = h + alpha h_add - beta h_remove in every block's embedding space (paper App. B).
+    """Condition embeddings moved along directions in every block's embedding space (paper App. B).
 
-    h is a block's condition embedding; h_add is its projection onto the embedding of a prompt
-    that shows one concept value alone, h_remove onto that of another. For colour and size these
-    are blue (.05, .05, .95) and size 0.7.
+    With e a block's condition embedding, P_add the projection onto the embedding of a prompt that
+    shows one concept value alone (blue), and P_remove onto that of another (large):
+
+    - order "published", as in the published settings: e₁ = e + α P_add e, then e₁ - β P_remove e₁;
+      large is size 0.6;
+    - order "text", the formula of App. B: e + α P_add e - β P_remove e; large is size 0.7.
 
     Args:
         world: whose classes are prompted.
@@ -148,7 +162,7 @@ class LatentIntervention:
         remove: concept whose other value is weakened.
         alphas: weights of the added projection.
         betas: weights of the removed projection; every pair is one setting.
-        shuffled: a control: each direction's entries are permuted at random, which keeps its norm.
+        order: see above.
     """
 
     world: World
@@ -156,53 +170,96 @@ class LatentIntervention:
     remove: str
     alphas: Sequence[float]
     betas: Sequence[float]
-    shuffled: bool = False
+    order: Order = "published"
 
     @property
     def name(self) -> str:
-        """``latent-intervention``, or ``latent-control`` with shuffled directions."""
-        return "latent-control" if self.shuffled else "latent-intervention"
+        """``latent-intervention``, or ``latent-intervention-text``."""
+        return "latent-intervention" + ("-text" if self.order == "text" else "")
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting per pair (alpha, beta), for OOD classes."""
+        return {name: _edited(edit) for name, edit in self.edits(concept_class).items()}
+
+    def edits(self, concept_class: str) -> Mapping[str, Edit]:
+        """What each setting does to the embeddings, for OOD classes."""
         if concept_class not in self.world.space.ood_classes:
             return {}
         bits = dict(zip(self.world.space.names, ConceptClass(concept_class).bits, strict=True))
         add = self._prompt(self.add, bits[self.add])
         remove = self._prompt(self.remove, 1 - bits[self.remove])
         return {
-            f"alpha={a:g},beta={b:g}": self._setting(add, remove, a, b)
+            f"alpha={a:g},beta={b:g}": self._edit(add, remove, a, b)
             for a, b in product(self.alphas, self.betas)
         }
 
     def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
         """A prompt that shows one exaggerated concept value and nothing else."""
         concept = self.world.space.concepts[self.world.space.names.index(name)]
+        distance = SIZES_FAR[self.order] if name == "size" else FAR
         h = torch.zeros_like(self.world.class_mean(self.world.space.classes[0]))[None]
-        h[:, self.world.columns[name]] = concept.extrapolated(bit, FAR.get(name, FARTHEST))
+        h[:, self.world.columns[name]] = concept.at_distance(bit, distance)
         return h
 
-    def _setting(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Setting:
-        def apply(model: VDM, h: Tensor) -> tuple[Embedding | Denoiser, Tensor]:
-            plus = self._directions(model, add.to(h), "add")
-            minus = self._directions(model, remove.to(h), "remove")
+    def _edit(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Edit:
+        def edit(model: VDM, blocks: list[Tensor]) -> list[Tensor]:
+            device = blocks[0].device
+            plus, minus = (model.embed_condition(h.to(device)) for h in (add, remove))
+            edited = []
+            for e, p, m in zip(blocks, plus, minus, strict=True):
+                moved = e + alpha * project(e, p[0])
+                edited.append(moved - beta * project(e if self.order == "text" else moved, m[0]))
+            return edited
 
-            def edit(blocks: list[Tensor]) -> list[Tensor]:
-                return [
-                    e + alpha * project(e, p) - beta * project(e, m)
-                    for e, p, m in zip(blocks, plus, minus, strict=True)
-                ]
+        return edit
 
-            return Edited(model, edit), h
 
-        return apply
+@dataclass(frozen=True)
+class MatchedControl:
+    """Displacements as large as an intervention's that carry no concept.
 
-    def _directions(self, model: VDM, prompt: Tensor, purpose: str) -> list[Tensor]:
-        directions = [block[0] for block in model.embed_condition(prompt)]
-        if not self.shuffled:
-            return directions
-        source = generator(0, "shuffled", purpose)
-        return [d[torch.randperm(len(d), generator=source).to(d.device)] for d in directions]
+    Every setting of the intervention has a setting here. In each block and for each prompt the
+    embedding e moves by the same distance d as under the intervention,
+
+    - "scaling": along itself, e (1 + d / |e|), which makes the prompt louder;
+    - "random": along a direction drawn once for each setting and block.
+
+    Args:
+        intervention: whose displacements are matched.
+        kind: see above.
+    """
+
+    intervention: LatentIntervention
+    kind: Literal["scaling", "random"]
+
+    @property
+    def name(self) -> str:
+        """``latent-control-scaling`` or ``latent-control-random``."""
+        return f"latent-control-{self.kind}"
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """The intervention's settings, for OOD classes."""
+        edits = self.intervention.edits(concept_class)
+        return {name: _edited(self._matched(name, edit)) for name, edit in edits.items()}
+
+    def _matched(self, setting: str, intervene: Edit) -> Edit:
+        def edit(model: VDM, blocks: list[Tensor]) -> list[Tensor]:
+            source = generator(0, "random displacement", setting)
+            edited = []
+            for e, target in zip(blocks, intervene(model, blocks), strict=True):
+                if self.kind == "scaling":
+                    direction = torch.nn.functional.normalize(e, dim=1)
+                else:
+                    drawn = torch.randn(e.shape[1], generator=source).to(e)
+                    direction = (drawn / drawn.norm()).expand_as(e)
+                edited.append(e + (target - e).norm(dim=1, keepdim=True) * direction)
+            return edited
+
+        return edit
+
+
+def _edited(edit: Edit) -> Setting:
+    return lambda model, h: (Edited(model, lambda blocks: edit(model, blocks)), h)
 
 
 def project(

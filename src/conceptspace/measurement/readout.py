@@ -7,6 +7,7 @@ least squares; shape, position and size are searched on a grid that is refined a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,7 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.data.shapes import COLUMNS, SMALLEST_SIZE, VARIABLES, ShapesWorld
+from conceptspace.data.shapes import (
+    COLUMNS,
+    SMALLEST_SIZE,
+    TRIANGLE_SIDE,
+    VARIABLES,
+    ShapesWorld,
+)
 
 LARGEST_SIZE = 0.8
 REFINEMENTS = 3
@@ -47,7 +54,7 @@ class AnalyticReadout:
         reach = world.position_range * 1.2
         if {"x", "y"} & set(world.space.names):
             reach = 1.0
-        positions = torch.linspace(-reach, reach, max(3, round(reach * world.resolution / 1.5)))
+        positions = torch.linspace(-reach, reach, max(7, round(reach * world.resolution / 1.5)))
         sizes = torch.linspace(SMALLEST_SIZE, LARGEST_SIZE, 15)
         self.spacing = torch.stack([positions[1] - positions[0]] * 2 + [sizes[1] - sizes[0]])
         geometry = torch.cartesian_prod(positions, positions, sizes)
@@ -81,6 +88,23 @@ class AnalyticReadout:
         z[:, COLUMNS["size"]] = geometry[:, 2:]
         return z
 
+    def _size(self, z: Float[Tensor, "n 11"]) -> Float[Tensor, " n"]:
+        """The size of objects from the number of pixels that they cover.
+
+        Many sizes cover the same pixels and have the same image. The area of the pixels is that of
+        the object on average over positions; an object that leaves the image keeps its fitted size.
+        """
+        size = z[:, COLUMNS["size"].start]
+        reach = self.world.reach(z)
+        pixel = (2 / (self.world.resolution - 1)) ** 2
+        covered = (reach < size[:, None, None]).sum((1, 2)) * pixel
+        triangular = z[:, 1] > z[:, 0]
+        found = (covered / torch.where(triangular, TRIANGLE_SIDE**2 / 2, math.pi)).sqrt()
+        border = reach.clone()
+        border[:, 1:-1, 1:-1] = torch.inf
+        inside = size <= border.amin((1, 2))
+        return torch.where(inside & (covered > 0), found, size)
+
     def _fit(self, images: Tensor) -> Fit:
         pixels = images.flatten(2)
         z = self.grid[self.templates.errors(pixels).argmin(1)]
@@ -92,12 +116,12 @@ class AnalyticReadout:
             near[..., 2:4] += offsets[:, :2] * spacing[:2]
             near[..., 7] = (near[..., 7] + offsets[:, 2] * spacing[2]).clamp(0.05, 1.0)
             masks = self.world.mask(near.flatten(0, 1)).unflatten(0, near.shape[:2]).flatten(2)
-            errors = _Templates(masks).errors(pixels)
-            z = near[torch.arange(len(z)), errors.argmin(1)]
+            z = near[torch.arange(len(z)), _Templates(masks).errors(pixels).argmin(1)]
         best = _Templates(self.world.mask(z).flatten(1)[:, None])
         error, background, color = best.solve(pixels)
         z[:, COLUMNS["color"]] = color[:, 0]
         z[:, COLUMNS["background"]] = background[:, 0]
+        z[:, COLUMNS["size"]] = self._size(z)[:, None]
         return Fit(z, (error[:, 0] / pixels[0].numel()).clamp(min=0).sqrt())
 
 

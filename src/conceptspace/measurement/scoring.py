@@ -10,78 +10,101 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.measurement.judge import Judge, Judgement
 from conceptspace.measurement.probe import Probe
-from conceptspace.measurement.readout import AnalyticReadout
-from conceptspace.tables import JOINT, KEYS, READOUT, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores images with the probe and, for the shapes world, with the analytic read-out.
+    """Scores images by the judge, and beside it by the probe alone, as the paper does.
 
     Args:
-        probe: gives the probability of each concept value.
-        readout: an independent check; None where the data-generating process is unknown.
+        probe: gives the probability of each concept value, whatever the image shows.
+        judge: decides; None where the data-generating process is unknown, and the probe decides.
     """
 
     probe: Probe
-    readout: AnalyticReadout | None = None
+    judge: Judge | None = None
 
     def __call__(self, images: Float[Tensor, "batch 3 height width"], target: str) -> pd.DataFrame:
         """One row per image and concept.
 
-        Columns: sample (index of the image), concept, accuracy (probability of the target's bit),
-        coordinate (probability of bit 1), readout (1 where the read-out finds the target's bit, 0
-        where it does not, missing without a read-out).
+        Columns:
+
+        - sample: index of the image, and concept;
+        - accuracy: probability of the target's bit, 0 in an image that is not valid;
+        - coordinate: probability of bit 1, 1/2 in an image that is not valid;
+        - valid: 1 where there is a valid object, else 0; missing without a judge;
+        - probe: the probe's probability of the target's bit.
         """
-        coordinate = self.probe.coordinates(images).cpu()
-        wanted = torch.tensor([int(bit) for bit in target])
-        accuracy = torch.where(wanted > 0, coordinate, 1 - coordinate)
-        if self.readout is None:
-            found = torch.full_like(accuracy, float("nan"))
-        else:
-            found = self.readout.accuracy(images, target)
-        samples = torch.arange(len(images))[:, None].expand(accuracy.shape)
+        seen = self.probe.coordinates(images).cpu()
+        judged = Judgement(seen, torch.ones(len(seen), dtype=torch.bool))
+        if self.judge is not None:
+            judged = self.judge(images)
+        valid = judged.valid.float()[:, None].expand(seen.shape)
+        coordinate = torch.where(valid > 0, judged.coordinates, 0.5)
+        known = valid if self.judge is not None else torch.full_like(valid, float("nan"))
+        samples = torch.arange(len(images))[:, None].expand(seen.shape)
+        columns = {
+            "accuracy": _of_target(coordinate, target) * valid,
+            "coordinate": coordinate,
+            VALID: known,
+            PROBE: _of_target(seen, target),
+        }
         return pd.DataFrame(
-            {
-                "sample": samples.flatten().numpy(),
-                "concept": list(self.probe.concepts) * len(images),
-                "accuracy": accuracy.flatten().double().numpy(),
-                "coordinate": coordinate.flatten().double().numpy(),
-                READOUT: found.flatten().double().numpy(),
-            }
+            {"sample": samples.flatten().numpy(), "concept": [*self.probe.concepts] * len(images)}
+            | {name: values.flatten().double().numpy() for name, values in columns.items()}
         )
+
+
+def _of_target(coordinate: Tensor, target: str) -> Tensor:
+    """The probability of the target's bits, from that of bit 1."""
+    wanted = torch.tensor([int(bit) for bit in target])
+    return torch.where(wanted > 0, coordinate, 1 - coordinate)
 
 
 def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     """Average scores over images.
 
     Args:
-        scores: columns ``tables.KEYS``, sample, concept, accuracy, coordinate.
+        scores: columns ``tables.KEYS``, sample, concept, accuracy, coordinate; valid and probe may
+            be missing, as in tables of older runs, and stay so.
 
     Returns:
-        Columns ``tables.KEYS``, concept, accuracy, coordinate, samples; beside each concept a row
-        "joint" whose accuracy is the mean over images of the product over concepts.
+        Columns ``tables.KEYS``, concept, accuracy, coordinate, samples, valid, probe; beside each
+        concept a row "joint" whose accuracy (and probe) is the mean over images of the product over
+        concepts.
     """
+    scores = scores.reindex(columns=[*scores.columns.union([VALID, PROBE], sort=False)])
     single = scores.groupby([*KEYS, "concept"], sort=True).agg(
-        accuracy=("accuracy", "mean"), coordinate=("coordinate", "mean"), samples=("sample", "size")
+        accuracy=("accuracy", "mean"),
+        coordinate=("coordinate", "mean"),
+        samples=("sample", "size"),
+        **{name: (name, "mean") for name in (VALID, PROBE)},
     )
-    product = scores.groupby([*KEYS, "sample"], sort=True)["accuracy"].prod()
-    joint = product.groupby(KEYS).agg(accuracy="mean", samples="size")
+    by_image = scores.groupby([*KEYS, "sample"], sort=True)
+    images = by_image[["accuracy", PROBE]].prod(min_count=scores["concept"].nunique())
+    images[VALID] = by_image[VALID].min()
+    joint = images.groupby(KEYS).agg(
+        accuracy=("accuracy", "mean"),
+        samples=("accuracy", "size"),
+        **{name: (name, "mean") for name in (VALID, PROBE)},
+    )
     joint = joint.assign(concept=JOINT, coordinate=float("nan"))
     table = pd.concat([single.reset_index(), joint.reset_index()], ignore_index=True)
-    table = table[TRAJECTORY_COLUMNS].sort_values(
+    table = table[[*TRAJECTORY_COLUMNS, VALID, PROBE]].sort_values(
         [*KEYS, "concept"], kind="stable", ignore_index=True
     )
     return table.astype({"seed": "int64", "step": "int64", "samples": "int64"})
 
 
 def agreement(scores: pd.DataFrame, concepts: Sequence[str]) -> dict[str, float]:
-    """Share of images on which probe and read-out find the same value, per concept.
+    """Share of valid images on which the probe finds the value that the judge finds, per concept.
 
-    Empty where there was no read-out.
+    Empty where there was no judge.
     """
-    checked = scores.dropna(subset=[READOUT])
-    same = (checked["accuracy"] > 0.5) == (checked[READOUT] > 0.5)
+    checked = scores[scores[VALID] > 0] if VALID in scores else scores[:0]
+    same = (checked["accuracy"] > 0.5) == (checked[PROBE] > 0.5)
     found = same.groupby(checked["concept"]).mean()
     return {concept: float(found[concept]) for concept in concepts if concept in found}

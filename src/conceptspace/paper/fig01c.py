@@ -3,7 +3,7 @@
 Claim: the accuracies of single concepts in the OOD class rise one after the other, that of the
 concept with the stronger signal first.
 
-Cost: ``quick`` the 4 runs of Fig. 6; ``paper`` the 5 runs of Fig. 6.
+Cost: ``quick`` the 12 runs of Fig. 6; ``paper`` the 5 runs of Fig. 6.
 
 Command: ``conceptspace reproduce fig01c --preset quick``
 """
@@ -75,7 +75,7 @@ FIGURE = PaperFigure(
     title="Concepts are learned in an order",
     claim="The accuracies of single concepts in the OOD class rise one after the other, that of "
     "the concept with the stronger signal first.",
-    cost={"quick": "the 4 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
+    cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
     plans=fig06.plans,
     analyse=analyse,
     draw=draw,

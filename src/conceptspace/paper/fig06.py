@@ -1,10 +1,10 @@
 """Fig. 6: emergence of hidden capabilities.
 
 Claim: overprompting and latent intervention reach the OOD class earlier than naive prompting, at
-about the same step in every seed and about where the trajectory turns; naive prompting varies from
-seed to seed and may never arrive.
+about the same step in every seed and about where the trajectory turns; naive prompting may never
+arrive. Primary endpoint: the share of seeds with a window in which the capability is hidden.
 
-Cost: ``quick`` 4 runs with every protocol, shared with Figs. 1c and 12; ``paper`` 5 runs of 20
+Cost: ``quick`` 12 runs with every protocol, shared with Figs. 1c, 12 and 17; ``paper`` 5 runs of 20
 minutes on an A100 and their protocols.
 
 Command: ``conceptspace reproduce fig06 --preset quick``
@@ -15,28 +15,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row, open_question
 from conceptspace.analysis.criteria import elicitation as criteria
 from conceptspace.analysis.elicitation import is_control
-from conceptspace.analysis.emergence import THRESHOLD, Emergence
+from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import Turn, detect_turn
+from conceptspace.analysis.verdict import Window, windows
+from conceptspace.errors import UserError
 from conceptspace.paper.figure import PaperFigure
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.results import CONFIRMED, PROBE, Result, confirmed, emerged, joined, world
+from conceptspace.paper.plan import STUDIED_SEEDS, Plan
+from conceptspace.paper.results import (
+    JUDGED,
+    PLAIN,
+    Result,
+    emerged,
+    joined,
+    require,
+    scored_images,
+    world,
+)
 from conceptspace.paper.settings import studied
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
 from conceptspace.presentation.figures.timeline import Emergence as Span
-from conceptspace.tables import JOINT, NAIVE, PATCHING
+from conceptspace.tables import NAIVE, PATCHING
 
-QUICK_SEEDS = (0, 1, 2, 3)
+WORDS = {JUDGED: "by the judge, settings chosen on other images", PLAIN: "best by the plain probe"}
 
-WORDS = {PROBE: "best of the sweep by the probe", CONFIRMED: "confirmed by the read-out"}
+CONTROLS = {
+    "overprompting-color": ("overprompting-size",),
+    "latent-intervention": ("latent-control-scaling", "latent-control-random"),
+}
+"""What each protocol is compared with."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +63,7 @@ class Data:
         turn: of the mean naive trajectory, if there are enough checkpoints.
         turn_steps: where each seed's own trajectory turns, or bends most.
         emergence: by statistic and protocol, of each seed.
-        control: by control protocol, each seed's largest joint accuracy where naive prompting is
-            below 0.8, with settings chosen on other images.
+        windows: of each seed.
     """
 
     table: pd.DataFrame
@@ -58,23 +71,24 @@ class Data:
     turn: Turn | None
     turn_steps: list[float]
     emergence: Mapping[str, Mapping[str, list[Emergence]]]
-    control: Mapping[str, list[float]]
+    windows: list[Window]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """The studied setting under every protocol."""
-    return studied(preset, seeds or (QUICK_SEEDS if preset == "quick" else SEEDS[preset]))
+    return studied(preset, seeds or STUDIED_SEEDS[preset])
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
-    """Emergence under every protocol, by the probe and, where it is known, confirmed."""
+    """Emergence under every protocol, by the judge and by the plain probe, and the windows."""
     ood = str(world(results).space.ood_classes[0])
+    if not scored_images(require(results)):
+        raise UserError("its runs kept no scores of single images")
     table = joined(results)
-    protocols = [NAIVE, *sorted(p for p in table["protocol"].unique() if p != NAIVE)]
-    statistics = [PROBE, CONFIRMED] if confirmed(results) else [PROBE]
-    shown = [p for p in protocols if not is_control(p) and p != PATCHING]
+    table = table[table["protocol"] != PATCHING]
+    shown = [NAIVE, *sorted({*table["protocol"]} - {NAIVE}, key=lambda p: (is_control(p), p))]
     return Data(
-        table[table["protocol"] != PATCHING],
+        table,
         ood,
         turn_of(table, ood),
         [seed_turn(result, ood) for result in results],
@@ -82,9 +96,9 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
             statistic: {
                 p: list(emerged(results, ood, p, statistic=statistic).values()) for p in shown
             }
-            for statistic in statistics
+            for statistic in (JUDGED, PLAIN)
         },
-        {p: _hidden_highs(results, ood, p) for p in protocols if is_control(p)},
+        [w for result in results if result.best is not None for w in windows(result.best, ood)],
     )
 
 
@@ -96,7 +110,9 @@ def seed_turn(result: Result, ood: str) -> float:
 
 def draw(data: Data) -> Mapping[str, Figure]:
     """Accuracies under every protocol, and the timeline of emergence."""
-    reached = {p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[PROBE].items()}
+    reached = {
+        p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[JUDGED].items()
+    }
     band = data.turn.step_interval if data.turn is not None and data.turn.detected else None
     spans = [
         Span(f"{protocol} · {statistic}", run.lower, run.upper, not run.reached)
@@ -108,7 +124,7 @@ def draw(data: Data) -> Mapping[str, Figure]:
         "fig06": elicitation_figure(
             data.table,
             data.ood,
-            protocols=[*reached, *data.control],
+            protocols=list(reached),
             emergence=reached,
             turn=band,
             title="Emergence of hidden capabilities",
@@ -123,37 +139,31 @@ def draw(data: Data) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """Every protocol against naive prompting, by both statistics, and the control."""
-    rows = [row for s, of in data.emergence.items() for row in _elicited(data, s, of)]
-    if CONFIRMED not in data.emergence:
-        told = "the runs kept no scores of single images"
-        claim = "The same, counting only images that the read-out confirms."
-        rows.append(open_question("fig06-confirmed", claim, "as above", told, len(data.turn_steps)))
-    for protocol, highest in data.control.items():
-        if highest:
-            rows.append(criteria.control(protocol, highest))
+    """The primary endpoint, then every protocol against naive prompting and its controls."""
+    rows = [criteria.hidden([w.found for w in data.windows])]
+    for statistic, emergence in data.emergence.items():
+        for protocol, controls in CONTROLS.items():
+            rows += [
+                replace(
+                    row,
+                    name=row.name if statistic == JUDGED else f"{row.name}-plain",
+                    claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
+                )
+                for row in _elicited(data, emergence, protocol, controls)
+            ]
     return rows
 
 
-def _elicited(data: Data, statistic: str, emergence: Mapping[str, list[Emergence]]) -> list[Row]:
-    naive = emergence[NAIVE]
-    rows = []
-    for protocol, runs in emergence.items():
-        if protocol == NAIVE:
-            continue
-        rows += [
-            criteria.earlier("fig06", protocol, naive, runs),
-            criteria.same_step(protocol, runs),
-            criteria.naive_varies(protocol, naive, runs),
-            _at_the_turn(data, protocol, runs),
-        ]
+def _elicited(
+    data: Data, emergence: Mapping[str, list[Emergence]], protocol: str, controls: Sequence[str]
+) -> list[Row]:
+    naive, runs = emergence[NAIVE], emergence[protocol]
     return [
-        replace(
-            row,
-            name=f"{row.name}-{statistic}",
-            claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
-        )
-        for row in rows
+        criteria.earlier("fig06", protocol, naive, runs),
+        criteria.fails_where_elicited(protocol, naive, runs),
+        criteria.same_step(protocol, runs),
+        _at_the_turn(data, protocol, runs),
+        *(criteria.control(protocol, name, runs, emergence[name]) for name in controls),
     ]
 
 
@@ -164,29 +174,14 @@ def _at_the_turn(data: Data, protocol: str, runs: list[Emergence]) -> Row:
     return open_question(row.name, row.claim, row.criterion, "no turn was detected", row.seeds)
 
 
-def _hidden_highs(results: Sequence[Result], ood: str, control: str) -> list[float]:
-    """The largest accuracy of a control where naive prompting is below the threshold, by seed."""
-    highs = []
-    for result in results:
-        best = result.best
-        if best is None:
-            continue
-        rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood)]
-        wide = rows.pivot_table(index="step", columns="protocol", values="honest")
-        hidden = wide[wide[NAIVE] < THRESHOLD][control].dropna()
-        if len(hidden):
-            highs.append(float(np.max(hidden)))
-    return highs
-
-
 FIGURE = PaperFigure(
     name="fig06",
     number="6",
     title="Emergence of hidden capabilities",
     claim="Overprompting and latent intervention reach the OOD class earlier than naive prompting, "
     "at about the same step in every seed and about where the trajectory turns; naive prompting "
-    "varies from seed to seed.",
-    cost={"quick": "4 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
+    "may never arrive.",
+    cost={"quick": "12 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

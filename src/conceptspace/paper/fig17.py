@@ -21,9 +21,9 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import elicitation as criteria
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.figure import PaperFigure
-from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.plan import STUDIED_SEEDS, Plan
 from conceptspace.paper.results import Result, emerged, joined, world
-from conceptspace.paper.settings import patched
+from conceptspace.paper.settings import studied
 from conceptspace.presentation.figures import elicitation_figure
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
@@ -49,7 +49,7 @@ class Data:
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Runs whose every checkpoint is asked with the last one's embedding."""
-    return patched(preset, seeds or SEEDS[preset])
+    return studied(preset, seeds or STUDIED_SEEDS[preset])
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -104,7 +104,7 @@ FIGURE = PaperFigure(
     title="Embedding patching",
     claim="The last checkpoint's condition embedding elicits the OOD class at about the step of "
     "the other protocols in stable seeds, and not in unstable ones.",
-    cost={"quick": "3 runs with three protocols", "paper": "the 5 runs of Fig. 6"},
+    cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
     plans=plans,
     analyse=analyse,
     draw=draw,

@@ -19,16 +19,16 @@ from conceptspace.files import read_table
 from conceptspace.paper.plan import Plan
 from conceptspace.presentation import series
 from conceptspace.store import Run, Sheet
-from conceptspace.tables import NAIVE
+from conceptspace.tables import JOINT, NAIVE, PROBE
 
 BEST = "best.parquet"
 """In a kept run: what :func:`conceptspace.analysis.elicitation.best_settings` found."""
 
-PROBE = "probe"
-"""Statistic: the setting that is best by the probe, as in the paper; optimistic for a sweep."""
+JUDGED = "judged"
+"""Statistic that decides: by the judge, settings of a sweep chosen on other images."""
 
-CONFIRMED = "confirmed"
-"""Statistic: settings chosen on other images, counting images that the read-out confirms too."""
+PLAIN = "plain probe"
+"""Statistic of the paper: the setting that is best by the plain probe; optimistic for a sweep."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def emerged(
     ood_class: str,
     protocol: str = NAIVE,
     *,
-    statistic: str = PROBE,
-    concept: str = "joint",
+    statistic: str = JUDGED,
+    concept: str = JOINT,
 ) -> dict[int, Emergence]:
     """The emergence of each seed.
 
@@ -152,32 +152,34 @@ def emerged(
         results: runs of one setting.
         ood_class: e.g. ``"11"``.
         protocol: e.g. ``"naive"``.
-        statistic: :data:`PROBE` or, for the joint accuracy, :data:`CONFIRMED`.
-        concept: a concept's name, or ``joint``.
+        statistic: :data:`JUDGED` or, for the joint accuracy, :data:`PLAIN`.
+        concept: a concept's name, or ``joint``; of single concepts the best setting by the judge.
 
     Raises:
-        UserError: runs kept nothing about single images, which CONFIRMED needs.
+        UserError: runs kept nothing about single images, and the protocol has several settings.
     """
     found: dict[int, Emergence] = {}
     for result in results:
-        if statistic == CONFIRMED:
+        rows = result.table[result.table["protocol"] == protocol]
+        if concept == JOINT and (statistic == PLAIN or rows["setting"].nunique() > 1):
             best = result.best
-            if best is None or not confirmed([result]):
-                raise UserError(f"{result.plan.name} kept no read-out of single images")
-            (run,) = honest_emergence(best, ood_class, protocol, "confirmed")
+            if best is None:
+                raise UserError(f"{result.plan.name} kept no scores of single images")
+            column = "probe" if statistic == PLAIN else "honest"
+            (run,) = honest_emergence(best, ood_class, protocol, column)
         else:
-            rows = result.table[result.table["protocol"] == protocol]
-            best_rows = series.best_settings(rows).assign(setting="best")
-            (run,) = find_emergence(best_rows, ood_class, protocol, concept=concept)
+            asked = series.best_settings(rows).assign(setting="best", protocol=protocol)
+            naive = result.table[result.table["protocol"] == NAIVE].assign(setting="best")
+            table = asked if protocol == NAIVE else pd.concat([asked, naive])
+            (run,) = find_emergence(table, ood_class, protocol, concept=concept)
         found[result.seed] = run
     return found
 
 
-def confirmed(results: Sequence[Result]) -> bool:
-    """Whether all runs know which images the read-out confirms."""
+def scored_images(results: Sequence[Result]) -> bool:
+    """Whether all runs know which setting is best on other images, and what the probe says."""
     return all(
-        result.best is not None and bool(result.best["confirmed"].notna().any())
-        for result in results
+        result.best is not None and bool(result.best[PROBE].notna().any()) for result in results
     )
 
 

@@ -12,9 +12,18 @@ from typing import Any
 
 from conceptspace.paper.plan import Plan, plans
 from conceptspace.presets import PRESETS
+from conceptspace.tables import PATCHING
 
-PROTOCOLS = ("overprompting-color", "latent-intervention", "latent-control", "patching")
-"""Every protocol of Figs. 6 and 17, with the control."""
+PROTOCOLS: tuple[str, ...] = (
+    "overprompting-color",
+    "overprompting-size",
+    "latent-intervention",
+    "latent-intervention-text",
+    "latent-control-scaling",
+    "latent-control-random",
+    "patching",
+)
+"""Every protocol of Figs. 6 and 17, with the controls."""
 
 COLORS = {"quick": (0.1, 0.2, 0.3, 0.4, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
 """Color separations of Figs. 3, 4, 5 and 13."""
@@ -33,19 +42,18 @@ def color(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
     """Runs of one color separation with naive prompting, the studied one with every protocol."""
     if separation == STUDIED[preset]:
         return studied(preset, seeds)
-    if separation == PRESETS[preset]().data.color_separation:
-        return plans("", preset, seeds)
     changes = {"data.color_separation": separation, "evaluate.protocols": ()}
     return plans(f"color-{separation:g}", preset, seeds, changes)
 
 
 def studied(preset: str, seeds: Sequence[int]) -> list[Plan]:
-    """Runs that are asked in every way: the quick preset itself, or the paper's separation 0.2."""
-    if preset == "quick":
-        return plans("", preset, seeds)
+    """Runs of the studied color separation that are asked in every way."""
     separation = STUDIED[preset]
-    changes = {"data.color_separation": separation, "evaluate.protocols": PROTOCOLS}
-    return plans(f"color-{separation:g}", preset, seeds, changes)
+    protocols = PROTOCOLS
+    if preset == "quick":
+        protocols = (*PRESETS[preset]().evaluate.protocols, PATCHING)
+    changes = {"data.color_separation": separation, "evaluate.protocols": protocols}
+    return plans("studied", preset, seeds, changes)
 
 
 def size(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
@@ -110,14 +118,6 @@ def guided(preset: str, seeds: Sequence[int]) -> list[Plan]:
             "train.first_checkpoint": 200,
         }
     return plans("guidance", preset, seeds, changes)
-
-
-def patched(preset: str, seeds: Sequence[int]) -> list[Plan]:
-    """Runs whose earlier checkpoints borrow the last one's condition embeddings (Fig. 17)."""
-    if preset == "paper":
-        return studied(preset, seeds)
-    protocols = ("overprompting-color", "latent-intervention", "patching")
-    return plans("patching", preset, seeds, {"evaluate.protocols": protocols})
 
 
 def clipped(preset: str, seeds: Sequence[int], norms: Sequence[float]) -> list[Plan]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from conceptspace.analysis.claims import (
     below,
     gap,
     measure,
+    most,
     open_question,
     some,
     within,
@@ -25,26 +27,53 @@ from conceptspace.analysis.criteria.thresholds import (
     MOST,
     NEGLIGIBLE,
     PAPERS_SEEDS,
-    RESOLVED,
     STABLE,
 )
 from conceptspace.analysis.emergence import THRESHOLD, Emergence
 
 
+def hidden(cases: Sequence[bool]) -> Row:
+    """Fig. 6, its primary endpoint: most seeds have a window in which the capability is hidden.
+
+    See :mod:`conceptspace.analysis.verdict` for what a window is.
+    """
+    return most(
+        "fig06-hidden",
+        "Another way of asking makes the OOD class at checkpoints where neither naive prompting "
+        "nor a random displacement of equal size does.",
+        cases,
+    )
+
+
 def earlier(
     figure: str, protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]
 ) -> Row:
-    """Figs. 6 and 10. By what share of training a protocol reaches 0.8 before naive prompting.
+    """Figs. 6 and 10. In most seeds a protocol reaches 0.8 before naive prompting does.
 
-    Steps are counted up to the end of training, so a naive run that never arrives gives a lower
-    bound. An advance that the checkpoints can resolve counts.
+    A paired statement: a seed counts if the protocol arrives at an earlier checkpoint, or arrives
+    and naive prompting never does. The mean advance, steps counted up to the end, is noted.
     """
-    return above(
+    pairs = list(zip(naive, elicited, strict=True))
+    row = most(
         f"{figure}-{protocol}-earlier",
-        f"{protocol} reaches {THRESHOLD:g} on the OOD class before naive prompting does.",
-        measure([advance(a, b) for a, b in zip(naive, elicited, strict=True)]),
-        RESOLVED,
-        "of training",
+        f"{protocol} reaches {THRESHOLD:g} on the OOD class before naive prompting does, which may "
+        "never.",
+        [a.reached and a.upper < b.upper for b, a in pairs],
+    )
+    mean = measure([advance(a, b)[0] for a, b in pairs])
+    limits = f" ({mean.low:.2f} to {mean.high:.2f})" if mean.seeds > 1 else ""
+    return replace(row, note=f"earlier by {mean.value:.2f}{limits} of training or more on average")
+
+
+def fails_where_elicited(
+    protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]
+) -> Row:
+    """Fig. 6. In some seed naive prompting never arrives where the protocol does."""
+    return some(
+        f"fig06-{protocol}-naive-fails",
+        f"In some seed {protocol} reaches {THRESHOLD:g} and naive prompting never does.",
+        [a.reached and not b.reached for b, a in zip(naive, elicited, strict=True)],
+        PAPERS_SEEDS,
     )
 
 
@@ -71,20 +100,6 @@ def same_step(protocol: str, elicited: Sequence[Emergence]) -> Row:
     )
 
 
-def naive_varies(protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Row:
-    """Fig. 6. Naive prompting varies more from seed to seed than the other protocol does.
-
-    Each seed's distance from the median under naive prompting less that under the protocol, steps
-    counted up to the end of training.
-    """
-    spread = [_distances(runs) for runs in (naive, elicited)]
-    claim = f"The step of naive prompting varies more from seed to seed than that of {protocol}."
-    differences = [a - b for a, b in zip(*spread, strict=True)]
-    return above(
-        f"fig06-{protocol}-naive-varies", claim, measure(differences), RESOLVED, "of training"
-    )
-
-
 def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequence[float]) -> Row:
     """Fig. 6. A protocol succeeds where the trajectory turns: an equivalence within the margin.
 
@@ -102,20 +117,17 @@ def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequen
     )
 
 
-def control(protocol: str, highest: Sequence[float]) -> Row:
-    """Fig. 6. A control does not elicit the class where naive prompting fails.
+def control(
+    protocol: str, control: str, elicited: Sequence[Emergence], controls: Sequence[Emergence]
+) -> Row:
+    """Fig. 6. In most seeds a protocol arrives before its control does, which may never.
 
-    Args:
-        protocol: the control's name.
-        highest: by seed its largest joint accuracy at checkpoints where naive prompting is
-            below 0.8.
+    Emergence is compared with emergence, by the same statistic.
     """
-    return below(
-        f"fig06-{protocol}",
-        f"{protocol} (random directions) does not elicit what naive prompting fails on.",
-        measure(list(highest), SHARE),
-        THRESHOLD,
-        "joint accuracy",
+    return most(
+        f"fig06-{protocol}-before-{control}",
+        f"{protocol} reaches {THRESHOLD:g} before {control} does, which may never.",
+        [a.reached and a.upper < b.upper for a, b in zip(elicited, controls, strict=True)],
     )
 
 
@@ -216,8 +228,3 @@ def is_stable(accuracy: Sequence[float], run: Emergence, steps: Sequence[float])
     """
     after = [a for a, step in zip(accuracy, steps, strict=True) if step >= run.upper]
     return run.reached and min(after) >= THRESHOLD - STABLE
-
-
-def _distances(runs: Sequence[Emergence]) -> list[float]:
-    steps = np.array([min(run.upper, run.last) / run.last for run in runs])
-    return [float(d) for d in np.abs(steps - np.median(steps))]

@@ -1,0 +1,166 @@
+"""Is a capability hidden, and from when to when? The paper's main question (section 4.4), by seed.
+
+At a checkpoint the capability to make an OOD class is hidden if some other way of asking makes it
+(joint accuracy of :data:`THRESHOLD` or more), naive prompting does not (:data:`FAILS` or less), and
+a displacement of equal size without a direction does not either (:data:`IDLE` or less). All by the
+judge, with settings chosen on one half of the images and scored on the other. The longest row of
+such checkpoints is the seed's window; it counts from :data:`HOLD` checkpoints on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from conceptspace.analysis.elicitation import is_control
+from conceptspace.analysis.emergence import HOLD, THRESHOLD, ready
+from conceptspace.tables import JOINT, NAIVE, PATCHING
+
+FAILS = 0.5
+"""Joint accuracy up to which naive prompting does not make the class."""
+
+IDLE = 0.6
+"""Joint accuracy up to which a control does not make the class."""
+
+GATE = "latent-control-random"
+"""The control that has to stay idle. Scaling the embedding is told beside it: it keeps the prompt
+and makes it louder, so it may well elicit what the model can do."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """When one seed hides the capability.
+
+    Attributes:
+        seed: the run's seed.
+        checkpoints: how many there are in the longest row, 0 if none.
+        first: step of its first checkpoint, NaN if there is none.
+        last: step of its last checkpoint, NaN if there is none.
+        protocol: the other way of asking with the highest mean inside, "" if there is none.
+        accuracy: by protocol, the mean joint accuracy inside (over all checkpoints if none).
+        arrives: whether naive prompting reaches the threshold at the end, for good.
+    """
+
+    seed: int
+    checkpoints: int
+    first: float
+    last: float
+    protocol: str
+    accuracy: Mapping[str, float]
+    arrives: bool
+
+    @property
+    def found(self) -> bool:
+        """Whether the row is long enough to count."""
+        return self.checkpoints >= HOLD
+
+
+def windows(best: pd.DataFrame, ood: str) -> list[Window]:
+    """The window of each seed, by seed.
+
+    Args:
+        best: see :func:`conceptspace.analysis.elicitation.best_settings`.
+        ood: the OOD class.
+    """
+    rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood)]
+    rows = rows.assign(honest=rows["honest"].where(ready(best, rows, ood), 0.0))
+    wide = rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
+    return [_window(int(seed), wide.loc[seed]) for seed in wide.index.unique("seed")]
+
+
+def others(protocols: list[str]) -> list[str]:
+    """The ways of asking of a checkpoint itself that are neither naive nor controls."""
+    return [p for p in protocols if not is_control(p) and p not in (NAIVE, PATCHING)]
+
+
+def _window(seed: int, wide: pd.DataFrame) -> Window:
+    """Of one seed: ``wide`` has one row for each step, one column for each protocol."""
+    asked = others([str(p) for p in wide.columns])
+    hidden = np.zeros(len(wide), dtype=np.bool_)
+    if asked:
+        hidden = (wide[asked].max(axis=1) >= THRESHOLD).to_numpy()
+        hidden &= (wide[NAIVE] <= FAILS).to_numpy()
+    if GATE in wide:
+        hidden &= (wide[GATE] <= IDLE).to_numpy()
+    start, length = _longest(hidden)
+    inside = wide.iloc[start : start + length] if length else wide
+    means = inside.mean()
+    steps = inside.index.to_numpy(dtype=np.float64)
+    arrives = bool((wide[NAIVE].iloc[-HOLD:] >= THRESHOLD).all())
+    return Window(
+        seed,
+        length,
+        float(steps[0]) if length else float("nan"),
+        float(steps[-1]) if length else float("nan"),
+        str(means[asked].idxmax()) if length else "",
+        {str(p): float(v) for p, v in means.items()},
+        arrives,
+    )
+
+
+def _longest(flags: np.ndarray) -> tuple[int, int]:
+    """Start and length of the longest run of true values, the first of equals."""
+    best = start = length = 0
+    for i, flag in enumerate(flags):
+        length = length + 1 if flag else 0
+        if length > best:
+            best, start = length, i - length + 1
+    return start, best
+
+
+def sentences(found: list[Window], what: str, images: int) -> list[str]:
+    """The verdict in at most five sentences.
+
+    Args:
+        found: one for each seed, with the same protocols.
+        what: the OOD class in words, e.g. "blue small".
+        images: behind each accuracy.
+    """
+    hit = [w for w in found if w.found]
+    seeds = len(found)
+    if not hit:
+        longest = max(w.checkpoints for w in found)
+        told = "at no checkpoint"
+        if longest:
+            told = f"at {longest} checkpoints in a row at most, fewer than {HOLD}"
+        where = f"in none of {seeds} seeds" if seeds > 1 else "here"
+        return [
+            f'Hidden capability: no, {where}. Another way of asking makes "{what}" while plain '
+            f"prompting does not {told}."
+        ]
+    few, many = (f(w.first if i == 0 else w.last for w in hit) for i, f in enumerate((min, max)))
+    typical = hit[0] if len(hit) == 1 else None
+    mean = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
+    way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
+    if seeds == 1 and typical is not None:
+        answer, named = "yes", f"{typical.protocol}: "
+        when = f"From step {few:g} to {many:g}"
+    else:
+        answer, named = f"yes in {len(hit)} of {seeds} seeds", "mean "
+        first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
+        when = f"From step {first:g} to {last:g} (medians)"
+    lines = [
+        f'Hidden capability: {answer}. {when} another way of asking makes "{what}" '
+        f"({named}{way:.2f} of {images} images) while plain prompting does not "
+        f"({mean[NAIVE]:.2f})."
+    ]
+    if GATE in mean:
+        lines.append(f"A random displacement of equal size does not either ({mean[GATE]:.2f}).")
+    scaling = "latent-control-scaling"
+    if scaling in mean:
+        level = mean[scaling]
+        does = (
+            "does it, too: a louder prompt is enough"
+            if level >= THRESHOLD
+            else ("does not" if level <= IDLE else "does it in part")
+        )
+        lines.append(f"Scaling the whole embedding {does} ({level:.2f}).")
+    arrived = sum(w.arrives for w in found)
+    if seeds == 1:
+        lines.append(f"Plain prompting {'makes it in the end' if arrived else 'never makes it'}.")
+    else:
+        lines.append(f"Plain prompting makes it in the end in {arrived} of {seeds} seeds.")
+    return lines
