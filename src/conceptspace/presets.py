@@ -26,7 +26,9 @@ def quick() -> RunConfig:
     """
     return RunConfig(
         preset="quick",
-        data=DataConfig(resolution=16, position_range=0.15, color_separation=0.2, size_spread=0.25),
+        data=DataConfig(
+            resolution=16, position_range=0.15, color_separation=0.15, size_spread=0.25
+        ),
         model=ModelConfig(
             channels=(32, 64, 64),
             blocks=1,
@@ -37,14 +39,14 @@ def quick() -> RunConfig:
             pixel_range="symmetric",
         ),
         train=TrainConfig(
-            steps=3600,
+            steps=4200,
             batch_size=16,
             learning_rate=1.5e-3,
             clip_norm=1.0,
             weight_average=0.99,
             checkpoint_schedule="linear",
             checkpoints=24,
-            first_checkpoint=150,
+            first_checkpoint=175,
         ),
         probe=ProbeConfig(
             channels=(16, 32),
@@ -66,8 +68,8 @@ def quick() -> RunConfig:
                 "latent-control-scaling",
                 "latent-control-random",
             ),
-            alphas=(1.0, 2.0),
-            betas=(0.1, 0.5),
+            alphas=(0.5, 1.0, 2.0),
+            betas=(0.1,),
         ),
     )
 

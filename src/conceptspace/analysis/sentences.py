@@ -16,8 +16,8 @@ class Finding:
     """One sentence.
 
     Attributes:
-        topic: "verdict", "memorization", "turn", "loss", "emergence", "elicitation", "in-distribution",
-            "underspecification", "probe" or "data".
+        topic: "verdict", "memorization", "turn", "loss", "emergence", "elicitation",
+            "in-distribution", "underspecification", "probe" or "data".
         text: plain text.
     """
 

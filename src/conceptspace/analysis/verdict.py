@@ -81,10 +81,9 @@ def _window(seed: int, wide: pd.DataFrame) -> Window:
     asked = others([str(p) for p in wide.columns])
     hidden = np.zeros(len(wide), dtype=np.bool_)
     if asked:
-        hidden = (wide[asked].max(axis=1) >= THRESHOLD).to_numpy()
-        hidden &= (wide[NAIVE] <= FAILS).to_numpy()
-    if GATE in wide:
-        hidden &= (wide[GATE] <= IDLE).to_numpy()
+        elicited = wide[asked].max(axis=1).to_numpy()
+        idle = wide[GATE].to_numpy() if GATE in wide else np.zeros(len(wide))
+        hidden = (elicited >= THRESHOLD) & (wide[NAIVE].to_numpy() <= FAILS) & (idle <= IDLE)
     start, length = _longest(hidden)
     inside = wide.iloc[start : start + length] if length else wide
     means = inside.mean()
@@ -123,13 +122,11 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
     seeds = len(found)
     if not hit:
         longest = max(w.checkpoints for w in found)
-        told = "at no checkpoint"
-        if longest:
-            told = f"at {longest} checkpoints in a row at most, fewer than {HOLD}"
-        where = f"in none of {seeds} seeds" if seeds > 1 else "here"
+        where = f" in any of {seeds} seeds" if seeds > 1 else ""
+        told = f"at {longest} in a row" if longest else "at none"
         return [
-            f'Hidden capability: no, {where}. Another way of asking makes "{what}" while plain '
-            f"prompting does not {told}."
+            f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
+            f'asking make "{what}" while plain prompting does not ({told}).'
         ]
     few, many = (f(w.first if i == 0 else w.last for w in hit) for i, f in enumerate((min, max)))
     typical = hit[0] if len(hit) == 1 else None

@@ -7,10 +7,12 @@ explains the image, and how much it leaves unexplained.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -20,11 +22,22 @@ from conceptspace.measurement.readout import AnalyticReadout, Fit
 SHARPNESS = 12.0
 """Slope of the probability on the way from mean 0 to mean 1: .998 at a mean, .5 half-way."""
 
-LARGEST_RESIDUAL = 0.5
+LARGEST_RESIDUAL = 0.55
 """Largest unexplained share of an object's image; see :attr:`Quality.residual`."""
 
 LEAST_CONTRAST = 0.1
 """Least difference of an object's color from its background, root mean square over channels."""
+
+UNEVEN, LEAST_UNEVEN = 0.12, 0.04
+"""Largest spread of color within an object: a share of the distance of the two color means, and the
+least that is told from noise; see :attr:`Quality.unevenness`."""
+
+OBJECT = 0.7
+"""Share of the object's color from which a pixel counts as the object's own."""
+
+
+APART = 8
+"""A pixel lies apart from an object from this fraction of the image width on: 2 pixels of 16."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +65,15 @@ class Quality:
         residual: root mean squared pixel error of the fit, divided by the root mean square of what
             the object adds to its background; shape (batch,).
         contrast: difference of the two fitted colors, root mean square over channels, (batch,).
+        unevenness: standard deviation of blue less red, divided by the square root of 2, over the
+            object's own pixels, (batch,).
+        stray: pixels of the object's color that lie apart from it, (batch,).
     """
 
     residual: Float[Tensor, " batch"]
     contrast: Float[Tensor, " batch"]
-
-    @property
-    def valid(self) -> Bool[Tensor, " batch"]:
-        """Whether there is one object: it stands out, and little is left unexplained."""
-        return (self.contrast >= LEAST_CONTRAST) & (self.residual <= LARGEST_RESIDUAL)
+    unevenness: Float[Tensor, " batch"]
+    stray: Float[Tensor, " batch"]
 
 
 class ShapesJudge:
@@ -87,11 +100,37 @@ class ShapesJudge:
             [c.coordinate(fit.z[:, COLUMNS[c.name]]) for c in self.world.space.concepts], dim=1
         )
         coordinates = torch.sigmoid(SHARPNESS * (position - 0.5))
-        return Judgement(coordinates, self.quality(fit).valid)
+        return Judgement(coordinates, self.valid(self.quality(fit, images)))
 
-    def quality(self, fit: Fit) -> Quality:
+    def valid(self, quality: Quality) -> Bool[Tensor, " batch"]:
+        """Whether there is one object: it stands out, explains the image and has one color."""
+        means = [c.means for c in self.world.space.concepts if c.name == "color"]
+        distance = torch.dist(*torch.tensor(means[0])).item() if means else 0.0
+        return (
+            (quality.contrast >= LEAST_CONTRAST)
+            & (quality.residual <= LARGEST_RESIDUAL)
+            & (quality.unevenness <= max(UNEVEN * distance, LEAST_UNEVEN))
+            & (quality.stray == 0)
+        )
+
+    def quality(self, fit: Fit, images: Float[Tensor, "batch 3 height width"]) -> Quality:
         """How well fitted objects explain their images."""
-        difference = fit.z[:, COLUMNS["color"]] - fit.z[:, COLUMNS["background"]]
-        contrast = difference.square().mean(1).sqrt()
-        share = self.world.mask(fit.z).square().mean((1, 2)).sqrt()
-        return Quality(fit.error / (contrast * share).clamp(min=1e-6), contrast)
+        images = images.float().cpu()
+        background = fit.z[:, COLUMNS["background"], None, None]
+        difference = fit.z[:, COLUMNS["color"], None, None] - background
+        contrast = difference.square().mean((1, 2, 3)).sqrt()
+        mask = self.world.mask(fit.z)
+        share = mask.square().mean((1, 2)).sqrt()
+        residual = fit.error / (contrast * share).clamp(min=1e-6)
+        square = difference.square().sum(1).clamp(min=1e-6)
+        likeness = ((images - background) * difference).sum(1) / square
+        reach = max(1, self.world.resolution // APART)
+        near = F.max_pool2d((mask > 0.3).float()[:, None], 2 * reach + 1, 1, reach)[:, 0]
+        stray = ((likeness > 0.5) & (near == 0)).float().sum((1, 2))
+        own = (likeness > OBJECT).float()
+        blueness = (images[:, 2] - images[:, 0]) / math.sqrt(2)
+        pixels = own.sum((1, 2)).clamp(min=1)
+        mean = (blueness * own).sum((1, 2)) / pixels
+        spread = (blueness - mean[:, None, None]).square() * own
+        unevenness = (spread.sum((1, 2)) / pixels).sqrt()
+        return Quality(residual, contrast, unevenness, stray)

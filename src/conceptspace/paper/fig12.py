@@ -23,7 +23,7 @@ from conceptspace.analysis.findings import change_points, turn_of
 from conceptspace.analysis.kinks import Kink
 from conceptspace.analysis.turning import Turn
 from conceptspace.data.concepts import ConceptSpace
-from conceptspace.paper import fig17
+from conceptspace.paper import fig06, fig17
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.results import Result, joined, world
 from conceptspace.presentation.drawing import class_images
@@ -45,6 +45,7 @@ class Data:
         images: an image of each class.
         whole: of all seeds.
         left_out: without each seed in turn.
+        ranks: of each seed with a log, see :func:`loss_rank`.
     """
 
     table: pd.DataFrame
@@ -53,6 +54,7 @@ class Data:
     images: Mapping[str, NDArray[np.float32]]
     whole: Case
     left_out: list[Case]
+    ranks: list[float]
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -69,7 +71,30 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         class_images(shapes),
         _case(results, space),
         [_case(of, space) for of in others if of],
+        [
+            loss_rank(result.log, result.table, fig06.seed_turn(result, str(space.ood_classes[0])))
+            for result in results
+            if result.log is not None
+        ],
     )
+
+
+def loss_rank(log: pd.DataFrame, table: pd.DataFrame, bend: float) -> float:
+    """How much the loss bends at a step, as a rank among all checkpoints in [0, 1].
+
+    Args:
+        log: columns step and diffusion.
+        table: whose steps are the checkpoints.
+        bend: the step.
+    """
+    steps = np.sort(table["step"].unique()).astype(np.float64)
+    steps = steps[steps > 0]
+    parts = pd.cut(log["step"], [0.0, *steps])
+    loss = np.log(log.groupby(parts, observed=True)["diffusion"].mean().to_numpy(dtype=np.float64))
+    bends = np.abs(np.diff(loss, 2))
+    at = int(np.abs(steps[1:-1] - bend).argmin())
+    others = np.delete(bends, at)
+    return float((others < bends[at]).mean())
 
 
 def draw(data: Data) -> Mapping[str, Figure]:
@@ -90,7 +115,10 @@ def draw(data: Data) -> Mapping[str, Figure]:
 
 def checks(data: Data) -> list[Row]:
     """Change points within the interval of the turn."""
-    return [criteria.smooth_loss(*data.whole, data.left_out)]
+    return [
+        criteria.unremarkable_loss(data.ranks),
+        criteria.smooth_loss(*data.whole, data.left_out),
+    ]
 
 
 def _case(results: Sequence[Result], space: ConceptSpace) -> Case:
@@ -109,7 +137,7 @@ FIGURE = PaperFigure(
     title="Loss, accuracy and trajectory",
     claim="The loss and the in-distribution accuracy show no change point where the trajectory "
     "turns.",
-    cost={"quick": "the 3 runs of Fig. 17", "paper": "the 5 runs of Fig. 6"},
+    cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
     plans=fig17.plans,
     analyse=analyse,
     draw=draw,

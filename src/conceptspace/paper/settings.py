@@ -25,7 +25,7 @@ PROTOCOLS: tuple[str, ...] = (
 )
 """Every protocol of Figs. 6 and 17, with the controls."""
 
-COLORS = {"quick": (0.1, 0.2, 0.3, 0.4, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
+COLORS = {"quick": (0.1, 0.15, 0.3, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
 """Color separations of Figs. 3, 4, 5 and 13."""
 
 SIZES = {"quick": (0.2, 0.3, 0.4), "paper": (0.1, 0.2, 0.3, 0.4)}
@@ -34,7 +34,7 @@ SIZES = {"quick": (0.2, 0.3, 0.4), "paper": (0.1, 0.2, 0.3, 0.4)}
 SHARES = {"quick": (0.0, 0.5, 0.75, 1.0), "paper": (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)}
 """Shares of masked prompts of Figs. 7b, 8 and 9."""
 
-STUDIED = {"quick": 0.3, "paper": 0.2}
+STUDIED = {"quick": 0.15, "paper": 0.2}
 """The color separation of Figs. 1c, 6 and 12; the paper takes the second from left of Fig. 4."""
 
 

@@ -21,7 +21,14 @@ from conceptspace.analysis.claims import (
     rank_correlation,
 )
 from conceptspace.analysis.criteria.seeds import by_seed
-from conceptspace.analysis.criteria.thresholds import LEANING, MOST, ORDERED, RESOLVED, STRAIGHT
+from conceptspace.analysis.criteria.thresholds import (
+    LEANING,
+    MOST,
+    ORDERED,
+    REMARKABLE,
+    RESOLVED,
+    STRAIGHT,
+)
 from conceptspace.analysis.emergence import THRESHOLD, Emergence
 from conceptspace.analysis.kinks import Kink
 from conceptspace.analysis.turning import Turn
@@ -136,6 +143,23 @@ def turns(ood: Mapping[int, Sequence[bool]], train: Mapping[int, Sequence[bool]]
             "of the trajectories turn",
         ),
     ]
+
+
+def unremarkable_loss(ranks: Sequence[float]) -> Row:
+    """Fig. 12, its primary endpoint: the loss bends no more at the turn than elsewhere.
+
+    A seed's rank is the share of its checkpoints at which the log of the diffusion loss, averaged
+    between checkpoints, has a smaller second difference than at the bend of the OOD trajectory: 1/2
+    on average if the turn leaves no trace, 1 if it is where the loss bends most. It needs no turn
+    that a detector finds.
+    """
+    return below(
+        "fig12-unremarkable",
+        "The loss does not bend more where the OOD trajectory bends than elsewhere.",
+        measure(list(ranks), SHARE),
+        REMARKABLE,
+        "(rank of the bend among the checkpoints)",
+    )
 
 
 def smooth_loss(

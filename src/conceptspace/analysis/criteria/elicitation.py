@@ -10,6 +10,7 @@ import numpy as np
 from conceptspace.analysis.claims import (
     SHARE,
     SIGNED,
+    Bounds,
     Row,
     above,
     advance,
@@ -152,6 +153,21 @@ def naive_fails(naive: Sequence[Emergence]) -> Row:
         f"Naive prompting does not reach {THRESHOLD:g} in some seed.",
         [not run.reached for run in naive],
         PAPERS_SEEDS,
+    )
+
+
+def guided_as_unguided(differences: Sequence[Bounds]) -> Row:
+    """Fig. 16, its primary endpoint: guidance does not bring the class forward.
+
+    By what share of training guidance of the best weight, chosen on other images, reaches 0.8
+    before weight 1 does: an equivalence. It needs no turn that a detector finds.
+    """
+    return within(
+        "fig16-emergence",
+        f"Guidance of the best weight reaches {THRESHOLD:g} at about the step of weight 1.",
+        measure(list(differences), SIGNED),
+        COINCIDENT,
+        "of training",
     )
 
 

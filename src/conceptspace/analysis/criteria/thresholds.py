@@ -22,6 +22,9 @@ STRAIGHT = 0.2
 """Largest share of straight trajectories in which a turn may be detected: the detector errs in
 0.05 of them, and ten to fifteen curves scatter around that."""
 
+REMARKABLE = 0.75
+"""Mean rank from which a moment is told from chance, which gives 1/2 (half-way to the extreme)."""
+
 COMPLETE = 0.95
 """Accuracy that counts as "100 %" in the paper's figures."""
 
