@@ -162,4 +162,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="clip-learned",
 )

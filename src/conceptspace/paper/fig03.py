@@ -91,13 +91,13 @@ def draw(data: Data) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """The joint accuracy as in the paper, and the accuracy of the concept alone besides."""
-    rows = [_row(concept, sweep.joint) for concept, sweep in data.items()]
+    """The accuracy of each concept alone, and the joint accuracy beside it."""
+    rows = []
     for concept, sweep in data.items():
         row = _row(concept, sweep.own)
         alone = f"{row.claim.removesuffix('.')} (accuracy of {concept} alone)."
         rows.append(replace(row, name=f"{row.name}-alone", claim=alone))
-    return rows
+    return rows + [_row(concept, sweep.joint) for concept, sweep in data.items()]
 
 
 def _row(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
@@ -139,4 +139,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig03-color-alone",
 )

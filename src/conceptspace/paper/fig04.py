@@ -133,4 +133,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig04-rise",
 )

@@ -89,4 +89,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig05-rotation",
 )

@@ -144,5 +144,6 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig09a-shift",
     keeps=("images",),
 )

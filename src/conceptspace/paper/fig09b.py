@@ -94,4 +94,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig09b-shift",
 )

@@ -107,4 +107,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig10-overprompting-color-earlier",
 )

@@ -142,5 +142,6 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig12-unremarkable",
     keeps=("training",),
 )

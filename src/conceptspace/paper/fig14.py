@@ -194,6 +194,7 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig14-stronger",
     possible=lambda: bool(os.environ.get(VARIABLE)),
     keeps=("images",),
 )

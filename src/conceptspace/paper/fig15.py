@@ -133,5 +133,6 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig15-success",
     pages=pages,
 )

@@ -119,4 +119,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig16-emergence",
 )

@@ -109,4 +109,5 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
+    primary="fig17-stable",
 )

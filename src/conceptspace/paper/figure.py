@@ -33,6 +33,8 @@ class PaperFigure:
         checks: rows of the ledger.
         pages: pages by the name of their file, complete HTML.
         possible: whether its data are there; without them ``all`` leaves the figure out.
+        primary: name of the row that decides about the figure, fixed before its runs; the other
+            rows are secondary.
         keeps: what is kept of its runs beside their tables: "training", "images".
     """
 
@@ -45,6 +47,7 @@ class PaperFigure:
     analyse: Callable[[str, Sequence[Result]], Any]
     draw: Callable[[Any], Mapping[str, Figure]]
     checks: Callable[[Any], list[Row]]
+    primary: str
     pages: Callable[[Any], Mapping[str, str]] = lambda data: {}
     possible: Callable[[], bool] = lambda: True
     keeps: tuple[str, ...] = ()

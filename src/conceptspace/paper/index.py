@@ -49,11 +49,15 @@ def index(folder: Path) -> str:
 def _preset(folder: Path, preset: str) -> str:
     made = {n: f for n, f in FIGURES.items() if (folder / preset / n / LEDGER).exists()}
     ledgers = {name: read_ledger(folder / preset / name / LEDGER) for name in made}
-    verdicts = Counter(row["verdict"] for ledger in ledgers.values() for row in ledger["rows"])
-    told = ", ".join(f"{verdicts[v]} {v}" for v in Verdict)
+    rows = [row for ledger in ledgers.values() for row in ledger["rows"]]
     lines = [f"## {preset}", ""]
     if made:
-        lines += [f"{sum(verdicts.values())} claims checked: {told}.", "", *_overview(ledgers)]
+        lines += [
+            f"Primary endpoints, one a figure: {_tally([r for r in rows if r.get('primary')])} All "
+            f"claims checked: {_tally(rows)}",
+            "",
+            *_overview(ledgers),
+        ]
     for name, figure in made.items():
         lines += _figure(folder, preset, figure, ledgers[name])
     left = [figure for name, figure in FIGURES.items() if name not in made]
@@ -68,11 +72,17 @@ def _preset(folder: Path, preset: str) -> str:
     return "\n".join(lines)
 
 
+def _tally(rows: list[dict[str, Any]]) -> str:
+    verdicts = Counter(row["verdict"] for row in rows)
+    return f"{len(rows)}, of which " + ", ".join(f"{verdicts[v]} {v}" for v in Verdict) + "."
+
+
 def _overview(ledgers: dict[str, dict[str, Any]]) -> list[str]:
     lines = ["| figure | claim | verdict |", "|---|---|---|"]
     for ledger in ledgers.values():
         for row in ledger["rows"]:
-            lines.append(f"| {ledger['number']} | {row['claim']} | {row['verdict']} |")
+            mark = "**" if row.get("primary") else ""
+            lines.append(f"| {ledger['number']} | {mark}{row['claim']}{mark} | {row['verdict']} |")
     return [*lines, ""]
 
 

@@ -67,7 +67,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         low, high = (_number(end, "unbounded") for end in row["interval"])
         note = row.get("note", "")
         cells = (
-            f"{row['claim']} {note}".strip() + f" (`{row['name']}`)",
+            f"{'**Primary.** ' if row.get('primary') else ''}{row['claim']} {note}".strip()
+            + f" (`{row['name']}`)",
             _effect(row),
             f"{low} to {high}",
             row["criterion"],
@@ -83,6 +84,7 @@ def _row(figure: PaperFigure, row: Row) -> dict[str, Any]:
     low, high = told.pop("low"), told.pop("high")
     told["effect"] = None if isnan(row.effect) else row.effect
     told["interval"] = [end if isfinite(end) else None for end in (low, high)]
+    told["primary"] = row.name == figure.primary
     return {"figure": figure.number, **told, "verdict": str(row.verdict)}
 
 
