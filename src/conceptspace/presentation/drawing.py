@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from conceptspace.analysis.elicitation import best_settings, honest_emergence
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
+from conceptspace.analysis.verdict import GATE, others, windows
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.data.shapes import ShapesWorld
 from conceptspace.data.world import World
@@ -32,12 +34,15 @@ from conceptspace.presentation.figures import (
     signal_figure,
     story_figure,
     trajectory_figure,
+    window_figure,
 )
 from conceptspace.presentation.figures.guidance import PROTOCOL as GUIDANCE
+from conceptspace.presentation.figures.strips import tiles
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE
 
 TITLES = {
+    "hidden": "A hidden capability, and what one step shows",
     "trajectory": "Learning trajectory in concept space",
     "story": "Loss, accuracy and trajectory side by side",
     "curves": "Loss and accuracies against steps",
@@ -52,6 +57,7 @@ TITLES = {
 """Title of each figure by the name of its file."""
 
 FIGURE_OF = {
+    "verdict": "hidden",
     "in-distribution": "curves",
     "memorization": "trajectory",
     "turn": "trajectory",
@@ -75,7 +81,10 @@ def draw(
     step = shown.step if shown else None
     band = shown.step_interval if shown else None
     logs = [run.training() for run in runs if keeps_log(run)]
-    figures = {"trajectory": trajectory_figure(table, space, images, turn=step)}
+    figures: dict[str, Figure] = {}
+    if ood and scores is not None and table["protocol"].nunique() > 1:
+        figures |= _hidden(runs[0], space)
+    figures["trajectory"] = trajectory_figure(table, space, images, turn=step)
     if len(space.concepts) == 2 and logs:
         figures["story"] = story_figure(table, logs, space, images, turn=step, band=band)
     figures["curves"] = learning_curves(table, logs, space, turn=band)
@@ -131,6 +140,36 @@ def figure_of(finding: Finding, figures: Mapping[str, Figure]) -> str:
     if name == "trajectory" and name not in figures:
         name = "conditions"
     return TITLES[name] if name in figures else ""
+
+
+def _hidden(run: Run, space: ConceptSpace) -> dict[str, Figure]:
+    """The window of one run, with the images of the step in its middle (of the last without one).
+
+    Nothing where no other way of asking was tried, or the images were not kept.
+    """
+    ood, table = str(space.ood_classes[0]), run.trajectory()
+    best = best_settings(table, run.scores())
+    (window,) = windows(best, ood)
+    asked = others(sorted(best["protocol"].unique()))
+    if not asked or not run.sheets():
+        return {}
+    shown = window.protocol or max(asked, key=lambda p: window.accuracy[p])
+    window = replace(window, protocol=shown)
+    steps = np.sort(table["step"].unique())
+    inside = steps[(steps >= window.first) & (steps <= window.last)] if window.found else steps[-1:]
+    step = int(inside[len(inside) // 2])
+    images = {}
+    for protocol in (NAIVE, shown, GATE):
+        sheets = run.sheets(protocol)
+        if step in sheets:
+            images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
+    return {"hidden": window_figure(best, window, ood, images, step, words=space.describe(ood))}
+
+
+def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> str:
+    rows = table[(table["protocol"] == protocol) & (table["concept_class"] == ood)]
+    rows = rows[(rows["step"] == step) & (rows["concept"] == JOINT)]
+    return str(rows["setting"].iloc[int(rows["accuracy"].argmax())])
 
 
 def _elicitation(

@@ -10,6 +10,7 @@ from conceptspace.presentation.figures.strips import image_strips
 from conceptspace.presentation.figures.timeline import Emergence, emergence_timeline
 from conceptspace.presentation.figures.trajectory import trajectory_figure
 from conceptspace.presentation.figures.underspecification import underspecification_figure
+from conceptspace.presentation.figures.window import window_figure
 from conceptspace.presentation.style import save
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "story_figure",
     "trajectory_figure",
     "underspecification_figure",
+    "window_figure",
 ]
