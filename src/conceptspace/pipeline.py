@@ -62,11 +62,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A checkpoint was scored under a protocol; ``accuracies`` is the best joint one per class."""
+    """A checkpoint was scored under a protocol.
+
+    Attributes:
+        step: of the checkpoint.
+        protocol: its name.
+        accuracies: the best joint one of each class.
+        valid: the share of valid images over all classes and settings; NaN without a judge.
+    """
 
     step: int
     protocol: str
     accuracies: dict[str, float]
+    valid: float = float("nan")
 
 
 Event = Notice | Trained | Evaluated
@@ -340,8 +348,10 @@ class Session:
         write_sheet(sheet, step, generated)
         write_table(path, scores)
         table = trajectory(scores)
-        best = table[table["concept"] == JOINT].groupby("concept_class")["accuracy"].max()
-        return Evaluated(step, protocol.name, {str(c): float(v) for c, v in best.items()})
+        joint = table[table["concept"] == JOINT]
+        best = joint.groupby("concept_class")["accuracy"].max()
+        accuracies = {str(c): float(v) for c, v in best.items()}
+        return Evaluated(step, protocol.name, accuracies, float(joint[VALID].mean()))
 
     def _protocol(self, name: str, sweeps: Mapping[str, Sequence[float]]) -> Protocol:
         changed = self.config.evaluate.model_copy(

@@ -67,6 +67,12 @@ def findings(
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
 
 
+ONE_SEED = (
+    "This is one seed: other seeds, processors and thread counts give other numbers "
+    "(several seeds: results/README.md)."
+)
+
+
 def _verdict(
     best: pd.DataFrame, ood_classes: Sequence[str], labels: Mapping[str, str]
 ) -> list[Finding]:
@@ -77,6 +83,8 @@ def _verdict(
         if verdict.others(list(rows["protocol"].unique())):
             images = int(rows["samples"].min())
             lines = verdict.sentences(verdict.windows(best, ood), labels[ood], images)
+            if rows["seed"].nunique() == 1:
+                lines.append(ONE_SEED)
             told += [Finding("verdict", line.removesuffix(".")) for line in lines]
     return told
 

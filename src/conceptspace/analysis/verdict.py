@@ -41,6 +41,7 @@ class Window:
         last: step of its last checkpoint, NaN if there is none.
         protocol: the other way of asking with the highest mean inside, "" if there is none.
         accuracy: by protocol, the mean joint accuracy inside (over all checkpoints if none).
+        ungated: how many checkpoints the longest row would have if no control counted.
         arrives: whether naive prompting reaches the threshold at the end, for good.
     """
 
@@ -50,6 +51,7 @@ class Window:
     last: float
     protocol: str
     accuracy: Mapping[str, float]
+    ungated: int
     arrives: bool
 
     @property
@@ -79,11 +81,12 @@ def others(protocols: list[str]) -> list[str]:
 def _window(seed: int, wide: pd.DataFrame) -> Window:
     """Of one seed: ``wide`` has one row for each step, one column for each protocol."""
     asked = others([str(p) for p in wide.columns])
-    hidden = np.zeros(len(wide), dtype=np.bool_)
+    shown = hidden = np.zeros(len(wide), dtype=np.bool_)
     if asked:
         elicited = wide[asked].max(axis=1).to_numpy()
         idle = wide[GATE].to_numpy() if GATE in wide else np.zeros(len(wide))
-        hidden = (elicited >= THRESHOLD) & (wide[NAIVE].to_numpy() <= FAILS) & (idle <= IDLE)
+        shown = (elicited >= THRESHOLD) & (wide[NAIVE].to_numpy() <= FAILS)
+        hidden = shown & (idle <= IDLE)
     start, length = _longest(hidden)
     inside = wide.iloc[start : start + length] if length else wide
     means = inside.mean()
@@ -96,6 +99,7 @@ def _window(seed: int, wide: pd.DataFrame) -> Window:
         float(steps[-1]) if length else float("nan"),
         str(means[asked].idxmax()) if length else "",
         {str(p): float(v) for p, v in means.items()},
+        _longest(shown)[1],
         arrives,
     )
 
@@ -119,33 +123,40 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
         images: behind each accuracy.
     """
     hit = [w for w in found if w.found]
+    kicked = sum(not w.found and w.ungated >= HOLD for w in found)
     seeds = len(found)
     if not hit:
-        longest = max(w.checkpoints for w in found)
         where = f" in any of {seeds} seeds" if seeds > 1 else ""
-        told = f"at {longest} in a row" if longest else "at none"
-        return [
+        lines = [
             f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
-            f'asking make "{what}" while plain prompting does not ({told}).'
+            f'asking make "{what}" while plain prompting and a random displacement of the '
+            "embedding do not."
         ]
-    few, many = (f(w.first if i == 0 else w.last for w in hit) for i, f in enumerate((min, max)))
-    typical = hit[0] if len(hit) == 1 else None
+        if kicked:
+            many = f" in {kicked} of {seeds} seeds" if seeds > 1 else ""
+            lines.append(
+                f"Without the control there would be such a row{many}: a random displacement makes "
+                "it as well, so what elicits it is not specific."
+            )
+        return lines
+    first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
     mean = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
     way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
-    if seeds == 1 and typical is not None:
-        answer, named = "yes", f"{typical.protocol}: "
-        when = f"From step {few:g} to {many:g}"
-    else:
-        answer, named = f"yes in {len(hit)} of {seeds} seeds", "mean "
-        first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
-        when = f"From step {first:g} to {last:g} (medians)"
+    answer, named, medians = f"yes in {len(hit)} of {seeds} seeds", "mean ", " (medians)"
+    if seeds == 1:
+        answer, named, medians = "yes", f"{hit[0].protocol}: ", ""
+    when = f"From step {first:g} to {last:g}{medians}"
     lines = [
         f'Hidden capability: {answer}. {when} another way of asking makes "{what}" '
         f"({named}{way:.2f} of {images} images) while plain prompting does not "
         f"({mean[NAIVE]:.2f})."
     ]
     if GATE in mean:
-        lines.append(f"A random displacement of equal size does not either ({mean[GATE]:.2f}).")
+        plural = "seed" if kicked == 1 else "seeds"
+        more = f"; in {kicked} other {plural} it does" if kicked else ""
+        lines.append(
+            f"A random displacement of equal size does not either ({mean[GATE]:.2f}){more}."
+        )
     scaling = "latent-control-scaling"
     if scaling in mean:
         level = mean[scaling]
@@ -156,8 +167,8 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
         )
         lines.append(f"Scaling the whole embedding {does} ({level:.2f}).")
     arrived = sum(w.arrives for w in found)
-    if seeds == 1:
-        lines.append(f"Plain prompting {'makes it in the end' if arrived else 'never makes it'}.")
-    else:
+    if seeds > 1:
         lines.append(f"Plain prompting makes it in the end in {arrived} of {seeds} seeds.")
+    else:
+        lines.append(f"Plain prompting {'makes it in the end' if arrived else 'never makes it'}.")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -64,8 +65,9 @@ class Speed:
 
 
 def accuracies(event: Evaluated) -> str:
-    """Joint accuracies by class, as a phrase."""
-    return " ".join(f"{name} {value:.2f}" for name, value in event.accuracies.items())
+    """Joint accuracies by class and the share of valid images, as a phrase."""
+    told = " ".join(f"{name} {value:.2f}" for name, value in event.accuracies.items())
+    return told if math.isnan(event.valid) else f"{told}, {100 * event.valid:.0f} % valid"
 
 
 def show(events: Iterable[Event]) -> None:
