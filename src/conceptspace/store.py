@@ -151,8 +151,8 @@ class Run:
 
     def scores(self) -> pd.DataFrame:
         """Every generated image's scores: run, seed, step, protocol, setting, concept_class,
-        sample, concept, accuracy, coordinate, readout (1 where the analytic read-out finds the
-        target value, missing where there is none).
+        sample, concept, accuracy and coordinate by the judge, valid, and probe, see
+        :class:`conceptspace.measurement.scoring.Scorer`.
 
         Raises:
             UserError: the run has not been evaluated yet, or a file is damaged.

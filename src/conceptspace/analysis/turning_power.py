@@ -76,7 +76,7 @@ def path(kind: str, steps: int) -> Array:
 def plant(
     kind: str, steps: int, seeds: int, noise: Noise, samples: int, rng: np.random.Generator
 ) -> Array:
-    """Trajectories as measured, shape (seeds, steps, 2), from binomially drawn read-outs."""
+    """Trajectories as measured, shape (seeds, steps, 2), from binomially drawn samples."""
     return np.stack([_one(path(kind, steps), noise, samples, rng) for _ in range(seeds)])
 
 

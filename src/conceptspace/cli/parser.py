@@ -17,7 +17,7 @@ PRESET_NAMES = ("quick", "paper")
 EXAMPLES = {
     "quickstart": "conceptspace quickstart --out runs/first",
     "run": "conceptspace run quick --out runs/a --seed 3 --data.color-separation 0.3",
-    "evaluate": "conceptspace evaluate runs/a --protocol overprompting-color --strengths 0.2,0.3",
+    "evaluate": "conceptspace evaluate runs/a --protocol overprompting-color --strengths 2.5,4.5",
     "signal": "conceptspace signal quick --versus data.color-separation=0.8",
     "report": "conceptspace report runs/a runs/b -o report.html",
     "reproduce": "conceptspace reproduce fig04 --preset quick --out runs/paper-quick",
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except UserError as error:
         print(f"conceptspace: {error}", file=sys.stderr)
-        return 2
+        return error.status
     except BrokenPipeError:
         return 1
 
@@ -77,11 +77,13 @@ def parser(flags: bool = False) -> Parser:
             allow_abbrev=False,
         )
 
-    quickstart = add("quickstart", "Train the quick preset, probe it and write its report.")
+    quickstart = add(
+        "quickstart", "Train the quick preset, ask it in every way and tell the verdict."
+    )
     quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
     _add_device(quickstart)
     _add_precision(quickstart)
-    run = add("run", "Train a model and draw its learning trajectory; resumes an existing run.")
+    run = add("run", "Train a model, tell its verdict and write its page; resumes an existing run.")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
     _add_device(run)
     _add_precision(run)

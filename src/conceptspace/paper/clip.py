@@ -6,7 +6,7 @@ gradient on the schedule is far larger than the network's, and both are scaled d
 The published settings clip at 0.01; the paper does not say so. Compared are a learned and a fixed
 gamma(t), which has no such gradient, each with a clip norm of 0.01 and of 1.
 
-Cost: ``quick`` 12 runs, 3 of them shared with Fig. 6; ``paper`` 10 runs of 20 minutes on an A100.
+Cost: ``quick`` 24 runs and 8 of Fig. 6; ``paper`` 10 runs of 20 minutes on an A100.
 
 Command: ``conceptspace reproduce clip --preset quick``
 """
@@ -157,7 +157,7 @@ FIGURE = PaperFigure(
     number="– (published settings)",
     title="The published clip norm and the reconstruction term",
     claim="Where gamma is learned, the published clip norm of 0.01 delays learning.",
-    cost={"quick": "12 runs", "paper": "10 runs of 20 minutes on an A100"},
+    cost={"quick": "24 runs and 8 of Fig. 6", "paper": "10 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

@@ -3,8 +3,8 @@
 Claim: 1 / (steps to an accuracy of 0.8 on class 11) rises with the concept signal, for color and
 for size; the signal is the pixel distance between the classes.
 
-Cost: ``quick`` 21 naive runs, 15 of them shared with Fig. 4; ``paper`` 45 runs of 20 minutes on an
-A100.
+Cost: ``quick`` 40 naive runs, 24 of them shared with Fig. 4, and 8 of Fig. 6; ``paper`` 45 runs of
+20 minutes on an A100.
 
 Command: ``conceptspace reproduce fig03 --preset quick``
 """
@@ -134,7 +134,7 @@ FIGURE = PaperFigure(
     title="Concept signal determines learning speed",
     claim="1 / (steps to an accuracy of 0.8 on class 11) rises with the concept signal, for color "
     "and for size.",
-    cost={"quick": "21 naive runs", "paper": "45 runs of 20 minutes on an A100"},
+    cost={"quick": "40 naive runs and 8 of Fig. 6", "paper": "45 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

@@ -4,8 +4,8 @@ Claim: under an OOD prompt the trajectory first heads for the training class of 
 concept, so it changes sides along a sweep of the color separation, and then turns; the training
 classes go straight.
 
-Cost: ``quick`` 15 naive runs, shared with Figs. 3 and 5; ``paper`` 30 runs of 20 minutes on an
-A100.
+Cost: ``quick`` 24 naive runs and 8 of Fig. 6, shared with Figs. 3 and 5; ``paper`` 30 runs of 20
+minutes on an A100.
 
 Command: ``conceptspace reproduce fig04 --preset quick``
 """
@@ -128,7 +128,7 @@ FIGURE = PaperFigure(
     title="Concept signal governs generalization dynamics",
     claim="The OOD trajectory first heads for the training class of the stronger concept, then "
     "turns; trajectories of training classes go straight.",
-    cost={"quick": "15 naive runs", "paper": "30 runs of 20 minutes on an A100"},
+    cost={"quick": "24 naive runs and 8 of Fig. 6", "paper": "30 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

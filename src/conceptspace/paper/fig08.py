@@ -3,7 +3,7 @@
 Claim: the steps to an accuracy of 0.8 on the OOD class (blue triangle) grow with the share of red
 triangles whose prompt does not tell the color.
 
-Cost: ``quick`` 12 runs, shared with Figs. 7b, 9a, 9b and 10; ``paper`` 35 runs of 20 minutes on an
+Cost: ``quick`` 32 runs, shared with Figs. 7b, 9a, 9b and 10; ``paper`` 35 runs of 20 minutes on an
 A100.
 
 Command: ``conceptspace reproduce fig08 --preset quick``
@@ -85,7 +85,7 @@ FIGURE = PaperFigure(
     number="8",
     title="Underspecification delays generalization",
     claim="The steps to an accuracy of 0.8 on the OOD class grow with the share of masked prompts.",
-    cost={"quick": "12 runs", "paper": "35 runs of 20 minutes on an A100"},
+    cost={"quick": "32 runs", "paper": "35 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

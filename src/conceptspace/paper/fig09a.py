@@ -3,7 +3,7 @@
 Claim: as the share of masked prompts grows, the color of the OOD class (blue triangle) goes from
 blue over purple to red.
 
-Cost: ``quick`` 12 runs, shared with Figs. 8, 9b and 10; ``paper`` 35 runs of 20 minutes on an
+Cost: ``quick`` 32 runs, shared with Figs. 8, 9b and 10; ``paper`` 35 runs of 20 minutes on an
 A100.
 
 Command: ``conceptspace reproduce fig09a --preset quick``

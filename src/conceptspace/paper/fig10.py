@@ -3,7 +3,7 @@
 Claim: with half of the prompts masked, overprompting reaches an accuracy of 1 on the OOD class
 while naive prompting fails in some seeds.
 
-Cost: ``quick`` 3 runs with overprompting, shared with Figs. 8 and 9a; ``paper`` 5 runs of 20
+Cost: ``quick`` 8 runs with overprompting, shared with Figs. 8 and 9a; ``paper`` 5 runs of 20
 minutes on an A100.
 
 Command: ``conceptspace reproduce fig10 --preset quick``
@@ -102,7 +102,7 @@ FIGURE = PaperFigure(
     title="Underspecification and hidden capabilities",
     claim="With half of the prompts masked, overprompting reaches an accuracy of 1 on the OOD "
     "class while naive prompting fails in some seeds.",
-    cost={"quick": "3 runs", "paper": "5 runs of 20 minutes on an A100"},
+    cost={"quick": "8 of the runs of Fig. 8", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

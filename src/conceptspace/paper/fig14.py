@@ -7,7 +7,7 @@ The images are not ours to give: the environment variable CONCEPTSPACE_CELEBA na
 holds img_align_celeba and list_attr_celeba.txt. Without it there are no runs, and ``all`` leaves
 the figure out.
 
-Cost: ``quick`` 3 runs of 2400 steps at 32x32; ``paper`` 1 run of 24 hours on an A100 for each seed.
+Cost: ``quick`` 8 runs of 4200 steps at 32x32; ``paper`` 1 run of 24 hours on an A100 for each seed.
 
 Command: ``CONCEPTSPACE_CELEBA=/data/celeba conceptspace reproduce fig14 --preset quick``
 """
@@ -187,7 +187,7 @@ FIGURE = PaperFigure(
     claim="Class 11 (not male, smiling) first follows class 10, which shares the stronger "
     "attribute, then turns; it does not generalize fully.",
     cost={
-        "quick": "3 runs at 32x32, if CELEBA is there",
+        "quick": "8 runs at 32x32, if CELEBA is there",
         "paper": "5 runs of 24 hours on an A100, if CELEBA is there",
     },
     plans=plans,

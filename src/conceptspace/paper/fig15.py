@@ -4,7 +4,8 @@ Claim: with a strong color every OOD class is generated in the end, and 011 is f
 which shares the two stronger concepts; with a weak background some OOD classes never show the
 background that is asked for.
 
-Cost: ``quick`` 6 runs of 4000 steps; ``paper`` 10 runs of 80 000 steps, 80 minutes each on an A100.
+Cost: ``quick`` 16 runs of 4000 steps; ``paper`` 10 runs of 80 000 steps, 80 minutes each on an
+A100.
 
 Command: ``conceptspace reproduce fig15 --preset quick``
 """
@@ -128,7 +129,7 @@ FIGURE = PaperFigure(
     title="Three concepts: a success and a failure",
     claim="With a strong color every OOD class is generated in the end; with a weak background "
     "some OOD classes never show the background that is asked for.",
-    cost={"quick": "6 runs of 4000 steps", "paper": "10 runs of 80 minutes on an A100"},
+    cost={"quick": "16 runs of 4000 steps", "paper": "10 runs of 80 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

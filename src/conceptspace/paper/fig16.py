@@ -3,7 +3,7 @@
 Claim: the OOD trajectory shows the same turn under any guidance weight; guidance has no effect
 before it.
 
-Cost: ``quick`` 3 runs; ``paper`` 5 runs of 20 minutes on an A100 and their guidance sweep.
+Cost: ``quick`` 8 runs; ``paper`` 5 runs of 20 minutes on an A100 and their guidance sweep.
 
 Command: ``conceptspace reproduce fig16 --preset quick``
 """

@@ -4,7 +4,7 @@ Claim: the last checkpoint's embedding elicits the OOD class from earlier checkp
 step of the other protocols, in the seeds whose accuracy stays high once it is reached, and not in
 the unstable ones.
 
-Cost: ``quick`` 3 runs with three protocols; ``paper`` the 5 runs of Fig. 6.
+Cost: ``quick`` the 12 runs of Fig. 6; ``paper`` the 5 runs of Fig. 6.
 
 Command: ``conceptspace reproduce fig17 --preset quick``
 """

@@ -69,7 +69,8 @@ def masked(preset: str, seeds: Sequence[int], share: float) -> list[Plan]:
     """Runs on color and shape whose red triangles have no color in a share of their prompts.
 
     At a share of one half they are asked by overprompting, too (Fig. 10). The quick variant takes
-    colors 0.5 apart: at 0.3 even unmasked prompts generalize after the last step only.
+    colors 0.5 apart, as the trials of an earlier preset did, in which even unmasked prompts
+    generalized too late at 0.3.
     """
     protocols = ("overprompting-color",) if share == 0.5 else ()
     changes: dict[str, Any] = {
