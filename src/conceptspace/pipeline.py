@@ -27,7 +27,7 @@ from conceptspace.data.dataset import split_dataset
 from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.unet import BlockEmbeddings
-from conceptspace.errors import UserError
+from conceptspace.errors import Diverged, UserError
 from conceptspace.files import write_table
 from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
@@ -141,6 +141,9 @@ class Session:
             status = "finished"
         except (Stopped, KeyboardInterrupt, GeneratorExit):
             status = "stopped"
+            raise
+        except Diverged:
+            status = "diverged"
             raise
         finally:
             seconds = before + time.perf_counter() - started

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -10,9 +11,10 @@ from PIL import Image
 from conceptspace import build
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.diffusion.sampling import sample
+from conceptspace.errors import Diverged
 from conceptspace.measurement.evaluate import Evaluator, Generated, Sampling
 from conceptspace.measurement.probe import Probe, ProbeSettings
-from conceptspace.measurement.protocols import Naive
+from conceptspace.measurement.protocols import Edited, Naive
 from conceptspace.measurement.scoring import Scorer
 from conceptspace.measurement.sheets import write_sheet
 from tiny import tiny_config, tiny_world
@@ -164,13 +166,90 @@ def test_pairs_that_are_skipped_are_not_made():
 
 
 def test_images_and_scores():
-    model = some_model().train()
-    for g in evaluator()(model, Naive(), CLASSES):
+    for g in evaluator()(some_model(), Naive(), CLASSES):
         assert g.images.shape == (3, 3, 8, 8)
         assert g.images.min() >= 0
         assert g.images.max() <= 1
         assert len(g.scores) == 6
-    assert not model.training, "dropout is off while sampling"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout_is_off_while_sampling_and_the_mode_is_as_before(training):
+    seen = []
+
+    class Watched:
+        name = "watched"
+
+        def settings(self, concept_class):
+            def denoiser(model):
+                def denoise(z, gamma, h):
+                    seen.append((model.training, torch.is_grad_enabled()))
+                    return model(z, gamma, h)
+
+                return denoise
+
+            return {"": lambda model, h: (denoiser(model), h)}
+
+    model = some_model().train(training)
+    evaluator()(model, Watched(), ["11"])
+    assert seen == [(False, False)] * 2
+    assert model.training is training
+
+
+def test_a_protocol_may_train_a_copy():
+    """Gradients are on where settings are applied, and the copy is what is asked."""
+
+    class Tuned:
+        name = "tuned"
+
+        def settings(self, concept_class):
+            def tune(model, h):
+                other = copy.deepcopy(model)
+                other(torch.zeros(1, 3, 8, 8), torch.zeros(1), h[:1]).sum().backward()
+                assert other.network.trunk.conv_out.weight.grad is not None
+                with torch.no_grad():
+                    for parameter in other.network.trunk.parameters():
+                        parameter.zero_()
+                return other, h
+
+            return {"": tune}
+
+    class ByHand:
+        name = "by hand"
+
+        def settings(self, concept_class):
+            return {"": lambda model, h: ((lambda z, gamma, condition: z), h)}
+
+    tuned = images(evaluator()(MODEL, Tuned(), ["11"]))
+    naive = images(evaluator()(MODEL, Naive(), ["11"]))
+    assert not torch.equal(tuned["", "11"], naive["", "11"])
+    expected = images(evaluator()(MODEL, ByHand(), ["11"]))
+    torch.testing.assert_close(tuned["", "11"], expected["", "11"])
+
+
+def test_edits_of_another_model_are_asked_of_that_model():
+    other = some_model(seed=5)
+
+    class Foreign:
+        name = "foreign"
+
+        def settings(self, concept_class):
+            return {"": lambda model, h: (Edited(other, lambda blocks: blocks), h)}
+
+    found = images(evaluator()(MODEL, Foreign(), ["11"]))
+    expected = images(evaluator()(other, Naive(), ["11"]))
+    torch.testing.assert_close(found["", "11"], expected["", "11"], atol=1e-5, rtol=0)
+
+
+def test_images_that_are_no_numbers_are_refused():
+    class Broken:
+        name = "broken"
+
+        def settings(self, concept_class):
+            return {"": lambda model, h: ((lambda z, gamma, condition: z * float("nan")), h)}
+
+    with pytest.raises(Diverged, match="images of class 11 hold values that are not finite"):
+        evaluator()(MODEL, Broken(), ["11"])
 
 
 class TestSheets:

@@ -5,6 +5,7 @@ import torch
 
 from conceptspace import build
 from conceptspace.data.dataset import Examples
+from conceptspace.errors import Diverged
 from conceptspace.training.loop import Optimization, Trainer
 from tiny import random_examples, tiny_config
 
@@ -224,3 +225,27 @@ def test_saved_state_does_not_change_afterwards():
     before = {k: v.clone() for k, v in other.state().items()}
     run(t, 4)
     assert all(torch.equal(v, before[k]) for k, v in other.state().items())
+
+
+def test_a_loss_that_is_not_finite_ends_training_at_its_step():
+    t = trainer(learning_rate=1000.0, clip_norm=1e9)
+    with pytest.raises(Diverged, match=r"training diverged at step \d+: .* train.learning_rate"):
+        run(t, 200)
+    assert t.step < 200
+
+
+def test_frozen_parameters_stay_as_they_are():
+    t = trainer()
+    model = t.model
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    for parameter in model.network.block_condition.parameters():
+        parameter.requires_grad_(True)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    again = Trainer(model, t.examples, t.optimization, 0)
+    run(again, 3)
+    for name, parameter in model.named_parameters():
+        moved = not torch.equal(parameter, before[name])
+        assert moved == parameter.requires_grad, name
+    state = again.sampling_weights()
+    assert state.keys() == model.state_dict().keys()

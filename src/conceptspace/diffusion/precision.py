@@ -62,9 +62,10 @@ class LoweredModel:
     @torch.no_grad()
     def collect_gradients(self) -> None:
         """Move the gradients of the copy's own weights to the model's, which must have ``grad``."""
-        into = [high.grad for high, _ in self.pairs]
-        found = [low.grad for _, low in self.pairs]
-        if self.pairs:
+        trained = [(high, low) for high, low in self.pairs if high.requires_grad]
+        into = [high.grad for high, _ in trained]
+        found = [low.grad for _, low in trained]
+        if trained:
             torch._foreach_copy_(into, found)  # type: ignore[arg-type]
         for _, low in self.pairs:
             low.grad = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -84,7 +85,6 @@ class Evaluator:
         source = generator(self.seed, "prompts", concept_class)
         return self.conditioning(self.world.sample(concept_class, count, source))
 
-    @torch.no_grad()
     def __call__(
         self,
         model: VDM,
@@ -94,6 +94,9 @@ class Evaluator:
     ) -> list[Generated]:
         """Generate and score classes under every setting of a protocol.
 
+        The model is in evaluation mode meanwhile, and afterwards in the mode that it was in. A
+        protocol may compute gradients; sampling does not.
+
         Args:
             model: at one checkpoint.
             protocol: how it is asked.
@@ -101,17 +104,19 @@ class Evaluator:
             skip: pairs (setting, class) that are not wanted.
         """
         device = next(model.parameters()).device
-        model.eval()
-        requests = [
-            _Request(name, concept_class, *setting(model, self.prompts(concept_class).to(device)))
-            for concept_class in classes
-            for name, setting in protocol.settings(concept_class).items()
-            if (name, concept_class) not in skip
-        ]
-        made: dict[tuple[str, str], list[Tensor]] = {}
-        for batch in self._batches(requests):
-            for request, images in zip(batch, self._sample(model, batch), strict=True):
-                made.setdefault((request.setting, request.concept_class), []).append(images)
+        with evaluating(model):
+            requests = [
+                _Request(
+                    name, concept_class, *setting(model, self.prompts(concept_class).to(device))
+                )
+                for concept_class in classes
+                for name, setting in protocol.settings(concept_class).items()
+                if (name, concept_class) not in skip
+            ]
+            made: dict[tuple[str, str], list[Tensor]] = {}
+            for batch in self._batches(requests):
+                for request, images in zip(batch, self._sample(model, batch), strict=True):
+                    made.setdefault((request.setting, request.concept_class), []).append(images)
         joined = {key: torch.cat(parts) for key, parts in made.items()}
         return [
             Generated(setting, concept_class, images, self.scorer(images, concept_class))
@@ -122,26 +127,27 @@ class Evaluator:
         """Requests, or parts of them, that the sampler can serve together: at most batch size."""
         groups: dict[object, list[_Request]] = {}
         for request in requests:
-            shared = isinstance(request.model, Embedding)
-            group = groups.setdefault(None if shared else request.model, [])
-            group.extend(request.parts(self.sampling.batch_size))
+            groups.setdefault(request.asked, []).extend(request.parts(self.sampling.batch_size))
         most = max(1, self.sampling.batch_size // self.sampling.samples)
         for group in groups.values():
             for i in range(0, len(group), most):
                 yield group[i : i + most]
 
+    @torch.no_grad()
     def _sample(self, model: VDM, batch: list[_Request]) -> Sequence[Tensor]:
         h = torch.cat([request.h for request in batch])
-        denoiser = _together(model, batch)
-        x = sample(
-            denoiser,
-            model.schedule,
-            h,
-            steps=self.sampling.steps,
-            noise=self._noise(batch, h.device),
-            sampler=self.sampling.sampler,
-        )
-        images: tuple[Tensor, ...] = torch.split(model.decode(x), [len(r.h) for r in batch])
+        asked = batch[0].asked
+        source = asked if isinstance(asked, VDM) else model
+        with evaluating(source):
+            x = sample(
+                _together(batch),
+                source.schedule,
+                h,
+                steps=self.sampling.steps,
+                noise=self._noise(batch, h.device),
+                sampler=self.sampling.sampler,
+            )
+        images: tuple[Tensor, ...] = torch.split(source.decode(x), [len(r.h) for r in batch])
         return images
 
     def _noise(self, batch: list[_Request], device: torch.device) -> Callable[[], Tensor]:
@@ -166,9 +172,14 @@ class _Request:
 
     setting: str
     concept_class: str
-    model: Embedding | Denoiser
+    model: VDM | Embedding | Denoiser
     h: Tensor
     first: int = 0
+
+    @property
+    def asked(self) -> VDM | Denoiser:
+        """What denoises: the VDM behind edited embeddings, or the model itself."""
+        return self.model.model if isinstance(self.model, Embedding) else self.model
 
     def parts(self, size: int) -> Iterator[_Request]:
         """The same prompts, at most ``size`` of them at a time."""
@@ -176,11 +187,22 @@ class _Request:
             yield replace(self, h=self.h[first : first + size], first=first)
 
 
-def _together(model: VDM, batch: list[_Request]) -> Denoiser:
+def _together(batch: list[_Request]) -> Denoiser:
     """One denoiser for a batch; condition embeddings are computed once per sampling."""
-    first = batch[0].model
-    if not isinstance(first, Embedding):
-        return first
-    parts = [r.model.embed_condition(r.h) for r in batch if isinstance(r.model, Embedding)]
+    asked = batch[0].asked
+    if not isinstance(asked, VDM):
+        return asked
+    parts = [r.model.embed_condition(r.h) for r in batch if isinstance(r.model, VDM | Embedding)]
     conditions = [torch.cat(blocks) for blocks in zip(*parts, strict=True)]
-    return lambda z, gamma, h: model.denoise(z, gamma, conditions)
+    return lambda z, gamma, h: asked.denoise(z, gamma, conditions)
+
+
+@contextmanager
+def evaluating(model: VDM) -> Iterator[None]:
+    """Evaluation mode, and afterwards the mode that the model was in."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -7,6 +7,7 @@ protocol is a class with a ``name`` and a method ``settings``.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -36,20 +37,28 @@ Order = Literal["published", "text"]
 """Two readings of the intervention; see :class:`LatentIntervention`."""
 
 
-@runtime_checkable
-class Embedding(Interface):
-    """A denoiser that differs from a VDM in the condition embeddings alone.
+class Embedding(ABC):
+    """A model that differs from a VDM in the condition embeddings alone.
 
-    Prompts of such denoisers are sampled together in one batch.
+    Prompts of such models of one VDM, and of the VDM itself, are sampled together in one batch.
+
+    Attributes:
+        model: the VDM.
     """
 
+    model: VDM
+
+    @abstractmethod
     def embed_condition(self, h: Tensor) -> list[Tensor]:
         """The condition embedding of every residual block, (batch, channels) each."""
-        ...
 
 
-Setting = Callable[[VDM, Tensor], tuple[Embedding | Denoiser, Tensor]]
-"""(model, h of shape (batch, k)) -> (model', h' of the same batch)."""
+Setting = Callable[[VDM, Tensor], tuple[VDM | Embedding | Denoiser, Tensor]]
+"""(model, h of shape (batch, k)) -> (model', h' of the same batch).
+
+The returned model is the one that is asked: the given one, edited embeddings of it, a changed copy,
+or any denoiser.
+"""
 
 
 Edit = Callable[[VDM, list[Tensor]], list[Tensor]]
@@ -120,7 +129,7 @@ class Overprompting:
 
 
 def _replaced(value: Tensor, columns: slice) -> Setting:
-    def apply(model: VDM, h: Tensor) -> tuple[Embedding | Denoiser, Tensor]:
+    def apply(model: VDM, h: Tensor) -> tuple[VDM | Embedding | Denoiser, Tensor]:
         h = h.clone()
         h[:, columns] = value.to(h)
         return model, h
@@ -129,7 +138,7 @@ def _replaced(value: Tensor, columns: slice) -> Setting:
 
 
 @dataclass(frozen=True)
-class Edited:
+class Edited(Embedding):
     """A model whose condition embeddings are changed block by block: h' = edit(h).
 
     Args:
@@ -308,13 +317,14 @@ class EmbeddingPatching:
         """One setting, without a name, for OOD classes."""
         if concept_class not in self.world.space.ood_classes:
             return {}
-        return {"": lambda model, h: (Patched(self.later), h)}
+        return {"": lambda model, h: (Patched(model, self.later), h)}
 
 
 @dataclass(frozen=True)
-class Patched:
+class Patched(Embedding):
     """Condition embeddings of another checkpoint."""
 
+    model: VDM
     embeddings: BlockEmbeddings
 
     def embed_condition(self, h: Tensor) -> list[Tensor]:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.errors import Diverged
 from conceptspace.measurement.judge import Judge, Judgement
 from conceptspace.measurement.probe import Probe
 from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID
@@ -37,7 +38,15 @@ class Scorer:
         - coordinate: probability of bit 1, 1/2 in an image that is not valid;
         - valid: 1 where there is a valid object, else 0; missing without a judge;
         - probe: the probe's probability of the target's bit.
+
+        Raises:
+            Diverged: an image holds a value that is not finite.
         """
+        if not bool(images.isfinite().all()):
+            raise Diverged(
+                f"generated images of class {target} hold values that are not finite; the model "
+                "has diverged"
+            )
         seen = self.probe.coordinates(images).cpu()
         judged = Judgement(seen, torch.ones(len(seen), dtype=torch.bool))
         if self.judge is not None:

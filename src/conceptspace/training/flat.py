@@ -1,4 +1,4 @@
-"""All parameters of a module in one tensor, so that an optimiser step is one operation."""
+"""All trained parameters of a module in one tensor, so that an optimiser step is one operation."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from torch import Tensor, nn
 class FlatParameters:
     """One tensor that holds all parameters of a module, one that holds all gradients.
 
+    Parameters that require no gradient are left out, and stay as they are.
+
     The module's parameters become views of ``tensor``, with their shapes and strides; their
     gradients are views of ``tensor.grad``, which has to be set to zero in place.
 
     Args:
-        module: its parameters must be dense and of one type and device.
+        module: its trained parameters must be dense and of one type and device.
 
     Attributes:
         tensor: 1-D.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        parameters = dict(module.named_parameters())
+        parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         first = next(iter(parameters.values()))
         size = sum(p.numel() for p in parameters.values())
         self.tensor = nn.Parameter(torch.empty(size, dtype=first.dtype, device=first.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,11 @@ from conceptspace.diffusion.guidance import drop_condition
 from conceptspace.diffusion.precision import LoweredModel, Precision
 from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.vdm import VDM, Loss, stratified_times
+from conceptspace.errors import Diverged
 from conceptspace.training.flat import FlatParameters
+
+LOOK = 50
+"""Steps on a GPU after which it is looked whether the loss is finite; each look waits for it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,12 @@ class Trainer:
         )
 
     def run(self, last: int) -> Iterator[StepRecord]:
-        """Train up to ``last`` completed steps, yielding after each."""
+        """Train up to ``last`` completed steps, yielding after each.
+
+        Raises:
+            Diverged: the loss or the gradient is not finite. It is looked at after each step, on a
+                GPU after every :data:`LOOK` steps.
+        """
         while self.step < last:
             yield self._advance()
 
@@ -170,6 +180,14 @@ class Trainer:
         kept = torch.tensor(decay, device=self.device)
         *terms, norm, gamma_0, gamma_1 = self.update(images, h, noise, times, kept)
         self.step += 1
+        if self.device.type == "cpu" or self.step % LOOK == 0:
+            total = float(sum(terms) + norm)
+            if not math.isfinite(total):
+                raise Diverged(
+                    f"training diverged at step {self.step}: loss or gradient is not finite; try a "
+                    f"smaller train.learning_rate than {settings.learning_rate:g} or a smaller "
+                    f"train.clip_norm than {settings.clip_norm:g}"
+                )
         return StepRecord(self.step, Loss(*terms), norm, gamma_0, gamma_1)
 
     def _update(
