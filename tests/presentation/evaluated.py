@@ -44,7 +44,7 @@ def write_evaluated(
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(config.to_toml())
     known = {"probe": {"accuracy": {"color": 0.999, "size": 1.0}}}
-    known["readout_agreement"] = {"color": 0.95, "size": 0.9}
+    known["probe_agreement"] = {"color": 0.95, "size": 0.9}
     (folder / "run.json").write_text(json.dumps(known))
     rng = np.random.default_rng(seed)
     rows = []

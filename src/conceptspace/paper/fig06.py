@@ -114,12 +114,6 @@ def draw(data: Data) -> Mapping[str, Figure]:
         p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[JUDGED].items()
     }
     band = data.turn.step_interval if data.turn is not None and data.turn.detected else None
-    spans = [
-        Span(f"{protocol} · {statistic}", run.lower, run.upper, not run.reached)
-        for statistic, of in data.emergence.items()
-        for protocol, runs in of.items()
-        for run in runs
-    ]
     return {
         "fig06": elicitation_figure(
             data.table,
@@ -129,13 +123,24 @@ def draw(data: Data) -> Mapping[str, Figure]:
             turn=band,
             title="Emergence of hidden capabilities",
         ),
-        "timeline": emergence_timeline(
-            spans,
-            turn=band,
-            last_step=float(data.table["step"].max()),
-            title="When the OOD class is first made, by protocol and seed",
-        ),
+        "timeline": _timeline(data, JUDGED, band),
+        "timeline-plain": _timeline(data, PLAIN, band),
     }
+
+
+def _timeline(data: Data, statistic: str, band: tuple[float, float] | None) -> Figure:
+    spans = [
+        Span(protocol, run.lower, run.upper, not run.reached)
+        for protocol, runs in data.emergence[statistic].items()
+        for run in runs
+    ]
+    return emergence_timeline(
+        spans,
+        turn=band,
+        last_step=float(data.table["step"].max()),
+        hollow=statistic == PLAIN,
+        title=f"When the OOD class is first made, by protocol and seed ({statistic})",
+    )
 
 
 def checks(data: Data) -> list[Row]:

@@ -109,13 +109,13 @@ def _probe(runs: Sequence[Run]) -> list[Finding]:
     """How far the probe can be trusted; the lowest of several runs counts."""
     known = [run.information() for run in runs]
     held_out = [i.get("probe", {}).get("accuracy", {}) for i in known]
-    same = [i.get("readout_agreement", {}) for i in known]
+    same = [i.get("probe_agreement", {}) for i in known]
     lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
     parts = []
     if all(held_out):
         parts.append(f"the probe is right on held-out images in {_lowest(held_out)}")
     if all(same):
-        parts.append(f"on generated images it agrees with the analytic read-out in {_lowest(same)}")
+        parts.append(f"on valid generated images it agrees with the judge in {_lowest(same)}")
     if not parts:
         return []
     text = " of cases; ".join(parts) + " of cases" + lowest

@@ -45,6 +45,7 @@ def emergence_timeline(
     *,
     turn: tuple[Step, Step] | None = None,
     last_step: Step | None = None,
+    hollow: bool = False,
     title: str = "",
 ) -> Figure:
     """Intervals of emergence, one row per label; an arrow means not reached by the end.
@@ -53,6 +54,7 @@ def emergence_timeline(
         spans: in the order of the rows, from the top; several runs repeat a label.
         turn: first and last step of the turn, as a vertical band.
         last_step: where training ended; otherwise the largest step among the spans.
+        hollow: for a statistic that decides nothing.
         title: above the figure.
     """
     rows: dict[str, list[Emergence]] = {}
@@ -67,7 +69,7 @@ def emergence_timeline(
     for index, row in enumerate(rows.values()):
         top = y
         for span in sorted(row, key=lambda s: (s.censored, s.lower, s.upper)):
-            _bar(axes, span, y, end)
+            _bar(axes, span, y, end, hollow)
             y += 1.0
         ticks.append((top + y - 1) / 2)
         if index % 2:
@@ -82,6 +84,8 @@ def emergence_timeline(
     note = "Bar, one per run: from the last checkpoint without to the first with the capability."
     if any(s.censored for s in spans):
         note += " Arrow: not reached by the end."
+    if hollow:
+        note += " Hollow: by a score that decides nothing."
     if any(is_control(s.label) for s in spans):
         note += " Gray: controls."
     footnote(figure, note)
@@ -96,7 +100,7 @@ def _color(span: Emergence) -> str:
     return TRAIN if span.label.startswith(NAIVE) else OOD
 
 
-def _bar(axes: Axes, span: Emergence, y: float, end: Step) -> None:
+def _bar(axes: Axes, span: Emergence, y: float, end: Step, hollow: bool) -> None:
     color = _color(span)
     if span.censored:
         axes.plot([span.lower], [y], "|", color=color, ms=6, mew=1.6)
@@ -105,4 +109,6 @@ def _bar(axes: Axes, span: Emergence, y: float, end: Step) -> None:
         return
     ends = [span.lower, span.upper]
     axes.hlines(y, span.lower, span.upper, color=color, lw=3.2, alpha=0.45, zorder=2)
+    if hollow:
+        axes.hlines(y, span.lower, span.upper, color="white", lw=1.8, zorder=2.5)
     axes.plot(ends, [y, y], "|", color=color, ms=6, mew=1.6, zorder=3)
