@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, PROBE, TRAJECTORY_COLUMNS, VALID
 
 Array = NDArray[np.float64]
 
@@ -32,6 +33,70 @@ class Paths:
     concepts: tuple[str, ...]
     values: Array
     samples: Array
+
+
+def read_trajectory(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A trajectory table of one's own from a Parquet or CSV file, checked.
+
+    A class such as "01" stays text, and a setting that is missing becomes "". A table of another
+    program can be read with ``columns={"their name": "our name"}``.
+
+    Args:
+        path: ends in .parquet or .csv.
+        columns: names that are replaced.
+
+    Raises:
+        UserError: the file cannot be read, or the table is none; see :func:`checked`.
+    """
+    try:
+        if path.suffix == ".csv":
+            text = pd.read_csv(path, dtype=str, keep_default_na=False)
+            table = text.rename(columns=dict(columns or {}))
+            for name in ("seed", "step", "samples", "accuracy", "coordinate", VALID, PROBE):
+                if name in table:
+                    table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
+        else:
+            table = pd.read_parquet(path).rename(columns=dict(columns or {}))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a table: {error}") from None
+    return checked(table, str(path))
+
+
+def checked(table: pd.DataFrame, name: str = "the table") -> pd.DataFrame:
+    """A trajectory table whose columns hold what they must.
+
+    Args:
+        table: columns ``tables.TRAJECTORY_COLUMNS``.
+        name: named in the error message.
+
+    Returns:
+        The same table, with "" where a setting was missing.
+
+    Raises:
+        UserError: a column is missing, a class is no text, a number is missing or out of range.
+    """
+    require(table, TRAJECTORY_COLUMNS)
+    table = table.assign(setting=table["setting"].fillna(""))
+    if not table["concept_class"].map(lambda value: isinstance(value, str)).all():
+        raise UserError(
+            f"{name}: the column concept_class holds numbers, in which 01 and 1 are the same; it "
+            'must hold text, as with pandas.read_csv(path, dtype={"concept_class": str})'
+        )
+    for column in ("accuracy", "coordinate"):
+        rows = table if column == "accuracy" else table[table["concept"] != JOINT]
+        values = rows[column].to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise UserError(f"{name}: the column {column} has missing or infinite values")
+        if len(values) and (values.min() < 0 or values.max() > 1):
+            raise UserError(
+                f"{name}: the column {column} reaches from {values.min():g} to {values.max():g}; "
+                "it is a share in [0, 1] (divide percentages by 100)"
+            )
+    for column in ("seed", "step", "samples"):
+        values = table[column].to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all() or (values != values.round()).any() or (values < 0).any():
+            raise UserError(f"{name}: the column {column} must hold whole numbers from 0 on")
+    return table.astype({"seed": "int64", "step": "int64", "samples": "int64"})
 
 
 def require(table: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -66,6 +131,11 @@ def condition(
             be conditions mixed up rather than replicates.
     """
     require(table, ("run", "seed", "step", "protocol", "setting", "concept_class", "concept"))
+    if len(table) and not isinstance(table["concept_class"].iloc[0], str):
+        raise UserError(
+            "the column concept_class holds numbers, in which 01 and 1 are the same; read the "
+            "table with conceptspace.analysis.trajectories.read_trajectory"
+        )
     rows = table[(table["protocol"] == protocol) & (table["concept_class"] == concept_class)]
     if setting is not None:
         rows = rows[rows["setting"] == setting]
