@@ -75,7 +75,7 @@ def noise(world: ShapesWorld) -> Tensor:
 
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])
-@pytest.mark.parametrize("separation", [0.2, 0.4])
+@pytest.mark.parametrize("separation", [0.15, 0.4])
 @pytest.mark.parametrize("make", [blanks, specks, doubles, blends, noise])
 @pytest.mark.parametrize("target", ["00", "01", "10", "11"])
 def test_what_is_no_object_is_no_class(preset, separation, make, target):
@@ -87,7 +87,7 @@ def test_what_is_no_object_is_no_class(preset, separation, make, target):
 
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])
-@pytest.mark.parametrize("separation", [0.2, 0.4])
+@pytest.mark.parametrize("separation", [0.15, 0.4])
 @pytest.mark.parametrize("concept_class", ["00", "01", "10", "11"])
 def test_objects_of_a_class_are_that_class(preset, separation, concept_class):
     world = world_of(preset, color_separation=separation)

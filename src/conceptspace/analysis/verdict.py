@@ -168,7 +168,11 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
         lines.append(f"Scaling the whole embedding {does} ({level:.2f}).")
     arrived = sum(w.arrives for w in found)
     if seeds > 1:
-        lines.append(f"Plain prompting makes it in the end in {arrived} of {seeds} seeds.")
+        lines.append(
+            f"Plain prompting makes it by the end of training in {arrived} of {seeds} seeds."
+        )
     else:
-        lines.append(f"Plain prompting {'makes it in the end' if arrived else 'never makes it'}.")
+        lines.append(
+            f"Plain prompting {'makes' if arrived else 'does not make'} it by the end of training."
+        )
     return lines
