@@ -11,7 +11,10 @@ let kept = "", ticket = 0;
 async function findings(asked = false) {
   const runs = chosenRuns(), key = runs.map((run) => run.token + run.version).join(), mine = ++ticket;
   if (key === kept) return;
-  if (!runs.length) return show(make("p", { class: "quiet" }, "No run is chosen."));
+  if (!runs.length) {
+    verdict([]);
+    return show(make("p", { class: "quiet" }, "No run is chosen."));
+  }
   if (carrier.live && runs.length > AT_ONCE && !asked) {
     kept = "";
     return show(make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`));
@@ -21,7 +24,8 @@ async function findings(asked = false) {
   try { told = await carrier.together("findings", runs.map((run) => run.token)); } catch (error) { told = { problems: [error.message], findings: [] }; }
   if (mine !== ticket) return null;
   kept = key;
-  const all = told?.findings ?? [], groups = [...new Set(all.map((finding) => finding.group))];
+  const every = told?.findings ?? [], all = every.filter((finding) => finding.topic !== "verdict"), groups = [...new Set(all.map((finding) => finding.group))];
+  verdict(every.filter((finding) => finding.topic === "verdict"));
   const sentence = (finding) => make("li", {}, finding.text, ...(finding.figure ? [" ", make("a", { href: `#figure-${payload.figures.findIndex((f) => f.name === finding.figure)}` }, finding.figure)] : []));
   const sentences = groups.flatMap((group) => [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("ul", {}, ...all.filter((finding) => finding.group === group).map(sentence))]);
   const whole = carrier.live ? "" : `Of all ${counted(model.index.runs.length, "run")} of this file.`;
@@ -33,6 +37,16 @@ async function findings(asked = false) {
 
 function show(...nodes) {
   byId("told").replaceChildren(...nodes);
+}
+
+// The answer to the main question, above everything else: its first sentence large.
+function verdict(found) {
+  const groups = [...new Set(found.map((finding) => finding.group))];
+  byId("verdict-section").hidden = !found.length;
+  byId("verdict-text").replaceChildren(...groups.flatMap((group) => {
+    const [first, ...rest] = found.filter((finding) => finding.group === group).map((finding) => finding.text);
+    return [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("p", { class: "answer" }, first), rest.length ? make("p", {}, rest.join(" ")) : ""];
+  }));
 }
 
 const VERDICTS = { held: "held", "did not hold": "not" };
