@@ -18,6 +18,7 @@ from conceptspace.analysis.claims import (
     concordance,
     gap,
     measure,
+    most,
     open_question,
     rank_correlation,
     some,
@@ -113,6 +114,33 @@ def test_one_case_shows_that_some_seed_does_and_few_seeds_never_show_that_none_d
     row = some("n", "c", [True, False, False, False], 5)
     expected = stats.binomtest(1, 4).proportion_ci(0.95)
     assert (row.effect, row.low, row.high) == pytest.approx((0.25, expected.low, expected.high))
+
+
+def test_most_seeds_are_more_than_half_by_the_exact_interval_of_their_share() -> None:
+    row = most("n", "c", [True] * 7 + [False])
+    exact = stats.binomtest(7, 8).proportion_ci(0.95)
+    assert (row.effect, row.low, row.high) == pytest.approx((7 / 8, exact.low, exact.high))
+    assert (row.unit, row.seeds) == ("of the seeds", 8)
+    verdicts = {
+        Verdict.HELD: [[True] * 6, [True] * 8 + [False], [True] * 10 + [False] * 2],
+        Verdict.FAILED: [[False] * 6, [False] * 8 + [True], [False] * 10 + [True] * 2],
+        Verdict.UNDECIDED: [[True] * 5, [True] * 7 + [False] * 2, [True, False] * 50, [False] * 5],
+    }
+    for verdict, several in verdicts.items():
+        for cases in several:
+            row = most("n", "c", cases)
+            assert row.verdict == verdict, row
+            assert bool(row.reason) == (verdict == Verdict.UNDECIDED)
+
+
+def test_too_few_seeds_are_never_most() -> None:
+    for cases in ([], [True], [True, True]):
+        row = most("n", "c", cases)
+        assert row.verdict == Verdict.UNDECIDED
+        assert row.reason.endswith("fewer than 3")
+        assert 0 <= row.low <= row.high <= 1
+    assert isnan(most("n", "c", []).effect)
+    assert most("n", "c", [True, True]).effect == 1.0
 
 
 def test_an_open_question_is_undecided_and_says_why() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,3 +180,61 @@ def test_mixed_conditions_are_refused() -> None:
     table["seed"] = 0
     with pytest.raises(UserError, match="several runs have seed 0"):
         em.find_emergence(table, "11")
+
+
+def with_training_class(valid: list[float], other: list[float] | None = None) -> pd.DataFrame:
+    """Class 11 is made at once; so many images of training class 00 (and 01) are valid."""
+    made = trajectory(np.full((1, 6, 2), 0.95), STEPS).assign(valid=1.0)
+    shares = {"00": valid, "01": valid if other is None else other}
+    parts = [
+        trajectory(np.full((1, 6, 2), 0.5), STEPS, concept_class=name).assign(
+            valid=lambda rows, of=of: rows["step"].map(dict(zip(STEPS, of, strict=True)))
+        )
+        for name, of in shares.items()
+    ]
+    return pd.concat([made, *parts], ignore_index=True)
+
+
+def asked(table: pd.DataFrame, protocol: str = "naive") -> pd.DataFrame:
+    rows = table[(table["protocol"] == protocol) & (table["concept_class"] == "11")]
+    return rows[rows["concept"] == "joint"].sort_values("step")
+
+
+def test_nothing_is_ready_before_the_training_classes_show_valid_objects() -> None:
+    table = with_training_class([0.0, 0.49, 0.5, 0.2, 0.9, 1.0])
+    ready = em.ready(table, asked(table), "11")
+    assert ready.tolist() == [False, False, True, False, True, True]
+    average = with_training_class([0.0] * 3 + [0.2] * 3, [0.9] * 3 + [0.8] * 3)
+    assert em.ready(average, asked(average), "11").tolist() == [False] * 3 + [True] * 3
+
+
+def test_the_class_itself_and_other_protocols_do_not_make_it_ready() -> None:
+    table = with_training_class([0.0] * 6)
+    prompted = table.assign(protocol="over", setting="x", valid=1.0)
+    both = pd.concat([table, prompted], ignore_index=True)
+    assert not em.ready(both, asked(both), "11").any()
+    assert not em.ready(both, asked(both, "over"), "11").any()
+    assert not em.find_emergence(both, "11", "over")[0].reached
+
+
+def test_without_a_judge_everything_is_ready() -> None:
+    table = with_training_class([0.0] * 6)
+    for unjudged in (table.drop(columns="valid"), table.assign(valid=math.nan)):
+        assert em.ready(unjudged, asked(unjudged), "11").all()
+        assert em.find_emergence(unjudged, "11") == [between(0, 0, 100, 600)]
+
+
+def test_what_is_made_before_it_is_ready_has_not_emerged() -> None:
+    table = with_training_class([0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    assert em.find_emergence(table, "11") == [between(0, 200, 300, 600)]
+    color = em.find_emergence(table, "11", concept="color")
+    assert color == [between(0, 200, 300, 600)]
+    late = with_training_class([0.0] * 4 + [1.0] * 2)
+    assert em.find_emergence(late, "11") == [between(0, 400, math.inf, 600)]
+
+
+def test_every_seed_is_ready_by_its_own_training_classes() -> None:
+    first = with_training_class([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    second = with_training_class([0.0, 0.0, 0.0, 1.0, 1.0, 1.0]).assign(run="run1", seed=1)
+    found = em.find_emergence(pd.concat([first, second], ignore_index=True), "11")
+    assert found == [between(0, 100, 200, 600), between(1, 300, 400, 600)]

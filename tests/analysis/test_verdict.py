@@ -1,0 +1,238 @@
+"""Windows in which a capability is hidden, and the sentences that tell of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from tables import trajectory
+
+from conceptspace.analysis.elicitation import best_settings
+from conceptspace.analysis.findings import findings
+from conceptspace.analysis.verdict import Window, sentences, windows
+from conceptspace.tables import JOINT
+
+STEPS = [100 * k for k in range(1, 9)]
+OVER, RANDOM, SCALING = "overprompting-color", "latent-control-random", "latent-control-scaling"
+LOW, HIGH = [0.1] * 8, [0.9] * 8
+
+
+def row(value: float, *others: tuple[int, int, float]) -> list[float]:
+    """One accuracy at every checkpoint, but for the checkpoints first to last (0, 1, ...)."""
+    found = [value] * len(STEPS)
+    for first, last, other in others:
+        found[first : last + 1] = [other] * (last - first + 1)
+    return found
+
+
+def best(
+    protocols: Mapping[str, Sequence[float]],
+    *,
+    valid: Sequence[float] | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Best settings of one seed: of each protocol the honest accuracy on class 11.
+
+    ``valid`` is the share of valid images of a training class.
+    """
+    parts = []
+    for protocol, values in protocols.items():
+        points = np.sqrt(np.array(values, dtype=float))[None, :, None].repeat(2, axis=2)
+        parts.append(trajectory(points, STEPS, protocol=protocol, setting="best").assign(valid=1.0))
+    training = trajectory(np.full((1, len(STEPS), 2), 0.1), STEPS, concept_class="00")
+    shares = dict(zip(STEPS, valid or [1.0] * len(STEPS), strict=True))
+    parts.append(training.assign(valid=training["step"].map(shares)))
+    table = pd.concat(parts, ignore_index=True).assign(seed=seed, run=f"run{seed}")
+    joint = table["concept"] == JOINT
+    return table.assign(honest=table["accuracy"].where(joint), accuracy=0.0)
+
+
+def window(protocols: Mapping[str, Sequence[float]], **more: Sequence[float]) -> Window:
+    (found,) = windows(best(protocols, **more), "11")  # type: ignore[arg-type]
+    return found
+
+
+def test_two_checkpoints_are_no_window_and_three_are_one() -> None:
+    two = window({"naive": LOW, OVER: row(0.1, (2, 3, 0.9)), RANDOM: LOW})
+    assert (two.checkpoints, two.ungated, two.found) == (2, 2, False)
+    three = window({"naive": LOW, OVER: row(0.1, (2, 4, 0.9)), RANDOM: LOW})
+    assert (three.checkpoints, three.first, three.last) == (3, 300.0, 500.0)
+    assert three.found
+    assert three.protocol == OVER
+    assert three.accuracy == pytest.approx({"naive": 0.1, OVER: 0.9, RANDOM: 0.1})
+    assert not three.arrives
+
+
+def test_checkpoints_that_do_not_follow_each_other_do_not_add_up() -> None:
+    found = window({"naive": LOW, OVER: row(0.9, (2, 2, 0.1), (5, 5, 0.1)), RANDOM: LOW})
+    assert (found.checkpoints, found.first, found.found) == (2, 100.0, False)
+    longest = window({"naive": LOW, OVER: row(0.9, (3, 3, 0.1)), RANDOM: LOW})
+    assert (longest.checkpoints, longest.first, longest.last) == (4, 500.0, 800.0)
+
+
+def test_no_checkpoint_is_hidden_where_nothing_is_elicited() -> None:
+    found = window({"naive": LOW, OVER: row(0.79), RANDOM: LOW})
+    assert (found.checkpoints, found.protocol, found.found) == (0, "", False)
+    assert math.isnan(found.first)
+    assert math.isnan(found.last)
+    assert found.accuracy == pytest.approx({"naive": 0.1, OVER: 0.79, RANDOM: 0.1})
+    assert window({"naive": LOW, RANDOM: HIGH, SCALING: HIGH}).checkpoints == 0
+
+
+@pytest.mark.parametrize(("idle", "length"), [(0.59, 8), (0.61, 0), (0.95, 0)])
+def test_a_random_displacement_that_elicits_closes_the_window(idle: float, length: int) -> None:
+    found = window({"naive": LOW, OVER: HIGH, RANDOM: row(idle)})
+    assert (found.checkpoints, found.ungated) == (length, 8)
+
+
+@pytest.mark.parametrize(("naive", "length"), [(0.49, 8), (0.51, 0), (0.9, 0)])
+def test_naive_prompting_that_makes_half_of_them_closes_the_window(
+    naive: float, length: int
+) -> None:
+    found = window({"naive": row(naive), OVER: HIGH, RANDOM: LOW})
+    assert (found.checkpoints, found.ungated) == (length, length)
+
+
+def test_scaling_is_reported_and_does_not_close_the_window() -> None:
+    found = window({"naive": LOW, OVER: HIGH, RANDOM: LOW, SCALING: row(0.95)})
+    assert found.checkpoints == 8
+    assert found.protocol == OVER, "a control is no other way of asking"
+    assert found.accuracy[SCALING] == pytest.approx(0.95)
+
+
+def test_a_later_checkpoint_is_no_way_of_asking_this_one() -> None:
+    found = window({"naive": LOW, OVER: LOW, RANDOM: LOW, "patching": HIGH})
+    assert (found.checkpoints, found.ungated) == (0, 0)
+
+
+def test_the_best_of_several_ways_counts_at_each_checkpoint() -> None:
+    ways = {OVER: row(0.1, (0, 1, 0.9)), "latent-intervention": row(0.1, (2, 6, 0.85))}
+    found = window({"naive": LOW, RANDOM: LOW} | ways)
+    assert (found.checkpoints, found.last) == (7, 700.0)
+    assert found.protocol == "latent-intervention"
+
+
+def test_checkpoints_at_which_training_classes_are_not_valid_do_not_count() -> None:
+    made = {"naive": LOW, OVER: HIGH, RANDOM: LOW}
+    found = window(made, valid=[0.0, 0.2, 0.4, 0.49, 0.5, 0.9, 1.0, 1.0])
+    assert (found.checkpoints, found.first, found.last) == (4, 500.0, 800.0)
+    assert window(made, valid=[0.0] * 6 + [1.0] * 2).found is False
+    arrived = window({"naive": HIGH, OVER: HIGH}, valid=[0.0] * 6 + [1.0] * 2)
+    assert not arrived.arrives
+
+
+def test_naive_prompting_arrives_if_it_ends_there_for_good() -> None:
+    late = window({"naive": row(0.1, (5, 7, 0.9)), OVER: HIGH, RANDOM: LOW})
+    assert late.arrives
+    assert late.last == 500.0
+    assert not window({"naive": row(0.1, (6, 7, 0.9)), OVER: HIGH, RANDOM: LOW}).arrives
+    assert not window({"naive": row(0.9, (7, 7, 0.1)), OVER: HIGH, RANDOM: LOW}).arrives
+
+
+def test_without_a_control_or_another_way() -> None:
+    assert window({"naive": LOW, OVER: HIGH}).checkpoints == 8
+    assert window({"naive": LOW}).checkpoints == 0
+
+
+def several(*seeds: Mapping[str, Sequence[float]]) -> list[Window]:
+    tables = [best(protocols, seed=seed) for seed, protocols in enumerate(seeds)]
+    return windows(pd.concat(tables, ignore_index=True), "11")
+
+
+YES = {"naive": LOW, OVER: row(0.1, (1, 4, 0.9)), RANDOM: LOW, SCALING: LOW}
+LATER = {"naive": row(0.1, (5, 7, 0.9)), OVER: row(0.1, (3, 6, 0.9)), RANDOM: LOW, SCALING: LOW}
+NOTHING = {"naive": LOW, OVER: LOW, RANDOM: LOW, SCALING: LOW}
+KICKED = {"naive": LOW, OVER: HIGH, RANDOM: HIGH, SCALING: HIGH}
+
+
+def test_every_seed_has_its_own_window() -> None:
+    found = several(YES, LATER, NOTHING, KICKED)
+    assert [w.seed for w in found] == [0, 1, 2, 3]
+    assert [w.found for w in found] == [True, False, False, False]
+    assert [(w.checkpoints, w.ungated) for w in found] == [(4, 4), (2, 2), (0, 0), (0, 8)]
+    assert [w.arrives for w in found] == [False, True, False, False]
+
+
+def test_yes_of_one_seed_in_words() -> None:
+    assert sentences(several(YES), "blue small", 32) == [
+        'Hidden capability: yes. From step 200 to 500 another way of asking makes "blue small" '
+        "(overprompting-color: 0.90 of 32 images) while plain prompting does not (0.10).",
+        "A random displacement of equal size does not either (0.10).",
+        "Scaling the whole embedding does not (0.10).",
+        "Plain prompting does not make it by the end of training.",
+    ]
+
+
+def test_no_of_one_seed_in_words() -> None:
+    assert sentences(several(NOTHING), "blue small", 32) == [
+        "Hidden capability: no. At no 3 checkpoints in a row does another way of asking make "
+        '"blue small" while plain prompting and a random displacement of the embedding do not.'
+    ]
+    assert sentences(several(KICKED), "blue small", 32)[1:] == [
+        "Without the control there would be such a row: a random displacement makes it as well, so "
+        "what elicits it is not specific."
+    ]
+
+
+def test_several_seeds_in_words() -> None:
+    later = LATER | {OVER: row(0.1, (2, 6, 0.9))}
+    assert sentences(several(YES, later, KICKED, NOTHING), "blue small", 32) == [
+        "Hidden capability: yes in 2 of 4 seeds. From step 250 to 500 (medians) another way of "
+        'asking makes "blue small" (mean 0.90 of 32 images) while plain prompting does not (0.10).',
+        "A random displacement of equal size does not either (0.10); in 1 other seed it does.",
+        "Scaling the whole embedding does not (0.10).",
+        "Plain prompting makes it by the end of training in 1 of 4 seeds.",
+    ]
+    none = sentences(several(NOTHING, KICKED, KICKED), "blue small", 32)
+    assert none[0].startswith("Hidden capability: no. At no 3 checkpoints in a row in any of 3 ")
+    assert none[1].startswith("Without the control there would be such a row in 2 of 3 seeds")
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (0.1, "does not (0.10)"),
+        (0.7, "does it in part (0.70)"),
+        (0.9, "does it, too: a louder prompt is enough (0.90)"),
+    ],
+)
+def test_what_scaling_does_is_said_beside_the_answer(level: float, words: str) -> None:
+    lines = sentences(several(YES | {SCALING: row(level)}), "blue small", 32)
+    assert lines[0].startswith("Hidden capability: yes.")
+    assert f"Scaling the whole embedding {words}." in lines
+
+
+def test_without_controls_nothing_is_said_of_them() -> None:
+    lines = sentences(several({"naive": LOW, OVER: HIGH}), "blue small", 32)
+    assert len(lines) == 2
+    assert not any("displacement" in line or "Scaling" in line for line in lines)
+
+
+def test_the_verdict_is_at_most_five_sentences() -> None:
+    kinds = [YES, LATER, NOTHING, KICKED]
+    for chosen in ([YES], [NOTHING], [KICKED], kinds, [YES, YES], [KICKED, NOTHING]):
+        lines = sentences(several(*chosen), "blue small", 32)
+        assert 1 <= len(lines) <= 5
+        assert sum(line.count(". ") + 1 for line in lines) <= 5
+        assert all(line.endswith(".") for line in lines)
+
+
+def test_by_single_images_of_a_judge_the_verdict_is_told_first() -> None:
+    """From scores: an image that is not valid has accuracy 0, and does not make the class."""
+    table = best(YES).assign(setting="")
+    rows = table[(table["concept"] != JOINT) & (table["concept_class"] == "11")]
+    images = pd.concat([rows.assign(sample=i) for i in range(4)], ignore_index=True)
+    images["accuracy"] = images["coordinate"]
+    others = table.assign(accuracy=table["coordinate"].fillna(0.01)).drop(columns="honest")
+    labels = {"00": "red large", "11": "blue small"}
+    told = findings(others, images, ["00"], ["11"], labels)
+    assert [f.topic for f in told][:5] == ["verdict"] * 5
+    assert told[0].text.startswith("Hidden capability: yes. From step 200 to 500")
+    assert told[4].text.startswith("This is one seed")
+    assert "verdict" not in [f.topic for f in told[5:]]
+    blank = images.assign(accuracy=images["accuracy"].where(images["protocol"] != OVER, 0.0))
+    found = best_settings(others, blank)
+    assert not any(w.found for w in windows(found, "11"))
