@@ -61,3 +61,10 @@ def test_settings_with_other_samples_are_refused() -> None:
         best_of_sweep(table.iloc[:-2])
     with pytest.raises(UserError, match="even and an odd"):
         best_of_sweep(table[table["sample"] % 2 == 0])
+
+
+def test_an_image_that_lacks_a_concept_is_refused() -> None:
+    table = scores(sweep(a=[0.1] * 4, b=[0.2] * 4))
+    for less in (table.iloc[:-1], table.assign(accuracy=table["accuracy"].mask(table.index == 2))):
+        with pytest.raises(UserError, match="same samples"):
+            best_of_sweep(less)

@@ -52,8 +52,12 @@ def elicitation(
     naive: list[Emergence],
     turn: Turn | None,
 ) -> list[Finding]:
-    """What other protocols, and controls, make of an OOD class; ``best`` has its rows alone."""
-    present = sorted((p for p in best["protocol"].unique() if p != NAIVE), key=is_control)
+    """What other protocols, and controls, make of an OOD class.
+
+    ``best`` has the rows of the other classes, too: nothing emerges before they are ready.
+    """
+    rows = best[best["concept_class"] == ood]
+    present = sorted((p for p in rows["protocol"].unique() if p != NAIVE), key=is_control)
     told = []
     for protocol in present:
         fair = honest_emergence(best, ood, protocol)
@@ -61,7 +65,7 @@ def elicitation(
         text = f"{'control: ' if is_control(protocol) else ''}under {protocol}, {honest}"
         if table[table["protocol"] == protocol]["setting"].nunique() > 1:
             text += ", with settings chosen on one half of the images and scored on the other"
-        if best[PROBE].notna().all():
+        if rows[PROBE].notna().all():
             plain = emergence.survival(honest_emergence(best, ood, protocol, PROBE))
             text += f"; by the plain probe, best of the sweep, {arrival(plain, 'it')}"
         told.append(Finding("elicitation", text))
@@ -71,7 +75,7 @@ def elicitation(
         )
         if not is_control(protocol):
             told += _coincidence(fair, protocol, turn)
-    return told + _gap(best, ood, [p for p in present if not is_control(p)]) + _first(best, ood)
+    return told + _gap(rows, ood, [p for p in present if not is_control(p)]) + _first(rows, ood)
 
 
 def is_control(protocol: str) -> bool:

@@ -63,7 +63,7 @@ def findings(
         arrives = arrival(emergence.survival(naive), f"joint accuracy on {ood}")
         told.append(Finding("emergence", f"under naive prompting, {arrives}"))
         if best is not None and (best["concept_class"] == ood).any():
-            told += elicitation(table, best[best["concept_class"] == ood], ood, naive, turn)
+            told += elicitation(table, best, ood, naive, turn)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
 
 

@@ -31,12 +31,13 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
         the mean of the two halves.
 
     Raises:
-        UserError: columns are missing, a setting lacks samples that another has, or a checkpoint
-            has fewer than two samples.
+        UserError: columns are missing, a setting lacks samples that another has, an image lacks
+            the accuracy of a concept, or a checkpoint has fewer than two samples.
     """
     require(scores, SCORE_COLUMNS)
     rows = scores[scores["concept"] != JOINT]
-    joint = rows.groupby([*KEY, "sample", "setting"])["accuracy"].prod(min_count=1).reset_index()
+    images = rows.groupby([*KEY, "sample", "setting"])["accuracy"]
+    joint = images.prod(min_count=rows["concept"].nunique()).reset_index()
     found = []
     for _, group in joint.groupby(KEY):
         wide = group.pivot(index="sample", columns="setting", values="accuracy")

@@ -177,8 +177,8 @@ def _elicitation(
 ) -> dict[str, Figure]:
     ood = str(space.ood_classes[0])
     best = best_settings(table, scores)
-    best = best[best["concept_class"] == ood]
-    protocols = [NAIVE, *sorted(p for p in best["protocol"].unique() if p != NAIVE)]
+    asked = best[best["concept_class"] == ood]["protocol"].unique()
+    protocols = [NAIVE, *sorted(p for p in asked if p != NAIVE)]
     reached = {p: [e.upper for e in honest_emergence(best, ood, p) if e.reached] for p in protocols}
     spans = []
     for protocol in protocols:
