@@ -22,6 +22,8 @@ from conceptspace.config import (
     nested,
 )
 from conceptspace.errors import UserError
+from conceptspace.paper.plan import STUDIED_SEEDS
+from conceptspace.paper.settings import studied
 from conceptspace.presets import PRESETS, paper, quick
 from conceptspace.store import Run
 
@@ -374,16 +376,16 @@ class TestBuild:
 
 
 class TestKindsOfData:
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", STUDIED_SEEDS["quick"])
     def test_kept_runs_have_the_digest_that_they_were_made_with(self, seed):
         results = Path(__file__).parent.parent / "results" / "quick"
-        folder = next(f for f in (results / "runs", results) if (f / f"seed-{seed}").exists())
-        run = Run(folder / f"seed-{seed}")
+        (plan,) = studied("quick", [seed])
+        run = Run(plan.folder(results))
         schema = parquet.read_schema(run.path / "trajectory.parquet")
         stored = json.loads(schema.metadata[b"conceptspace"])
         assert run.config.digest() == stored["config"]
         assert run.config.to_toml() == (run.path / "config.toml").read_text()
-        assert run.config == quick().model_copy(update={"seed": seed})
+        assert run.config == plan.config
 
     def test_shapes_are_stored_without_settings_of_other_images(self):
         assert not set(CELEBA_FIELDS) & set(quick().data.model_dump())

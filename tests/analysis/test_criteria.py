@@ -128,13 +128,30 @@ CASES: dict[str, list[Case]] = {
         (lambda: dynamics.rotation_agrees({0: NO, 1: NO, 2: NO}), Verdict.FAILED),
         (lambda: dynamics.rotation_agrees({0: YES, 1: NO, 2: MIXED}), Verdict.UNDECIDED),
     ],
+    "hidden": [
+        (lambda: elicitation.hidden([True] * 12), Verdict.HELD),
+        (lambda: elicitation.hidden([True] * 10 + NO[:2]), Verdict.HELD),
+        (lambda: elicitation.hidden([False] * 12), Verdict.FAILED),
+        (lambda: elicitation.hidden([True] * 8 + [False] * 4), Verdict.UNDECIDED),
+        (lambda: elicitation.hidden(YES), Verdict.UNDECIDED),
+    ],
     "earlier": [
-        (lambda: elicitation.earlier("fig06", "p", LATE, EARLY), Verdict.HELD),
-        (lambda: elicitation.earlier("fig06", "p", [NEVER] * 3, EARLY), Verdict.HELD),
-        (lambda: elicitation.earlier("fig06", "p", EARLY, LATE), Verdict.FAILED),
-        (lambda: elicitation.earlier("fig06", "p", MIDDLE, MIDDLE), Verdict.FAILED),
-        (lambda: elicitation.earlier("fig06", "p", SCATTERED, MIDDLE), Verdict.UNDECIDED),
-        (lambda: elicitation.earlier("fig06", "p", [NEVER] * 3, [NEVER] * 3), Verdict.UNDECIDED),
+        (lambda: elicitation.earlier("fig06", "p", LATE * 4, EARLY * 4), Verdict.HELD),
+        (lambda: elicitation.earlier("fig06", "p", [NEVER] * 12, EARLY * 4), Verdict.HELD),
+        (lambda: elicitation.earlier("fig06", "p", EARLY * 4, LATE * 4), Verdict.FAILED),
+        (lambda: elicitation.earlier("fig06", "p", MIDDLE * 4, MIDDLE * 4), Verdict.FAILED),
+        (lambda: elicitation.earlier("fig06", "p", SCATTERED * 4, MIDDLE * 4), Verdict.UNDECIDED),
+        (lambda: elicitation.earlier("fig06", "p", [NEVER] * 12, [NEVER] * 12), Verdict.FAILED),
+        (lambda: elicitation.earlier("fig06", "p", LATE, EARLY), Verdict.UNDECIDED),
+    ],
+    "fails where elicited": [
+        (
+            lambda: elicitation.fails_where_elicited("p", [NEVER, *LATE], [*EARLY, NEVER]),
+            Verdict.HELD,
+        ),
+        (lambda: elicitation.fails_where_elicited("p", LATE * 2, EARLY * 2), Verdict.FAILED),
+        (lambda: elicitation.fails_where_elicited("p", [NEVER] * 6, [NEVER] * 6), Verdict.FAILED),
+        (lambda: elicitation.fails_where_elicited("p", LATE, EARLY), Verdict.UNDECIDED),
     ],
     "same step": [
         (lambda: elicitation.same_step("p", EARLY), Verdict.HELD),
@@ -145,16 +162,6 @@ CASES: dict[str, list[Case]] = {
         (lambda: elicitation.same_step("p", SCATTERED), Verdict.UNDECIDED),
         (lambda: elicitation.same_step("p", [at(500), at(600), NEVER]), Verdict.UNDECIDED),
         (lambda: elicitation.same_step("p", [NEVER] * 3), Verdict.UNDECIDED),
-    ],
-    "naive varies": [
-        (
-            lambda: elicitation.naive_varies(
-                "p", [at(s) for s in (200, 300, 1200, 1300, 2200, 2300)], [at(600)] * 6
-            ),
-            Verdict.HELD,
-        ),
-        (lambda: elicitation.naive_varies("p", MIDDLE, MIDDLE), Verdict.FAILED),
-        (lambda: elicitation.naive_varies("p", SCATTERED, EARLY), Verdict.UNDECIDED),
     ],
     "at the turn": [
         (lambda: elicitation.at_the_turn("p", EARLY, [500.0, 620.0, 690.0]), Verdict.HELD),
@@ -167,9 +174,11 @@ CASES: dict[str, list[Case]] = {
         (lambda: elicitation.at_the_turn("p", SCATTERED, [1200.0] * 3), Verdict.UNDECIDED),
     ],
     "control": [
-        (lambda: elicitation.control("latent-control", [0.3, 0.4, 0.2]), Verdict.HELD),
-        (lambda: elicitation.control("latent-control", [0.95, 0.97, 0.99]), Verdict.FAILED),
-        (lambda: elicitation.control("latent-control", [0.3, 1.0, 0.7]), Verdict.UNDECIDED),
+        (lambda: elicitation.control("p", "c", EARLY * 4, [NEVER] * 12), Verdict.HELD),
+        (lambda: elicitation.control("p", "c", EARLY * 4, LATE * 4), Verdict.HELD),
+        (lambda: elicitation.control("p", "c", LATE * 4, EARLY * 4), Verdict.FAILED),
+        (lambda: elicitation.control("p", "c", [NEVER] * 12, [NEVER] * 12), Verdict.FAILED),
+        (lambda: elicitation.control("p", "c", EARLY * 4, (EARLY + LATE) * 2), Verdict.UNDECIDED),
     ],
     "complete": [
         (lambda: elicitation.complete([0.99, 1.0, 0.98]), Verdict.HELD),
@@ -180,6 +189,25 @@ CASES: dict[str, list[Case]] = {
         (lambda: elicitation.naive_fails([NEVER, at(500), at(500)]), Verdict.HELD),
         (lambda: elicitation.naive_fails([at(500)] * 5), Verdict.FAILED),
         (lambda: elicitation.naive_fails([at(500)] * 3), Verdict.UNDECIDED),
+    ],
+    "guided as unguided": [
+        (
+            lambda: elicitation.guided_as_unguided([(0.0, 0.0), (0.04, 0.04), (-0.04, -0.04)]),
+            Verdict.HELD,
+        ),
+        (
+            lambda: elicitation.guided_as_unguided([(0.4, 0.4), (0.5, 0.5), (0.45, 0.45)]),
+            Verdict.FAILED,
+        ),
+        (
+            lambda: elicitation.guided_as_unguided([(0.0, 0.0), (0.0, inf), (0.0, 0.0)]),
+            Verdict.UNDECIDED,
+        ),
+    ],
+    "unremarkable loss": [
+        (lambda: dynamics.unremarkable_loss([0.5, 0.4, 0.6]), Verdict.HELD),
+        (lambda: dynamics.unremarkable_loss([1.0, 0.95, 0.98]), Verdict.FAILED),
+        (lambda: dynamics.unremarkable_loss([0.1, 0.9, 0.6]), Verdict.UNDECIDED),
     ],
     "guided turn": [
         (lambda: elicitation.guided_turn([0.02, -0.03, 0.0], "1 to 5"), Verdict.HELD),

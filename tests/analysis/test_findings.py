@@ -107,36 +107,45 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
         {
             "naive": {"": [INF]},
             "latent-intervention": {"a": [700], "b": [INF]},
-            "latent-control": {"a": [INF], "b": [INF]},
+            "latent-control-random": {"a": [INF], "b": [INF]},
             "patching": {"": [INF]},
         }
     )["elicitation"]
     assert text == [
         "Under latent-intervention, joint accuracy on 11 reaches 0.8 at step 700, with settings "
-        "chosen on one half of the images and scored on the other; with the best setting of each "
-        "checkpoint, it reaches 0.8 at step 700.",
+        "chosen on one half of the images and scored on the other.",
         "Naive prompting reaches 0.8 at least 500 steps after latent-intervention.",
-        "Control: where naive prompting is below 0.8, shuffled directions of the same norm "
-        "(latent-control) reach a joint accuracy of at most 0.02 (honest): sweeping alone does not "
-        "elicit it.",
         "Under patching, joint accuracy on 11 does not reach 0.8 by step 1200.",
         "Neither naive prompting nor patching reaches 0.8 by step 1200.",
+        "Control: under latent-control-random, joint accuracy on 11 does not reach 0.8 by step "
+        "1200, with settings chosen on one half of the images and scored on the other.",
+        "Neither naive prompting nor latent-control-random reaches 0.8 by step 1200.",
         "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
         "prompting does not: at 6 checkpoints from step 700 to 1200.",
         "Control: in the first quarter of the checkpoints (up to step 300) the best joint accuracy "
-        "of any protocol on 11 is 0.02 (latent-control, honest): no protocol elicits what is not "
-        "there yet.",
+        "of any protocol on 11 is 0.02 (latent-control-random, honest): no protocol elicits what "
+        "is not there yet.",
     ]
 
 
 def test_a_control_that_succeeds_is_said_to() -> None:
-    text = told({"naive": {"": [900]}, "latent-control": {"a": [200], "b": [800]}})["elicitation"]
-    assert text[0].endswith(
-        "reach a joint accuracy of at most 0.96 (honest), at 0.8 or above at 6 of 8 checkpoints: "
-        "sweeping alone explains that much."
+    text = told({"naive": {"": [900]}, "latent-control-random": {"a": [200], "b": [800]}})[
+        "elicitation"
+    ]
+    assert text[0].startswith(
+        "Control: under latent-control-random, joint accuracy on 11 reaches 0.8 at step 300"
     )
-    assert not any("Naive prompting reaches" in sentence for sentence in text)
-    assert text[1].endswith("of any protocol on 11 is 0.96 (latent-control, honest).")
+    assert text[1] == "Naive prompting reaches 0.8 600 steps after latent-control-random."
+    assert text[2].endswith("of any protocol on 11 is 0.96 (latent-control-random, honest).")
+
+
+def test_the_verdict_comes_first() -> None:
+    table, images = planted({"naive": {"": [INF]}, "overprompting-color": {"a": [500]}}, STEPS)
+    found = findings(table, images, TRAIN, ["11"], LABELS)
+    assert [f.topic for f in found[:3]] == ["verdict"] * 3
+    assert found[0].text.startswith("Hidden capability: yes. From step 500 to 1200 another way")
+    alone, _ = planted({"naive": {"": [500]}}, STEPS)
+    assert not any(f.topic == "verdict" for f in findings(alone, None, TRAIN, ["11"], LABELS))
 
 
 def run(upper: float, seed: int = 0, last: float = 1000, lower: float | None = None) -> Emergence:
@@ -217,18 +226,17 @@ def test_two_runs_of_one_seed_are_refused() -> None:
         require_distinct_seeds(table)
 
 
-def test_what_the_read_out_does_not_confirm_is_told_apart() -> None:
-    table, images = planted({"naive": {"": [INF]}, "patching": {"": [500]}}, STEPS)
-    rows = images["protocol"] == "patching"
-    images["readout"] = (~rows | (images["step"] >= 900)).astype(float)
+def test_the_plain_probe_is_told_apart() -> None:
+    table, images = planted({"naive": {"": [INF]}, "patching": {"": [900]}}, STEPS)
+    early = (images["protocol"] == "patching") & (images["step"] >= 500)
+    images["probe"] = images["accuracy"].where(~early, 0.98)
+    joint = images.groupby(["seed", "step", "protocol", "setting", "concept_class", "sample"])
+    product = joint["probe"].prod().groupby(level=[0, 1, 2, 3, 4]).mean().rename("probe")
+    keys = ["seed", "step", "protocol", "setting", "concept_class"]
+    table = table.merge(product.reset_index(), on=keys)
     texts = [f.text for f in findings(table, images, TRAIN, ["11"], LABELS)]
     assert (
-        "Under patching, joint accuracy on 11 reaches 0.8 at step 500; counting only images that "
-        "the read-out confirms, as from here on, it reaches 0.8 at step 900." in texts
-    )
-    assert (
-        "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
-        "prompting does not: at 8 checkpoints from step 500 to 1200; counting only images that "
-        "the read-out confirms: at 4 checkpoints from step 900 to 1200." in texts
+        "Under patching, joint accuracy on 11 reaches 0.8 at step 900; by the plain probe, best of "
+        "the sweep, it reaches 0.8 at step 500." in texts
     )
     assert "Naive prompting reaches 0.8 at least 300 steps after patching." in texts

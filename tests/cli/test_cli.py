@@ -253,6 +253,7 @@ class TestConfig:
             monkeypatch,
             *["quick", "--seed=4", "--data.concepts", "shape,color", "--model.channels", "8, 16"],
             *["--train.learning-rate", "1e-4", "--model.norm", "layer", "--data.conditioned", ""],
+            *["--evaluate.protocols", "overprompting-color"],
         )
         assert config.seed == 4
         assert config.data.concepts == ("shape", "color")

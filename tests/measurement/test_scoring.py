@@ -5,31 +5,33 @@ import pandas as pd
 import pytest
 import torch
 
+from conceptspace.errors import Diverged
+from conceptspace.measurement.judge import ShapesJudge
 from conceptspace.measurement.probe import Probe, ProbeSettings
-from conceptspace.measurement.readout import AnalyticReadout
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.tables import KEYS, TRAJECTORY_COLUMNS
 from tiny import tiny_world
 
 
 def scores(rows, **keys):
-    """Rows of (sample, concept, accuracy, coordinate, readout)."""
-    table = pd.DataFrame(rows, columns=["sample", "concept", "accuracy", "coordinate", "readout"])
+    """Rows of (sample, concept, accuracy, coordinate, valid, probe)."""
+    columns = ["sample", "concept", "accuracy", "coordinate", "valid", "probe"]
+    table = pd.DataFrame(rows, columns=columns)
     fixed = {"run": "r", "seed": 0, "step": 5, "protocol": "naive", "setting": ""}
     return table.assign(**(fixed | {"concept_class": "10"} | keys))
 
 
 HAND_WORKED = [
-    (0, "color", 0.9, 0.9, 1.0),
-    (0, "size", 0.5, 0.5, 1.0),
-    (1, "color", 0.2, 0.2, 0.0),
-    (1, "size", 1.0, 0.0, 1.0),
+    (0, "color", 0.9, 0.9, 1.0, 0.8),
+    (0, "size", 0.5, 0.5, 1.0, 0.5),
+    (1, "color", 0.2, 0.2, 1.0, 0.6),
+    (1, "size", 1.0, 0.0, 1.0, 1.0),
 ]
 
 
 def test_trajectory_by_hand():
     table = trajectory(scores(HAND_WORKED))
-    assert list(table.columns) == TRAJECTORY_COLUMNS
+    assert list(table.columns) == [*TRAJECTORY_COLUMNS, "valid", "probe"]
     found = table.set_index("concept")
     assert found.loc["color", "accuracy"] == pytest.approx(0.55)
     assert found.loc["color", "coordinate"] == pytest.approx(0.55)
@@ -40,10 +42,28 @@ def test_trajectory_by_hand():
     assert joint != pytest.approx(0.55 * 0.75), "which is not the product of the means"
     assert np.isnan(found.loc["joint", "coordinate"])
     assert (found["samples"] == 2).all()
+    assert (found["valid"] == 1).all()
+    assert found.loc["color", "probe"] == pytest.approx(0.7)
+    assert found.loc["joint", "probe"] == pytest.approx((0.8 * 0.5 + 0.6 * 1.0) / 2)
+
+
+def test_a_factor_that_is_missing_makes_the_joint_accuracy_missing():
+    missing = [(*row[:2], np.nan, *row[3:]) for row in HAND_WORKED[:1]] + HAND_WORKED[1:]
+    found = trajectory(scores(missing)).set_index("concept")
+    one = trajectory(scores(HAND_WORKED[2:])).set_index("concept").loc["joint", "accuracy"]
+    assert found.loc["joint", "accuracy"] == pytest.approx(one), "of the image that has both"
+    every = [(*row[:2], np.nan, *row[3:]) for row in HAND_WORKED]
+    assert np.isnan(trajectory(scores(every)).set_index("concept").loc["joint", "accuracy"])
+
+
+def test_tables_of_before_have_no_validity():
+    found = trajectory(scores(HAND_WORKED).drop(columns=["valid", "probe"]))
+    assert found[["valid", "probe"]].isna().all(axis=None)
+    assert found["accuracy"].notna().all()
 
 
 def test_groups_stay_apart_and_order_does_not_matter():
-    other = [(s, c, a / 2, k, r) for s, c, a, k, r in HAND_WORKED]
+    other = [(s, c, a / 2, *rest) for s, c, a, *rest in HAND_WORKED]
     parts = [
         scores(HAND_WORKED),
         scores(other, step=7),
@@ -61,11 +81,12 @@ def test_groups_stay_apart_and_order_does_not_matter():
 
 
 def test_agreement_by_hand():
-    """Probe and read-out agree on the colour of both images, and on the size of the second."""
+    """Judge and probe differ on the color of the second image, and nothing else; 0.5 is bit 0."""
     found = agreement(scores(HAND_WORKED), ["color", "size", "shape"])
-    assert found == {"color": 1.0, "size": 0.5}
-    unknown = scores([(0, "color", 0.9, 0.9, float("nan"))])
-    assert agreement(unknown, ["color"]) == {}
+    assert found == {"color": 0.5, "size": 1.0}
+    invalid = scores([(*row[:4], 0.0, row[5]) for row in HAND_WORKED])
+    assert agreement(invalid, ["color"]) == {}
+    assert agreement(scores(HAND_WORKED).drop(columns="valid"), ["color"]) == {}
 
 
 class TestScorer:
@@ -84,10 +105,25 @@ class TestScorer:
             assert by.loc[(i, "size"), "accuracy"] == pytest.approx(1 - size)
             assert by.loc[(i, "color"), "coordinate"] == pytest.approx(color)
             assert by.loc[(i, "size"), "coordinate"] == pytest.approx(size)
-        assert table["readout"].isna().all()
+        assert table["valid"].isna().all()
+        assert table["probe"].tolist() == table["accuracy"].tolist()
 
-    def test_readout_tells_whether_the_target_was_found(self):
+    def test_the_judge_decides_and_the_probe_stands_beside_it(self):
         world = tiny_world(resolution=16)
         z = torch.stack([world.class_mean("01"), world.class_mean("11")])
-        table = Scorer(self.probe, AnalyticReadout(world))(world.render(z), "11")
-        assert table["readout"].tolist() == [0.0, 1.0, 1.0, 1.0]
+        blank = torch.full((1, 3, 16, 16), 0.9)
+        images = torch.cat([world.render(z), blank])
+        table = Scorer(self.probe, ShapesJudge(world))(images, "11")
+        assert table["valid"].tolist() == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
+        found = table["accuracy"].round(2).tolist()
+        assert found == [0.0, 1.0, 1.0, 1.0, 0.0, 0.0], "red is not blue, and nothing is nothing"
+        assert table["coordinate"].tolist()[4:] == [0.5, 0.5]
+        seen = self.probe.coordinates(images).flatten().tolist()
+        assert table["probe"].tolist() == pytest.approx(seen)
+        assert min(table["probe"].tolist()[4:]) > 0, "the plain probe says something of it"
+
+    def test_images_that_are_not_finite_are_refused(self):
+        images = self.images.clone()
+        images[1, 0, 0, 0] = float("nan")
+        with pytest.raises(Diverged, match="not finite"):
+            Scorer(self.probe)(images, "11")

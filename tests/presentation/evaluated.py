@@ -59,9 +59,9 @@ def write_evaluated(
                     p = 0.98 if bit else 0.02
                     right = p if wanted == "1" else 1 - p
                     key = (folder.name, seed, step, protocol, setting, str(name), sample, concept)
-                    rows.append((*key, right, p, float(right > 0.5)))
+                    rows.append((*key, right, p, 1.0, right))
     columns = "run seed step protocol setting concept_class sample concept accuracy coordinate"
-    scores = pd.DataFrame(rows, columns=[*columns.split(), "readout"])
+    scores = pd.DataFrame(rows, columns=[*columns.split(), "valid", "probe"])
     for protocol, part in scores.groupby("protocol"):
         (folder / "scores" / str(protocol)).mkdir(parents=True)
         part.to_parquet(folder / "scores" / str(protocol) / "step-00000000.parquet")

@@ -18,8 +18,8 @@ from conceptspace.tables import NAIVE
 
 ALL = {
     NAIVE: {"": 1900.0},
-    "overprompting-color": {"0.25": 1100.0, "0.45": 900.0},
-    "latent-control": {"alpha=1,beta=1": 1950.0, "alpha=4,beta=1": 2000.0},
+    "overprompting-color": {"2.5": 1100.0, "4.5": 900.0},
+    "latent-control-random": {"alpha=1,beta=1": 1950.0, "alpha=4,beta=1": 2000.0},
     "guidance": {"1": 1900.0, "3": 1850.0},
 }
 
@@ -64,9 +64,9 @@ def test_page_of_one_run_with_every_protocol(tmp_path):
     assert saved(run.path / "figures") == names
     assert "Trajectories by guidance weight" in captions(tmp_path / "page.html")
     assert re.search(r"Naive prompting reaches 0\.8 \d+ steps after overprompting-color\.", text)
-    assert "shuffled directions of the same norm (latent-control) reach" in text
-    assert "after latent-control" not in text
-    assert "seeds" not in text
+    assert text.startswith("Hidden capability: yes. From step")
+    assert "Control: under latent-control-random, joint accuracy on 11 reaches" in text
+    assert "of 2 seeds" not in text
     assert not (tmp_path / "page-figures").exists()
 
 
@@ -135,8 +135,8 @@ def test_page_of_runs_that_differ_in_several_settings(masked, tmp_path):
     groups = [finding["group"] for finding in data["findings"]["*"]["findings"]]
     assert list(dict.fromkeys(groups)) == [
         "",
+        "color separation 0.15, masked share 0",
         "color separation 0.21, masked share 0.5",
-        "color separation 0.3, masked share 0",
     ]
 
 

@@ -170,7 +170,7 @@ def test_findings_and_turns_of_runs_together(tmp_path):
     assert {f["group"] for f in told["findings"]} == {""}
     assert "means of 2 seeds" in told["findings"][0]["text"]
     both = library.findings(list(of.values()))["findings"]
-    assert {f["group"] for f in both} == {"color separation 0.3", "color separation 0.4"}
+    assert {f["group"] for f in both} == {"color separation 0.15", "color separation 0.4"}
     turns = library.turns([of["s0"], of["s1"]])
     assert turns["11"].keys() == {"detected", "step", "low", "high", "text"}
     twice = library.findings([of["s0"], of["other"]])["problems"]
