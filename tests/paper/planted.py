@@ -15,7 +15,7 @@ from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.files import write_json, write_table
 from conceptspace.paper.plan import Plan
-from conceptspace.tables import JOINT, NAIVE, READOUT, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, NAIVE, PROBE, TRAJECTORY_COLUMNS, VALID
 
 SAMPLES = 12
 
@@ -31,6 +31,7 @@ class Behavior:
         protocols: the turn under other protocols.
         train_turn: step at which training classes turn; None for straight.
         rise: steps within which every class gets to where it heads at first.
+        drop: step at which the loss falls to a third at once; None for smoothly all the way.
     """
 
     turn: float = 1000.0
@@ -39,6 +40,7 @@ class Behavior:
     protocols: Mapping[str, float] = field(default_factory=dict)
     train_turn: float | None = None
     rise: float = 150.0
+    drop: float | None = None
 
 
 def settings(protocol: str, config: RunConfig) -> list[str]:
@@ -101,6 +103,7 @@ def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Pat
     keys = ["seed", "step", "protocol", "setting", "concept_class"]
     table = pd.DataFrame(rows, columns=[*keys, "concept", "accuracy", "coordinate"])
     table = table.assign(run=folder.name, samples=SAMPLES)[list(TRAJECTORY_COLUMNS)]
+    table[VALID], table[PROBE] = 1.0, table["accuracy"]
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(config.to_toml())
     write_json(folder / "run.json", {"seconds": 60.0, "device": "cpu (x86_64)", "threads": 1})
@@ -108,19 +111,21 @@ def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Pat
     if scores:
         columns = [*keys, "sample", "concept", "accuracy", "coordinate"]
         each = pd.DataFrame(single, columns=columns).assign(run=folder.name)
-        each[READOUT] = (each["accuracy"] > 0.5).astype(float)
+        each[VALID], each[PROBE] = 1.0, each["accuracy"]
         for (protocol, step), part in each.groupby(["protocol", "step"]):
             write_table(folder / "scores" / protocol / f"step-{step:08d}.parquet", part)
-        write_table(folder / "training.parquet", log(config.train.steps))
+        write_table(folder / "training.parquet", log(config.train.steps, config.seed, does.drop))
         sheet(folder, config, int(steps[-1]), does)
     return folder
 
 
-def log(steps: int) -> pd.DataFrame:
-    """A loss that falls smoothly."""
+def log(steps: int, seed: int = 0, drop: float | None = None) -> pd.DataFrame:
+    """A loss that falls smoothly, but for a drop at one step."""
     step = np.arange(1, steps + 1)
     loss = 0.2 + 3 * step**-0.5
-    noise = np.random.default_rng(0).normal(0, 0.002, steps)
+    if drop is not None:
+        loss = np.where(step < drop, loss, loss / 3)
+    noise = np.random.default_rng(seed).normal(0, 0.002, steps)
     columns = {"step": step, "loss": loss + noise + 1, "diffusion": loss + noise}
     return pd.DataFrame(columns | {"reconstruction": 1.0, "grad_norm": 0.1})
 

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from planted import Behavior, plant_all
+from planted import Behavior, log, plant_all
 
 from conceptspace.analysis.claims import Row, Verdict
+from conceptspace.paper.fig12 import loss_rank
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import Plan
 from conceptspace.paper.registry import FIGURES
 from conceptspace.paper.results import finished
 
 HELD, FAILED = Verdict.HELD, Verdict.FAILED
+PLAIN = ("", "-plain")
+"""Ends of the names of rows by the judge, and by the plain probe."""
 
 
 def early(plan: Plan) -> float:
@@ -26,7 +30,7 @@ def early(plan: Plan) -> float:
 def sweep(plan: Plan) -> Behavior:
     """Larger separations are faster; color overtakes size at 0.35."""
     data = plan.config.data
-    turn = 2300 - 2500 * data.color_separation - 2000 * (data.size_separation - 0.4)
+    turn = 3400 - 4400 * data.color_separation - 2500 * (data.size_separation - 0.4)
     corner = "01" if data.color_separation < 0.35 else "10"
     return Behavior(turn + early(plan), corner)
 
@@ -36,18 +40,32 @@ def flat(plan: Plan) -> Behavior:
     return Behavior(1200, None, train_turn=1200)
 
 
+CONTROLS = ("overprompting-size", "latent-control-scaling", "latent-control-random")
+WAYS = ("overprompting-color", "latent-intervention")
+
+
 def hidden(plan: Plan) -> Behavior:
-    """Elicited at step 700, where the trajectory turns; naive prompting is slower by far."""
-    at = 700 + early(plan)
-    turns = {"overprompting-color": at, "latent-intervention": at, "patching": at}
-    naive = {0: 1300.0, 1: 1700.0, 2: 1500.0, 3: 1900.0}[plan.config.seed]
-    return Behavior(naive, "01", protocols=turns | {"latent-control": 9999.0})
+    """Elicited at step 700; naive prompting is slower by far, in some seeds it never arrives."""
+    turns = dict.fromkeys((*WAYS, "patching"), 700 + early(plan))
+    naive = (2000.0, 2600.0, 3200.0, 9999.0)[plan.config.seed % 4]
+    return Behavior(naive, "01", protocols=turns | dict.fromkeys(CONTROLS, 9999.0))
 
 
 def plain(plan: Plan) -> Behavior:
-    """No protocol makes more than naive prompting does, the control makes it first."""
-    later = dict.fromkeys(("overprompting-color", "latent-intervention", "patching"), 2000.0)
-    return Behavior(1000 + early(plan), "01", protocols=later | {"latent-control": 200.0})
+    """No protocol makes more than naive prompting does, the controls make it first."""
+    turns = dict.fromkeys((*WAYS, "patching"), 3000.0)
+    return Behavior(1500 + early(plan), "01", protocols=turns | dict.fromkeys(CONTROLS, 300.0))
+
+
+def unspecific(plan: Plan) -> Behavior:
+    """Elicited early, and by a random displacement as well."""
+    turns = dict.fromkeys((*WAYS, "latent-control-random"), 700 + early(plan))
+    return Behavior(2600, "01", protocols=turns)
+
+
+def in_some(plan: Plan) -> Behavior:
+    """Hidden in half of the seeds."""
+    return hidden(plan) if plan.config.seed % 2 else plain(plan)
 
 
 def masking(plan: Plan) -> Behavior:
@@ -83,14 +101,30 @@ def three_swapped(plan: Plan) -> Behavior:
 
 
 def turning(plan: Plan) -> Behavior:
-    """All turn, and all weights at the same step; the loss is smooth."""
+    """All turn, and all weights at the same step."""
     return Behavior(1150, "01", protocols={"guidance": 1150})
+
+
+def smooth(plan: Plan) -> Behavior:
+    """The trajectory gets to the corner and turns at once; the loss is smooth."""
+    return Behavior(2200, "01", rise=900)
+
+
+def dropping(plan: Plan) -> Behavior:
+    """The loss drops where the trajectory turns."""
+    return Behavior(2200, "01", rise=900, drop=1840)
+
+
+def guided_first(plan: Plan) -> Behavior:
+    """Guidance of any weight makes the class long before naive prompting does."""
+    return Behavior(2800 + early(plan), "01", protocols={"guidance": 1150})
 
 
 def patched_late(plan: Plan) -> Behavior:
     """Patching works long after the other protocols do."""
-    turns = {"overprompting-color": 400.0, "latent-intervention": 400.0, "patching": 1600.0}
-    return Behavior(1000 + early(plan), "01", protocols=turns)
+    return Behavior(
+        1700 + early(plan), "01", protocols=dict.fromkeys(WAYS, 700.0) | {"patching": 2800.0}
+    )
 
 
 def clipping(plan: Plan) -> Behavior:
@@ -130,22 +164,42 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     (
         "fig06",
         hidden,
-        {
-            "fig06-overprompting-color-earlier-probe": HELD,
-            "fig06-latent-intervention-earlier-confirmed": HELD,
-            "fig06-overprompting-color-same-step-probe": HELD,
-            "fig06-latent-control": HELD,
+        {"fig06-hidden": HELD}
+        | {
+            f"fig06-{way}-{claim}{statistic}": HELD
+            for way in WAYS
+            for claim in ("earlier", "naive-fails", "same-step")
+            for statistic in PLAIN
+        }
+        | {
+            "fig06-overprompting-color-before-overprompting-size": HELD,
+            "fig06-latent-intervention-before-latent-control-scaling": HELD,
+            "fig06-latent-intervention-before-latent-control-random": HELD,
         },
     ),
     (
         "fig06",
         plain,
-        {
-            "fig06-overprompting-color-earlier-probe": FAILED,
-            "fig06-latent-intervention-earlier-confirmed": FAILED,
-            "fig06-latent-control": FAILED,
+        {"fig06-hidden": FAILED}
+        | {f"fig06-{way}-earlier{statistic}": FAILED for way in WAYS for statistic in PLAIN}
+        | {
+            "fig06-overprompting-color-naive-fails": FAILED,
+            "fig06-overprompting-color-before-overprompting-size": FAILED,
+            "fig06-latent-intervention-before-latent-control-scaling": FAILED,
+            "fig06-latent-intervention-before-latent-control-random-plain": FAILED,
         },
     ),
+    (
+        "fig06",
+        unspecific,
+        {
+            "fig06-hidden": FAILED,
+            "fig06-latent-intervention-earlier": HELD,
+            "fig06-latent-intervention-before-latent-control-scaling": HELD,
+            "fig06-latent-intervention-before-latent-control-random": FAILED,
+        },
+    ),
+    ("fig06", in_some, {"fig06-hidden": Verdict.UNDECIDED}),
     ("fig08", delay, {"fig08-delay": HELD}),
     ("fig08", no_masking, {"fig08-delay": FAILED}),
     (
@@ -165,7 +219,8 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         masking,
         {"fig10-complete": FAILED, "fig10-naive-fails": HELD},
     ),
-    ("fig12", turning, {"fig12-smooth": HELD}),
+    ("fig12", smooth, {"fig12-unremarkable": HELD, "fig12-smooth": HELD}),
+    ("fig12", dropping, {"fig12-unremarkable": FAILED}),
     (
         "fig15",
         three,
@@ -176,7 +231,12 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         three_swapped,
         {"fig15-success": FAILED, "fig15-memorization": FAILED, "fig15-failure": FAILED},
     ),
-    ("fig16", turning, {"fig16-turn": HELD, "fig16-before": HELD}),
+    (
+        "fig16",
+        turning,
+        {"fig16-emergence": HELD, "fig16-turn": HELD, "fig16-before": HELD},
+    ),
+    ("fig16", guided_first, {"fig16-emergence": FAILED}),
     ("fig17", hidden, {"fig17-stable": HELD}),
     ("fig17", patched_late, {"fig17-stable": FAILED}),
     ("clip", clipping, {"clip-learned": HELD}),
@@ -188,7 +248,8 @@ def checked(figure: PaperFigure, out: Path, does: Callable[[Plan], Behavior]) ->
     plans = figure.plans("quick", None)
     if figure.name == "fig05":
         plans = [plan for plan in plans if plan.config.data.color_separation in (0.1, 0.6)]
-    plant_all(plans, out, does, scores=figure.name in ("fig06", "fig09a", "fig12"))
+    scored = ("fig06", "fig09a", "fig10", "fig12", "fig16", "fig17")
+    plant_all(plans, out, does, scores=figure.name in scored)
     data = figure.analyse("quick", finished(plans, out))
     drawn = figure.draw(data)
     assert drawn
@@ -213,3 +274,34 @@ def test_a_figure_finds_in_runs_what_was_planted_there(
     rows = checked(FIGURES[name], tmp_path, does)
     found = {key: rows[key].verdict for key in verdicts}
     assert found == verdicts, {key: rows[key] for key in verdicts if found[key] != verdicts[key]}
+
+
+def test_the_loss_is_ranked_by_how_much_it_bends_at_the_turn() -> None:
+    """Of 22 bends between 24 checkpoints, that at the drop is the largest."""
+    steps = 175 * np.arange(1, 25)
+    table = pd.DataFrame({"step": [0, *steps]})
+    dropped = log(4200, drop=2100)
+    ranks = {step: loss_rank(dropped, table, float(step)) for step in steps}
+    largest = [step for step, rank in ranks.items() if rank == 1]
+    assert set(largest) <= {2100, 2275}
+    assert min(ranks[2100], ranks[2275]) >= 20 / 21
+    assert all(rank <= 19 / 21 for step, rank in ranks.items() if abs(step - 2100) > 350)
+    assert loss_rank(dropped, table, 2090.0) == ranks[2100], "the nearest checkpoint counts"
+
+
+def test_a_loss_without_bends_has_any_rank() -> None:
+    """Noise around a straight line: the mean rank is one half."""
+    steps = 175 * np.arange(1, 25)
+    table, rng = pd.DataFrame({"step": steps}), np.random.default_rng(0)
+    falls = np.exp(-np.arange(1, 4201) / 5000)
+    ranks = [
+        loss_rank(
+            pd.DataFrame(
+                {"step": np.arange(1, 4201), "diffusion": falls * rng.uniform(0.5, 1.5, 4200)}
+            ),
+            table,
+            2100.0,
+        )
+        for _ in range(200)
+    ]
+    assert np.mean(ranks) == pytest.approx(0.5, abs=0.08)

@@ -24,8 +24,6 @@ from conceptspace.store import Run
 
 FIG10 = FIGURES["fig10"]
 RESULTS = Path(__file__).parents[2] / "results"
-REPLICATIONS = {"replication": ("quick", range(4, 12))}
-"""Folders of results that are not called like a preset: preset and seeds."""
 
 
 @pytest.fixture
@@ -34,13 +32,13 @@ def plans() -> list[Plan]:
 
 
 def behavior(plan: Plan) -> Behavior:
-    return Behavior(1500 + 100 * plan.config.seed, protocols={"overprompting-color": 700.0})
+    return Behavior(1500 + 200 * plan.config.seed, protocols={"overprompting-color": 700.0})
 
 
 def test_a_figure_leaves_picture_table_ledger_and_provenance(
     plans: list[Plan], tmp_path: Path
 ) -> None:
-    plant_all(plans[:2], tmp_path, behavior)
+    plant_all(plans[:2], tmp_path, behavior, scores=True)
     pictures = produce(FIG10, "quick", tmp_path, plans)
     folder = tmp_path / "fig10"
     assert pictures == [folder / "fig10.png"]
@@ -96,7 +94,7 @@ def test_a_kept_run_is_small_and_draws_the_same_figure(tmp_path: Path) -> None:
         assert keep(result, tmp_path / "b", extras_of([figure], result.plan, "quick"))
     folder = plans[0].folder(tmp_path / "b")
     names = {p.name for p in folder.rglob("*") if p.is_file()}
-    sheet = {"step-00002400.png", "step-00002400.json"}
+    sheet = {"step-00004200.png", "step-00004200.json"}
     assert names == {"config.toml", "run.json", "trajectory.parquet"} | sheet
     for out in ("a", "b"):
         produce(figure, "quick", tmp_path / out, plans)
@@ -110,7 +108,8 @@ def test_a_kept_run_is_small_and_draws_the_same_figure(tmp_path: Path) -> None:
 def test_what_was_found_in_single_images_is_kept_with_a_run(tmp_path: Path) -> None:
     figure = FIGURES["fig06"]
     plans = figure.plans("quick", [0, 1, 2])
-    turns = {"overprompting-color": 700.0, "latent-intervention": 600.0, "latent-control": 9e9}
+    turns = {"overprompting-color": 700.0, "latent-intervention": 600.0}
+    turns |= {"latent-control-scaling": 9e9, "latent-control-random": 9e9}
     for plan in plans:
         late = 1400 + 100 * plan.config.seed
         plant(plan, tmp_path / "a", Behavior(late, "01", protocols=turns), scores=True)
@@ -121,7 +120,7 @@ def test_what_was_found_in_single_images_is_kept_with_a_run(tmp_path: Path) -> N
     assert set(Run(folder).training()) == {"step", "loss", "diffusion", "reconstruction"}
     rows = [figure.checks(figure.analyse("quick", finished(plans, tmp_path / o))) for o in "ab"]
     assert rows[0] == rows[1]
-    assert any(row.name.endswith("-confirmed") for row in rows[0])
+    assert any(row.name.endswith("-plain") for row in rows[0])
 
 
 def test_a_kept_run_is_never_overwritten(plans: list[Plan], tmp_path: Path) -> None:
@@ -133,7 +132,7 @@ def test_a_kept_run_is_never_overwritten(plans: list[Plan], tmp_path: Path) -> N
     assert not keep(second, tmp_path / "b")
     assert (plans[0].folder(tmp_path / "b") / "trajectory.parquet").read_bytes() == before
     config = plans[0].folder(tmp_path / "b") / "config.toml"
-    config.write_text(config.read_text().replace("steps = 2400", "steps = 2500"))
+    config.write_text(config.read_text().replace("steps = 4200", "steps = 4300"))
     with pytest.raises(UserError, match="another config"):
         keep(first, tmp_path / "b")
 
@@ -141,7 +140,7 @@ def test_a_kept_run_is_never_overwritten(plans: list[Plan], tmp_path: Path) -> N
 def test_the_index_shows_verdicts_and_says_what_was_not_run(
     plans: list[Plan], tmp_path: Path
 ) -> None:
-    plant_all(plans, tmp_path / "quick", behavior)
+    plant_all(plans, tmp_path / "quick", behavior, scores=True)
     produce(FIG10, "quick", tmp_path / "quick", plans)
     text = index(tmp_path)
     assert "](quick/fig10/fig10.png)" in text
@@ -165,8 +164,7 @@ def test_every_kept_figure_follows_from_the_kept_tables() -> None:
     assert ledgers
     for path in ledgers:
         out, figure = path.parents[1], FIGURES[path.parent.name]
-        preset, seeds = REPLICATIONS.get(out.name, (out.name, None))
-        results = finished(figure.plans(preset, seeds), out)
+        results = finished(figure.plans(out.name, None), out)
         hashes = {
             r.plan.name: sha256((r.run.path / "trajectory.parquet").read_bytes()) for r in results
         }
@@ -180,7 +178,7 @@ def test_an_estimate_learns_from_the_runs_that_have_finished(
     assert estimate(plans, tmp_path, 3) == pytest.approx(guess / 3)
     plant(plans[0], tmp_path, Behavior(900))
     assert estimate(plans, tmp_path, 1) == pytest.approx(120.0)
-    assert passes(plans[0].config) > 3 * 2400 * 16
+    assert passes(plans[0].config) > 3 * 4200 * 16
 
 
 def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
@@ -195,14 +193,14 @@ def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str) -> None:
     from conceptspace import build
-    from conceptspace.paper.plan import unique
+    from conceptspace.paper.plan import SEEDS, STUDIED_SEEDS, unique
 
     everything = unique(p for figure in FIGURES.values() for p in figure.plans(preset, None))
     for plan in everything:
-        if plan.config.seed == 0:
+        if plan.config.seed == SEEDS[preset][0]:
             build.validate(plan.config)
     seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
-    assert seeds <= {0, 3, 4, 5}
+    assert seeds == {0, len(SEEDS[preset]), len(STUDIED_SEEDS[preset])}
     for figure in FIGURES.values():
         assert figure.cost.keys() == {"quick", "paper"}
 

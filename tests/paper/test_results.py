@@ -10,14 +10,14 @@ from planted import Behavior, plant, plant_all
 from conceptspace.errors import UserError
 from conceptspace.paper.plan import Plan
 from conceptspace.paper.results import (
-    CONFIRMED,
-    confirmed,
+    PLAIN,
     emerged,
     finished,
     joined,
     late,
     levels,
     require,
+    scored_images,
     world,
 )
 from tiny import tiny_config
@@ -55,29 +55,35 @@ def test_only_runs_that_have_finished_count(tmp_path: Path, both: list[Plan]) ->
         world([])
 
 
-def test_emergence_is_that_of_the_best_setting_of_each_seed(
-    tmp_path: Path, both: list[Plan]
-) -> None:
-    results = finished(both[:2], tmp_path)
+def test_emergence_of_a_sweep_is_by_settings_chosen_on_other_images(tmp_path: Path) -> None:
+    plans = [plan(0), plan(1)]
+    does = lambda p: Behavior(400 + 200 * p.config.seed, protocols={OVER: 200})  # noqa: E731
+    plant_all(plans, tmp_path, does, scores=True)
+    results = finished(plans, tmp_path)
     naive, over = emerged(results, "11"), emerged(results, "11", OVER)
     assert {seed: run.upper for seed, run in naive.items()} == {0: 500.0, 1: 700.0}
     assert {run.upper for run in over.values()} == {300.0}
+    assert emerged(results, "11", OVER, statistic=PLAIN) == over
+    color = emerged(results, "11", OVER, concept="color")
+    assert {run.upper for run in color.values()} <= {200.0, 300.0}
 
 
 def test_what_single_images_say_is_missing_where_none_was_kept(
     tmp_path: Path, both: list[Plan]
 ) -> None:
     results = finished(both[:1], tmp_path)
-    assert not confirmed(results)
+    assert not scored_images(results)
     assert results[0].last_sheet() is None
     assert results[0].log is None
-    with pytest.raises(UserError, match=r"color-0\.4/seed-0 kept no read-out of single images"):
-        emerged(results, "11", statistic=CONFIRMED)
+    assert emerged(results, "11")[0].upper == 500.0
+    for missing in ({"protocol": OVER}, {"statistic": PLAIN}):
+        with pytest.raises(UserError, match=r"color-0\.4/seed-0 kept no scores of single images"):
+            emerged(results, "11", **missing)
     plant(both[0], tmp_path / "whole", Behavior(400, protocols={OVER: 200}), scores=True)
     whole = finished(both[:1], tmp_path / "whole")
-    assert confirmed(whole)
+    assert scored_images(whole)
     assert whole[0].last_sheet() is not None
-    assert emerged(whole, "11", statistic=CONFIRMED)[0].upper == 500.0
+    assert emerged(whole, "11", statistic=PLAIN)[0].upper == 500.0
 
 
 def test_the_last_checkpoints_are_the_last_three(tmp_path: Path, both: list[Plan]) -> None:
