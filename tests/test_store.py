@@ -123,9 +123,9 @@ def test_scores_of_all_protocols_are_joined(tmp_path):
         ("trajectory.parquet", Run.trajectory, "conceptspace evaluate {run} --protocol naive"),
         ("training.parquet", Run.training, "conceptspace run --out {run}"),
         (
-            "scores/latent-control/step-00000004.parquet",
+            "scores/latent-control-random/step-00000004.parquet",
             Run.scores,
-            "delete it .*conceptspace evaluate {run} --protocol latent-control",
+            "delete it .*conceptspace evaluate {run} --protocol latent-control-random",
         ),
     ],
 )

@@ -41,7 +41,7 @@ def write_shown(root: Path) -> list[Run]:
     runs = []
     for separation, (naive, over) in TURNS.items():
         for seed in (0, 1):
-            sweep = {"0.25": over + 200 * seed, "0.45": over + 300}
+            sweep = {"2.5": over + 200 * seed, "4.5": over + 300}
             turns = {"naive": {"": naive + 250 * seed}, "overprompting-color": sweep}
             folder = root / f"separation-{separation:g}" / f"seed-{seed}"
             run = write_evaluated(folder, seed, {"data.color_separation": separation}, turns)

@@ -399,12 +399,12 @@ def test_a_fixed_setting_in_place_of_the_best(sweep, folder):
     sweep.locator("#protocols label", has_text="overprompting-color").click()
     sweep.locator("#protocols label", has_text="naive").click()
     sweep.locator("#time").fill("1")
-    sweep.select_option("#setting", "0.45")
+    sweep.select_option("#setting", "4.5")
     table = Run(folder / "separation-0.2" / "seed-1").trajectory()
-    keys = {"step": 500, "setting": "0.45", "concept_class": "11", "concept": JOINT}
+    keys = {"step": 500, "setting": "4.5", "concept_class": "11", "concept": JOINT}
     rows = table[(table[list(keys)] == pd.Series(keys)).all(axis=1)]
     expect(sweep.locator("#what")).to_contain_text(f"accuracy {rows.accuracy.iloc[0]:.2f}")
-    expect(sweep.locator("#tiles figcaption")).to_have_text("setting 0.45")
+    expect(sweep.locator("#tiles figcaption")).to_have_text("setting 4.5")
 
 
 def test_config_and_provenance_open_on_demand(sweep):
