@@ -15,21 +15,19 @@ from conceptspace.files import write_table
 from conceptspace.presets import quick
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
-SWEEP = [f"alpha={a},beta=0.1" for a in (0.5, 1, 2)]
+SWEEP = [f"alpha={a},beta={b}" for a in (0.1, 0.5, 1, 2) for b in (0.1, 0.5)]
 
 SETTINGS = {
     "naive": [""],
     "overprompting-color": ["1.5", "2.5", "3.5", "4.5"],
-    "overprompting-size": ["1.5", "2.5", "3.5", "4.5"],
     "latent-intervention": SWEEP,
-    "latent-control-scaling": SWEEP,
     "latent-control-random": SWEEP,
 }
-"""As many settings as the quick preset has."""
+"""Four protocols; somewhat more settings than the quick preset has."""
 
 
 def write_many(folder: Path, runs: int = 100, checkpoints: int = 60) -> None:
-    """Runs of four color separations and many seeds, under every protocol."""
+    """Runs of four color separations and many seeds, under four protocols."""
     for number in range(runs):
         separation = (0.2, 0.3, 0.4, 0.5)[number % 4]
         write_one(folder / f"run-{number:03d}", number // 4, separation, checkpoints)

@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from conceptspace.presentation.series import best_settings
 from conceptspace.store import Run
-from conceptspace.tables import JOINT
+from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
 pytestmark = pytest.mark.browser
 
@@ -187,6 +187,7 @@ def test_pointing_shows_the_images_generated_there(sweep):
     sweep.click("#choose-shown")
     expect(sweep.locator("#tiles canvas")).to_have_count(1)
     before = sweep.locator("#tiles").get_attribute("data-shown")
+    sweep.locator("#plot .pad").scroll_into_view_if_needed()
     box = sweep.locator("#plot .pad").bounding_box()
     seen = set()
     for down in range(14):
@@ -370,7 +371,7 @@ def test_data_as_csv_and_parquet(sweep, folder):
     found = pd.read_csv(saved.value.path(), dtype={"concept_class": str}, keep_default_na=False)
     found["setting"] = found["setting"].astype(str)
     found = found.sort_values(keys).reset_index(drop=True)
-    assert list(found.columns) == list(expected.columns)
+    assert list(found.columns) == TRAJECTORY_COLUMNS
     assert len(found) == len(expected)
     np.testing.assert_allclose(found["accuracy"], expected["accuracy"], atol=6e-5)
     assert set(found["run"]) == {"separation-0.3/seed-0"}
