@@ -149,9 +149,10 @@ def unremarkable_loss(ranks: Sequence[float]) -> Row:
     """Fig. 12, its primary endpoint: the loss bends no more at the turn than elsewhere.
 
     A seed's rank is the share of its checkpoints at which the log of the diffusion loss, averaged
-    between checkpoints, has a smaller second difference than at the bend of the OOD trajectory: 1/2
-    on average if the turn leaves no trace, 1 if it is where the loss bends most. It needs no turn
-    that a detector finds.
+    between checkpoints, has a smaller second difference than at the bend of the OOD trajectory: 1
+    if the bend is where the loss bends most. It needs no turn that a detector finds. It is blind to
+    why the loss bends: a smooth loss bends most where it falls most steeply, so a bend of the
+    trajectory in the first checkpoints ranks high, and a late one low, without any trace of it.
     """
     return below(
         "fig12-unremarkable",
