@@ -26,8 +26,11 @@ IDLE = 0.6
 """Joint accuracy up to which a control does not make the class."""
 
 GATE = "latent-control-random"
-"""The control that has to stay idle. Scaling the embedding is told beside it: it keeps the prompt
-and makes it louder, so it may well elicit what the model can do."""
+"""The control that has to stay idle."""
+
+SCALING = "latent-control-scaling"
+"""A control that is told beside it: it keeps the prompt and makes it louder, so it may well elicit
+what the model can do."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +160,11 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
         lines.append(
             f"A random displacement of equal size does not either ({mean[GATE]:.2f}){more}."
         )
-    scaling = "latent-control-scaling"
-    if scaling in mean:
-        level = mean[scaling]
-        does = (
-            "does it, too: a louder prompt is enough"
-            if level >= THRESHOLD
-            else ("does not" if level <= IDLE else "does it in part")
-        )
+    if SCALING in mean:
+        level = mean[SCALING]
+        does = "does not" if level <= IDLE else "does it in part"
+        if level >= THRESHOLD:
+            does = "does it, too: a louder prompt is enough"
         lines.append(f"Scaling the whole embedding {does} ({level:.2f}).")
     arrived = sum(w.arrives for w in found)
     if seeds > 1:

@@ -35,7 +35,6 @@ least that is told from noise; see :attr:`Quality.unevenness`."""
 OBJECT = 0.7
 """Share of the object's color from which a pixel counts as the object's own."""
 
-
 APART = 8
 """A pixel lies apart from an object from this fraction of the image width on: 2 pixels of 16."""
 

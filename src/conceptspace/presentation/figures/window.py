@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from conceptspace.analysis.verdict import GATE, Window
+from conceptspace.analysis.verdict import GATE, SCALING, Window
 from conceptspace.presentation.series import wilson
 from conceptspace.presentation.style import (
     GRID,
@@ -27,8 +27,6 @@ from conceptspace.tables import JOINT, NAIVE
 
 SHOWN = 16
 """Images of each row."""
-
-SCALING = "latent-control-scaling"
 
 
 @styled
