@@ -140,13 +140,14 @@ def test_dragging_turns_the_cube_and_does_not_select(sweep):
 
 def test_wheel_zooms_only_once_the_plot_has_been_clicked(sweep):
     lines(sweep)
+    sweep.evaluate("document.querySelector('#plot').scrollIntoView()")
     box = sweep.locator("#plot .pad").bounding_box()
     sweep.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    before = drawing(sweep)
+    before, scrolled = drawing(sweep), sweep.evaluate("scrollY")
     sweep.mouse.wheel(0, 120)
     sweep.wait_for_timeout(300)
     assert drawing(sweep) == before
-    assert sweep.evaluate("scrollY") > 0
+    assert sweep.evaluate("scrollY") > scrolled
     sweep.locator("#plot .pad").focus()
     sweep.mouse.wheel(0, -300)
     sweep.wait_for_timeout(300)
@@ -425,3 +426,14 @@ def test_csv_of_odd_names_is_quoted(page, serve, tmp_path, folder):
     rows = list(csv.reader(io.StringIO(Path(saved.value.path()).read_text())))
     assert rows[1][0] == name
     assert json.dumps(rows[0]).count("concept") == 2
+
+
+def test_a_verdict_that_comes_late_does_not_move_the_plot(page, shown):
+    """Otherwise a reader who points at a checkpoint would suddenly point at another."""
+    page.goto(shown.url)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    places = [page.locator("#plot .pad").bounding_box()]
+    expect(page.locator("#told li").first).to_be_visible(timeout=20_000)
+    expect(page.locator("#verdict-text")).not_to_contain_text("Reading the runs")
+    places.append(page.locator("#plot .pad").bounding_box())
+    assert places[0] == places[1]

@@ -12,11 +12,12 @@ async function findings(asked = false) {
   const runs = chosenRuns(), key = runs.map((run) => run.token + run.version).join(), mine = ++ticket;
   if (key === kept) return;
   if (!runs.length) {
-    verdict([]);
+    verdict([], "No run is chosen.");
     return show(make("p", { class: "quiet" }, "No run is chosen."));
   }
   if (carrier.live && runs.length > AT_ONCE && !asked) {
     kept = "";
+    verdict([], "It stands here once the findings are told.");
     return show(make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`));
   }
   if (!byId("told").childElementCount || asked) show(make("p", { class: "quiet" }, "Reading the runs…"));
@@ -40,10 +41,10 @@ function show(...nodes) {
 }
 
 // The answer to the main question, above everything else: its first sentence large.
-function verdict(found) {
+function verdict(found, none = "No other way of asking was tried in these runs, so there is no verdict.") {
   const groups = [...new Set(found.map((finding) => finding.group))];
-  byId("verdict-section").hidden = !found.length;
-  byId("verdict-text").replaceChildren(...groups.flatMap((group) => {
+  if (!found.length) return byId("verdict-text").replaceChildren(make("p", { class: "quiet" }, none));
+  return byId("verdict-text").replaceChildren(...groups.flatMap((group) => {
     const [first, ...rest] = found.filter((finding) => finding.group === group).map((finding) => finding.text);
     return [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("p", { class: "answer" }, first), rest.length ? make("p", {}, rest.join(" ")) : ""];
   }));
@@ -101,6 +102,7 @@ function configs() {
 }
 
 export function startTold() {
+  byId("verdict-text").classList.toggle("held", carrier.live); // it comes late, and must not move the plot under the cursor
   embeddedFigures();
   let wait = 0;
   subscribe(["loaded", "chosen", "hiddenSeeds", "space"], () => {
