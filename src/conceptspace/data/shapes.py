@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -37,6 +37,10 @@ MEAN_SIZE = 0.45
 """Half way between the small and the large class; also the size where it is not a concept."""
 
 SMALLEST_SIZE = 0.1
+
+FARTHEST = 0.5
+"""How far a probe's objects stand from the middle where position is a concept, unless the means are
+further away."""
 
 TRIANGLE_SIDE = math.sqrt(4 * math.pi / math.sqrt(3))
 """Base and height of a triangle of size 1: the side of the equilateral one with a circle's area."""
@@ -240,28 +244,56 @@ class ShapesWorld:
 def widest(concept: Concept, margin: float) -> Concept:
     """The concept with classes as wide as they can be without touching.
 
-    Together the two classes fill the whole range of values, but for a gap of ``margin`` of it in
-    the middle: [0, 1] for the channels of color (but for green, which is low in both) and
-    background, [0.1, 0.8] for size, [-0.5, 0.5] for position. The result does not depend on the
-    concept's separation, so one probe serves a whole sweep of it.
+    Together the two classes fill a range of values around the middle of the concept's means, as far
+    as its limits let them on both sides, but for a gap of ``margin`` of it in the middle: [0, 1]
+    for the channels of color (but for green, which is low in both) and background, [0.1, 0.8] for
+    size. An object at x or y goes no further than :data:`FARTHEST` from the middle. The result
+    does not depend on the separation of the built-in concepts, so one probe serves a whole sweep.
 
     Of a range of length R, each class takes R (1 - margin) / 2, and their middles are
-    R (1 + margin) / 2 apart.
+    R (1 + margin) / 2 apart. Numbers with ranges of different lengths share the width of the
+    shortest one, and stay near the concept's own means within theirs. A number that both means
+    share goes to its side of the center.
     """
+    if concept.categorical:
+        return concept
+    differing = {k: pair for k, pair in enumerate(zip(*concept.means, strict=True)) if _apart(pair)}
+    middles = {k: _middle(concept, pair) for k, pair in differing.items()}
+    reaches = {k: _reach(concept, middles[k], pair) for k, pair in differing.items()}
+    reach = min(reaches.values())
     separation = (1 + margin) / 2
     spread = (1 - margin) / 4 / separation
-    match concept.name:
-        case "color":
-            return color(separation, spread)
-        case "size":
-            sizes = 2 * (MEAN_SIZE - SMALLEST_SIZE)
-            return size(sizes * separation, spread)
-        case "background":
-            return background(separation, spread)
-        case "x" | "y":
-            return position(concept.name, separation, spread)
-        case _:
-            return concept
+    distance = 2 * reach * separation
+    means = []
+    for mean in concept.means:
+        numbers = []
+        for k, value in enumerate(mean):
+            middle, away = middles.get(k, concept.center), distance / 2
+            if k in differing:
+                away += min(max(abs(value - middle) - away, 0), reaches[k] - reach)
+            side = (value > middle) - (value < middle)
+            numbers.append(middle + side * away)
+        means.append(tuple(numbers))
+    return replace(concept, means=(means[0], means[1]), spread=spread * distance)
+
+
+def _apart(pair: tuple[float, float]) -> bool:
+    return abs(pair[0] - pair[1]) > 1e-9
+
+
+def _middle(concept: Concept, pair: tuple[float, float]) -> float:
+    """Half-way between two means: the concept's center, but for rounding, or another value."""
+    middle = (pair[0] + pair[1]) / 2
+    return concept.center if math.isclose(middle, concept.center, abs_tol=1e-9) else middle
+
+
+def _reach(concept: Concept, middle: float, pair: tuple[float, float]) -> float:
+    """How far the widest classes may go from the middle on both sides."""
+    low, high = concept.limits
+    reach = min(middle - low, high - middle)
+    if concept.name in ("x", "y"):
+        reach = min(reach, max(FARTHEST, abs(pair[0] - pair[1]) / 2))
+    return reach
 
 
 def widest_world(world: ShapesWorld, margin: float) -> ShapesWorld:

@@ -64,8 +64,8 @@ class Quality:
         residual: root mean squared pixel error of the fit, divided by the root mean square of what
             the object adds to its background; shape (batch,).
         contrast: difference of the two fitted colors, root mean square over channels, (batch,).
-        unevenness: standard deviation of blue less red, divided by the square root of 2, over the
-            object's own pixels, (batch,).
+        unevenness: standard deviation along the axis between the concept's two colors (blue less
+            red, divided by the square root of 2) over the object's own pixels, (batch,).
         stray: pixels of the object's color that lie apart from it, (batch,).
     """
 
@@ -91,6 +91,12 @@ class ShapesJudge:
     def __init__(self, world: ShapesWorld) -> None:
         self.world = world
         self.readout = AnalyticReadout(world)
+        self.color_distance, self.color_axis = 0.0, torch.tensor([-1.0, 0.0, 1.0])
+        for concept in world.space.concepts:
+            if concept.name == "color":
+                difference = concept.mean(1) - concept.mean(0)
+                self.color_distance = torch.dist(concept.mean(0), concept.mean(1)).item()
+                self.color_axis = difference / difference.abs().max()
 
     def __call__(self, images: Float[Tensor, "batch 3 height width"]) -> Judgement:
         """Judge every image."""
@@ -103,12 +109,10 @@ class ShapesJudge:
 
     def valid(self, quality: Quality) -> Bool[Tensor, " batch"]:
         """Whether there is one object: it stands out, explains the image and has one color."""
-        means = [c.means for c in self.world.space.concepts if c.name == "color"]
-        distance = torch.dist(*torch.tensor(means[0])).item() if means else 0.0
         return (
             (quality.contrast >= LEAST_CONTRAST)
             & (quality.residual <= LARGEST_RESIDUAL)
-            & (quality.unevenness <= max(UNEVEN * distance, LEAST_UNEVEN))
+            & (quality.unevenness <= max(UNEVEN * self.color_distance, LEAST_UNEVEN))
             & (quality.stray == 0)
         )
 
@@ -127,9 +131,10 @@ class ShapesJudge:
         near = F.max_pool2d((mask > 0.3).float()[:, None], 2 * reach + 1, 1, reach)[:, 0]
         stray = ((likeness > 0.5) & (near == 0)).float().sum((1, 2))
         own = (likeness > OBJECT).float()
-        blueness = (images[:, 2] - images[:, 0]) / math.sqrt(2)
+        axis = self.color_axis
+        along = (images * axis[:, None, None]).sum(1) / math.sqrt(axis.square().sum().item())
         pixels = own.sum((1, 2)).clamp(min=1)
-        mean = (blueness * own).sum((1, 2)) / pixels
-        spread = (blueness - mean[:, None, None]).square() * own
+        mean = (along * own).sum((1, 2)) / pixels
+        spread = (along - mean[:, None, None]).square() * own
         unevenness = (spread.sum((1, 2)) / pixels).sqrt()
         return Quality(residual, contrast, unevenness, stray)

@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.data.concepts import ConceptClass
+from conceptspace.data.concepts import Concept, ConceptClass
 from conceptspace.data.seeding import generator
+from conceptspace.data.shapes import MEAN_SIZE, SMALLEST_SIZE
 from conceptspace.data.world import World
 from conceptspace.diffusion.guidance import GuidedDenoiser
 from conceptspace.diffusion.sampling import Denoiser
@@ -32,6 +33,10 @@ FAR = 0.45
 
 SIZES_FAR = {"published": 0.15, "text": 0.25}
 """The same for size: the published settings take 0.6 for large, the paper's App. B 0.7."""
+
+UNIT, AROUND_ZERO = (0.0, 1.0), (-1.0, 1.0)
+"""Limits of colors and attributes, and of positions; within other limits a prompt stands 0.9 of the
+way from the middle to the nearer limit, as blue does."""
 
 Order = Literal["published", "text"]
 """Two readings of the intervention; see :class:`LatentIntervention`."""
@@ -205,10 +210,17 @@ class LatentIntervention:
     def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
         """A prompt that shows one exaggerated concept value and nothing else."""
         concept = self.world.space.concepts[self.world.space.names.index(name)]
-        distance = SIZES_FAR[self.order] if name == "size" else FAR
         h = torch.zeros_like(self.world.class_mean(self.world.space.classes[0]))[None]
-        h[:, self.world.columns[name]] = concept.at_distance(bit, distance)
+        h[:, self.world.columns[name]] = concept.at_distance(bit, self._far(concept))
         return h
+
+    def _far(self, concept: Concept) -> float:
+        """How far from the center an exaggerated value stands, by the concept's own limits."""
+        if (concept.limits, concept.center) == ((SMALLEST_SIZE, 1.0), MEAN_SIZE):
+            return SIZES_FAR[self.order]
+        if concept.limits in (UNIT, AROUND_ZERO):
+            return FAR
+        return FAR / 0.5 * min(abs(limit - concept.center) for limit in concept.limits)
 
     def _edit(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Edit:
         def edit(model: VDM, blocks: list[Tensor]) -> list[Tensor]:

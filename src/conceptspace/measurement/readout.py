@@ -55,7 +55,8 @@ class AnalyticReadout:
         if {"x", "y"} & set(world.space.names):
             reach = 1.0
         positions = torch.linspace(-reach, reach, max(7, round(reach * world.resolution / 1.5)))
-        sizes = torch.linspace(SMALLEST_SIZE, LARGEST_SIZE, 15)
+        self.sizes = sizes_of(world)
+        sizes = torch.linspace(*self.sizes, 15)
         self.spacing = torch.stack([positions[1] - positions[0]] * 2 + [sizes[1] - sizes[0]])
         geometry = torch.cartesian_prod(positions, positions, sizes)
         self.grid = torch.cat([self._geometry(geometry, kind) for kind in self.kinds])
@@ -114,7 +115,9 @@ class AnalyticReadout:
             spacing = spacing / 2
             near = z[:, None].expand(-1, len(offsets), -1).clone()
             near[..., 2:4] += offsets[:, :2] * spacing[:2]
-            near[..., 7] = (near[..., 7] + offsets[:, 2] * spacing[2]).clamp(0.05, 1.0)
+            near[..., 7] = (near[..., 7] + offsets[:, 2] * spacing[2]).clamp(
+                min(0.05, self.sizes[0]), max(1.0, self.sizes[1])
+            )
             masks = self.world.mask(near.flatten(0, 1)).unflatten(0, near.shape[:2]).flatten(2)
             z = near[torch.arange(len(z)), _Templates(masks).errors(pixels).argmin(1)]
         best = _Templates(self.world.mask(z).flatten(1)[:, None])
@@ -123,6 +126,18 @@ class AnalyticReadout:
         z[:, COLUMNS["background"]] = background[:, 0]
         z[:, COLUMNS["size"]] = self._size(z)[:, None]
         return Fit(z, (error[:, 0] / pixels[0].numel()).clamp(min=0).sqrt())
+
+
+def sizes_of(world: ShapesWorld) -> tuple[float, float]:
+    """Smallest and largest size that is searched: those of the paper, and the world's own."""
+    low, high = SMALLEST_SIZE, LARGEST_SIZE
+    for concept in world.space.concepts:
+        if concept.name == "size":
+            values = [mean[0] for mean in concept.means]
+            smallest, largest = min(values) - concept.spread, max(values) + concept.spread
+            low = smallest if smallest < low - 1e-6 else low
+            high = largest if largest > high + 1e-6 else high
+    return low, high
 
 
 class _Templates:
