@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptspace.data.shapes import COLUMNS
+from conceptspace.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,31 @@ class Conditioning:
     Args:
         variables: names of the variables that h shows, e.g. ``("color", "size")``.
         columns: where each variable stands in z; those of the shapes world unless told.
+
+    Raises:
+        UserError: when called, if a variable has no place in z or z is of another length.
     """
 
     variables: tuple[str, ...]
     columns: Mapping[str, slice] = field(default_factory=lambda: COLUMNS)
 
     def __call__(self, z: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
-        return z * self.visible().to(z)
+        visible = self.visible()
+        if z.shape[-1] != len(visible):
+            raise UserError(
+                f"z has {z.shape[-1]} numbers, and the conditioning {len(visible)}; use "
+                "Conditioning(variables, world.columns)"
+            )
+        return z * visible.to(z)
 
     def visible(self) -> Float[Tensor, " k"]:
         """1 for the entries of h that are shown, 0 elsewhere."""
         mask = torch.zeros(max(part.stop for part in self.columns.values()))
         for name in self.variables:
+            if name not in self.columns:
+                raise UserError(
+                    f"the variable {name!r} has no place in z; it has {', '.join(self.columns)}"
+                )
             mask[self.columns[name]] = 1.0
         return mask
 
@@ -52,7 +66,14 @@ def mask_share(
         share: alpha, between 0 and 1.
         generator: chooses the rows.
         columns: where each variable stands in h.
+
+    Raises:
+        UserError: the variable has no place in h.
     """
+    if variable not in columns:
+        raise UserError(
+            f"{variable!r} has no place in the prompts, which have {', '.join(columns)}"
+        )
     rows = torch.randperm(len(h), generator=generator)[: round(share * len(h))]
     h = h.clone()
     h[rows, columns[variable]] = 0.0

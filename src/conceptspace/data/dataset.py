@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from conceptspace.data import border
 from conceptspace.data.augmentation import Augmentation
 from conceptspace.data.conditioning import Conditioning, mask_share
 from conceptspace.data.seeding import generator
@@ -75,12 +76,17 @@ def split_dataset(
         validation_share: share of them that is kept for validation.
         seed: of the run.
         masking: underspecification of the training prompts; validation prompts stay complete.
+
+    Raises:
+        UserError: what the world gives has another shape, type or range than it must, or M looks
+            for a variable where the world does not keep it.
     """
+    border.agree(world, conditioning)
     parts: tuple[list[Examples], list[Examples]] = ([], [])
     held_out = round(validation_share * images_per_class)
     for concept_class in world.space.train_classes:
         source = generator(seed, "data", concept_class)
-        images, z = world.draw(concept_class, images_per_class, source)
+        images, z = border.draw(world, concept_class, images_per_class, source)
         h = conditioning(z)
         train = h[held_out:]
         if masking is not None and masking.concept_class == concept_class:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.data import border
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.seeding import generator
 from conceptspace.data.world import World
@@ -81,9 +82,10 @@ class Evaluator:
         """Conditioning of the images of one class."""
         count = self.sampling.samples
         if concept_class in self.world.space.ood_classes:
-            return self.conditioning(self.world.class_mean(concept_class)).expand(count, -1)
+            mean = border.class_mean(self.world, concept_class)
+            return self.conditioning(mean).expand(count, -1)
         source = generator(self.seed, "prompts", concept_class)
-        return self.conditioning(self.world.sample(concept_class, count, source))
+        return self.conditioning(border.sample(self.world, concept_class, count, source))
 
     def __call__(
         self,

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from conceptspace.data import border
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.data.world import World
@@ -136,7 +137,7 @@ def train_probe(
     Raises:
         ProbeStopped: ``stop`` said so.
     """
-    images, bits = world.labelled("train", settings.images_per_class, settings.margin)
+    images, bits = border.labelled(world, "train", settings.images_per_class, settings.margin)
     images, bits = images.to(device), bits.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -170,7 +171,7 @@ def assess(
         ``accuracy`` (share right) and ``calibration_error`` (expected calibration error, 15
         bins), each per concept.
     """
-    images, bits = world.labelled("held out", settings.held_out_per_class, settings.margin)
+    images, bits = border.labelled(world, "held out", settings.held_out_per_class, settings.margin)
     probability = probe.coordinates(images.to(device)).cpu()
     right = ((probability > 0.5).long() == bits).float()
     report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}}

@@ -19,6 +19,7 @@ from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.verdict import GATE, others, windows
+from conceptspace.data import border
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.data.shapes import ShapesWorld
 from conceptspace.data.world import World
@@ -110,7 +111,7 @@ def keeps_log(run: Run) -> bool:
 
 def class_images(world: World) -> dict[str, NDArray[np.float32]]:
     """An image that stands for each class, shape (3, height, width); noiseless for shapes."""
-    return {str(c): world.picture(c).numpy() for c in world.space.classes}
+    return {str(c): border.picture(world, c).numpy() for c in world.space.classes}
 
 
 def images_of(run: Run, world: World) -> dict[str, NDArray[Any]]:
