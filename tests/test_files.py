@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from conceptspace.files import write_atomically, write_json, write_table
+from conceptspace.files import (
+    read_record,
+    read_table,
+    write_atomically,
+    write_json,
+    write_record,
+    write_table,
+)
 
 
 def test_creates_folders_and_replaces(tmp_path):
@@ -73,3 +80,73 @@ def test_tables_leave_out_the_index(tmp_path):
     table = pd.DataFrame({"a": [1, 2, 3]}).iloc[1:]
     write_table(tmp_path / "x", table)
     assert list(pd.read_parquet(tmp_path / "x").index) == [0, 1]
+
+
+class TestRecords:
+    def test_they_come_back(self, tmp_path):
+        write_record(tmp_path / "x", {"b": 1.5, "a": {"c": [1, None]}})
+        assert read_record(tmp_path / "x") == {"b": 1.5, "a": {"c": [1, None]}}
+
+    def test_older_ones_have_no_checksum(self, tmp_path):
+        write_json(tmp_path / "x", {"a": 1})
+        assert read_record(tmp_path / "x") == {"a": 1}
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"3", b"\xff", b"[" * 100_000])
+    def test_what_is_none_is_refused(self, tmp_path, content):
+        (tmp_path / "x").write_bytes(content)
+        with pytest.raises(ValueError):  # noqa: PT011
+            read_record(tmp_path / "x")
+
+    def test_every_flipped_bit_is_found_or_without_effect(self, tmp_path):
+        record = {"seconds": 61.25, "status": "finished", "probe": {"hash": "ab"}}
+        write_record(path := tmp_path / "x", record)
+        same, refused = flips(path, lambda: record.items() <= read_record(path).items())
+        assert refused > 10 * same
+
+
+class TestTables:
+    TABLE = pd.DataFrame(
+        {"step": [1, 20, 300], "name": ["a", "", None], "value": [0.5, -1.0, float("nan")]}
+    )
+
+    def test_no_flipped_bit_gives_another_table(self, tmp_path):
+        path = tmp_path / "x"
+        write_table(path, self.TABLE, {"probe": "p"})
+        same, refused = flips(path, lambda: read_table(path, "").equals(self.TABLE))
+        assert refused > same
+
+    def test_a_table_of_somebody_else_has_no_checksum(self, tmp_path):
+        self.TABLE.to_parquet(tmp_path / "x")
+        assert read_table(tmp_path / "x", "").equals(self.TABLE)
+
+    def test_the_reader_takes_the_bytes_once(self, tmp_path, monkeypatch):
+        """A writer may replace the file at any moment."""
+        path, other = tmp_path / "x", self.TABLE.assign(step=[4, 5, 6])
+        write_table(path, self.TABLE)
+        read = Path.read_bytes
+
+        def replaced(self):
+            content = read(self)
+            write_table(path, other)
+            return content
+
+        monkeypatch.setattr(Path, "read_bytes", replaced)
+        assert read_table(path, "").equals(TestTables.TABLE)
+
+
+def flips(path, same):
+    """How many single flipped bits leave what is read as it was, and how many are refused.
+
+    Every third bit of the file is tried; ``same`` reads the file and says whether it is the same.
+    """
+    content, left, refused = path.read_bytes(), 0, 0
+    for bit in range(0, 8 * len(content), 3):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            assert same(), f"bit {bit} of {path.name} gives something else"
+            left += 1
+        except ValueError:
+            refused += 1
+    return left, refused

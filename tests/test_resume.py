@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from conceptspace.completeness import Incomplete
 from conceptspace.errors import UserError
-from conceptspace.pipeline import Evaluated, Notice, Stopped, Trained
+from conceptspace.events import Evaluated, Notice, Stopped, Trained
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
 
@@ -317,12 +318,11 @@ def test_damaged_scores_can_be_made_again(tmp_path, uninterrupted, probe_cache_f
     assert results(folder) == results(uninterrupted("plain"))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".json"])
-def test_a_damaged_sheet_can_be_made_again(tmp_path, uninterrupted, probe_cache_folder, suffix):
+def test_a_damaged_sheet_can_be_made_again(tmp_path, uninterrupted, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
     name = checkpoint.step_name(4)
-    sheet = (folder / "samples" / "naive" / name).with_suffix(suffix)
+    sheet = folder / "samples" / "naive" / f"{name}.png"
     scores = folder / "scores" / "naive" / f"{name}.parquet"
     sheet.write_bytes(sheet.read_bytes()[:50])
     scores.unlink()
@@ -334,18 +334,55 @@ def test_a_damaged_sheet_can_be_made_again(tmp_path, uninterrupted, probe_cache_
     assert results(folder) == results(uninterrupted("plain"))
 
 
-def test_a_damaged_checkpoint_is_named_and_left_out(tmp_path, probe_cache_folder):
+@pytest.mark.parametrize("how", [damage, Path.unlink])
+@pytest.mark.parametrize("step", [0, 4])
+def test_a_lost_checkpoint_is_made_again(tmp_path, uninterrupted, probe_cache_folder, how, step):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    path = folder / "checkpoints" / f"{checkpoint.step_name(4)}.safetensors"
-    damage(path)
+    how(folder / "checkpoints" / f"{checkpoint.step_name(step)}.safetensors")
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    told = f"the checkpoints of step {step} are missing or damaged in {folder / 'checkpoints'}"
+    assert any(text.startswith(told) for text in notices(events))
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_a_lost_last_checkpoint_is_made_again_from_its_state(
+    tmp_path, uninterrupted, probe_cache_folder
+):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    damage(folder / "checkpoints" / f"{checkpoint.step_name(9)}.safetensors")
+    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    assert not [e for e in events if isinstance(e, Trained)]
+    assert results(folder) == results(uninterrupted("plain"))
+
+
+def test_evaluation_names_checkpoints_that_are_missing_or_damaged(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    list(tiny_session(folder, config, probe_cache_folder).execute())
+    damage(path := folder / "checkpoints" / f"{checkpoint.step_name(4)}.safetensors")
+    (folder / "checkpoints" / f"{checkpoint.step_name(0)}.safetensors").unlink()
     for scores in (folder / "scores" / "naive").iterdir():
         scores.unlink()
-    events = list(tiny_session(folder, config, probe_cache_folder).execute())
+    events = list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
     assert any(str(path) in text and "damaged" in text for text in notices(events))
-    assert [e.step for e in events if isinstance(e, Evaluated)] == [0, 9]
-    table = pd.read_parquet(folder / "trajectory.parquet")
-    assert sorted(table["step"].unique()) == [0, 9]
+    assert any(text.startswith("the checkpoints of step 0 are missing") for text in notices(events))
+    assert [e.step for e in events if isinstance(e, Evaluated)] == [9]
+
+
+def test_a_run_that_lacks_a_checkpoint_is_not_called_finished(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config()
+    session = tiny_session(folder, config, probe_cache_folder)
+    lost = folder / "checkpoints" / f"{checkpoint.step_name(4)}.safetensors"
+
+    def work():
+        for event in session.execute():
+            if isinstance(event, Evaluated) and event.step == 9:
+                lost.unlink()
+
+    with pytest.raises(Incomplete, match="lacks the checkpoints of step 4, which were damaged"):
+        work()
+    assert session.run.information()["status"] == "failed"
 
 
 def test_stopped_while_scoring(tmp_path, uninterrupted, probe_cache_folder):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-import json
+from importlib.metadata import version
 
 import pandas as pd
 import pytest
 
 from conceptspace.errors import UserError
-from conceptspace.store import Run, open_or_create
+from conceptspace.locking import alone, sweep
+from conceptspace.store import FORMAT, Run, open_or_create
 from tiny import TINY, tiny_config
 
 
@@ -99,12 +100,76 @@ def test_notes_add_up(tmp_path):
     run, _ = open_or_create(tmp_path, TINY)
     run.note(a=1, b=2)
     run.note(b=3)
-    assert json.loads((tmp_path / "run.json").read_text()) == {"a": 1, "b": 3}
+    assert run.information() == {"a": 1, "b": 3}
     for content in ("{", "", "[1]", "3", "null"):
         (tmp_path / "run.json").write_text(content)
         with pytest.raises(UserError, match=r"run\.json is damaged .*delete it") as error:
             run.information()
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "told", ['{"seconds": "many"}', '{"status": 3}', '{"probe": "x"}', '{"format": "new"}']
+)
+def test_text_in_the_place_of_a_number_is_damage(tmp_path, told):
+    run, _ = open_or_create(tmp_path, TINY)
+    (tmp_path / "run.json").write_text(told)
+    with pytest.raises(UserError, match=r"run\.json is damaged .* is "):
+        run.information()
+
+
+class TestBegin:
+    def test_a_config_that_was_changed_is_refused(self, tmp_path):
+        run, _ = open_or_create(tmp_path, TINY)
+        run.begin()
+        path = tmp_path / "config.toml"
+        text = path.read_text()
+        path.write_text("# a comment\n" + text)
+        assert Run(tmp_path).config == TINY
+        path.write_text(text.replace("seed = 0", "seed = 7", 1))
+        for opened in (lambda: Run(tmp_path).config, lambda: open_or_create(tmp_path, TINY)):
+            with pytest.raises(UserError, match=r"config\.toml is not the config with which"):
+                opened()
+
+    def test_a_newer_format_is_refused_and_both_versions_named(self, tmp_path):
+        run, _ = open_or_create(tmp_path, TINY)
+        run.begin()
+        run.note(format=FORMAT + 1, version="99.0")
+        with pytest.raises(
+            UserError, match=rf"conceptspace 99\.0 .* this is {version('conceptspace')}"
+        ):
+            Run(tmp_path).config  # noqa: B018
+
+    def test_it_is_done_once(self, tmp_path):
+        run, _ = open_or_create(tmp_path, TINY)
+        run.begin()
+        before = run.information()
+        run.begin()
+        assert run.information() == before
+
+
+def test_a_folder_left_by_a_killed_process_will_do(tmp_path):
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".config.toml.0123456789abcdef.tmp").write_bytes(b"seed")
+    run, existed = open_or_create(tmp_path, TINY)
+    assert not existed
+    assert run.config == TINY
+
+
+def test_a_run_that_is_being_created_is_not_created_twice(tmp_path):
+    with alone(tmp_path), pytest.raises(UserError, match="another process is working on"):
+        open_or_create(tmp_path, TINY)
+    assert not (tmp_path / "config.toml").exists()
+
+
+def test_sweeping_leaves_what_is_not_a_leftover(tmp_path):
+    kept = ("config.toml", "checkpoints/step-1.json", ".report.html.01.tmp", "mine/.x.01.tmp")
+    swept = (".run.json.01.tmp", "checkpoints/.step.02.tmp", "scores/naive/.s.03.tmp")
+    for name in (*kept, *swept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(kept)
 
 
 def test_scores_of_all_protocols_are_joined(tmp_path):
@@ -143,12 +208,12 @@ def test_a_damaged_table_is_named_with_its_remedy(tmp_path, name, content, read,
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"step": "x"}', "3"])
-def test_a_damaged_index_of_a_sheet_is_named_with_its_remedy(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"{}"])
+def test_a_damaged_sheet_is_named_with_its_remedy(tmp_path, content):
     run, _ = open_or_create(tmp_path, TINY)
-    path = tmp_path / "samples" / "naive" / "step-00000004.json"
+    path = tmp_path / "samples" / "naive" / "step-00000004.png"
     path.parent.mkdir(parents=True)
-    path.write_text(content)
+    path.write_bytes(content)
     with pytest.raises(UserError) as error:
         run.sheets()
     told = str(error.value)

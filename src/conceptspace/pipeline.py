@@ -9,7 +9,6 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -18,24 +17,26 @@ from typing import Any
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from conceptspace import build
+from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.data.celeba import CelebaWorld
 from conceptspace.data.dataset import split_dataset
 from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.errors import Diverged, UserError
+from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.files import write_table
+from conceptspace.locking import alone, sweep
 from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.scoring import Scorer, agreement, trajectory
 from conceptspace.measurement.sheets import write_pictures, write_sheet
 from conceptspace.native.library import native
-from conceptspace.store import Run, read_scores
+from conceptspace.store import Run, open_or_create, read_scores
 from conceptspace.tables import JOINT, NAIVE, PROBE, SCORE_COLUMNS, VALID
 from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
@@ -43,49 +44,6 @@ from conceptspace.training.loop import Trainer
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something worth a line: what is being done, or what was wrong and mended."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A gradient step was done."""
-
-    step: int
-    last: int
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A checkpoint was scored under a protocol.
-
-    Attributes:
-        step: of the checkpoint.
-        protocol: its name.
-        accuracies: the best joint one of each class.
-        valid: the share of valid images over all classes and settings; NaN without a judge.
-    """
-
-    step: int
-    protocol: str
-    accuracies: dict[str, float]
-    valid: float = float("nan")
-
-
-Event = Notice | Trained | Evaluated
-
-
-class Stopped(Exception):
-    """The user asked to stop; everything up to ``step`` is saved."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"stopped at step {step}")
-        self.step = step
 
 
 class Session:
@@ -109,8 +67,8 @@ class Session:
         self.config = run.config
         self.world = build.world(self.config.data)
         self.probe: TrainedProbe | None = None
-        self.damaged: set[int] = set()
-        self.lock = FileLock(run.path / ".lock", thread_local=False)
+        self.passed_over: set[int] = set()
+        self.whole: set[int] = set()
 
     def execute(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end, scoring every checkpoint under naive prompting.
@@ -124,7 +82,9 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; the state is saved.
-            UserError: another process works on the run.
+            UserError: another process works on the run, or has begun it with another config.
+            Diverged: a loss, gradient, weight, image or score is not finite.
+            OSError: something could not be read or written.
         """
         with self._alone():
             yield from self._execute(stop)
@@ -137,7 +97,8 @@ class Session:
         try:
             yield from self._prepare(stop)
             yield from self._train(stop)
-            yield from self.evaluate([NAIVE, *self.config.evaluate.protocols], stop)
+            yield from self._evaluate([NAIVE, *self.config.evaluate.protocols], stop, {})
+            self._require_all()
             status = "finished"
         except (Stopped, KeyboardInterrupt, GeneratorExit):
             status = "stopped"
@@ -178,6 +139,12 @@ class Session:
     ) -> Iterator[Event]:
         asked = [self._protocol(name, sweeps) for name in protocols]
         yield from self._prepare(stop)
+        if lacking := missing_checkpoints(self.run):
+            yield Notice(
+                f"the checkpoints of {steps_in_words(lacking)} are missing in "
+                f"{self.run.checkpoints}; make them again with: conceptspace run --out "
+                f"{self.run.path}"
+            )
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
             for step in steps:
@@ -195,18 +162,22 @@ class Session:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from working on the run."""
-        try:
-            self.lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(
-                f"another process is working on {self.run.path}; wait until it has ended, or "
-                "choose another folder"
-            ) from None
-        try:
+        """Keep other processes from working on the run, which is still the one that was opened."""
+        with alone(self.run.path):
+            open_or_create(self.run.path, self.config)
+            self.run.begin()
+            sweep(self.run.path)
             yield
-        finally:
-            self.lock.release()
+
+    def _require_all(self) -> None:
+        """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
+        scored = set(self.run.trajectory()["step"])
+        lacking = [step for step in build.checkpoints(self.config) if step not in scored]
+        if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
+            raise Incomplete(
+                f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
+                f"damaged meanwhile; make them again with: conceptspace run --out {self.run.path}"
+            )
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Load or train the probe, once per session."""
@@ -243,13 +214,13 @@ class Session:
         config = self.config
         planned = build.checkpoints(config)
         trainer, log = self._trainer(), TrainingLog(self.run.path / "training.parquet")
-        yield from self._restore(trainer)
+        yield from self._restore(trainer, planned)
         if log.aside:
             yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
         log.forget_after(trainer.step)
         with checkpoint.Writer() as self.writer:
             first = trainer.step
-            if first == 0 and 0 in planned:
+            if first in planned and first not in self.whole:
                 yield from self._save(trainer, log, planned)
             for record in trainer.run(config.train.steps):
                 log.add(record, config.train.batch_size)
@@ -282,25 +253,40 @@ class Session:
             self.precision,
         )
 
-    def _restore(self, trainer: Trainer) -> Iterator[Event]:
-        """Go on from the newest training state that is whole, if there is one."""
-        folder = self.run.path / "resume"
-        for step in reversed(checkpoint.saved_steps(folder)):
+    def _restore(self, trainer: Trainer, planned: Sequence[int]) -> Iterator[Event]:
+        """Go on from the newest whole training state that is not behind a checkpoint that is
+        missing or damaged, if there is one.
+        """
+        folder, checkpoints = self.run.path / "resume", self.run.checkpoints
+        states = checkpoint.saved_steps(folder)
+        self.whole = {step for step in planned if checkpoint.is_whole(checkpoints, step)}
+        lacking = [
+            step for step in planned if step not in self.whole and step < max(states, default=0)
+        ]
+        if lacking:
+            yield Notice(
+                f"the checkpoints of {steps_in_words(lacking)} are missing or damaged in "
+                f"{checkpoints}; going back to make them again"
+            )
+        for step in reversed(states):
+            if lacking and step > lacking[0]:
+                self.passed_over.add(step)
+                continue
             try:
                 trainer.restore(step, checkpoint.load(folder, step, self.device))
             except checkpoint.DamagedCheckpoint as error:
-                self.damaged.add(step)
+                self.passed_over.add(step)
                 yield Notice(f"{error}; trying an older state")
                 continue
             yield Notice(f"resuming at step {step}")
             return
-        if self.damaged or checkpoint.saved_steps(self.run.checkpoints):
+        if self.passed_over or checkpoint.saved_steps(checkpoints):
             yield Notice(f"no whole training state is left in {folder}; starting again from step 0")
 
     def _save(self, trainer: Trainer, log: TrainingLog, planned: list[int]) -> Iterator[Event]:
         step = trainer.step
         log.write()
-        if step in planned:
+        if step in planned and step not in self.whole:
             self.writer.save(self.run.checkpoints, step, trainer.sampling_weights())
         self.writer.save(self.run.path / "resume", step, trainer.state())
         self.writer.then(self._forget_states, step)
@@ -311,9 +297,9 @@ class Session:
     def _forget_states(self, newest: int) -> None:
         """Keep the last few training states only."""
         folder = self.run.path / "resume"
-        self.damaged.discard(newest)
+        self.passed_over.discard(newest)
         saved = checkpoint.saved_steps(folder)
-        kept = [s for s in saved if s not in self.damaged][-RESUME_STATES:]
+        kept = [s for s in saved if s not in self.passed_over][-RESUME_STATES:]
         for old in set(saved) - set(kept):
             checkpoint.remove(folder, old)
 
@@ -420,16 +406,3 @@ def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:
         return set()
     pairs = scores[["setting", "concept_class"]].drop_duplicates()
     return set(pairs.itertuples(index=False, name=None))
-
-
-def has_last_checkpoint(run: Run) -> bool:
-    """Whether the last planned checkpoint is saved; patching takes its embeddings."""
-    return build.checkpoints(run.config)[-1] in checkpoint.saved_steps(run.checkpoints)
-
-
-def require_checkpoints(run: Run) -> None:
-    """Raise ``UserError`` for a run without a checkpoint."""
-    if not checkpoint.saved_steps(run.checkpoints):
-        raise UserError(
-            f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}"
-        )

@@ -9,7 +9,7 @@
       checkpoints/              step-00000400.safetensors and .json, weights for sampling
       resume/                   the last two full training states
       scores/PROTOCOL/          step-00000400.parquet: every generated image's scores
-      samples/PROTOCOL/         step-00000400.png: every generated image; .json: which is which
+      samples/PROTOCOL/         step-00000400.png: every generated image, and which is which
       trajectory.parquet        the scores, averaged over images
       classes/                  00.png: an image of each class, where they are not rendered
       figures/                  PNG and SVG
@@ -19,16 +19,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+import tomllib
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from conceptspace.config import RunConfig, load
+from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import UserError
-from conceptspace.files import read_table, write_atomically, write_json
+from conceptspace.files import (
+    leftovers,
+    read_record,
+    read_table,
+    sha256,
+    write_atomically,
+    write_record,
+)
+from conceptspace.locking import LOCK, alone
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 __all__ = [
@@ -36,32 +47,18 @@ __all__ = [
     "NAIVE",
     "TRAJECTORY_COLUMNS",
     "Run",
-    "Sheet",
     "open_or_create",
     "read_scores",
-    "read_sheet",
 ]
 
+FORMAT = 1
+"""Version of what a run's folder holds; a newer one is refused."""
+
+STEP = re.compile(r"step-(\d{8,})")
+"""File stem of what belongs to a step."""
 
 ASIDE = ".parquet.damaged"
 """Suffix of a training log that could not be read when its run went on."""
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A contact sheet: one row of square tiles per setting and class, one column per image.
-
-    Attributes:
-        path: the PNG.
-        tile: pixels per side of a tile; tiles touch.
-        rows: ``{"setting": ..., "concept_class": ...}`` of each row, from the top.
-        columns: images per row.
-    """
-
-    path: Path
-    tile: int
-    rows: list[dict[str, str]]
-    columns: int
 
 
 class Run:
@@ -81,8 +78,40 @@ class Run:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The resolved config."""
-        return load(self.path / "config.toml", RunConfig())
+        """The resolved config.
+
+        Raises:
+            UserError: it cannot be read, is not the one with which the run was begun, or the run
+                is of a newer format.
+        """
+        told = self._begun()
+        if told.get("format", FORMAT) > FORMAT:
+            raise UserError(
+                f"{self.path} was made by conceptspace {told.get('version', '')} and has format "
+                f"{told['format']}; this is {version('conceptspace')}, which reads formats up to "
+                f"{FORMAT}: install the newer one"
+            )
+        path = self.path / "config.toml"
+        config = load(path, RunConfig())
+        if told.get("config", _digest(path)) != _digest(path):
+            raise UserError(
+                f"{path} is not the config with which the run was begun (run.json keeps its "
+                "SHA-256); put the old one back, or start a run with the new one in another folder"
+            )
+        return config
+
+    def _begun(self) -> dict[str, Any]:
+        """What ``run.json`` tells of the run's beginning; nothing where it is damaged."""
+        try:
+            return self.information()
+        except UserError:
+            return {}
+
+    def begin(self) -> None:
+        """Tie the run to its config and to this version, if it is not yet."""
+        if "config" not in self.information():
+            told = {"format": FORMAT, "version": version("conceptspace")}
+            self.note(config=_digest(self.path / "config.toml"), **told)
 
     @property
     def name(self) -> str:
@@ -107,8 +136,8 @@ class Run:
         """
         path = self.path / "run.json"
         try:
-            return dict(json.loads(path.read_text())) if path.exists() else {}
-        except (ValueError, TypeError) as error:
+            return _typed(read_record(path)) if path.exists() else {}
+        except ValueError as error:
             raise UserError(
                 f"{path} is damaged ({error}); delete it: it tells versions and times, and "
                 "the next run or evaluate writes it anew"
@@ -116,7 +145,7 @@ class Run:
 
     def note(self, **information: Any) -> None:
         """Add to ``run.json``."""
-        write_json(self.path / "run.json", self.information() | information)
+        write_record(self.path / "run.json", self.information() | information)
 
     def trajectory(self) -> pd.DataFrame:
         """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`.
@@ -166,10 +195,9 @@ class Run:
         """The contact sheet of each evaluated step, in order.
 
         Raises:
-            UserError: an index is damaged.
+            UserError: one is damaged.
         """
-        paths = sorted((self.path / "samples" / protocol).glob("step-*.json"))
-        return dict(read_sheet(path) for path in paths)
+        return dict(read_sheet(path) for path in of_steps(self.path / "samples" / protocol, ".png"))
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -183,52 +211,62 @@ def read_scores(path: Path) -> pd.DataFrame:
     return read_table(path, f"delete it and score that checkpoint again with: {again}")
 
 
-def read_sheet(path: Path) -> tuple[int, Sheet]:
-    """Step and contact sheet of an index, ``RUN/samples/PROTOCOL/step-00000400.json``.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        told = json.loads(path.read_text())
-        sheet = Sheet(path.with_suffix(".png"), told["tile"], told["rows"], told["columns"])
-        return int(told["step"]), sheet
-    except (ValueError, KeyError, TypeError):
-        raise damaged_sheet(path) from None
-
-
-def damaged_sheet(path: Path) -> UserError:
-    """What to say of a PNG or index of a contact sheet that cannot be read."""
-    run, protocol = path.parents[2], path.parent.name
-    scores = run / "scores" / protocol / f"{path.stem}.parquet"
-    return UserError(
-        f"{path} is damaged; delete {path.with_suffix('.*')} and {scores}, and make them again "
-        f"with: conceptspace evaluate {run} --protocol {protocol}"
-    )
+def of_steps(folder: Path, suffix: str) -> list[Path]:
+    """The files of steps in a folder, in order; others, like copies of them, do not count."""
+    return sorted(p for p in folder.glob(f"step-*{suffix}") if STEP.fullmatch(p.stem))
 
 
 def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
     """The run in a folder, and whether it existed before.
 
     Raises:
-        UserError: the folder holds a run with another config, or other files.
+        UserError: the folder holds a run with another config, or other files, or another process
+            is creating a run in it.
     """
-    stored = path / "config.toml"
-    if stored.exists():
-        run = Run(path)
-        if run.config != config:
-            raise UserError(
-                f"{path} holds a run with another config ({difference(run.config, config)}); "
-                "choose another folder with --out"
-            )
-        return run, True
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} exists and is not a run; choose another folder with --out")
+    if (path / "config.toml").exists():
+        return _confirmed(path, config), True
     try:
-        write_atomically(stored, config.to_toml().encode())
+        if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
+            raise UserError(f"{path} exists and is not a run; choose another folder with --out")
+        path.mkdir(parents=True, exist_ok=True)
+        with alone(path):
+            if (path / "config.toml").exists():
+                return _confirmed(path, config), True
+            write_atomically(path / "config.toml", config.to_toml().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
-    return Run(path), False
+    run = Run(path)
+    return run, False
+
+
+def _confirmed(path: Path, config: RunConfig) -> Run:
+    """The run in a folder, if it has this config."""
+    run = Run(path)
+    if run.config != config:
+        raise UserError(
+            f"{path} holds a run with another config ({difference(run.config, config)}); "
+            "choose another folder with --out"
+        )
+    return run
+
+
+def _unfinished(path: Path) -> set[Path]:
+    """What a process leaves that was killed before it had written the config."""
+    return {path / LOCK, *leftovers(path)}
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a TOML file's values, whatever its comments and order."""
+    values = tomllib.loads(path.read_text())
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode())
+
+
+def _typed(told: dict[str, Any]) -> dict[str, Any]:
+    """What ``run.json`` tells, if the values that are computed with are of their type."""
+    for key, kind in (("seconds", (int, float)), ("status", str), ("probe", dict), ("format", int)):
+        if key in told and not isinstance(told[key], kind):
+            raise ValueError(f"{key} is {told[key]!r}")
+    return told
 
 
 def difference(old: RunConfig, new: RunConfig) -> str:

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 from test_explorer import label, lines, opened
 
-from conceptspace.pipeline import Evaluated, Stopped
+from conceptspace.events import Evaluated, Stopped
 from tiny import tiny_config, tiny_session
 
 pytestmark = pytest.mark.browser

@@ -16,7 +16,7 @@ import torch
 from conceptspace.cli import main
 from conceptspace.cli.parser import EXAMPLES, parser
 from conceptspace.config import field_names
-from conceptspace.pipeline import Evaluated
+from conceptspace.events import Evaluated
 from conceptspace.presets import quick
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint

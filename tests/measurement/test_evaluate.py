@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import json
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import torch
 from PIL import Image
 
 from conceptspace import build
+from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.diffusion.sampling import sample
 from conceptspace.errors import Diverged
@@ -270,23 +270,18 @@ class TestSheets:
                 tile = pixels[4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
                 assert tile[0, 0, 0] == 255, "every tile has its own first pixel marked"
                 assert tile[3, 3] == pytest.approx([255 * (value + 0.1 * column)] * 3, abs=1)
-        index = json.loads(path.with_suffix(".json").read_text())
-        assert index == {
-            "step": 7,
-            "tile": 4,
-            "columns": 2,
-            "rows": [
-                {"setting": "", "concept_class": "00"},
-                {"setting": "x", "concept_class": "01"},
-            ],
-        }
+        rows = [
+            {"setting": "", "concept_class": "00"},
+            {"setting": "x", "concept_class": "01"},
+        ]
+        assert read_sheet(path) == (7, Sheet(path, tile=4, rows=rows, columns=2))
+        assert [p.name for p in path.parent.iterdir()] == ["sheet.png"], "its index is inside"
 
     def test_rows_are_added_and_those_scored_again_replaced(self, tmp_path):
         path = tmp_path / "sheet.png"
         write_sheet(path, 7, [self.generated("", "00", 0.2), self.generated("x", "01", 0.4)])
         write_sheet(path, 7, [self.generated("", "00", 0.6), self.generated("y", "01", 0.8)])
-        index = json.loads(path.with_suffix(".json").read_text())
-        found = [(row["setting"], row["concept_class"]) for row in index["rows"]]
+        found = [(row["setting"], row["concept_class"]) for row in read_sheet(path)[1].rows]
         assert found == [("x", "01"), ("", "00"), ("y", "01")]
         with Image.open(path) as image:
             pixels = np.asarray(image)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.files import write_json, write_table
+from conceptspace.measurement.sheets import encoded
 from conceptspace.paper.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE, TRAJECTORY_COLUMNS, VALID
 
@@ -145,9 +144,9 @@ def sheet(folder: Path, config: RunConfig, step: int, does: Behavior) -> None:
         rows.append({"setting": "", "concept_class": name})
     place = folder / "samples" / NAIVE / f"step-{step:08d}.png"
     place.parent.mkdir(parents=True)
-    Image.fromarray((np.concatenate(strips) * 255).round().astype(np.uint8)).save(place)
+    pixels = (np.concatenate(strips) * 255).round().astype(np.uint8)
     told = {"step": step, "tile": world.resolution, "rows": rows, "columns": 4}
-    place.with_suffix(".json").write_text(json.dumps(told))
+    place.write_bytes(encoded(pixels, told))
 
 
 def plant_all(

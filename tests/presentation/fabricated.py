@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from conceptspace.config import RunConfig
 from conceptspace.data.concepts import Concept, ConceptSpace, all_classes, paper_split
+from conceptspace.measurement.sheets import encoded
 from conceptspace.store import JOINT, NAIVE, TRAJECTORY_COLUMNS, Run
 
 STEPS = tuple(int(s) for s in np.linspace(np.sqrt(100), np.sqrt(4400), 30) ** 2)
@@ -107,10 +107,8 @@ def write_sheets(
             drawn = (mean + rng.normal(0, 0.12, len(mean)) for _ in range(SAMPLES))
             strips.append(np.concatenate([draw(np.clip(c, 0, 1), rng) for c in drawn], axis=1))
         sheet = (np.concatenate(strips) * 255).astype(np.uint8)
-        stem = folder / f"step-{step:08d}"
-        Image.fromarray(sheet).save(stem.with_suffix(".png"))
         index = {"step": step, "tile": TILE, "rows": rows, "columns": SAMPLES}
-        stem.with_suffix(".json").write_text(json.dumps(index))
+        (folder / f"step-{step:08d}.png").write_bytes(encoded(sheet, index))
 
 
 def write_run(

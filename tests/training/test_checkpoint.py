@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from conceptspace.events import Stopped
 from conceptspace.training import checkpoint
 from conceptspace.training.checkpoint import DamagedCheckpoint
 
@@ -41,6 +42,14 @@ def test_names_sort_like_steps(tmp_path):
     assert checkpoint.saved_steps(tmp_path) == [5, 70, 1000]
     names = sorted(p.name for p in tmp_path.glob("*.safetensors"))
     assert names == [f"{checkpoint.step_name(s)}.safetensors" for s in (5, 70, 1000)]
+
+
+def test_copies_and_strangers_are_no_checkpoints(tmp_path):
+    path = checkpoint.save(tmp_path, 3, TENSORS)
+    for name in ("step-00000003 (copy)", "step-x", "step-", "step-3"):
+        (tmp_path / f"{name}.json").write_bytes(path.with_suffix(".json").read_bytes())
+        (tmp_path / f"{name}.safetensors").write_bytes(path.read_bytes())
+    assert checkpoint.saved_steps(tmp_path) == [3]
 
 
 def test_an_empty_or_missing_folder_has_no_checkpoints(tmp_path):
@@ -183,8 +192,34 @@ class TestWriter:
                 writer.save(tmp_path / "file" / "below", 1, TENSORS)
                 raise ZeroDivisionError
 
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError) as error:
             work()
+        (note,) = error.value.__notes__
+        assert note.startswith("and what should be saved could not be: ")
+
+    @pytest.mark.parametrize("orderly", [Stopped(3), KeyboardInterrupt()])
+    def test_a_stop_does_not_hide_that_nothing_was_saved(self, tmp_path, orderly):
+        (tmp_path / "file").write_text("")
+
+        def work():
+            with checkpoint.Writer() as writer:
+                writer.save(tmp_path / "file" / "below", 1, TENSORS)
+                raise orderly
+
+        with pytest.raises(OSError, match="file"):
+            work()
+
+    def test_nothing_is_written_after_a_failure(self, tmp_path):
+        (tmp_path / "file").write_text("")
+
+        def work():
+            with checkpoint.Writer() as writer:
+                writer.save(tmp_path / "file" / "below", 1, TENSORS)
+                writer.save(tmp_path, 2, TENSORS)
+
+        with pytest.raises(OSError, match="file"):
+            work()
+        assert checkpoint.saved_steps(tmp_path) == []
 
     def test_few_jobs_wait(self, tmp_path):
         release, done = threading.Event(), []

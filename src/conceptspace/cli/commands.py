@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
-from conceptspace import build, pipeline
+from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.bench import bench
 from conceptspace.cli.parser import overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.reproduce import reproduce
+from conceptspace.completeness import has_last_checkpoint, require_checkpoints
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
@@ -57,7 +58,7 @@ def run(options: Namespace) -> int:
     try:
         with interrupt.listening():
             show(session.execute(interrupt))
-    except pipeline.Stopped as stopped:
+    except events.Stopped as stopped:
         print(
             f"stopped at step {stopped.step}; go on with: conceptspace run --out {folder}",
             file=sys.stderr,
@@ -70,9 +71,9 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
-    pipeline.require_checkpoints(opened)
+    require_checkpoints(opened)
     protocols = options.protocol or build.protocol_names(opened.config)
-    if not options.protocol and not pipeline.has_last_checkpoint(opened):
+    if not options.protocol and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
@@ -82,7 +83,7 @@ def evaluate(options: Namespace) -> int:
     try:
         with interrupt.listening():
             show(session.evaluate(protocols, interrupt, sweeps))
-    except pipeline.Stopped:
+    except events.Stopped:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED
     return 0

@@ -13,7 +13,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from conceptspace.pipeline import Evaluated, Event, Notice, Trained
+from conceptspace.events import Evaluated, Event, Notice, Trained
 
 PLAIN_INTERVAL = 5.0
 """Seconds between plain progress lines."""

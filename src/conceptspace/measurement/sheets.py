@@ -1,19 +1,24 @@
-"""Contact sheets: all generated images of a checkpoint in one PNG, with an index beside it."""
+"""Contact sheets, written: all generated images of a checkpoint in one PNG, with its index."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from conceptspace.contact_sheet import KEYWORD, damaged_sheet, read_sheet
 from conceptspace.data.world import World
-from conceptspace.files import write_atomically, write_json
+from conceptspace.files import write_atomically
 from conceptspace.measurement.evaluate import Generated
-from conceptspace.store import Run, damaged_sheet, read_sheet
+from conceptspace.store import Run
 
 
 def write_pictures(run: Run, world: World) -> None:
@@ -26,12 +31,12 @@ def write_pictures(run: Run, world: World) -> None:
 
 
 def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
-    """Write a PNG with one row per setting and class and one tile per image, and its JSON.
+    """Write a PNG with one row per setting and class and one tile per image, and their index.
 
     Rows are added to a sheet that is there already; those of the same setting and class replaced.
 
     Args:
-        path: of the PNG; the JSON has the same name with another suffix.
+        path: of the PNG.
         step: of the checkpoint.
         generated: rows from the top.
 
@@ -43,23 +48,30 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     pixels = rows.permute(0, 3, 1, 4, 2).reshape(settings * height, samples * width, 3)
     sheet = (pixels.numpy() * 255).round().astype(np.uint8)
     names = [{"setting": g.setting, "concept_class": str(g.concept_class)} for g in generated]
-    if path.with_suffix(".json").exists():
-        before = read_sheet(path.with_suffix(".json"))[1].rows
+    if path.exists():
+        stored = read_sheet(path)[1]
+        before = stored.rows
         kept = [i for i, name in enumerate(before) if name not in names]
         try:
-            with Image.open(path) as image:
+            with Image.open(io.BytesIO(stored.content())) as image:
                 old = np.asarray(image)
         except (OSError, SyntaxError):
             raise damaged_sheet(path) from None
         sheet = np.concatenate([*(old[i * height : (i + 1) * height] for i in kept), sheet])
         names = [before[i] for i in kept] + names
+    told = {"step": step, "tile": height, "columns": samples, "rows": names}
+    write_atomically(path, encoded(sheet, told))
+
+
+def encoded(pixels: NDArray[np.uint8], index: Mapping[str, Any]) -> bytes:
+    """The PNG of a contact sheet.
+
+    Args:
+        pixels: shape (rows * tile, columns * tile, 3).
+        index: step, tile, columns and rows, see :class:`conceptspace.contact_sheet.Sheet`.
+    """
+    text = PngInfo()
+    text.add_text(KEYWORD, json.dumps(index, sort_keys=True))
     buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
-    index = {
-        "step": step,
-        "tile": height,
-        "columns": samples,
-        "rows": names,
-    }
-    write_json(path.with_suffix(".json"), index)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=text)
+    return buffer.getvalue()

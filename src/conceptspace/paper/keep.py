@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from conceptspace.contact_sheet import KEYWORD
 from conceptspace.errors import UserError
-from conceptspace.files import write_atomically, write_json, write_table
+from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import Plan
 from conceptspace.paper.results import BEST, Result
@@ -73,17 +76,16 @@ def extras_of(figures: Sequence[PaperFigure], plan: Plan, preset: str) -> list[s
 
 
 def _keep_images(result: Result, target: Path) -> None:
-    """The last contact sheet, and its index."""
+    """The last contact sheet, packed as small as it gets."""
     sheet = result.last_sheet()
     if sheet is None:
         return
-    place = target / "samples" / NAIVE / sheet.path.name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with Image.open(sheet.path) as image:
-        image.convert("RGB").save(place, optimize=True)
-    step = next(s for s, of in result.run.sheets().items() if of.path == sheet.path)
-    told = {"step": step, "tile": sheet.tile, "rows": sheet.rows, "columns": sheet.columns}
-    write_json(place.with_suffix(".json"), told)
+    with Image.open(io.BytesIO(sheet.content())) as image:
+        index = PngInfo()
+        index.add_text(KEYWORD, str(image.info[KEYWORD]))
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "PNG", pnginfo=index, optimize=True)
+    write_atomically(target / "samples" / NAIVE / sheet.path.name, buffer.getvalue())
 
 
 def kept(plan: Plan, folder: Path) -> Result:

@@ -14,7 +14,7 @@ from types import FrameType
 
 import torch
 
-from conceptspace import build, pipeline
+from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
 from conceptspace.paper.execute import STOPPED
@@ -49,12 +49,12 @@ def main(folder: Path, device: str) -> int:
         session = pipeline.Session(run, build.device(device), probe_cache())
         for event in session.execute(stop):
             match event:
-                case pipeline.Notice(text):
+                case events.Notice(text):
                     print(text, flush=True)
-                case pipeline.Evaluated(step, protocol, accuracies):
+                case events.Evaluated(step, protocol, accuracies):
                     told = " ".join(f"{name} {value:.2f}" for name, value in accuracies.items())
                     print(f"step {step}: {protocol} joint accuracy {told}", flush=True)
-    except pipeline.Stopped as stopped:
+    except events.Stopped as stopped:
         print(f"stopped at step {stopped.step}", flush=True)
         return STOPPED
     except UserError as error:

@@ -6,7 +6,6 @@ and the hash. The JSON is written last: a checkpoint without one was interrupted
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +18,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from conceptspace import files
 from conceptspace.errors import UserError
-from conceptspace.files import sha256, write_atomically, write_json
+from conceptspace.events import Stopped
+from conceptspace.files import read_record, sha256, write_atomically, write_record
+from conceptspace.store import of_steps
 
 MOST_UNDER_WAY = 3
 """Jobs that may wait for the writing thread: the weights, the state and the clearing of one step,
@@ -48,9 +50,10 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], **information: 
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save_tensors(stored)
     path = folder / f"{step_name(step)}.safetensors"
-    path.with_suffix(".json").unlink(missing_ok=True)
+    told = {"step": step, "sha256": sha256(content), **information}
+    files.DISK.remove(path.with_suffix(".json"))
     write_atomically(path, content)
-    write_json(path.with_suffix(".json"), {"step": step, "sha256": sha256(content), **information})
+    write_record(path.with_suffix(".json"), told)
     return path
 
 
@@ -58,8 +61,10 @@ class Writer:
     """Saves checkpoints one after the other in a thread, while training goes on.
 
     Tensors are copied when :meth:`save` is called, so they may change at once. At most
-    :data:`MOST_UNDER_WAY` jobs wait; the next call waits for the first of them. What went wrong is
-    raised by a later call, or on leaving the ``with`` block, which waits for the last job.
+    :data:`MOST_UNDER_WAY` jobs wait; the next call waits for the first of them. After a job that
+    failed none is begun, so that what is saved has no gap. Its error is raised by a later call, or
+    on leaving the ``with`` block, which waits for the last job; a failure of the block itself is
+    raised in its place, with a note of it.
 
     The thread must not compute with tensors: PyTorch would start a second team of OpenMP threads,
     and with more threads than cores GNU's OpenMP lets all of them sleep between operations, which
@@ -69,14 +74,21 @@ class Writer:
     def __init__(self) -> None:
         self.thread = ThreadPoolExecutor(max_workers=1)
         self.under_way: deque[Future[Any]] = deque()
+        self.failed = False
 
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
         self.thread.shutdown(wait=True)
-        if error[0] is None:
+        try:
             self._wait(0)
+        except Exception as failed:
+            if error is None or isinstance(error, Stopped | KeyboardInterrupt | GeneratorExit):
+                raise
+            error.add_note(f"and what should be saved could not be: {failed}")
 
     def save(self, folder: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Like :func:`save`."""
@@ -89,7 +101,13 @@ class Writer:
     def then(self, job: Callable[..., object], *arguments: object) -> None:
         """Do something when everything before has been written."""
         self._wait(MOST_UNDER_WAY - 1)
-        self.under_way.append(self.thread.submit(job, *arguments))
+        self.under_way.append(self.thread.submit(self._do, job, *arguments))
+
+    def _do(self, job: Callable[..., object], *arguments: object) -> None:
+        if not self.failed:
+            self.failed = True
+            job(*arguments)
+            self.failed = False
 
     def _wait(self, most: int) -> None:
         while len(self.under_way) > most:
@@ -104,9 +122,9 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
     """
     path = folder / f"{step_name(step)}.safetensors"
     try:
-        expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
+        expected = information(folder, step)["sha256"]
         content = path.read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise DamagedCheckpoint(f"checkpoint {path} is incomplete: {error}") from None
     if sha256(content) != expected:
         raise DamagedCheckpoint(
@@ -120,21 +138,39 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
 
 
 def information(folder: Path, step: int) -> dict[str, Any]:
-    """What was saved beside the tensors: step, sha256 and the further values."""
-    return dict(json.loads((folder / f"{step_name(step)}.json").read_text()))
+    """What was saved beside the tensors: step, sha256 and the further values.
+
+    Raises:
+        ValueError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    return read_record(folder / f"{step_name(step)}.json")
+
+
+def is_whole(folder: Path, step: int) -> bool:
+    """Whether a checkpoint is there with the content that was written."""
+    try:
+        expected = information(folder, step)["sha256"]
+        content = (folder / f"{step_name(step)}.safetensors").read_bytes()
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(sha256(content) == expected)
 
 
 def remove(folder: Path, step: int) -> None:
     """Delete a checkpoint, its JSON first."""
     path = folder / f"{step_name(step)}.json"
-    path.unlink(missing_ok=True)
-    path.with_suffix(".safetensors").unlink(missing_ok=True)
+    files.DISK.remove(path)
+    files.DISK.remove(path.with_suffix(".safetensors"))
 
 
 def saved_steps(folder: Path) -> list[int]:
-    """Steps of the complete checkpoints in a folder, increasing; contents are not verified."""
+    """Steps of the complete checkpoints in a folder, increasing; contents are not verified.
+
+    Files whose names are not those of a step, like copies, do not count.
+    """
     return sorted(
         int(path.stem.removeprefix("step-"))
-        for path in folder.glob("step-*.json")
+        for path in of_steps(folder, ".json")
         if path.with_suffix(".safetensors").exists()
     )

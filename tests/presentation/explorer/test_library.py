@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     (root / "json" / "run.json").write_text('{"status": "run')
     (root / "toml" / "config.toml").write_text("seed = [")
     pd.DataFrame({"step": [1]}).to_parquet(root / "columns" / "trajectory.parquet")
-    next((root / "sheet" / "samples" / "naive").glob("*.json")).write_text("{}")
+    next((root / "sheet" / "samples" / "naive").glob("*.png")).write_bytes(b"{}")
     (root / "log" / "training.parquet").write_bytes(b"")
     (root / "foreign").mkdir()
     (root / "foreign" / "config.toml").write_text('[tool]\nname = "another program"\n')

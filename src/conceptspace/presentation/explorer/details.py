@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.points import numbers
-from conceptspace.store import Run, Sheet
+from conceptspace.store import Run
 
 BINS = 240
 """Points that are kept of a training log; each is a mean over neighboring steps."""

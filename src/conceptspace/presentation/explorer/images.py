@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from conceptspace.contact_sheet import Sheet, damaged_sheet
 from conceptspace.presentation.explorer.spaces import png
-from conceptspace.store import Sheet, damaged_sheet
 
 FEWEST_COLUMNS = 8
-END = b"IEND\xaeB`\x82"
-"""How every complete PNG ends."""
 
 
 @dataclass(frozen=True)
@@ -96,26 +94,14 @@ def png_of(stored: Stored, cut: Cut) -> bytes:
     """
     sheet, rows = stored.sheet, cut.rows(stored)
     if cut.columns >= sheet.columns and len(rows) == len(sheet.rows):
-        return whole(sheet.path)
+        return sheet.content()
     try:
-        with Image.open(sheet.path) as image:
+        with Image.open(io.BytesIO(sheet.content())) as image:
             pixels = np.asarray(image.convert("RGB"))[:, : cut.columns * sheet.tile]
     except (OSError, SyntaxError):
         raise damaged_sheet(sheet.path) from None
     kept = [pixels[row * sheet.tile : (row + 1) * sheet.tile] for row in rows]
     return png(Image.fromarray(np.concatenate(kept)))
-
-
-def whole(path: Path) -> bytes:
-    """The content of a contact sheet, if its end is there; browsers draw half a PNG silently.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    content = path.read_bytes()
-    if not content.endswith(END):
-        raise damaged_sheet(path)
-    return content
 
 
 def _cuts(widest: int) -> Iterator[Cut]:

@@ -19,9 +19,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from conceptspace.contact_sheet import sheet_content
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import render, tables
-from conceptspace.presentation.explorer.images import whole
 from conceptspace.presentation.explorer.library import Library, NotThere
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -74,7 +74,7 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
         path = await run_in_threadpool(
             library.image, where["token"], where["protocol"], where["step"]
         )
-        return _tagged(request, await run_in_threadpool(whole, path), "image/png")
+        return _tagged(request, await run_in_threadpool(sheet_content, path), "image/png")
 
     async def figure(request: Request) -> Response:
         where = request.path_params

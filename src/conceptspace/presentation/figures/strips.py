@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,12 +12,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from conceptspace.contact_sheet import Sheet
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import best_settings
 from conceptspace.presentation.style import INK, MUTED, OOD, pixels, styled
-from conceptspace.store import Sheet
 from conceptspace.tables import JOINT
 
 CELL = 0.46
@@ -102,7 +103,7 @@ def tiles(sheet: Sheet, concept_class: str, setting: str = "") -> NDArray[np.uin
     """
     for index, row in enumerate(sheet.rows):
         if row["concept_class"] == concept_class and row["setting"] == setting:
-            with Image.open(sheet.path) as image:
+            with Image.open(io.BytesIO(sheet.content())) as image:
                 strip = np.asarray(image.convert("RGB"))[index * sheet.tile :][: sheet.tile]
             parts = strip.reshape(sheet.tile, sheet.columns, sheet.tile, 3)
             return parts.transpose(1, 0, 2, 3)

@@ -1,0 +1,48 @@
+"""What a run reports while it works; printing it belongs to the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something worth a line: what is being done, or what was wrong and mended."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A gradient step was done."""
+
+    step: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A checkpoint was scored under a protocol.
+
+    Attributes:
+        step: of the checkpoint.
+        protocol: its name.
+        accuracies: the best joint one of each class.
+        valid: the share of valid images over all classes and settings; NaN without a judge.
+    """
+
+    step: int
+    protocol: str
+    accuracies: dict[str, float]
+    valid: float = float("nan")
+
+
+Event = Notice | Trained | Evaluated
+
+
+class Stopped(Exception):
+    """The user asked to stop; everything up to ``step`` is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped at step {step}")
+        self.step = step

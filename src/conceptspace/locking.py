@@ -1,0 +1,52 @@
+"""One process at a time works on a run, and sweeps up what killed ones left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from conceptspace.errors import UserError
+from conceptspace.files import leftovers, remove_if_possible
+
+LOCK = ".lock"
+"""Name of the file that the process which works on a run holds locked."""
+
+WRITTEN = ("", "checkpoints", "resume", "scores/*", "samples/*", "classes")
+"""Folders of a run that are written under its lock only."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from working on a run.
+
+    Raises:
+        UserError: one is working on it.
+        OSError: the folder cannot be written.
+    """
+    lock = FileLock(folder / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"another process is working on {folder}; wait until it has ended, or choose another "
+            "folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed; the run is locked.
+
+    A page may be written without the lock, so those of pages stay.
+    """
+    for written in WRITTEN:
+        for place in folder.glob(written) if written else [folder]:
+            for leftover in leftovers(place):
+                if not leftover.name.startswith(".report"):
+                    remove_if_possible(leftover)
