@@ -7,8 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from conceptspace.cache import native_cache
 from conceptspace.files import sha256
+from conceptspace.native import kept
 
 SWITCH = "CONCEPTSPACE_NATIVE"
 """Environment variable: 0 keeps to plain PyTorch."""
@@ -52,7 +52,8 @@ def native() -> Native:
     """The kernels of this machine, compiled at the first call and kept in the cache.
 
     A cached library is for the same source, flags, compiler and processor only, so that a home
-    folder may be shared by different machines.
+    folder may be shared by different machines. It lies in a folder of this user alone, and is
+    compiled again if it is not what was compiled.
     """
     if os.environ.get(SWITCH) == "0":
         return Native(None, f"plain PyTorch operations, because {SWITCH}=0")
@@ -62,6 +63,8 @@ def native() -> Native:
         return Native(None, f"plain PyTorch operations, because there is no C++ compiler {name}")
     try:
         library = _declared(ctypes.CDLL(str(_compiled(compiler))))
+    except kept.Unsafe as error:
+        return Native(None, f"plain PyTorch operations, because {error}")
     except (OSError, subprocess.SubprocessError) as error:
         told = getattr(error, "stderr", None) or str(error)
         first = str(told).strip().splitlines()[0] if str(told).strip() else type(error).__name__
@@ -75,19 +78,20 @@ def _compiled(compiler: str) -> Path:
     sources = sorted(FOLDER.glob("*.cpp"))
     texts = [path.read_text() for path in (*sources, *sorted(FOLDER.glob("*.hpp")))]
     parts = [*texts, " ".join(FLAGS), version.stdout, _processor()]
-    target = native_cache() / f"{sha256(chr(0).join(parts).encode())[:24]}.so"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder) / target.name
-            objects = [Path(folder) / f"{source.stem}.o" for source in sources]
-            _run_together(
-                [compiler, *FLAGS, "-c", str(source), "-o", str(made_of_it)]
-                for source, made_of_it in zip(sources, objects, strict=True)
-            )
-            _run_together([[compiler, *FLAGS, "-shared", *map(str, objects), "-o", str(made)]])
-            made.replace(target)
-    return target
+    name = sha256(chr(0).join(parts).encode())[:24]
+    return kept.library(native_cache(), name, lambda folder: _linked(compiler, sources, folder))
+
+
+def _linked(compiler: str, sources: Sequence[Path], folder: Path) -> Path:
+    """Compile and link in a folder of its own."""
+    made = folder / "kernels.so"
+    objects = [folder / f"{source.stem}.o" for source in sources]
+    _run_together(
+        [compiler, *FLAGS, "-c", str(source), "-o", str(made_of_it)]
+        for source, made_of_it in zip(sources, objects, strict=True)
+    )
+    _run_together([[compiler, *FLAGS, "-shared", *map(str, objects), "-o", str(made)]])
+    return made
 
 
 def _run_together(commands: Iterable[list[str]]) -> None:
