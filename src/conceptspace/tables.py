@@ -8,6 +8,16 @@ over concepts; their coordinate is missing. Two more columns may be there: :data
 :data:`PROBE`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from conceptspace.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 KEYS = ["run", "seed", "step", "protocol", "setting", "concept_class"]
 """Columns that identify a group of generated images."""
 
@@ -31,3 +41,15 @@ PATCHING = "patching"
 
 NAIVE = "naive"
 """The protocol that prompts the model as it was trained; its only setting is ``""``."""
+
+
+def complete(table: pd.DataFrame, keys: Iterable[str], name: str = "the table") -> None:
+    """Refuse a table with a missing key, whose rows pandas leaves out of groups in silence.
+
+    Raises:
+        UserError: names the column and how many rows lack it.
+    """
+    for key in keys:
+        missing = int(table[key].isna().sum())
+        if missing:
+            raise UserError(f"{name}: {missing} of {len(table)} rows have no {key}")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from tables import scores
 
 from conceptspace.analysis.emergence import find_emergence
-from conceptspace.analysis.trajectories import checked, read_trajectory
+from conceptspace.analysis.reading import checked, read_trajectory
+from conceptspace.analysis.selection import best_of_sweep
+from conceptspace.analysis.trajectories import condition
 from conceptspace.errors import UserError
+from conceptspace.measurement.scoring import trajectory
 from conceptspace.tables import TRAJECTORY_COLUMNS
 
 
@@ -57,6 +61,18 @@ def test_names_of_another_program(tmp_path):
         ({"coordinate": -0.1}, "coordinate reaches from -0.1"),
         ({"step": 1.5}, "step must hold whole numbers"),
         ({"seed": -1}, "seed must hold whole numbers"),
+        ({"seed": "first"}, "seed holds no numbers"),
+        ({"step": None}, "rows have no step"),
+        ({"run": None}, "rows have no run"),
+        ({"protocol": np.nan}, "rows have no protocol"),
+        ({"concept": None}, "rows have no concept"),
+        ({"concept_class": None}, "rows have no concept_class"),
+        ({"concept_class": "1x"}, "'1x' is no class"),
+        ({"concept_class": ""}, "'' is no class"),
+        ({"concept_class": "1"}, "'1' has 1 of 2 bits, as if zeros in front were lost"),
+        ({"valid": 2.0}, "valid reaches from 2"),
+        ({"probe": np.inf}, "probe has missing or infinite values"),
+        ({"concept_class": "11"}, "two rows have the same keys, .*'concept_class': '11'"),
     ],
 )
 def test_what_is_no_trajectory_is_refused(change, told):
@@ -76,3 +92,118 @@ def test_a_file_that_is_no_table_is_named(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"table\.parquet cannot be read as a table"):
         read_trajectory(path)
+
+
+class TestTold:
+    """What the reader does only when it is told."""
+
+    def test_percentages(self, tmp_path):
+        path = tmp_path / "table.csv"
+        shares = {"accuracy": table()["accuracy"] * 100, "coordinate": table()["coordinate"] * 100}
+        table().assign(**shares, valid=100.0).to_csv(path, index=False)
+        with pytest.raises(UserError, match="percent=True takes percentages"):
+            read_trajectory(path)
+        found = read_trajectory(path, percent=True)
+        np.testing.assert_allclose(found["accuracy"], table()["accuracy"])
+        np.testing.assert_allclose(found["coordinate"], table()["coordinate"])
+        assert (found["valid"] == 1).all()
+
+    def test_shares_are_no_percentages(self):
+        with pytest.raises(UserError, match="no coordinate exceeds 1, so they are no percentages"):
+            checked(table(), percent=True)
+
+    def test_more_than_all_is_no_percentage(self):
+        shares = {"accuracy": table()["accuracy"] * 200, "coordinate": table()["coordinate"] * 100}
+        with pytest.raises(UserError, match="accuracy reaches from 50 to 180; it is a percentage"):
+            checked(table().assign(**shares), percent=True)
+
+    @pytest.mark.parametrize("lost", [int, float, lambda value: str(int(value))])
+    @pytest.mark.parametrize("suffix", ["csv", "parquet", "pandas"])
+    def test_zeros_in_front(self, tmp_path, lost, suffix):
+        without = table().assign(concept_class=table()["concept_class"].map(lost))
+        path = tmp_path / f"table.{suffix}"
+
+        def read(**options):
+            if suffix == "pandas":
+                return checked(without, **options)
+            return read_trajectory(path, **options)
+
+        if suffix == "csv":
+            without.to_csv(path, index=False)
+        elif suffix == "parquet":
+            without.to_parquet(path)
+        with pytest.raises(UserError, match="restore_zeros=True puts") as error:
+            read()
+        assert "\n" not in str(error.value)
+        found = read(restore_zeros=True)
+        assert found["concept_class"].tolist() == table()["concept_class"].tolist()
+
+    def test_zeros_that_cannot_be_told(self):
+        """A class longer than the run has concepts cannot be told from its number."""
+        rows = table()
+        rows["concept_class"] = rows["concept_class"].map({"01": 1, "11": 111})
+        with pytest.raises(UserError, match="'01' has 2 of 3 bits"):
+            checked(rows, restore_zeros=True)
+
+    def test_each_run_has_concepts_of_its_own(self):
+        other = table().assign(run="s", concept_class=table()["concept_class"].map("0{}".format))
+        third = other[other["concept"] == "color"].assign(concept="shape")
+        both = pd.concat([table(), other, third], ignore_index=True)
+        lost = both.assign(concept_class=both["concept_class"].map(int))
+        found = checked(lost, restore_zeros=True)
+        assert found["concept_class"].tolist() == both["concept_class"].tolist()
+
+    @pytest.mark.parametrize("way", [checked, None])
+    def test_names(self, tmp_path, way):
+        theirs = table().rename(columns={"accuracy": "acc", "step": "iteration"})
+        names = {"acc": "accuracy", "iteration": "step"}
+        if way is None:
+            theirs.to_parquet(tmp_path / "table.parquet")
+            found = read_trajectory(tmp_path / "table.parquet", names)
+        else:
+            found = checked(theirs, columns=names)
+        assert found["step"].tolist() == table()["step"].tolist()
+
+    def test_names_that_are_not_there_or_twice(self):
+        with pytest.raises(UserError, match="no column 'acc' to rename; it has run, seed"):
+            checked(table(), columns={"acc": "accuracy"})
+        with pytest.raises(UserError, match="has the column 'step' twice"):
+            checked(table(), columns={"seed": "step"})
+
+
+class TestMissing:
+    """Settings may be missing; other keys are not dropped in silence."""
+
+    def test_a_missing_column_of_settings(self, tmp_path):
+        table().drop(columns="setting").to_csv(tmp_path / "table.csv", index=False)
+        assert (read_trajectory(tmp_path / "table.csv")["setting"] == "").all()
+
+    def test_settings_that_became_numbers(self):
+        settings = np.where(table()["step"] > 20, 1.5, np.nan)
+        found = checked(table().assign(setting=settings))
+        assert set(found["setting"]) == {"", "1.5"}
+
+    def test_a_run_that_is_a_number_is_a_name(self, tmp_path):
+        table().assign(run=3).to_parquet(tmp_path / "table.parquet")
+        assert set(read_trajectory(tmp_path / "table.parquet")["run"]) == {"3"}
+
+    @pytest.mark.parametrize("key", ["run", "seed", "step", "setting", "concept"])
+    def test_rows_without_a_key(self, key):
+        rows = table().astype({key: object})
+        rows.loc[rows["concept_class"] == "11", key] = np.nan
+        with pytest.raises(UserError, match=f"24 of 24 rows have no {key}|12 of 12"):
+            condition(rows, "naive", "11")
+
+    @pytest.mark.parametrize("key", ["run", "seed", "protocol", "setting", "sample", "concept"])
+    def test_scores_without_a_key(self, key):
+        drawn = scores({"a": np.full((4, 2), 0.5), "b": np.full((4, 2), 0.6)}).astype({key: object})
+        drawn.loc[::2, key] = np.nan
+        for average in (best_of_sweep, trajectory):
+            with pytest.raises(UserError, match=f"the scores: 8 of 16 rows have no {key}"):
+                average(drawn)
+
+
+def test_a_mark_at_the_start_of_the_file_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(table().to_csv(index=False), encoding="utf-8-sig")
+    assert set(read_trajectory(path)["run"]) == {"r"}

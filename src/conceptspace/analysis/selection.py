@@ -12,7 +12,7 @@ import pandas as pd
 
 from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, SCORE_COLUMNS
+from conceptspace.tables import JOINT, SCORE_COLUMNS, complete
 
 KEY = ["run", "seed", "step", "protocol", "concept_class"]
 
@@ -31,10 +31,11 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
         the mean of the two halves.
 
     Raises:
-        UserError: columns are missing, a setting lacks samples that another has, an image lacks
-            the accuracy of a concept, or a checkpoint has fewer than two samples.
+        UserError: columns or keys are missing, a setting lacks samples that another has, an image
+            lacks the accuracy of a concept, or a checkpoint has fewer than two samples.
     """
     require(scores, SCORE_COLUMNS)
+    complete(scores, [*KEY, "sample", "setting", "concept"], "the scores")
     rows = scores[scores["concept"] != JOINT]
     images = rows.groupby([*KEY, "sample", "setting"])["accuracy"]
     joint = images.prod(min_count=rows["concept"].nunique()).reset_index()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, PROBE, TRAJECTORY_COLUMNS, VALID
+from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS, complete
 
 Array = NDArray[np.float64]
 
@@ -33,70 +32,6 @@ class Paths:
     concepts: tuple[str, ...]
     values: Array
     samples: Array
-
-
-def read_trajectory(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """A trajectory table of one's own from a Parquet or CSV file, checked.
-
-    A class such as "01" stays text, and a setting that is missing becomes "". A table of another
-    program can be read with ``columns={"their name": "our name"}``.
-
-    Args:
-        path: ends in .parquet or .csv.
-        columns: names that are replaced.
-
-    Raises:
-        UserError: the file cannot be read, or the table is none; see :func:`checked`.
-    """
-    try:
-        if path.suffix == ".csv":
-            text = pd.read_csv(path, dtype=str, keep_default_na=False)
-            table = text.rename(columns=dict(columns or {}))
-            for name in ("seed", "step", "samples", "accuracy", "coordinate", VALID, PROBE):
-                if name in table:
-                    table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
-        else:
-            table = pd.read_parquet(path).rename(columns=dict(columns or {}))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a table: {error}") from None
-    return checked(table, str(path))
-
-
-def checked(table: pd.DataFrame, name: str = "the table") -> pd.DataFrame:
-    """A trajectory table whose columns hold what they must.
-
-    Args:
-        table: columns ``tables.TRAJECTORY_COLUMNS``.
-        name: named in the error message.
-
-    Returns:
-        The same table, with "" where a setting was missing.
-
-    Raises:
-        UserError: a column is missing, a class is no text, a number is missing or out of range.
-    """
-    require(table, TRAJECTORY_COLUMNS)
-    table = table.assign(setting=table["setting"].fillna(""))
-    if not table["concept_class"].map(lambda value: isinstance(value, str)).all():
-        raise UserError(
-            f"{name}: the column concept_class holds numbers, in which 01 and 1 are the same; it "
-            'must hold text, as with pandas.read_csv(path, dtype={"concept_class": str})'
-        )
-    for column in ("accuracy", "coordinate"):
-        rows = table if column == "accuracy" else table[table["concept"] != JOINT]
-        values = rows[column].to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise UserError(f"{name}: the column {column} has missing or infinite values")
-        if len(values) and (values.min() < 0 or values.max() > 1):
-            raise UserError(
-                f"{name}: the column {column} reaches from {values.min():g} to {values.max():g}; "
-                "it is a share in [0, 1] (divide percentages by 100)"
-            )
-    for column in ("seed", "step", "samples"):
-        values = table[column].to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all() or (values != values.round()).any() or (values < 0).any():
-            raise UserError(f"{name}: the column {column} must hold whole numbers from 0 on")
-    return table.astype({"seed": "int64", "step": "int64", "samples": "int64"})
 
 
 def require(table: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -127,14 +62,14 @@ def condition(
         setting: may be left out if the protocol has only one.
 
     Raises:
-        UserError: no such rows, several settings, or several runs with the same seed, which would
-            be conditions mixed up rather than replicates.
+        UserError: no such rows, a missing key, several settings, or several runs with
+            the same seed, which would be conditions mixed up rather than replicates.
     """
     require(table, ("run", "seed", "step", "protocol", "setting", "concept_class", "concept"))
     if len(table) and not isinstance(table["concept_class"].iloc[0], str):
         raise UserError(
             "the column concept_class holds numbers, in which 01 and 1 are the same; read the "
-            "table with conceptspace.analysis.trajectories.read_trajectory"
+            "table with conceptspace.analysis.reading.read_trajectory"
         )
     rows = table[(table["protocol"] == protocol) & (table["concept_class"] == concept_class)]
     if setting is not None:
@@ -142,6 +77,7 @@ def condition(
     what = f"class {concept_class} under {protocol}"
     if rows.empty:
         raise UserError(f"the table has no rows for {what}")
+    complete(rows, ("run", "seed", "step", "setting", "concept"))
     settings = [str(name) for name in rows["setting"].unique()]
     if len(settings) > 1:
         raise UserError(f"{what} has {len(settings)} settings, choose one of {', '.join(settings)}")

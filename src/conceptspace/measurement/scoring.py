@@ -13,7 +13,7 @@ from torch import Tensor
 from conceptspace.errors import Diverged
 from conceptspace.measurement.judge import Judge, Judgement
 from conceptspace.measurement.probe import Probe
-from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID
+from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,11 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
         Columns ``tables.KEYS``, concept, accuracy, coordinate, samples, valid, probe; beside each
         concept a row "joint" whose accuracy (and probe) is the mean over images of the product over
         concepts.
+
+    Raises:
+        UserError: a key is missing.
     """
+    complete(scores, [*KEYS, "sample", "concept"], "the scores")
     scores = scores.reindex(columns=[*scores.columns.union([VALID, PROBE], sort=False)])
     single = scores.groupby([*KEYS, "concept"], sort=True).agg(
         accuracy=("accuracy", "mean"),

@@ -1,0 +1,194 @@
+"""Trajectory tables that come from a file or from another program, checked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptspace.analysis.trajectories import Array, require
+from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
+
+WHOLE = ("seed", "step", "samples")
+SHARES = ("accuracy", "coordinate", VALID, PROBE)
+
+
+def read_trajectory(
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    percent: bool = False,
+    restore_zeros: bool = False,
+) -> pd.DataFrame:
+    """A trajectory table of one's own from a Parquet or CSV file, checked.
+
+    Args:
+        path: ends in .parquet or .csv.
+        columns: see :func:`checked`.
+        percent: see :func:`checked`.
+        restore_zeros: see :func:`checked`.
+
+    Raises:
+        UserError: the file cannot be read, or the table is none; see :func:`checked`.
+    """
+    try:
+        if path.suffix == ".csv":
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            table = table.mask(table == "")
+        else:
+            table = pd.read_parquet(path)
+    except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} cannot be read as a table: {reason}") from None
+    return checked(table, str(path), columns, percent=percent, restore_zeros=restore_zeros)
+
+
+def checked(
+    table: pd.DataFrame,
+    name: str = "the table",
+    columns: Mapping[str, str] | None = None,
+    *,
+    percent: bool = False,
+    restore_zeros: bool = False,
+) -> pd.DataFrame:
+    """A trajectory table whose columns hold what they must.
+
+    A setting that is missing becomes "", as does a missing column of settings; one that is a number
+    becomes its text, 0.5 or 2.
+
+    Args:
+        table: columns ``tables.TRAJECTORY_COLUMNS``, and perhaps valid and probe.
+        name: named in the error message.
+        columns: ``{"their name": "our name"}`` for a table of another program.
+        percent: accuracies, coordinates and shares are percentages, and are divided by 100.
+        restore_zeros: classes have lost their zeros in front, 1 for 01; they are put back, as many
+            as there are concepts in the run.
+
+    Returns:
+        A new table: classes, settings, runs, protocols and concepts are text, seeds, steps and
+        samples whole numbers.
+
+    Raises:
+        UserError: a column or a key is missing, two rows have the same keys, a class is no text of
+            a bit per concept, or a number is missing or out of range.
+    """
+    table = _renamed(table, name, dict(columns or {}))
+    if "setting" not in table:
+        table = table.assign(setting="")
+    require(table, TRAJECTORY_COLUMNS)
+    table = table.assign(setting=table["setting"].map(_setting))
+    complete(table, [*KEYS, "concept"], name)
+    table = table.assign(**{key: table[key].map(str) for key in ("run", "protocol", "concept")})
+    table = table.assign(concept_class=_classes(table, name, restore_zeros))
+    for column in WHOLE:
+        values = _numbers(table, column, name)
+        if not np.isfinite(values).all() or (values != values.round()).any() or (values < 0).any():
+            raise UserError(f"{name}: the column {column} must hold whole numbers from 0 on")
+        table = table.assign(**{column: values.astype(np.int64)})
+    for column in SHARES:
+        if column in table:
+            table = table.assign(**{column: _shares(table, column, name, percent)})
+    again = table.duplicated([*KEYS, "concept"])
+    if again.any():
+        where = table.loc[again, [*KEYS, "concept"]].iloc[0].to_dict()
+        raise UserError(f"{name}: two rows have the same keys, {where}")
+    return table
+
+
+def _renamed(table: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
+    unknown = [their for their in columns if their not in table.columns]
+    if unknown:
+        raise UserError(
+            f"{name} has no column {unknown[0]!r} to rename; it has {', '.join(map(str, table))}"
+        )
+    table = table.rename(columns=columns)
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise UserError(f"{name} has the column {twice!r} twice")
+    return table
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
+    """The classes as text, one bit for each concept."""
+    concepts = table.loc[table["concept"] != JOINT].groupby("run")["concept"].nunique()
+    needed = table["run"].map(concepts).fillna(1).astype(int)
+    classes = table["concept_class"]
+    text = classes.map(lambda value: isinstance(value, str))
+    if restore_zeros:
+        plain = classes.map(_whole)
+        classes = pd.Series(
+            [value.zfill(bits) for value, bits in zip(plain, needed, strict=True)], table.index
+        )
+    elif not text.all():
+        raise UserError(
+            f"{name}: the column concept_class holds numbers, in which 01 and 1 are the same; it "
+            'must hold text, as with pandas.read_csv(path, dtype={"concept_class": str}), or '
+            "restore_zeros=True puts the zeros back"
+        )
+    wrong = classes[~classes.map(lambda value: re.fullmatch("[01]+", value) is not None)]
+    if len(wrong):
+        raise UserError(
+            f"{name}: {wrong.iloc[0]!r} is no class, which is text with a bit for each concept"
+            + ("" if restore_zeros else "; restore_zeros=True puts zeros back that a number lost")
+        )
+    lengths = classes.map(len)
+    shortest = lengths.groupby(table["run"]).transform("min")
+    longest = lengths.groupby(table["run"]).transform("max")
+    short = (shortest < longest) | (shortest < needed)
+    if short.any():
+        at = classes[short & (lengths == shortest)].iloc[0]
+        bits = max(longest[short].iloc[0], needed[short].iloc[0])
+        raise UserError(
+            f"{name}: class {at!r} has {len(at)} of {bits} bits, as if zeros in front were lost; "
+            "restore_zeros=True puts them back"
+        )
+    return classes
+
+
+def _whole(value: object) -> str:
+    """A class as text: 1, 1.0 and "1" are the same."""
+    return str(value).removesuffix(".0")
+
+
+def _numbers(table: pd.DataFrame, column: str, name: str) -> Array:
+    try:
+        return pd.to_numeric(table[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name}: the column {column} holds no numbers ({error})") from None
+
+
+def _shares(table: pd.DataFrame, column: str, name: str, percent: bool) -> pd.Series:
+    """Values in [0, 1]; missing ones are allowed where they mean that nothing was measured."""
+    values = pd.Series(_numbers(table, column, name), table.index)
+    needed = {"accuracy": values, "coordinate": values[table["concept"] != JOINT]}
+    known = needed.get(column, values.dropna())
+    if not np.isfinite(known).all():
+        raise UserError(f"{name}: the column {column} has missing or infinite values")
+    low, high = known.min(), known.max()
+    if percent and len(known) and column == "coordinate" and high <= 1:
+        raise UserError(
+            f"{name}: no {column} exceeds 1, so they are no percentages; leave percent out"
+        )
+    if len(known) and (low < 0 or high > (100 if percent else 1)):
+        raise UserError(
+            f"{name}: the column {column} reaches from {low:g} to {high:g}; "
+            + ("it is a percentage in [0, 100]" if percent else _share_hint())
+        )
+    return values / 100 if percent else values
+
+
+def _share_hint() -> str:
+    return "it is a share in [0, 1] (percent=True takes percentages)"
