@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conceptspace import build
+from conceptspace.config import DataConfig
 from conceptspace.data import shapes
 from conceptspace.data.concepts import (
     Concept,
@@ -187,3 +190,85 @@ class TestConceptSpace:
         c = Concept("color", ("a", "b"), ((0.0,), (1.0,)))
         with pytest.raises(UserError, match="distinct names"):
             ConceptSpace((c, c), as_classes(("00",)), ())
+
+    def test_names_must_differ_where_capitals_are_the_same(self):
+        """They are part of folders' names."""
+        both = [Concept(name, ("a", "b"), ((0.0,), (1.0,))) for name in ("Color", "color")]
+        with pytest.raises(UserError, match="distinct names"):
+            ConceptSpace(tuple(both), as_classes(("00",)), ())
+
+
+NAMES = [
+    "joint",
+    "Joint",
+    "",
+    " ",
+    "a/b",
+    "..",
+    "a\\b",
+    "a,b",
+    "a=b",
+    "a\n",
+    "a ",
+    " a",
+    "a\tb",
+    "a:b",
+]
+
+
+class TestForm:
+    """What is no concept at all."""
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_names_that_tables_and_folders_cannot_take(self, name):
+        with pytest.raises(UserError, match="a concept cannot be called") as error:
+            Concept(name, ("a", "b"), ((0.0,), (1.0,)))
+        one_sentence(error)
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_attributes_have_names_of_concepts(self, name):
+        with pytest.raises(UserError, match="a concept cannot be called"):
+            build.concept_space(DataConfig(kind="celeba", attributes=("Smiling", name)))
+
+    @pytest.mark.parametrize(
+        "name", ["5_o_Clock_Shadow", "Not_Male", "Big Nose", "größe", "x-y", "v1.2"]
+    )
+    def test_other_names(self, name):
+        assert Concept(name, ("a", "b"), ((0.0,), (1.0,))).name == name
+
+    @pytest.mark.parametrize(
+        ("labels", "means", "told"),
+        [
+            (("a", "b", "c"), ((0.0,), (1.0,)), "two values, and hue has 3 labels"),
+            (("a", "b"), ((0.0,), (0.5,), (1.0,)), "two values, and hue has 3 means"),
+            (("a",), ((0.0,), (1.0,)), "has 1 labels"),
+            (("a", "b"), ((0.0,), (1.0, 0.0)), "have 1 and 2 numbers"),
+            (("a", "b"), ((), ()), "have 0 and 0 numbers"),
+            (("a", "b"), ((0.0,), (float("nan"),)), "not finite"),
+            (("a", "b"), ((0.0,), (float("inf"),)), "not finite"),
+        ],
+    )
+    def test_two_values_are_supported(self, unchecked_types, labels, means, told):
+        with pytest.raises(UserError, match=told) as error:
+            Concept("hue", labels, means)
+        one_sentence(error)
+
+    @pytest.mark.parametrize("change", [{"spread": float("nan")}, {"center": float("inf")}])
+    def test_other_numbers_are_finite(self, change):
+        with pytest.raises(UserError, match="not finite"):
+            Concept("hue", ("a", "b"), ((0.0,), (1.0,)), **change)
+
+    def test_limits_increase(self):
+        with pytest.raises(UserError, match="limits of hue must increase"):
+            Concept("hue", ("a", "b"), ((0.0,), (1.0,)), 0.1, (1.0, 0.0))
+
+    def test_whole_numbers_are_numbers(self, unchecked_types):
+        assert Concept("hue", ("a", "b"), ((0,), (1,))).mean(1).dtype == torch.float32
+
+
+@pytest.fixture
+def unchecked_types():
+    """As outside of the tests, where no annotation is checked."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,6 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptspace.errors import UserError
+from conceptspace.tables import JOINT
+
+NAME = re.compile(r"\w(?:[\w .+-]{0,62}\w)?")
+"""What a concept can be called: it is part of the names of protocols, of folders and of files."""
 
 
 class ConceptClass(str):
@@ -49,7 +55,9 @@ class Concept:
     own (paper App. B). A categorical concept such as shape has spread 0 and one-hot means.
 
     Args:
-        name: what the axis is called; the data-generating process knows the concept by it.
+        name: what the axis is called; the data-generating process knows the concept by it. Letters,
+            digits, and between them spaces and ``_ . + -``, so that it can be part of a folder's
+            name; ``joint`` is the tables' own.
         labels: what bit 0 and bit 1 look like, e.g. ``("red", "blue")``.
         means: the values of bit 0 and of bit 1, k numbers each.
         spread: half the width of the uniform distribution.
@@ -58,7 +66,9 @@ class Concept:
             it.
 
     Raises:
-        UserError: the two classes overlap, or one of them leaves the limits.
+        UserError: the name is no such name; there are not two labels, or two means of the same
+            length; a number is not finite; the two classes overlap, or one of them leaves the
+            limits.
     """
 
     name: str
@@ -69,6 +79,7 @@ class Concept:
     center: float = 0.5
 
     def __post_init__(self) -> None:
+        self._check_form()
         low, high = self.limits
         distance = max(abs(a - b) for a, b in zip(*self.means, strict=True))
         if self.spread < 0:
@@ -86,9 +97,32 @@ class Concept:
                 f"[{low:g}, {high:g}]; use a smaller separation or spread"
             )
 
+    def _check_form(self) -> None:
+        if not NAME.fullmatch(self.name) or self.name.casefold() == JOINT:
+            raise UserError(
+                f"a concept cannot be called {self.name[:80]!r}; its name is up to 64 letters and "
+                f"digits, between them spaces, _ . + or -, and not {JOINT!r}, which the tables use"
+            )
+        for what, values in (("labels", self.labels), ("means", self.means)):
+            if len(values) != 2:
+                raise UserError(
+                    f"a concept has two values, and {self.name} has {len(values)} {what}; a "
+                    "variable of more values is not supported"
+                )
+        if not self.means[0] or len(self.means[0]) != len(self.means[1]):
+            raise UserError(
+                f"the two means of {self.name} have {len(self.means[0])} and {len(self.means[1])} "
+                "numbers; both must have the same, one or more"
+            )
+        numbers = [*self.means[0], *self.means[1], self.spread, *self.limits, self.center]
+        if not all(math.isfinite(number) for number in numbers):
+            raise UserError(f"a number of {self.name} is not finite: {numbers}")
+        if self.limits[0] >= self.limits[1]:
+            raise UserError(f"the limits of {self.name} must increase, got {self.limits}")
+
     def mean(self, bit: int) -> Float[Tensor, " k"]:
         """The centre of one of the two values."""
-        return torch.tensor(self.means[bit])
+        return torch.tensor(self.means[bit], dtype=torch.get_default_dtype())
 
     def sample(self, bit: int, count: int, generator: torch.Generator) -> Float[Tensor, "count k"]:
         """Values of one bit, drawn independently."""
@@ -134,7 +168,8 @@ class ConceptSpace:
         ood_classes: classes that it never sees, out-of-distribution.
 
     Raises:
-        UserError: a class has the wrong number of bits, is in both lists or occurs twice.
+        UserError: two concepts have the same name but for capitals; a class has the wrong number of
+            bits, is in both lists or occurs twice.
     """
 
     concepts: tuple[Concept, ...]
@@ -143,7 +178,7 @@ class ConceptSpace:
 
     def __post_init__(self) -> None:
         names = self.names
-        if not names or len(set(names)) != len(names):
+        if not names or len({name.casefold() for name in names}) != len(names):
             raise UserError(f"a concept space needs concepts with distinct names, got {names}")
         if not self.train_classes:
             raise UserError("a concept space needs at least one training class")

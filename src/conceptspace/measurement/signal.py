@@ -25,7 +25,8 @@ def class_distances(world: ShapesWorld, samples: int = 512, seed: int = 0) -> pd
 
     Returns:
         Columns concept, from_class, to_class, distance (mean over pixels, channels and samples)
-        and error (its standard error); one row per edge of the concept space's cube.
+        and error (its standard error); one row per edge of the concept space's cube, none where no
+        two classes differ in one concept alone.
     """
     space = world.space
     rows = []
@@ -40,7 +41,8 @@ def class_distances(world: ShapesWorld, samples: int = 512, seed: int = 0) -> pd
             each = (world.render(moved) - world.render(z)).square().mean((1, 2, 3))
             error = each.std().item() / samples**0.5
             rows.append((concept.name, str(concept_class), str(other), each.mean().item(), error))
-    return pd.DataFrame(rows, columns=["concept", "from_class", "to_class", "distance", "error"])
+    table = pd.DataFrame(rows, columns=["concept", "from_class", "to_class", "distance", "error"])
+    return table.astype({"distance": "float64", "error": "float64"})
 
 
 def local_signal(

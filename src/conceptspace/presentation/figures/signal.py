@@ -34,8 +34,12 @@ def signal_figure(space: ConceptSpace, settings: Mapping[str, Setting], title: s
             columns ``concept, from_class, to_class, distance`` (mean squared pixel difference of
             two classes that differ in that concept alone); images are as in ``trajectory_figure``.
         title: above the figure.
+
+    Where no two classes differ in one concept alone there is no signal to draw: the figure shows
+    the classes and says so.
     """
-    largest = max(table["distance"].max() for table, _ in settings.values())
+    distances = pd.concat([table["distance"] for table, _ in settings.values()])
+    largest = distances.max() if distances.max() > 0 else 1.0
     size = (3.5 * len(settings), 4.9)
     figure = Figure(figsize=(max(size[0], 3.9), size[1]), layout="constrained")
     panels = figure.subplots(2, len(settings), squeeze=False, height_ratios=[3.4, 1])
@@ -43,6 +47,8 @@ def signal_figure(space: ConceptSpace, settings: Mapping[str, Setting], title: s
         _diagram(panels[0, column], space, table, images, largest)
         panels[0, column].set_title(name)
         _bars(panels[1, column], space, table, largest, labelled=column == 0)
+        if table.empty:
+            panels[1, column].set_title("no two classes differ in one concept alone", fontsize=7)
     note = (
         "Edge width and length grow with the mean squared pixel difference of the two classes.\n"
         "Bars: mean over the pairs of classes (dots). Blue: training classes; magenta: OOD."
