@@ -12,7 +12,6 @@ square as a whole. The prompt is the one-hot code of each attribute, one after t
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -34,6 +33,7 @@ from torch import Tensor
 from conceptspace.data.attributes import Attributes, read_attributes
 from conceptspace.data.augmentation import Augmentation
 from conceptspace.data.concepts import ConceptClass, ConceptSpace, all_classes
+from conceptspace.data.pictures import as_seen
 from conceptspace.data.seeding import generator as stream
 from conceptspace.errors import UserError
 from conceptspace.files import sha256, write_atomically, write_json
@@ -41,6 +41,9 @@ from conceptspace.files import sha256, write_atomically, write_json
 LIST = "list_attr_celeba.txt"
 IMAGES = "img_align_celeba"
 WORKERS = 8
+
+READING = 2
+"""How files become pixels; what was read in another way is not taken from the cache."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class CelebaWorld:
 
     def recipe(self, margin: float) -> dict[str, Any]:
         """The content of the images."""
-        return {"celeba": self.digest, "concepts": list(self.space.names)}
+        return {"celeba": self.digest, "concepts": list(self.space.names), "reading": READING}
 
     def check(self) -> None:
         """Read the list and choose files, but no image yet.
@@ -185,7 +188,7 @@ class CelebaWorld:
         Raises:
             UserError: the folder or an image cannot be read.
         """
-        path = self.cache / f"celeba-{self.digest[:24]}.safetensors"
+        path = self.cache / f"celeba-{self.digest[:24]}-{READING}.safetensors"
         cached = _cached(path)
         if cached is None:
             cached = {
@@ -215,13 +218,14 @@ class CelebaWorld:
     def _scaled(self, file: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Pixels of an image, shape (3, resolution, resolution)."""
         content = self._read(file)
+        size = (self.resolution, self.resolution)
         try:
-            with Image.open(io.BytesIO(content)) as image:
-                size = (self.resolution, self.resolution)
-                small = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
-        except (OSError, SyntaxError, ValueError):
+            small = as_seen(content).resize(size, Image.Resampling.BILINEAR)
+        except ValueError as error:
             path = self.root / IMAGES / file
-            raise UserError(f"{path} is not an image that can be read; replace it") from None
+            raise UserError(
+                f"{path} is not an image that can be read ({error}); replace it"
+            ) from None
         return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 
