@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
+import tomli_w
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -16,6 +19,7 @@ from conceptspace.config import (
     CELEBA_FIELDS,
     ConceptName,
     RunConfig,
+    complete,
     field_names,
     load,
     merged,
@@ -25,7 +29,8 @@ from conceptspace.errors import UserError
 from conceptspace.paper.plan import STUDIED_SEEDS
 from conceptspace.paper.settings import studied
 from conceptspace.presets import PRESETS, paper, quick
-from conceptspace.store import Run
+from conceptspace.store import Run, open_or_create
+from conceptspace.versions import without_header
 
 FIELDS = field_names()
 
@@ -96,7 +101,8 @@ def values(name: str) -> st.SearchStrategy[Any]:
 
 def of_type(annotation: Any, bounds: dict[str, float]) -> st.SearchStrategy[Any]:
     if get_origin(annotation) is tuple:
-        return st.lists(of_type(get_args(annotation)[0], {}), max_size=4)
+        item = get_args(annotation)[0]
+        return st.lists(of_type(item, bounds if item in (int, float) else {}), max_size=4)
     if annotation is int:
         low, high = bounds.get("ge", -1000), bounds.get("le", bounds.get("lt", 10_000) - 1)
         return st.integers(int(low), int(min(high, 10_000)))
@@ -225,7 +231,7 @@ class TestRefusals:
             ([], "must list steps"),
             ([5, 3], "must increase"),
             ([3, 3], "must increase"),
-            ([-1, 3], "must lie in"),
+            ([-1, 3], "-1 is not possible: 0 to 1000000000"),
             ([3, 20_001], "must lie in"),
         ],
     )
@@ -267,6 +273,130 @@ def test_a_file_changes_what_it_says_and_nothing_else(tmp_path):
 
 def test_nested():
     assert nested({"a.b": 1, "a.c": 2, "d": 3}) == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+NUMBERS = {
+    name: info
+    for name, info in FIELDS.items()
+    if info.annotation in (int, float)
+    or (get_origin(info.annotation) is tuple and get_args(info.annotation)[0] in (int, float))
+}
+
+
+class TestBounds:
+    """Every number has a smallest and a largest value, which its description tells."""
+
+    @pytest.mark.parametrize("name", sorted(NUMBERS))
+    def test_beyond_them_is_refused_in_one_sentence(self, name):
+        info = NUMBERS[name]
+        found = {
+            key: getattr(m, key)
+            for m in info.metadata
+            for key in ("ge", "gt", "le", "lt")
+            if hasattr(m, key)
+        }
+        assert len(found) == 2, "one bound below, one above"
+        for value in found.values():
+            assert str(value) in info.description or f"{value:g}" in info.description
+        for key, value in found.items():
+            beyond = value if key in ("gt", "lt") else value - 1 if key == "ge" else value * 2 + 1
+            many = get_origin(info.annotation) is tuple
+            kind = get_args(info.annotation)[0] if many else info.annotation
+            with pytest.raises(UserError, match=name.replace(".", r"\.")) as error:
+                merged(paper(), nested({name: [kind(beyond)] if many else kind(beyond)}), "x")
+            assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("name", "count"),
+        [("model.channels", 9), ("evaluate.alphas", 1001), ("train.checkpoint_steps", 100_001)],
+    )
+    def test_long_lists(self, name, count):
+        values = {name: [8] * count if "steps" not in name else list(range(count))}
+        with pytest.raises(UserError, match=f"{count} values are too many"):
+            merged(paper(), nested(values), "x")
+
+    def test_concepts_of_images(self):
+        names = [f"A{i}" for i in range(11)]
+        with pytest.raises(UserError, match=r"data\.attributes"):
+            merged(paper(), nested({"data.attributes": names}), "x")
+
+
+class TestVersions:
+    """A file of a newer version says so; a run's own file must be whole."""
+
+    def test_a_run_tells_who_wrote_its_config(self, tmp_path):
+        run, _ = open_or_create(tmp_path / "run", quick())
+        first = (run.path / "config.toml").read_text().splitlines()[:2]
+        assert first == ["format = 1", f'version = "{version("conceptspace")}"']
+        assert run.config == quick()
+        assert load(run.path / "config.toml", paper()) == quick()
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"train": {"warmup": 3}},
+            {"evaluate": {"sampler": "better"}},
+            {"distillation": {"steps": 3}},
+        ],
+    )
+    def test_an_unknown_key_of_a_newer_version_names_both(self, values):
+        own = version("conceptspace")
+        told = rf"; conceptspace 99\.1 wrote it, which is newer than this {re.escape(own)}: install"
+        with pytest.raises(UserError, match=told):
+            merged(paper(), values | {"version": "99.1"}, "x.toml")
+        for same in (own, "0.0.1"):
+            with pytest.raises(UserError) as error:
+                merged(paper(), values | {"version": same}, "x.toml")
+            assert "newer" not in str(error.value)
+
+    def test_ten_comes_after_nine(self):
+        assert without_header({"version": "0.10.0"}, "x")[1] > ""
+        assert without_header({"version": "0.0.10"}, "x")[1] == ""
+
+    def test_a_newer_version_whose_settings_are_known_is_read(self):
+        assert merged(quick(), {"version": "99.1", "seed": 3}, "x").seed == 3
+
+    @pytest.mark.parametrize("header", [{"format": 2}, {"format": 2, "version": "99.1"}])
+    def test_a_newer_format_is_refused(self, header):
+        with pytest.raises(UserError, match="x has format 2, and formats up to 1 are known; "):
+            merged(quick(), header, "x")
+
+    @pytest.mark.parametrize("header", [{"format": "1"}, {"version": 3}, {"format": True}])
+    def test_a_header_that_is_none(self, header):
+        with pytest.raises(UserError, match="must be a whole number and text"):
+            merged(quick(), header, "x")
+
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            ("", r"lacks preset, seed, data.concepts and \d+ more"),
+            ("[train]\nsteps = 3\n", "lacks preset, seed"),
+        ],
+    )
+    def test_an_emptied_config_of_a_run_is_not_the_paper_preset(self, tmp_path, content, told):
+        run, _ = open_or_create(tmp_path / "run", quick())
+        (run.path / "config.toml").write_text(content)
+        with pytest.raises(UserError, match=f"config.toml is not whole: it {told}") as error:
+            _ = Run(run.path).config
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("name", ["train", "data.pixel_noise", "seed", "evaluate.guidance"])
+    def test_what_a_run_lacks_is_named(self, tmp_path, name):
+        values = json.loads(quick().model_dump_json())
+        section, _, leaf = name.rpartition(".")
+        del (values[section] if section else values)[leaf]
+        path = tmp_path / "c.toml"
+        path.write_text(tomli_w.dumps(values))
+        with pytest.raises(UserError, match=f"it lacks {name}"):
+            complete(path)
+        assert load(path, quick()) == quick()
+
+    @pytest.mark.parametrize("config", [quick(), paper()])
+    def test_what_is_whole_comes_back(self, tmp_path, config):
+        (tmp_path / "c.toml").write_text(config.text())
+        assert complete(tmp_path / "c.toml") == config
+        (tmp_path / "c.toml").write_text(config.to_toml())
+        assert complete(tmp_path / "c.toml") == config
 
 
 class TestBuild:

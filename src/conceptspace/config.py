@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import (
@@ -23,21 +22,53 @@ from pydantic import (
     model_validator,
 )
 
+from conceptspace.bounds import Each, told
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
+from conceptspace.settings_tree import complaint, has, merge, nested, tuples
+from conceptspace.versions import header, without_header
+
+__all__ = [
+    "DataConfig",
+    "EvaluateConfig",
+    "ModelConfig",
+    "ProbeConfig",
+    "RunConfig",
+    "TrainConfig",
+    "complete",
+    "field_names",
+    "load",
+    "merged",
+    "nested",
+    "read",
+]
 
 ConceptName = Literal["shape", "x", "y", "color", "size", "background"]
 
 CELEBA_FIELDS = ("kind", "root", "attributes", "jitter", "flips")
 """Settings of images with attributes; a shapes config is stored and hashed without them."""
 
+OPTIONAL = frozenset(f"data.{name}" for name in CELEBA_FIELDS)
+"""Settings that the config of a run may lack."""
+
+
+SWEEP = Each(-(10**6), 10**6, 1000)
+"""Bounds of the values that a protocol tries."""
+
 
 class Section(BaseModel):
-    """A frozen group of settings without unknown keys."""
+    """A frozen group of settings without unknown keys; descriptions tell the bounds of numbers."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        for info in cls.model_fields.values():
+            if bounds := told(info.metadata):
+                info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
 
 
 class DataConfig(Section):
@@ -47,7 +78,7 @@ class DataConfig(Section):
     """Rendered shapes, or images of a CelebA folder."""
     root: str = ""
     """CelebA: the folder that holds img_align_celeba and list_attr_celeba.txt."""
-    attributes: tuple[str, ...] = ("Not_Male", "Smiling")
+    attributes: tuple[str, ...] = Field(("Not_Male", "Smiling"), max_length=10)
     """CelebA: the concepts; Not_ before an attribute's name swaps its two values."""
     jitter: float = Field(0.1, ge=0, lt=1)
     """CelebA: brightness, contrast and saturation of training images vary by up to this share."""
@@ -61,29 +92,29 @@ class DataConfig(Section):
     """Classes held out; empty: the paper's split."""
     resolution: int = Field(32, ge=4, le=512)
     """Pixels per side."""
-    color_separation: float = Field(0.4, gt=0)
+    color_separation: float = Field(0.4, gt=0, le=1)
     """Distance of the red from the blue class mean, per channel."""
-    color_spread: float = Field(1 / 8, ge=0)
+    color_spread: float = Field(1 / 8, ge=0, le=0.5)
     """Half width of each colour class, as a share of the separation."""
-    size_separation: float = Field(0.4, gt=0)
+    size_separation: float = Field(0.4, gt=0, le=2)
     """Distance of the large from the small class mean, in half image widths."""
-    size_spread: float = Field(3 / 8, ge=0)
+    size_spread: float = Field(3 / 8, ge=0, le=0.5)
     """Half width of each size class, as a share of the separation."""
-    background_separation: float = Field(0.4, gt=0)
+    background_separation: float = Field(0.4, gt=0, le=1)
     """Distance of the bright from the dark background, where it is a concept."""
-    background_spread: float = Field(1 / 8, ge=0)
+    background_spread: float = Field(1 / 8, ge=0, le=0.5)
     """Half width of each background class, as a share of the separation."""
-    position_separation: float = Field(0.5, gt=0)
+    position_separation: float = Field(0.5, gt=0, le=2)
     """Distance of left from right, top from bottom, where position is a concept."""
-    position_spread: float = Field(1 / 8, ge=0)
+    position_spread: float = Field(1 / 8, ge=0, le=0.5)
     """Half width of each position class, as a share of the separation."""
     position_range: float = Field(0.5, ge=0, le=1)
     """Largest distance of the object from the centre along x and y."""
-    edge_blur: float = Field(1.0, ge=0)
+    edge_blur: float = Field(1.0, ge=0, le=32)
     """Gaussian softening of the object's edge, in 1/32 of the image width."""
-    pixel_noise: float = Field(0.001, ge=0)
+    pixel_noise: float = Field(0.001, ge=0, le=1)
     """Standard deviation of the noise on each pixel."""
-    images_per_class: int = Field(2048, ge=2)
+    images_per_class: int = Field(2048, ge=2, le=10**7)
     """Images drawn for each training class, training and validation together."""
     validation_share: float = Field(0.15, ge=0, lt=1)
     """Share of these images that is kept from training."""
@@ -120,27 +151,27 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The diffusion model (paper App. A.2)."""
 
-    channels: tuple[int, ...] = (64, 128, 256)
+    channels: Annotated[tuple[int, ...], Each(1, 8192, 8)] = (64, 128, 256)
     """Width of each U-Net level, finest first."""
-    blocks: int = Field(2, ge=1)
+    blocks: int = Field(2, ge=1, le=64)
     """Residual blocks per level and direction."""
-    heads: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1, le=1024)
     """Attention heads in the bottleneck."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout rate inside the residual blocks."""
     norm: Literal["group", "layer"] = "group"
     """Normalisation: group norm (published settings) or layer norm (paper's text)."""
-    groups: int = Field(8, ge=1)
+    groups: int = Field(8, ge=1, le=1024)
     """Groups of the group norm."""
-    time_size: int = Field(64, ge=2, multiple_of=2)
+    time_size: int = Field(64, ge=2, le=8192, multiple_of=2)
     """Length of the sinusoidal time embedding."""
-    embedding_size: int = Field(256, ge=1)
+    embedding_size: int = Field(256, ge=1, le=16384)
     """Width of the time MLP."""
     schedule: Literal["learned_linear", "fixed_linear"] = "learned_linear"
     """Noise schedule gamma(t)."""
-    gamma_start: float = -5.0
+    gamma_start: float = Field(-5.0, ge=-100, le=100)
     """gamma(0), at initialisation if learned."""
-    gamma_end: float = 10.0
+    gamma_end: float = Field(10.0, ge=-100, le=100)
     """gamma(1), at initialisation if learned."""
     pixel_range: Literal["unit", "symmetric"] = "unit"
     """Pixels enter the model in [0, 1] or in [-1, 1]."""
@@ -149,19 +180,19 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """Optimisation and checkpoints."""
 
-    steps: int = Field(20_000, ge=1)
+    steps: int = Field(20_000, ge=1, le=10**9)
     """Gradient steps."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=65536)
     """Images per step."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=10**4)
     """AdamW step size."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, le=10**4)
     """AdamW weight decay."""
     beta1: float = Field(0.9, ge=0, lt=1)
     """AdamW decay of the gradient average."""
     beta2: float = Field(0.999, ge=0, lt=1)
     """AdamW decay of the squared-gradient average."""
-    clip_norm: float = Field(0.01, gt=0)
+    clip_norm: float = Field(0.01, gt=0, le=10**12)
     """Largest norm of the gradient."""
     weight_average: float = Field(0.0, ge=0, lt=1)
     """Decay of the exponential average of the weights that is saved for sampling; 0: none."""
@@ -169,11 +200,11 @@ class TrainConfig(Section):
     """Rate at which h is replaced by the null condition, for classifier-free guidance."""
     checkpoint_schedule: Literal["sqrt", "linear", "log", "explicit"] = "sqrt"
     """How checkpoints are spread between the first and the last step."""
-    checkpoints: int = Field(60, ge=1)
+    checkpoints: int = Field(60, ge=1, le=10**5)
     """Number of checkpoints (fewer where rounding makes two coincide)."""
-    first_checkpoint: int = Field(500, ge=0)
+    first_checkpoint: int = Field(500, ge=0, le=10**9)
     """Step of the first checkpoint; 0 saves the untrained model (not for log)."""
-    checkpoint_steps: tuple[int, ...] = ()
+    checkpoint_steps: Annotated[tuple[int, ...], Each(0, 10**9, 10**5)] = ()
     """The steps of the "explicit" schedule, increasing."""
 
     @model_validator(mode="after")
@@ -202,23 +233,23 @@ class TrainConfig(Section):
 class ProbeConfig(Section):
     """The classifier that scores generated images (paper App. A.2)."""
 
-    channels: tuple[int, ...] = (64, 128)
+    channels: Annotated[tuple[int, ...], Each(1, 8192, 8)] = (64, 128)
     """Width of each U-Net level of the backbone."""
-    features: int = Field(64, ge=1)
+    features: int = Field(64, ge=1, le=8192)
     """Output channels of the backbone, pooled over the image."""
     pooling: Literal["max", "average"] = "max"
     """Global pooling (App. A.2 says max, section 3.1 average)."""
-    images_per_class: int = Field(4096, ge=8)
+    images_per_class: int = Field(4096, ge=8, le=10**7)
     """Training images per class, of the widest spread that separates the classes."""
-    held_out_per_class: int = Field(512, ge=8)
+    held_out_per_class: int = Field(512, ge=8, le=10**7)
     """Images per class for the probe's report."""
-    steps: int = Field(10_000, ge=1)
+    steps: int = Field(10_000, ge=1, le=10**9)
     """Gradient steps of AdamW."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=65536)
     """Images per step."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=10**4)
     """AdamW step size."""
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(0.01, ge=0, le=10**4)
     """AdamW weight decay."""
     margin: float = Field(0.1, gt=0, lt=1)
     """Gap kept between the two classes, as a share of their full range."""
@@ -227,25 +258,25 @@ class ProbeConfig(Section):
 class EvaluateConfig(Section):
     """How images are generated at each checkpoint (paper section 3.1)."""
 
-    samples: int = Field(32, ge=2)
+    samples: int = Field(32, ge=2, le=10**5)
     """Images per class under naive prompting."""
-    elicitation_samples: int = Field(32, ge=2)
+    elicitation_samples: int = Field(32, ge=2, le=10**5)
     """Images per class and setting under every other protocol."""
     protocols: tuple[str, ...] = ()
     """Protocols beside naive prompting that `run` adds after training."""
-    strengths: tuple[float, ...] = (1.5, 2.5, 3.5, 4.5)
+    strengths: Annotated[tuple[float, ...], SWEEP] = (1.5, 2.5, 3.5, 4.5)
     """Overprompting: how many times as far from the middle as the class mean."""
-    alphas: tuple[float, ...] = (0.1, 1.0, 2.0, 4.0)
+    alphas: Annotated[tuple[float, ...], SWEEP] = (0.1, 1.0, 2.0, 4.0)
     """Latent intervention: weights of the added projection."""
-    betas: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
+    betas: Annotated[tuple[float, ...], SWEEP] = (0.1, 0.25, 0.5, 1.0)
     """Latent intervention: weights of the removed projection."""
-    guidance: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    guidance: Annotated[tuple[float, ...], SWEEP] = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
     """Classifier-free guidance: weights."""
     sampler: Literal["ancestral", "ddim", "dpmsolver++", "sde-dpmsolver++"] = "ancestral"
     """Sampler."""
-    sampling_steps: int = Field(50, ge=1)
+    sampling_steps: int = Field(50, ge=1, le=10**4)
     """Denoising steps."""
-    batch_size: int = Field(512, ge=1)
+    batch_size: int = Field(512, ge=1, le=65536)
     """Largest number of images in one sampling call."""
 
 
@@ -271,6 +302,10 @@ class RunConfig(Section):
         """The config as TOML text that :func:`load` reads back to an equal config."""
         return tomli_w.dumps(self.model_dump(mode="json"))
 
+    def text(self) -> str:
+        """The config of a run as it is stored: with who wrote it, and every setting."""
+        return header() + self.to_toml()
+
     def digest(self) -> str:
         """SHA-256 of the whole config."""
         return sha256(self.model_dump_json().encode())
@@ -292,18 +327,21 @@ def merged(base: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig
 
     Args:
         base: where all other values come from.
-        values: as read from TOML; sections are mappings.
+        values: as read from TOML; sections are mappings. ``version`` and ``format`` tell who wrote
+            them.
         source: named in the error message, e.g. a file name.
 
     Raises:
-        UserError: an unknown key, a wrong type or an impossible value.
+        UserError: an unknown key, a wrong type or an impossible value; of a newer version, it names
+            both versions.
     """
     tree = base.model_dump()
-    _merge(tree, values)
+    settings, newer = without_header(values, source)
+    merge(tree, settings)
     try:
-        return RunConfig.model_validate(_tuples(tree))
+        return RunConfig.model_validate(tuples(tree))
     except ValidationError as error:
-        raise UserError(f"{source}: {_sentence(error)}") from None
+        raise UserError(f"{source}: {complaint(error, field_names())}{newer}") from None
 
 
 def load(path: Path, base: RunConfig) -> RunConfig:
@@ -313,6 +351,24 @@ def load(path: Path, base: RunConfig) -> RunConfig:
         UserError: the file cannot be read, is no TOML, or holds an invalid config.
     """
     return merged(base, read(path), str(path))
+
+
+def complete(path: Path) -> RunConfig:
+    """Read a run's own config, in which nothing is left to a preset.
+
+    Raises:
+        UserError: as for :func:`load`, or a setting is missing.
+    """
+    values = read(path)
+    _, newer = without_header(values, str(path))
+    missing = [name for name in field_names() if name not in OPTIONAL and not has(values, name)]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UserError(
+            f"{path} is not whole: it lacks {', '.join(missing[:3])}{more}, and a run's config "
+            f"holds every setting; put it back as it was{newer}"
+        )
+    return merged(RunConfig(), values, str(path))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -327,45 +383,3 @@ def read(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read the config file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
-
-
-def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"train.steps": 3}`` as ``{"train": {"steps": 3}}``."""
-    tree: dict[str, Any] = {}
-    for name, value in flat.items():
-        *sections, leaf = name.split(".")
-        node = tree
-        for section in sections:
-            node = node.setdefault(section, {})
-        node[leaf] = value
-    return tree
-
-
-def _merge(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
-        else:
-            tree[key] = value
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"]]
-    where = ".".join(parts)
-    if first["type"] == "extra_forbidden":
-        close = get_close_matches(where, field_names(), n=1) or get_close_matches(
-            parts[-1], [name.split(".")[-1] for name in field_names()], n=1
-        )
-        hint = f"; did you mean {close[0]}?" if close else ""
-        return f"there is no setting {where}{hint}"
-    if first["type"] == "value_error":
-        return f"{where}: {first['ctx']['error']}"
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return f"{where} = {first['input']!r} is not possible: {message}"

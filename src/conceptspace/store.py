@@ -28,7 +28,7 @@ from typing import Any
 
 import pandas as pd
 
-from conceptspace.config import RunConfig, load
+from conceptspace.config import RunConfig, complete
 from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import UserError
 from conceptspace.files import (
@@ -92,7 +92,7 @@ class Run:
                 f"{FORMAT}: install the newer one"
             )
         path = self.path / "config.toml"
-        config = load(path, RunConfig())
+        config = complete(path)
         if told.get("config", _digest(path)) != _digest(path):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
@@ -233,7 +233,7 @@ def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
         with alone(path):
             if (path / "config.toml").exists():
                 return _confirmed(path, config), True
-            write_atomically(path / "config.toml", config.to_toml().encode())
+            write_atomically(path / "config.toml", config.text().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     run = Run(path)
