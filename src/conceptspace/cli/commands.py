@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
@@ -18,13 +18,19 @@ import torch
 from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.bench import bench
-from conceptspace.cli.parser import overrides, pairs
+from conceptspace.cli.parser import INTERRUPTED, overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.reproduce import reproduce
-from conceptspace.completeness import has_last_checkpoint, require_checkpoints
+from conceptspace.completeness import (
+    has_last_checkpoint,
+    missing_checkpoints,
+    require_checkpoints,
+    steps_in_words,
+)
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
@@ -33,9 +39,6 @@ __all__ = ["bench", "evaluate", "info", "quickstart", "report", "reproduce", "ru
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
 """Sweeps of protocols that `evaluate` can replace."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 
 def quickstart(options: Namespace) -> int:
@@ -110,10 +113,10 @@ def report(options: Namespace) -> int:
     """Write the page of one or several runs."""
     from conceptspace.presentation.explorer.discover import runs_in
 
-    runs = runs_in(options.runs)
+    runs, left_out = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
-    _report(runs, options.out or runs[0].path / "report.html")
+    _report(runs, options.out or runs[0].path / "report.html", left_out=left_out)
     return 0
 
 
@@ -157,6 +160,8 @@ def info(options: Namespace) -> int:
             "probe": told.get("probe", {}).get("hash", "none"),
             "seconds": told.get("seconds", "unknown"),
         }
+        if lacking := missing_checkpoints(opened):
+            rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
@@ -197,14 +202,14 @@ def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     return str(named)
 
 
-def _report(runs: list[Run], path: Path, topic: str = "") -> None:
+def _report(runs: list[Run], path: Path, topic: str = "", left_out: Sequence[LeftOut] = ()) -> None:
     """Write the page, and tell its findings on the terminal, all of them or those of a topic.
 
     Where none has that topic, all are told.
     """
     from conceptspace.presentation.page import write_page
 
-    found = write_page(runs, path)
+    found = write_page(runs, path, left_out)
     chosen = [finding for finding in found if finding.topic == topic]
     for finding in chosen:
         print(finding.text)
