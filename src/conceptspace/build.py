@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from conceptspace.cache import image_cache
+from conceptspace.cache import image_cache, probe_cache
 from conceptspace.config import DataConfig, RunConfig
 from conceptspace.data import shapes
 from conceptspace.data.attributes import attribute_concept
@@ -301,8 +301,9 @@ def validate(config: RunConfig) -> None:
     """Build everything that is cheap, so that a bad config fails before any work.
 
     Raises:
-        UserError: the config describes something impossible.
+        UserError: the config describes something impossible, or the cache cannot be written.
     """
+    probe_cache()
     images = world(config.data)
     masking(config.data)
     probe(config)

@@ -186,7 +186,8 @@ class Run:
         Raises:
             UserError: the run has not been evaluated yet, or a file is damaged.
         """
-        parts = [read_scores(path) for path in sorted((self.path / "scores").glob("*/*.parquet"))]
+        folders = sorted((self.path / "scores").glob("*"))
+        parts = [read_scores(path) for of in folders for path in of_steps(of, ".parquet")]
         if not parts:
             raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
         return pd.concat(parts, ignore_index=True)

@@ -224,3 +224,9 @@ def test_impossible_settings(
 def test_what_needs_a_renderer_refuses(root: Path) -> None:
     with pytest.raises(UserError, match="images that can be rendered"):
         build.shapes_world(DataConfig(kind="celeba", root=str(root)))
+
+
+def test_images_are_not_scaled_without_a_place_for_them(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file; let CONCEPTSPACE_CACHE name a folder"):
+        _ = world_of(root, tmp_path / "file" / "images").pools

@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from conceptspace.diffusion import operations
+from conceptspace.diffusion import fusible, operations
 from conceptspace.diffusion.operations import norm_gelu, thin_convolution
 from conceptspace.diffusion.unet import UNetTrunk, channels_last
-from conceptspace.native.library import native
+from conceptspace.native.library import Native, native
 
 needs_kernels = pytest.mark.skipif(native().library is None, reason=native().reason)
 
@@ -42,7 +42,7 @@ def both(x, weight, bias, e, grad, **settings):
 def test_fused_equals_plain(channels, groups, embedded, dtype, error):
     x, weight, bias, e, grad = arguments(channels, dtype)
     fused, plain = both(x, weight, bias, e if embedded else None, grad, groups=groups)
-    assert operations._fusible(x, weight)
+    assert fused[0].grad_fn.name() == "_FusedBackward"
     assert fused[0].dtype == dtype
     for a, b in zip(fused, plain, strict=True):
         assert a.shape == b.shape
@@ -113,14 +113,14 @@ class TestDropout:
 def test_contiguous_images_take_the_plain_way():
     x, weight, bias, e, grad = arguments()
     x = x.detach().contiguous().requires_grad_()
-    assert not operations._fusible(x, weight)
     fused, plain = both(x, weight, bias, e, grad, groups=8)
+    assert fused[0].grad_fn.name() != "_FusedBackward"
     for a, b in zip(fused, plain, strict=True):
         torch.testing.assert_close(a.double(), b, atol=1e-5, rtol=1e-5)
 
 
 def test_plain_way_drops_too(monkeypatch):
-    monkeypatch.setattr(operations, "_fusible", lambda *_: False)
+    monkeypatch.setattr(fusible, "native", lambda: Native(None, ""))
     x, weight, bias, *_ = arguments(64, size=16)
     y = norm_gelu(x, weight, bias, groups=8, dropout=0.3)
     assert (y == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
@@ -172,9 +172,10 @@ def calls(monkeypatch):
     """How the kernel was called: (inputs, outputs, type of the result) each."""
     kernel, found = operations._thin_convolution, []
 
-    def called(x, weight, bias, dtype):
-        found.append((weight.shape[1], weight.shape[0], dtype))
-        return kernel(x, weight, bias, dtype)
+    def called(call, x, weight, bias):
+        y = kernel(call, x, weight, bias)
+        found.append((weight.shape[1], weight.shape[0], y.dtype))
+        return y
 
     monkeypatch.setattr(operations, "_thin_convolution", called)
     return found
@@ -249,7 +250,7 @@ def test_thin_convolution_does_not_depend_on_the_threads(inputs, outputs):
 @pytest.mark.parametrize("narrow", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("inputs", "outputs"), [(3, 32), (32, 3)])
 def test_thin_convolution_without_the_kernel(inputs, outputs, narrow, calls, monkeypatch):
-    monkeypatch.setattr(operations, "_thin", lambda *_: False)
+    monkeypatch.setattr(fusible, "native", lambda: Native(None, ""))
     assert_close(*thin_both(*thin_arguments(inputs, outputs, narrow=narrow)))
     assert not calls
 
@@ -283,7 +284,7 @@ def test_unet_begins_and_ends_with_the_thin_kernel(precision, calls, monkeypatch
 
     fused = outcome()
     assert calls == [(3, 8, precision), (8, 3, torch.float32)]
-    monkeypatch.setattr(operations, "_thin", lambda *_: False)
+    monkeypatch.setattr(fusible, "native", lambda: Native(None, ""))
     error = 1e-4 if precision == torch.float32 else 3e-2
     for a, b in zip(fused, outcome(), strict=True):
         assert (a - b).norm() <= error * b.norm()

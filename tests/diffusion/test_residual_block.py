@@ -1,16 +1,37 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from conceptspace.diffusion import operations
-from conceptspace.diffusion.operations import fused_residual_block, norm_gelu
+from conceptspace.diffusion import fusible
+from conceptspace.diffusion.operations import norm_gelu
+from conceptspace.diffusion.residual_block import fused_residual_block
 from conceptspace.diffusion.unet import ResidualBlock, channels_last
 from conceptspace.native import library
 from conceptspace.native.library import Native, native
 
-pytestmark = pytest.mark.skipif(not native().tiles, reason="this processor has no AMX tiles")
+
+def kernels_with_tiles():
+    """Those of this processor, or compiled with tiles in plain C++ where it has none."""
+    if native().tiles or native().library is None:
+        return native()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "FLAGS", [*library.FLAGS, *EMULATED])
+        return native.__wrapped__()
+
+
+EMULATED = ["-include", str(Path(__file__).parents[1] / "native" / "emulated_tiles.hpp")]
+TILES = kernels_with_tiles()
+pytestmark = pytest.mark.skipif(not TILES.tiles, reason="this processor has no AVX512-BF16")
+
+
+@pytest.fixture(autouse=True)
+def tiles(monkeypatch):
+    monkeypatch.setattr(fusible, "native", lambda: TILES)
+
 
 SHAPES = [
     (3, 16, 16, 32, 32),
@@ -128,9 +149,9 @@ def test_any_number_of_threads():
 
 def test_no_memory_is_read_before_it_is_written(monkeypatch, tmp_path):
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
-    monkeypatch.setattr(library, "FLAGS", [*library.FLAGS, "-DCONCEPTSPACE_POISON"])
+    monkeypatch.setattr(library, "FLAGS", [*library.FLAGS, *EMULATED, "-DCONCEPTSPACE_POISON"])
     poisoned = native.__wrapped__()
-    monkeypatch.setattr(operations, "native", lambda: poisoned)
+    monkeypatch.setattr(fusible, "native", lambda: poisoned)
     for shape in SHAPES:
         block, x, e, grad = arguments(*shape)
         found = with_gradients(block(x, e), block, x, e, grad)
@@ -175,7 +196,7 @@ def block_of(channels):
 def test_without_tiles_the_separate_operations_are_used(monkeypatch):
     block, x, e, grad = arguments(2, 8, 8, 32, 64)
     fused = with_gradients(block(x, e), block, x, e, grad)
-    monkeypatch.setattr(operations, "native", lambda: Native(native().library, "", tiles=False))
+    monkeypatch.setattr(fusible, "native", lambda: Native(TILES.library, "", tiles=False))
     separate = block(x, e)
     assert separate.grad_fn.name() != "_FusedBlockBackward"
     assert_near(fused, with_gradients(separate, block, x, e, grad), 2e-2)

@@ -61,13 +61,13 @@ def test_page_of_one_run_with_every_protocol(tmp_path):
     told = write_page([run], tmp_path / "page.html")
     text = " ".join(f.text for f in told)
     names = {"trajectory", "story", "curves", "elicitation", "timeline", "guidance", "signal"}
-    assert saved(run.path / "figures") == names
+    assert saved(tmp_path / "page-figures") == names
     assert "Trajectories by guidance weight" in captions(tmp_path / "page.html")
     assert re.search(r"Naive prompting reaches 0\.8 \d+ steps after overprompting-color\.", text)
     assert text.startswith("Hidden capability: yes. From step")
     assert "Control: under latent-control-random, joint accuracy on 11 reaches" in text
     assert "of 2 seeds" not in text
-    assert not (tmp_path / "page-figures").exists()
+    assert not (run.path / "figures").exists()
 
 
 def test_page_of_several_seeds(tmp_path, monkeypatch):
@@ -155,11 +155,6 @@ def test_page_of_kept_runs(masked, tmp_path):
 
 
 def test_what_is_refused(masked, tmp_path):
-    with pytest.raises(UserError, match="s0 is given twice"):
-        write_page([masked[0], masked[0]], tmp_path / "x.html")
-    again = write_evaluated(tmp_path / "again", 0, {"data.masked_share": 0.0})
-    with pytest.raises(UserError, match="same config and the same seed 0"):
-        write_page([masked[0], again], tmp_path / "x.html")
     concepts = write_evaluated(tmp_path / "shape", 0, {"data.concepts": ("shape", "size")})
     with pytest.raises(UserError, match="needs the same classes"):
         write_page([masked[0], concepts], tmp_path / "x.html")

@@ -30,6 +30,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from conceptspace.cache import usable
 from conceptspace.data.attributes import Attributes, read_attributes
 from conceptspace.data.augmentation import Augmentation
 from conceptspace.data.concepts import ConceptClass, ConceptSpace, all_classes
@@ -186,11 +187,12 @@ class CelebaWorld:
         """The scaled images of each class, from the cache if they are there whole.
 
         Raises:
-            UserError: the folder or an image cannot be read.
+            UserError: the folder or an image cannot be read, or the cache cannot be written.
         """
         path = self.cache / f"celeba-{self.digest[:24]}-{READING}.safetensors"
         cached = _cached(path)
         if cached is None:
+            usable(self.cache)
             cached = {
                 name: torch.from_numpy(np.stack(list(_map(self._scaled, files))))
                 for name, files in self.chosen.items()

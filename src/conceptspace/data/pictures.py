@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 WHITE = (255, 255, 255, 255)
 
@@ -36,7 +36,7 @@ def as_seen(content: bytes) -> Image.Image:
                 above = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", above.size, WHITE), above)
             return picture.convert("RGB")
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ValueError("it is of no known format") from None
     except (OSError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise ValueError(str(error).splitlines()[0] if str(error) else "it is damaged") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -12,12 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.diffusion.operations import (
-    BlockParameters,
-    fused_residual_block,
-    norm_gelu,
-    thin_convolution,
-)
+from conceptspace.diffusion.fusible import same_size, untouched
+from conceptspace.diffusion.operations import norm_gelu, separate_norm_gelu, thin_convolution
+from conceptspace.diffusion.residual_block import BlockParameters, fused_residual_block
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -42,7 +40,12 @@ def normalisation(kind: str, channels: int, groups: int) -> nn.GroupNorm:
 def activate(
     norm: nn.GroupNorm, x: Tensor, embedding: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
-    """dropout(gelu(norm(x + embedding))); see :func:`norm_gelu`."""
+    """dropout(gelu(norm(x + embedding))); see :func:`norm_gelu`.
+
+    A norm with hooks, or one that was put in its place, is called as the module that it is.
+    """
+    if not untouched(norm, nn.GroupNorm):
+        return separate_norm_gelu(x, norm, embedding, partial(F.dropout, p=dropout))
     return norm_gelu(
         x,
         norm.weight,
@@ -55,7 +58,12 @@ def activate(
 
 
 def thin(layer: nn.Conv2d, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """A convolution from or to images, with a result of that precision."""
+    """A convolution from or to images, with a result of that precision.
+
+    A layer with hooks, or one that was put in its place, is called as the module that it is.
+    """
+    if not same_size(layer):
+        return layer(x.to(getattr(layer, "weight", x).dtype)).to(dtype)
     assert layer.bias is not None
     return thin_convolution(x, layer.weight, layer.bias, dtype)
 
@@ -140,24 +148,36 @@ class ResidualBlock(nn.Module):
         self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"] | None
     ) -> Float[Tensor, "batch k h w"]:
         dropout = self.dropout if self.training else 0.0
-        fused = fused_residual_block(
-            x,
-            embedding,
-            self._parameters_in_order(),
-            groups=self.norm1.num_groups,
-            eps=self.norm1.eps,
-            dropout=dropout,
-        )
-        if fused is not None:
-            return fused
+        if self._untouched():
+            fused = fused_residual_block(
+                x,
+                embedding,
+                self._parameters_in_order(),
+                groups=self.norm1.num_groups,
+                eps=self.norm1.eps,
+                dropout=dropout,
+            )
+            if fused is not None:
+                return fused
         y = self.conv1(activate(self.norm1, x))
         y = activate(self.norm2, y, embedding, dropout)
         return self.skip(x) + self.conv2(y)
 
+    def _untouched(self) -> bool:
+        """Whether one operation on the parameters may take the place of the layers."""
+        return (
+            all(untouched(norm, nn.GroupNorm) for norm in (self.norm1, self.norm2))
+            and (self.norm1.num_groups, self.norm1.eps) == (self.norm2.num_groups, self.norm2.eps)
+            and all(same_size(layer) for layer in (self.conv1, self.conv2))
+            and (untouched(self.skip, nn.Identity) or same_size(self.skip))
+        )
+
     def _parameters_in_order(self) -> BlockParameters:
-        layers = (self.norm1, self.norm2, self.conv1, self.conv2)
-        skip = (None, None) if isinstance(self.skip, nn.Identity) else self.skip.parameters()
-        return BlockParameters(*(p for layer in layers for p in layer.parameters()), *skip)
+        layers = [self.norm1, self.norm2, self.conv1, self.conv2]
+        if not isinstance(self.skip, nn.Identity):
+            layers.append(self.skip)
+        given = [getattr(layer, name) for layer in layers for name in ("weight", "bias")]
+        return BlockParameters(*given, *[None] * (10 - len(given)))
 
 
 class Upsample(nn.ConvTranspose2d):

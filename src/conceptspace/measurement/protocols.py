@@ -26,6 +26,7 @@ from conceptspace.diffusion.guidance import GuidedDenoiser
 from conceptspace.diffusion.sampling import Denoiser
 from conceptspace.diffusion.unet import BlockEmbeddings
 from conceptspace.diffusion.vdm import VDM
+from conceptspace.errors import UserError
 from conceptspace.tables import NAIVE, PATCHING
 
 FAR = 0.45
@@ -118,19 +119,44 @@ class Overprompting:
         return f"overprompting-{self.concept}"
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
-        """One setting per distinct prompt, for OOD classes."""
+        """One setting per distinct prompt, for OOD classes.
+
+        Raises:
+            UserError: the world has no such concept, or its prompts no place for it.
+        """
         if concept_class not in self.world.space.ood_classes:
             return {}
-        index = self.world.space.names.index(self.concept)
-        concept = self.world.space.concepts[index]
-        bit = ConceptClass(concept_class).bits[index]
+        concept, columns = _placed(self.world, self.concept, self.name)
+        bit = ConceptClass(concept_class).bits[self.world.space.names.index(self.concept)]
         asked, found = [concept.mean(bit)], {}
         for strength in sorted(self.strengths):
             value = concept.exaggerated(bit, strength)
             if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
                 asked.append(value)
-                found[f"{strength:g}"] = _replaced(value, self.world.columns[self.concept])
+                found[f"{strength:g}"] = _replaced(value, columns)
         return found
+
+
+def _placed(world: World, name: str, protocol: str) -> tuple[Concept, slice]:
+    """A concept, and where its values stand in the prompts."""
+    what, names = type(world).__name__, world.space.names
+    if name not in names:
+        raise UserError(
+            f"{protocol} changes the concept {name!r}, and {what} has {', '.join(names)}"
+        )
+    concept = world.space.concepts[names.index(name)]
+    columns = world.columns.get(name)
+    if columns is None:
+        raise UserError(
+            f"{protocol} changes the entries of {name!r} in a prompt, and {what}.columns names "
+            f"{', '.join(world.columns)}; it needs a world whose prompts show the concepts' values"
+        )
+    if columns.stop - columns.start != len(concept.means[0]):
+        raise UserError(
+            f"{protocol} puts the {len(concept.means[0])} numbers of {name!r} into a prompt, and "
+            f"{what}.columns has {columns.stop - columns.start} entries for it"
+        )
+    return concept, columns
 
 
 def _replaced(value: Tensor, columns: slice) -> Setting:
@@ -196,9 +222,15 @@ class LatentIntervention:
         return {name: _edited(edit) for name, edit in self.edits(concept_class).items()}
 
     def edits(self, concept_class: str) -> Mapping[str, Edit]:
-        """What each setting does to the embeddings, for OOD classes."""
+        """What each setting does to the embeddings, for OOD classes.
+
+        Raises:
+            UserError: the world lacks a concept, or its prompts a place for it.
+        """
         if concept_class not in self.world.space.ood_classes:
             return {}
+        for name in (self.add, self.remove):
+            _placed(self.world, name, self.name)
         bits = dict(zip(self.world.space.names, ConceptClass(concept_class).bits, strict=True))
         add = self._prompt(self.add, bits[self.add])
         remove = self._prompt(self.remove, 1 - bits[self.remove])
@@ -209,9 +241,9 @@ class LatentIntervention:
 
     def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
         """A prompt that shows one exaggerated concept value and nothing else."""
-        concept = self.world.space.concepts[self.world.space.names.index(name)]
+        concept, columns = _placed(self.world, name, self.name)
         h = torch.zeros_like(self.world.class_mean(self.world.space.classes[0]))[None]
-        h[:, self.world.columns[name]] = concept.at_distance(bit, self._far(concept))
+        h[:, columns] = concept.at_distance(bit, self._far(concept))
         return h
 
     def _far(self, concept: Concept) -> float:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from conceptspace.cache import native_cache
 from conceptspace.files import sha256
 from conceptspace.native import kept
+from conceptspace.native.kernels import KERNELS
 
 SWITCH = "CONCEPTSPACE_NATIVE"
 """Environment variable: 0 keeps to plain PyTorch."""
@@ -118,23 +118,6 @@ def _processor() -> str:
 
 
 def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
-    pointer, size = ctypes.c_void_p, ctypes.c_int64
-    shape = [size] * 4
-    library.norm_gelu_forward.restype = None
-    library.norm_gelu_forward.argtypes = [
-        ctypes.c_int, *[pointer] * 7, *shape, ctypes.c_double, ctypes.c_double, ctypes.c_uint32,
-    ]  # fmt: skip
-    library.norm_gelu_backward.restype = None
-    library.norm_gelu_backward.argtypes = [
-        ctypes.c_int, *[pointer] * 11, *shape, ctypes.c_double, ctypes.c_uint32,
-    ]  # fmt: skip
-    settings: list[Any] = [pointer, pointer, ctypes.c_double, ctypes.c_double, ctypes.c_uint32]
-    library.residual_block_forward.restype = None
-    library.residual_block_forward.argtypes = [*settings, *[pointer] * 5]
-    library.residual_block_backward.restype = None
-    library.residual_block_backward.argtypes = [*settings, *[pointer] * 6]
-    for name in ("spread", "gather", "weights"):
-        function = getattr(library, f"thin_convolution_{name}")
-        function.restype = None
-        function.argtypes = [ctypes.c_int, *[pointer] * 4, *shape, size]
+    for kernel in KERNELS:
+        kernel.declare(library)
     return library

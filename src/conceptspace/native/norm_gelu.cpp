@@ -53,9 +53,9 @@ extern "C" {
 
 void norm_gelu_forward(int half, const void* x, const float* e, const float* weight,
                        const float* bias, void* out, float* mean, float* rstd, int64_t images,
-                       int64_t pixels, int64_t channels, int64_t groups, double eps, double rate,
-                       uint32_t seed) {
-    const Image s{1, pixels, channels};
+                       int64_t height, int64_t width, int64_t channels, int64_t groups, double eps,
+                       double rate, uint32_t seed) {
+    const Image s{1, height * width, channels};
     const Norm norm{weight, bias, groups, static_cast<float>(eps)};
     const Dropout d(rate, seed);
     if (half) {
@@ -67,13 +67,15 @@ void norm_gelu_forward(int half, const void* x, const float* e, const float* wei
     }
 }
 
-// Writes grad_x, and per image the gradients of weight, bias and e, (images, channels) each.
+// Writes grad_x, and per image the gradients of weight and bias, (2, images, channels), and, if
+// asked, of e, (images, channels).
 void norm_gelu_backward(int half, const void* grad, const void* x, const float* e,
                         const float* weight, const float* bias, const float* mean,
-                        const float* rstd, void* grad_x, float* grad_weight, float* grad_bias,
-                        float* grad_e, int64_t images, int64_t pixels, int64_t channels,
+                        const float* rstd, void* grad_x, float* grad_norm, float* grad_e,
+                        int64_t images, int64_t height, int64_t width, int64_t channels,
                         int64_t groups, double rate, uint32_t seed) {
-    const Image s{1, pixels, channels};
+    const Image s{1, height * width, channels};
+    float *grad_weight = grad_norm, *grad_bias = grad_norm + images * channels;
     const Norm norm{weight, bias, groups, 0.0f};
     const Dropout d(rate, seed);
     if (half) {

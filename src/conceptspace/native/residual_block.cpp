@@ -327,15 +327,8 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
     write_total(totals, &Totals::norm2_bias, to.norm2_bias);
 }
 
-Block block_of(const int64_t* shape, const void* const* parameters, double eps, double rate,
-               uint32_t seed) {
-    auto number = [&](int i) { return static_cast<const float*>(parameters[i]); };
-    auto half = [&](int i) { return static_cast<const bf16*>(parameters[i]); };
-    const float epsilon = static_cast<float>(eps);
-    return {shape[0], shape[1], shape[2], shape[3], shape[4],
-            {number(0), number(1), shape[5], epsilon}, {number(2), number(3), shape[5], epsilon},
-            {half(4), half(5)}, {half(6), half(7)}, {half(8), half(9)}, Dropout(rate, seed)};
-}
+const bf16* half(const void* data) { return static_cast<const bf16*>(data); }
+bf16* half(void* data) { return static_cast<bf16*>(data); }
 
 }  // namespace
 
@@ -343,32 +336,48 @@ extern "C" {
 
 int residual_block_available() { return tiles_permitted(); }
 
-// shape: images, height, width, inputs, outputs, groups. parameters: weight and bias of norm1 and
-// norm2 (float32), of conv1, conv2 and skip (bfloat16; skip's null for the identity).
+// Norms are float32 and convolutions bfloat16; skip's parameters are null for the identity.
 // statistics: mean and 1 / deviation of norm1, then of norm2, (4, images, groups).
-void residual_block_forward(const int64_t* shape, const void* const* parameters, double eps,
-                            double rate, uint32_t seed, const void* x, const float* e, void* middle,
-                            void* out, float* statistics) {
-    const int64_t one = shape[0] * shape[5];
-    forward(block_of(shape, parameters, eps, rate, seed), static_cast<const bf16*>(x), e,
-            static_cast<bf16*>(middle), static_cast<bf16*>(out), statistics, statistics + one,
+void residual_block_forward(const void* x, const float* e, const float* norm1_weight,
+                            const float* norm1_bias, const float* norm2_weight,
+                            const float* norm2_bias, const void* conv1_weight,
+                            const void* conv1_bias, const void* conv2_weight,
+                            const void* conv2_bias, const void* skip_weight, const void* skip_bias,
+                            void* middle, void* out, float* statistics, int64_t images,
+                            int64_t height, int64_t width, int64_t inputs, int64_t outputs,
+                            int64_t groups, double eps, double rate, uint32_t seed) {
+    const int64_t one = images * groups;
+    const float epsilon = static_cast<float>(eps);
+    forward({images, height, width, inputs, outputs, {norm1_weight, norm1_bias, groups, epsilon},
+             {norm2_weight, norm2_bias, groups, epsilon}, {half(conv1_weight), half(conv1_bias)},
+             {half(conv2_weight), half(conv2_bias)}, {half(skip_weight), half(skip_bias)},
+             Dropout(rate, seed)},
+            half(x), e, half(middle), half(out), statistics, statistics + one,
             statistics + 2 * one, statistics + 3 * one);
 }
 
-// gradients: of x, e (or null), norm1 and norm2 (weight and bias, float32), conv1,
-// conv2 and skip (weight and bias; skip's null for the identity).
-void residual_block_backward(const int64_t* shape, const void* const* parameters, double eps,
-                             double rate, uint32_t seed, const void* grad, const void* x,
-                             const float* e, const void* middle, const float* statistics,
-                             void* const* gradients) {
-    const int64_t one = shape[0] * shape[5];
-    auto number = [&](int i) { return static_cast<float*>(gradients[i]); };
-    auto half = [&](int i) { return static_cast<bf16*>(gradients[i]); };
-    backward(block_of(shape, parameters, eps, rate, seed), static_cast<const bf16*>(grad),
-             static_cast<const bf16*>(x), e, static_cast<const bf16*>(middle), statistics,
-             statistics + one, statistics + 2 * one, statistics + 3 * one,
-             {half(0), number(1), number(2), number(3), number(4), number(5), half(6), half(7),
-              half(8), half(9), half(10), half(11)});
+// grad_e: null where e is.
+void residual_block_backward(
+    const void* grad, const void* x, const float* e, const void* middle, const float* statistics,
+    const float* norm1_weight, const float* norm1_bias, const float* norm2_weight,
+    const float* norm2_bias, const void* conv1_weight, const void* conv1_bias,
+    const void* conv2_weight, const void* conv2_bias, const void* skip_weight,
+    const void* skip_bias, void* grad_x, float* grad_e, float* grad_norm1_weight,
+    float* grad_norm1_bias, float* grad_norm2_weight, float* grad_norm2_bias,
+    void* grad_conv1_weight, void* grad_conv1_bias, void* grad_conv2_weight, void* grad_conv2_bias,
+    void* grad_skip_weight, void* grad_skip_bias, int64_t images, int64_t height, int64_t width,
+    int64_t inputs, int64_t outputs, int64_t groups, double rate, uint32_t seed) {
+    const int64_t one = images * groups;
+    backward({images, height, width, inputs, outputs, {norm1_weight, norm1_bias, groups, 0.0f},
+              {norm2_weight, norm2_bias, groups, 0.0f}, {half(conv1_weight), half(conv1_bias)},
+              {half(conv2_weight), half(conv2_bias)}, {half(skip_weight), half(skip_bias)},
+              Dropout(rate, seed)},
+             half(grad), half(x), e, half(middle), statistics, statistics + one,
+             statistics + 2 * one, statistics + 3 * one,
+             {half(grad_x), grad_e, grad_norm1_weight, grad_norm1_bias, grad_norm2_weight,
+              grad_norm2_bias, half(grad_conv1_weight), half(grad_conv1_bias),
+              half(grad_conv2_weight), half(grad_conv2_bias), half(grad_skip_weight),
+              half(grad_skip_bias)});
 }
 
 }  // extern "C"

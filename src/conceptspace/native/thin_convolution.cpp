@@ -236,28 +236,28 @@ void with_thin(int64_t thin, int half, F f) {
 
 extern "C" {
 
-// wide = convolution of thin; bias: (wide_channels,) or null. wide_channels: a multiple of 8.
+// wide = convolution of thin; bias: (many,) or null. many: a multiple of 8.
 void thin_convolution_spread(int half, const float* thin, const float* taps, const float* bias,
                              void* wide, int64_t images, int64_t height, int64_t width,
-                             int64_t thin_channels, int64_t wide_channels) {
-    const Image s{height, width, wide_channels};
-    with_thin(thin_channels, half, [&](auto count, auto type) {
+                             int64_t few, int64_t many) {
+    const Image s{height, width, many};
+    with_thin(few, half, [&](auto count, auto type) {
         using T = decltype(type);
         constexpr int N = decltype(count)::value;
-        if (wide_channels % LANES == 0)
+        if (many % LANES == 0)
             spread<T, N, LANES>(thin, taps, bias, static_cast<T*>(wide), images, s);
         else
             spread<T, N, 8>(thin, taps, bias, static_cast<T*>(wide), images, s);
     });
 }
 
-// thin = convolution of wide; bias: (thin_channels,) or null. taps[dy][dx] goes from a pixel to
+// thin = convolution of wide; bias: (few,) or null. taps[dy][dx] goes from a pixel to
 // its neighbour at (1 - dy, 1 - dx), that is, from the neighbour at (dy - 1, dx - 1).
 void thin_convolution_gather(int half, const void* wide, const float* taps, const float* bias,
                              float* thin, int64_t images, int64_t height, int64_t width,
-                             int64_t thin_channels, int64_t wide_channels) {
-    const Image s{height, width, wide_channels};
-    with_thin(thin_channels, half, [&](auto count, auto type) {
+                             int64_t few, int64_t many) {
+    const Image s{height, width, many};
+    with_thin(few, half, [&](auto count, auto type) {
         using T = decltype(type);
         gather<T, decltype(count)::value>(static_cast<const T*>(wide), taps, bias, thin, images, s);
     });
@@ -267,12 +267,12 @@ void thin_convolution_gather(int half, const void* wide, const float* taps, cons
 // and, if asked, of wide, (images, wide).
 void thin_convolution_weights(int half, const float* thin, const void* wide, float* taps,
                               float* bias, int64_t images, int64_t height, int64_t width,
-                              int64_t thin_channels, int64_t wide_channels) {
-    const Image s{height, width, wide_channels};
-    with_thin(thin_channels, half, [&](auto count, auto type) {
+                              int64_t few, int64_t many) {
+    const Image s{height, width, many};
+    with_thin(few, half, [&](auto count, auto type) {
         using T = decltype(type);
         constexpr int N = decltype(count)::value;
-        if (wide_channels % LANES == 0)
+        if (many % LANES == 0)
             weights<T, N, LANES>(thin, static_cast<const T*>(wide), taps, bias, images, s);
         else
             weights<T, N, 8>(thin, static_cast<const T*>(wide), taps, bias, images, s);

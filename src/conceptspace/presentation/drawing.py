@@ -39,6 +39,7 @@ from conceptspace.presentation.figures import (
 )
 from conceptspace.presentation.figures.guidance import PROTOCOL as GUIDANCE
 from conceptspace.presentation.figures.strips import tiles
+from conceptspace.presentation.worlds import Spaced
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE
 
@@ -71,7 +72,7 @@ FIGURE_OF = {
 
 
 def draw(
-    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None, world: World
+    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None, world: Spaced
 ) -> dict[str, Figure]:
     """Every figure that the runs have data for, by the name of its file."""
     space = world.space
@@ -114,7 +115,7 @@ def class_images(world: World) -> dict[str, NDArray[np.float32]]:
     return {str(c): border.picture(world, c).numpy() for c in world.space.classes}
 
 
-def images_of(run: Run, world: World) -> dict[str, NDArray[Any]]:
+def images_of(run: Run, world: Spaced) -> dict[str, NDArray[Any]]:
     """An image of each class: rendered, or those that a run kept of data that are not rendered.
 
     Raises:

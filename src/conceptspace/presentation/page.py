@@ -8,48 +8,63 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from conceptspace.analysis.sentences import Finding
-from conceptspace.build import world
 from conceptspace.presentation.drawing import TITLES, draw, figure_of
+from conceptspace.presentation.explorer.counting import entries_of, of_countable
+from conceptspace.presentation.explorer.index import Entry
+from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.offline import write
 from conceptspace.presentation.explorer.telling import single_scores, told, trajectories
 from conceptspace.presentation.style import save
 from conceptspace.presentation.sweep import conditions, draw_sweep, masking_effect, prefixed
+from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
 
 
-def write_page(runs: Sequence[Run], path: Path) -> list[Finding]:
+def write_page(runs: Sequence[Run], path: Path, left_out: Sequence[LeftOut] = ()) -> list[Finding]:
     """Draw the figures of runs, state their findings and write their page.
 
-    The figures are also saved as PNG and SVG: in ``figures/`` of the folder of a single run, beside
-    the page of several, in ``NAME-figures/`` for the page ``NAME.html``.
+    The figures are also saved as PNG and SVG: in ``figures/`` of the folder of a single run whose
+    page lies there, beside every other page, in ``NAME-figures/`` for the page ``NAME.html``.
 
     Args:
         runs: one or several. Runs that differ in one setting beside the seed are compared; with
-            more, each setting is told of on its own, and no figure compares them.
+            more, each setting is told of on its own, and no figure compares them. Copies, damaged
+            runs and those that have diverged are left out, and the page says so.
         path: the HTML file.
+        left_out: what has been left out already.
 
     Returns:
-        The findings that stand on the page.
+        The findings that stand on the page, and before them what is left out.
 
     Raises:
-        UserError: a run has not been evaluated, one is given twice, or two have the same setting
-            and seed.
+        UserError: no run is left, e.g. because none has been evaluated.
+        OSError: the page cannot be written.
     """
-    named = distinct(runs)
-    found = conditions(named)
-    shapes = world(runs[0].config.data)
-    groups = told(named)
+    places = {run.path.resolve(): run for run in reversed(runs)}
+    once = [run for run in runs if places[run.path.resolve()] is run]
+    twice = [LeftOut(run.name, "as named twice", shared=True) for run in runs if run not in once]
+    return of_countable(
+        entries_of(distinct(once)),
+        lambda kept, told: _write(kept, told, path),
+        [*left_out, *twice],
+    )
+
+
+def _write(entries: Sequence[Entry], left_out: Sequence[str], path: Path) -> list[Finding]:
+    runs = [entry.run for entry in entries if entry.run is not None]
+    found = conditions(runs)
+    world = world_of(runs[0])
+    without = [Finding("left out", text) for text in left_out]
+    groups = [("", without), *told(runs)] if without else told(runs)
     tables = {value: trajectories(group) for value, group in found.groups.items()}
     figures: dict[str, Figure] = {}
     if not found.setting:
-        figures = draw(named, tables[None], single_scores(named), shapes)
+        figures = draw(runs, tables[None], single_scores(runs), world)
     elif "," not in found.setting:
-        figures = draw_sweep(
-            found, tables, shapes.space, masking_effect(found, tables, shapes.space)
-        )
-    several = len(runs) > 1
-    folder = path.with_name(f"{path.stem}-figures") if several else runs[0].path / "figures"
+        figures = draw_sweep(found, tables, world.space, masking_effect(found, tables, world.space))
+    inside = len(runs) == 1 and path.resolve().parent == runs[0].path.resolve()
+    folder = path.with_name("figures" if inside else f"{path.stem}-figures")
     for name, figure in figures.items():
         save(figure, folder / name)
     write(
@@ -58,5 +73,6 @@ def write_page(runs: Sequence[Run], path: Path) -> list[Finding]:
         findings=[(f, group, figure_of(f, figures)) for group, of in groups for f in of],
         figures={TITLES[name]: figure for name, figure in figures.items()},
         title=f"{found.label}: {len(runs)} runs".capitalize() if found.setting else "",
+        left_out=left_out,
     )
     return [prefixed(f, group) if group else f for group, of in groups for f in of]

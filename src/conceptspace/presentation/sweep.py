@@ -15,7 +15,6 @@ from conceptspace.analysis.underspecification import (
     sentences,
     underspecification,
 )
-from conceptspace.build import world
 from conceptspace.config import field_names
 from conceptspace.data.concepts import ConceptClass, ConceptSpace
 from conceptspace.data.shapes import ShapesWorld
@@ -27,6 +26,7 @@ from conceptspace.presentation.figures import (
     signal_figure,
     underspecification_figure,
 )
+from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
 
 MASKED_SHARE = "data.masked_share"
@@ -170,7 +170,7 @@ def draw_sweep(
 ) -> dict[str, Figure]:
     """Figures that compare the groups, by the name of their file."""
     figures = {}
-    worlds = {value: world(runs[0].config.data) for value, runs in found.groups.items()}
+    worlds = {value: world_of(runs[0]) for value, runs in found.groups.items()}
     first = next(iter(worlds))
     images = images_of(found.groups[first][0], worlds[first])
     if effect is not None:
@@ -200,5 +200,5 @@ def _values(runs: Sequence[Run], name: str) -> set[Any]:
 
 
 def _classes(run: Run) -> tuple[tuple[str, ...], ...]:
-    space = world(run.config.data).space
+    space = world_of(run).space
     return space.names, tuple(map(str, space.train_classes)), tuple(map(str, space.ood_classes))

@@ -22,8 +22,8 @@ def folder(tmp_path_factory):
     """A whole run, and one for each way in which a run can be wrong; do not write into it."""
     root = tmp_path_factory.mktemp("shown")
     write_run(root / "whole", make_space(2))
-    for name in ("torn", "json", "toml", "columns", "sheet", "log", HOSTILE):
-        shutil.copytree(root / "whole", root / name)
+    for seed, name in enumerate(("torn", "json", "toml", "columns", "sheet", "log", HOSTILE), 1):
+        write_run(root / name, make_space(2), seed)
     (root / "torn" / "trajectory.parquet").write_bytes(b"PAR1 half")
     (root / "json" / "run.json").write_text('{"status": "run')
     (root / "toml" / "config.toml").write_text("seed = [")
@@ -37,8 +37,10 @@ def folder(tmp_path_factory):
     shutil.copy(root / "whole" / "config.toml", root / "started" / "config.toml")
     kept = root / "kept"
     kept.mkdir()
+    write_run(root / "more", make_space(2), 8)
     for name in ("config.toml", "run.json", "trajectory.parquet"):
-        shutil.copy(root / "whole" / name, kept / name)
+        shutil.move(root / "more" / name, kept / name)
+    shutil.rmtree(root / "more")
     return root
 
 
@@ -97,7 +99,8 @@ def test_details_of_runs_with_and_without_images(library):
     notes = ["This run keeps no training log.", "This run keeps no images."]
     assert library.details(of["kept"])["notes"] == notes
     assert "is damaged" in library.details(of["sheet"])["notes"][0]
-    assert library.details(of["sheet"])["sheets"].keys() == {"overprompting"}
+    sheets = library.details(of["sheet"])["sheets"]
+    assert len(sheets["naive"]) == len(sheets["overprompting"]) - 1
     assert "training.parquet is damaged" in library.details(of["log"])["notes"][0]
 
 

@@ -71,11 +71,10 @@ def test_what_is_refused(folder, capsys, monkeypatch, arguments, told):
 
 
 def test_runs_are_named_one_by_one_or_by_their_folder(folder, tmp_path):
-    assert [run.name for run in runs_in([folder])] == ["seed-0", "seed-1"]
-    assert [run.name for run in runs_in([folder / "seed-1", folder / "seed-0"])] == [
-        "seed-1",
-        "seed-0",
-    ]
+    runs, left_out = runs_in([folder])
+    assert ([run.name for run in runs], left_out) == (["seed-0", "seed-1"], [])
+    runs, _ = runs_in([folder / "seed-1", folder / "seed-0"])
+    assert [run.name for run in runs] == ["seed-1", "seed-0"]
     with pytest.raises(UserError, match="is not a run and holds none"):
         runs_in([tmp_path])
     with pytest.raises(UserError, match="is not a run: it has no config"):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptspace.contact_sheet import Sheet
+from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.points import numbers
-from conceptspace.store import Run
+from conceptspace.store import Run, of_steps
 
 BINS = 240
 """Points that are kept of a training log; each is a mean over neighboring steps."""
@@ -80,15 +81,26 @@ def training_curves(log: pd.DataFrame) -> Tree:
 
 def sheet_index(run: Run) -> tuple[dict[str, dict[int, Sheet]], list[str]]:
     """The contact sheets of every protocol, and what is wrong with those that are left out."""
-    folder = run.path / "samples"
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-    found, problems = {}, []
-    for name in names:
-        try:
-            found[name] = run.sheets(name)
-        except (UserError, OSError) as error:
-            problems.append(str(error))
+    found: dict[str, dict[int, Sheet]] = {}
+    problems = []
+    for name in protocols_with_images(run):
+        for path in of_steps(run.path / "samples" / name, ".png"):
+            try:
+                for part in (path, path.with_suffix(".json")):
+                    require_plain(part, bound_of(run))
+                step, read = read_sheet(path)
+                found.setdefault(name, {})[step] = read
+            except (UserError, OSError) as error:
+                problems.append(str(error))
     return found, problems
+
+
+def protocols_with_images(run: Run) -> list[str]:
+    """The folders of contact sheets; none if a run keeps no images."""
+    try:
+        return sorted(path.name for path in (run.path / "samples").iterdir() if path.is_dir())
+    except OSError:
+        return []
 
 
 def sheet(stored: Sheet, source: str) -> Tree:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
-from conceptspace import build
+from pyarrow import ArrowException, parquet
+
 from conceptspace.config import field_names
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
+from conceptspace.files import sha256
 from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.explorer import spaces
 from conceptspace.presentation.explorer.discover import Found
+from conceptspace.presentation.explorer.guarded import Guarded, require_plain
 from conceptspace.presentation.explorer.liveness import State, state
-from conceptspace.presentation.explorer.named import Renamed
 from conceptspace.presentation.sweep import effective, shown
+from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
 
 Tree = dict[str, Any]
@@ -33,6 +37,9 @@ class Entry:
         images: of each class, likewise empty.
         values: every setting but seed and preset, as text; None where it has no effect.
         problems: sentences.
+        digest: SHA-256 of its trajectory; empty without one.
+        rows: of the trajectory, 0 if it is damaged.
+        apart: why the run counts in no mean; empty if it does.
     """
 
     found: Found
@@ -42,27 +49,30 @@ class Entry:
     images: Mapping[str, Any]
     values: Mapping[str, str | None]
     problems: tuple[str, ...]
+    digest: str = ""
+    rows: int = 0
+    apart: str = ""
 
 
 def read_entry(found: Found) -> Entry:
     """Read what a run folder says of itself; whatever is wrong is told, nothing is raised."""
     problems: list[str] = []
-    information: Tree = {}
     if found.problem:
         how = State("unreadable", 0, found.problem)
         return Entry(found, how, None, None, {}, {}, (found.problem,))
     try:
-        run = Renamed(Run(found.path), found.name)
-    except UserError as error:
+        run = Guarded(Run(found.path), found.name, found.within)
+    except (UserError, OSError) as error:
         how = state(found.path, {})
         return Entry(found, _unreadable(how), None, None, {}, {}, (str(error),))
     try:
-        information = run.information()
+        information: Tree | None = run.information()
     except (UserError, OSError) as error:
+        information = None
         problems.append(str(error))
     how = state(found.path, information)
     try:
-        world = build.world(run.config.data)
+        world = world_of(run)
     except (UserError, OSError, ValueError) as error:
         return Entry(found, _unreadable(how), None, None, {}, {}, (*problems, str(error)))
     images: Mapping[str, Any] = {}
@@ -72,11 +82,18 @@ def read_entry(found: Found) -> Entry:
         problems.append(str(error))
     names = [name for name in field_names() if name not in ("seed", "preset")]
     values = {name: _shown(effective(run, name)) for name in names}
-    return Entry(found, how, run, world.space, images, values, tuple(problems))
+    digest, rows = _content(run)
+    told = tuple(problems)
+    return Entry(found, how, run, world.space, images, values, told, digest, rows, _apart(how))
 
 
 def index(
-    entries: Sequence[Entry], ledgers: Sequence[Tree], title: str, *, live: bool = False
+    entries: Sequence[Entry],
+    ledgers: Sequence[Tree],
+    title: str,
+    *,
+    left_out: Sequence[str] = (),
+    live: bool = False,
 ) -> Tree:
     """What the page starts from.
 
@@ -87,11 +104,12 @@ def index(
          "varied": ["data.color_separation", ...],
          "runs": [{"token": ..., "name": ..., "seed": 0, "preset": "quick", "status": "running",
                    "since": 1790000000, "version": ..., "space": 0, "steps": 2400,
-                   "values": {"data.color_separation": "0.3"}, "problems": []}],
+                   "values": {"data.color_separation": "0.3"}, "problems": [], "apart": ""}],
+         "left_out": ["Left out as copies of runs that count already: a, b."],
          "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.read_ledger`]}
 
     ``space`` is null for a run that cannot be read. ``values`` holds the settings in which the
-    runs of a concept space differ.
+    runs of a concept space differ. A run with something ``apart`` counts in no mean.
     """
     readable = [entry for entry in entries if entry.space is not None]
     keys = {entry.found.token: spaces.key(entry.space) for entry in readable if entry.space}
@@ -108,6 +126,7 @@ def index(
         "spaces": [_described(first[key]) for key in order],
         "varied": varied,
         "runs": [_listed(entry, varied, keys, order) for entry in entries],
+        "left_out": list(left_out),
         "ledgers": list(ledgers),
     }
 
@@ -124,7 +143,7 @@ def _listed(
     config = entry.run.config if entry.run else None
     return {
         "token": token,
-        "name": entry.found.name.encode(errors="replace").decode(),
+        "name": entry.found.name,
         "seed": config.seed if config else None,
         "preset": config.preset if config else None,
         "status": entry.state.status,
@@ -133,8 +152,29 @@ def _listed(
         "space": order.index(keys[token]) if token in keys else None,
         "steps": config.train.steps if config else None,
         "values": {name: entry.values[name] for name in varied} if config else {},
-        "problems": list(entry.problems),
+        "problems": [*entry.problems, *([entry.apart] if entry.apart else [])],
+        "apart": entry.apart,
     }
+
+
+def _content(run: Guarded) -> tuple[str, int]:
+    """SHA-256 and number of rows of a trajectory, for telling copies from runs of their own."""
+    path = run.path / "trajectory.parquet"
+    try:
+        require_plain(path, run.within)
+        content = path.read_bytes()
+    except (UserError, OSError):
+        return "", 0
+    try:
+        return sha256(content), parquet.read_metadata(BytesIO(content)).num_rows
+    except (OSError, ValueError, ArrowException):
+        return sha256(content), 0
+
+
+def _apart(how: State) -> str:
+    if how.status != "diverged":
+        return ""
+    return "Its training diverged: a loss, weight, image or score was not finite."
 
 
 def _unreadable(how: State) -> State:

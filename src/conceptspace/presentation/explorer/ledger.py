@@ -7,23 +7,27 @@ import math
 from pathlib import Path
 from typing import Any
 
+from conceptspace.presentation.explorer.guarded import require_plain
+
 COLUMNS = ("claim", "figure", "effect", "interval", "criterion", "verdict")
 """What is shown of a row, with the unit of its effect and the reason of its verdict."""
 
 Tree = dict[str, Any]
 
 
-def read_ledger(name: str, path: Path) -> Tree:
+def read_ledger(name: str, path: Path, within: Path | None = None) -> Tree:
     """A ledger as ``{"name": ..., "rows": [{column: text}], "problem": ""}``.
 
     Args:
         name: its place below the folder that is shown.
         path: a JSON list of rows, or an object that holds one under "rows".
+        within: the folder that a link may not leave; None if it may lead anywhere.
     """
     empty: Tree = {"name": name, "rows": []}
     try:
+        require_plain(path, within)
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return empty | {"problem": f"the ledger cannot be read: {error}"}
     rows = content.get("rows") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from conceptspace.analysis.sentences import Finding
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import details, points, telling
-from conceptspace.presentation.explorer.discover import Found, Shelf, discover
+from conceptspace.presentation.explorer import details, points, tables, telling
+from conceptspace.presentation.explorer.counting import damage, of_countable, once
+from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import read_ledger
+from conceptspace.presentation.explorer.left_out import LeftOut, sentences
 from conceptspace.presentation.explorer.liveness import state
-from conceptspace.store import Run
+from conceptspace.store import Run, of_steps
 
 Tree = dict[str, Any]
 
@@ -40,6 +45,9 @@ BLANK: dict[str, Tree] = {
 """What is told of a run beside its problems if it cannot be read."""
 
 
+GONE = "there is no such run; it may have been moved"
+
+
 class NotThere(UserError):
     """Nothing of that name is shown."""
 
@@ -59,11 +67,11 @@ class Library:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = list(roots)
         self._runs: dict[str, Found] = {}
-        self.shelf()
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: dict[tuple[str, ...], tuple[str, Tree]] = {}
         self._one_at_a_time = Lock()
         self._locks: defaultdict[str, Lock] = defaultdict(Lock)
+        self.shelf()
 
     @property
     def title(self) -> str:
@@ -74,27 +82,41 @@ class Library:
         """What lies in the folders now."""
         shelf = discover(self.roots)
         self._runs = {found.token: found for found in shelf.runs}
+        self._forget_what_is_gone()
         return shelf
 
     def index(self, *, live: bool = True) -> Tree:
         """See :func:`conceptspace.presentation.explorer.index.index`."""
         shelf = self.shelf()
-        entries = [self._entry(found) for found in shelf.runs]
-        ledgers = [read_ledger(name, path) for name, path in shelf.ledgers.items()]
-        return index(entries, ledgers, self.title, live=live)
+        counted = once([self._entry(found) for found in shelf.runs])
+        left_out = sentences([*shelf.left_out, *counted.left_out])
+        ledgers = [read_ledger(of.name, of.path, of.within) for of in shelf.ledgers]
+        return index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
 
     def trajectory(self, token: str) -> Tree:
         """See :func:`conceptspace.presentation.explorer.points.trajectory`."""
         return self._of_run("trajectory", token, _trajectory)
 
     def trajectories(self, tokens: Sequence[str]) -> Tree:
-        """Those of many runs at once: ``{"runs": {token: trajectory}}``."""
-        return {"runs": {token: self.trajectory(token) for token in tokens}}
+        """Those of many runs at once: ``{"runs": {token: trajectory}}``; the gone are told so.
+
+        Raises:
+            NotThere: none of them is there.
+        """
+        self._there(tokens)
+        told = {}
+        for token in dict.fromkeys(tokens):
+            try:
+                told[token] = self.trajectory(token)
+            except NotThere:
+                told[token] = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
+        return {"runs": told}
 
     def warm(self) -> None:
         """Read every run once, so that the first visitor need not wait."""
         for found in self.shelf().runs:
-            self.trajectory(found.token)
+            with contextlib.suppress(NotThere):
+                self.trajectory(found.token)
 
     def settings(self, token: str) -> Tree:
         """See :func:`conceptspace.presentation.explorer.points.settings`."""
@@ -130,11 +152,28 @@ class Library:
 
         return self._of_runs("findings", tokens, tell)
 
+    def table(self, tokens: Sequence[str]) -> tuple[bytes, list[str]]:
+        """The trajectories of runs as Parquet, and sentences on those that cannot be read.
+
+        Raises:
+            NotThere: none of the runs is there.
+            UserError: none can be read.
+        """
+        there, gone = self._there(tokens)
+        entries = [self._entry(found) for found in there]
+        left_out = [LeftOut(e.found.name, told) for e in entries if (told := damage(e))]
+        names = {each.name for each in left_out}
+        runs = [e.run for e in entries if e.run is not None and e.found.name not in names]
+        without = [GONE] * bool(gone) + sentences(left_out)
+        if not runs:
+            raise UserError(" ".join(without))
+        return tables.parquet(runs), without
+
     def run(self, token: str) -> Run:
         """A run that can be read.
 
         Raises:
-            NotThere: there is none of that token.
+            NotThere: there is none of that token, or no longer.
             UserError: it cannot be read.
         """
         entry = self._entry(self._found(token))
@@ -149,10 +188,11 @@ class Library:
             NotThere: there is none, or it lies outside the run's folder.
         """
         run = self.run(token)
-        sheet = details.sheet_index(run)[0].get(protocol, {}).get(step)
-        if sheet is None:
-            raise NotThere(f"{run.name} has no images of {protocol} at step {step}")
-        return inside(run, sheet.path)
+        if protocol in details.protocols_with_images(run):
+            for path in of_steps(run.path / "samples" / protocol, ".png"):
+                if path.stem == f"step-{step:08d}":
+                    return inside(run, path)
+        raise NotThere(f"{run.name} has no images of {protocol} at step {step}")
 
     def figure(self, token: str, name: str) -> Path:
         """A figure that was saved in the run's folder.
@@ -161,17 +201,43 @@ class Library:
             NotThere: there is none, or it lies outside the run's folder.
         """
         run = self.run(token)
-        for path in (run.path / "figures").glob("*.png"):
-            if path.name == name:
+        for path in saved_figures(run):
+            if legible(path.name) == name:
                 return inside(run, path)
         raise NotThere(f"{run.name} has no figure {name}")
 
     def _found(self, token: str) -> Found:
         if token not in self._runs:
             self.shelf()
-        if token not in self._runs:
-            raise NotThere("there is no such run; it may have been moved")
-        return self._runs[token]
+        found = self._runs.get(token)
+        if found is None or not os.path.isdir(found.path):
+            raise NotThere(GONE)
+        return found
+
+    def _there(self, tokens: Sequence[str]) -> tuple[list[Found], list[str]]:
+        """The runs of some tokens, each once, and the tokens of which there is none.
+
+        Raises:
+            NotThere: there is none at all.
+        """
+        there, gone = [], []
+        for token in dict.fromkeys(tokens):
+            try:
+                there.append(self._found(token))
+            except NotThere:
+                gone.append(token)
+        if not there:
+            raise NotThere(GONE)
+        return there, gone
+
+    def _forget_what_is_gone(self) -> None:
+        """Keep nothing of runs that are no longer there."""
+        there = self._runs
+        for token in [token for token in list(self._entries) if token not in there]:
+            self._entries.pop(token, None)
+            self._locks.pop(token, None)
+        for key in [key for key in list(self._kept) if not there.keys() >= set(key[1:])]:
+            self._kept.pop(key, None)
 
     def _entry(self, found: Found) -> Entry:
         known = self._entries.get(found.token)
@@ -197,7 +263,9 @@ class Library:
         else:
             try:
                 told |= read(entry, entry.run)
-            except (UserError, OSError) as error:
+            except OSError as error:  # may pass, so it is not kept
+                return told | {"problems": [str(error)]}
+            except UserError as error:
                 told["problems"] = [str(error)]
             except Exception as error:
                 LOG.exception("cannot read %s of %r", kind, entry.found.name)
@@ -208,16 +276,25 @@ class Library:
     def _of_runs(
         self, kind: str, tokens: Sequence[str], read: Callable[[Sequence[Run]], Tree]
     ) -> Tree:
-        entries = [self._entry(self._found(token)) for token in dict.fromkeys(tokens)]
-        version = ",".join(entry.state.version for entry in entries)
+        """What is told of the runs that count; which do not, and why, stands in the problems."""
+        there, gone = self._there(tokens)
+        entries = [self._entry(found) for found in there]
+        version = ",".join(entry.state.version for entry in entries) + "," * len(gone)
+
+        def work(kept: Sequence[Entry], left_out: list[str]) -> Tree:
+            problems = [GONE] * bool(gone) + left_out
+            return {"problems": problems, **read([e.run for e in kept if e.run is not None])}
+
         with self._one_at_a_time:
             kept = self._kept.get((kind, *tokens))
             if kept and kept[0] == version:
                 return kept[1]
-            told: Tree = {"version": version, "problems": []}
+            told: Tree = {"version": version}
             try:
-                told |= read([self.run(entry.found.token) for entry in entries])
-            except (UserError, OSError) as error:
+                told |= of_countable(entries, work)
+            except OSError as error:  # may pass, so it is not kept
+                return told | {"problems": [str(error)]}
+            except UserError as error:
                 told["problems"] = [str(error)]
             except Exception as error:
                 LOG.exception("cannot tell %s", kind)
@@ -235,8 +312,16 @@ def sentence(finding: Finding, group: str, figure: str = "") -> Tree:
 
 def figures(run: Run, token: str) -> list[Tree]:
     """The figures that lie in the run's folder: ``{"name": ..., "src": address}``."""
-    names = sorted(path.name for path in (run.path / "figures").glob("*.png"))
-    return [{"name": name[:-4], "src": f"api/figures/{token}/{name}"} for name in names]
+    names = [legible(path.name) for path in saved_figures(run)]
+    return [{"name": name[:-4], "src": f"api/figures/{token}/{quote(name)}"} for name in names]
+
+
+def saved_figures(run: Run) -> list[Path]:
+    """The PNGs in the folder of figures, which may be removed meanwhile."""
+    try:
+        return sorted((run.path / "figures").glob("*.png"))
+    except OSError:
+        return []
 
 
 def inside(run: Run, path: Path) -> Path:
@@ -245,7 +330,7 @@ def inside(run: Run, path: Path) -> Path:
     Raises:
         NotThere: it does not.
     """
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))
     if not resolved.is_relative_to(run.path.resolve()) or not resolved.is_file():
         raise NotThere(f"{path.name} does not lie in the run's folder")
     return resolved

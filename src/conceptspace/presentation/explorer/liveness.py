@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 FILES = ("config.toml", "run.json", "trajectory.parquet", "training.parquet")
 FOLDERS = ("checkpoints", "resume", "samples", "scores")
+RESULTS = {"trajectory.parquet", "training.parquet", "scores"}
+"""What a run that has not started cannot have."""
 
 PATIENCE = 120.0
 """Seconds without a new file before a run counts as silent, at least."""
@@ -25,8 +28,8 @@ class State:
 
     Attributes:
         status: "not started", "running", "silent" (its ``run.json`` says running, but nothing has
-            been written for long: the process was killed, or hangs), "stopped", "failed" or
-            "finished".
+            been written for long: the process was killed, or hangs), "stopped", "failed",
+            "diverged", "finished", or "unknown" where ``run.json`` does not tell.
         since: Unix time of its newest file, in whole seconds.
         version: changes when its files do.
     """
@@ -36,17 +39,18 @@ class State:
     version: str
 
 
-def state(path: Path, information: dict[str, Any], now: float | None = None) -> State:
+def state(path: Path, information: dict[str, Any] | None, now: float | None = None) -> State:
     """How a run stands by its files.
 
     Args:
         path: the run's folder.
-        information: content of its ``run.json``.
+        information: content of its ``run.json``; None if that is damaged.
         now: Unix time; otherwise the clock's.
     """
     marks = list(_marks(path))
     newest = max((mark[1] for mark in marks), default=0) / 1e9
-    status = str(information.get("status", "not started" if not information else "unknown"))
+    begun = information is None or information or RESULTS & {mark[0] for mark in marks}
+    status = str((information or {}).get("status", "unknown" if begun else "not started"))
     now = time.time() if now is None else now
     if status == "running" and now - newest > max(PATIENCE, GAPS * _gap(path / "checkpoints")):
         status = "silent"
@@ -59,23 +63,31 @@ def _marks(path: Path) -> Iterator[tuple[str, int, int]]:
     places = [path / name for name in FILES]
     for name in FOLDERS:
         places.append(path / name)
-        if name in ("samples", "scores") and (path / name).is_dir():
-            places += sorted(p for p in (path / name).iterdir() if p.is_dir())
+        if name in ("samples", "scores"):
+            places += _listed(path / name, "*/")
     for place in places:
         try:
             told = place.stat()
         except OSError:
             continue
-        size = told.st_size if place.is_file() else 0
+        size = told.st_size if S_ISREG(told.st_mode) else 0
         yield place.relative_to(path).as_posix(), told.st_mtime_ns, size
 
 
 def _gap(checkpoints: Path) -> float:
     """Mean time in seconds between the saved checkpoints; 0 with fewer than two."""
     times = []
-    for path in checkpoints.glob("step-*.json"):
+    for path in _listed(checkpoints, "step-*.json"):
         try:
             times.append(path.stat().st_mtime)
         except OSError:
             continue
     return (max(times) - min(times)) / (len(times) - 1) if len(times) > 1 else 0.0
+
+
+def _listed(folder: Path, pattern: str) -> list[Path]:
+    """What lies in a folder that may be removed meanwhile."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []

@@ -41,6 +41,7 @@ def write(
     figures: Mapping[str, Figure] | None = None,
     title: str = "",
     image_budget: int = IMAGE_BUDGET,
+    left_out: Sequence[str] = (),
 ) -> Path:
     """Write the page of one or several runs.
 
@@ -52,6 +53,7 @@ def write(
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
+        left_out: sentences on runs that are not on the page.
 
     Returns:
         ``path``.
@@ -61,7 +63,7 @@ def write(
     """
     named = distinct(runs)
     title = title or (named[0].name if len(named) == 1 else f"{len(named)} runs")
-    told = payload(named, title, image_budget=image_budget)
+    told = payload(named, title, image_budget=image_budget, left_out=left_out)
     told["findings"]["*"] = {
         "problems": [],
         "findings": [sentence(*row) for row in findings],
@@ -71,7 +73,13 @@ def write(
     return path
 
 
-def payload(runs: Sequence[Run], title: str, *, image_budget: int = IMAGE_BUDGET) -> Tree:
+def payload(
+    runs: Sequence[Run],
+    title: str,
+    *,
+    image_budget: int = IMAGE_BUDGET,
+    left_out: Sequence[str] = (),
+) -> Tree:
     """The answers of the server for some runs, by what is asked for.
 
     ::
@@ -86,6 +94,7 @@ def payload(runs: Sequence[Run], title: str, *, image_budget: int = IMAGE_BUDGET
         runs: under names that no two of them share.
         title: of the page.
         image_budget: see :func:`write`.
+        left_out: likewise.
 
     Raises:
         UserError: a run cannot be read, or has not been evaluated.
@@ -95,9 +104,10 @@ def payload(runs: Sequence[Run], title: str, *, image_budget: int = IMAGE_BUDGET
     dense = [
         points.protocols(run.trajectory(), _space(e)) for run, e in zip(runs, entries, strict=True)
     ]
-    sheets, told = _sheets(runs, dense, entries, image_budget)
+    found = [details.sheet_index(run) for run in runs]
+    sheets, told = _sheets([of for of, _ in found], dense, entries, image_budget)
     answers: Tree = {
-        "index": index(entries, [], title),
+        "index": index(entries, [], title, left_out=left_out),
         "trajectory": {},
         "settings": {},
         "details": {},
@@ -107,13 +117,15 @@ def payload(runs: Sequence[Run], title: str, *, image_budget: int = IMAGE_BUDGET
         "table": "data:application/vnd.apache.parquet;base64,"
         + base64.b64encode(tables.parquet(runs)).decode(),
     }
-    for run, entry, found, of in zip(runs, entries, dense, sheets, strict=True):
+    for run, entry, each, of, (_, problems) in zip(
+        runs, entries, dense, sheets, found, strict=True
+    ):
         token, space = entry.found.token, _space(entry)
         common = {"version": entry.state.version, "problems": []}
-        notes = {"notes": points.strays(found)}
-        answers["trajectory"][token] = common | points.trajectory(found, space) | notes
-        answers["settings"][token] = common | {"protocols": points.settings(found, space)}
-        answers["details"][token] = common | details.details(run, of) | {"figures": []}
+        notes = {"notes": points.strays(each)}
+        answers["trajectory"][token] = common | points.trajectory(each, space) | notes
+        answers["settings"][token] = common | {"protocols": points.settings(each, space)}
+        answers["details"][token] = common | details.details(run, of, problems) | {"figures": []}
     return answers
 
 
@@ -149,18 +161,17 @@ def _turns(runs: Sequence[Run], tokens: Sequence[str]) -> Tree:
 
 
 def _sheets(
-    runs: Sequence[Run],
+    indexed: Sequence[Mapping[str, Mapping[int, Sheet]]],
     dense: Sequence[list[points.Dense]],
     entries: Sequence[Entry],
     budget: int,
 ) -> tuple[list[Tree], Tree]:
     """Of each run the sheets that fit into the budget; and the images that they refer to."""
-    indexed = [details.sheet_index(run)[0] for run in runs]
     places = [(at, name, of) for at, found in enumerate(indexed) for name, of in found.items()]
     stored = [_stored(of, name, dense[at], _space(entries[at])) for at, name, of in places]
     cut, kept = fit(stored, budget)
     images: list[str] = []
-    told: list[Tree] = [{} for _ in runs]
+    told: list[Tree] = [{} for _ in indexed]
     for (at, name, of), items, pngs in zip(places, stored, kept, strict=True):
         told[at][name] = {}
         for step, item, content in zip(of, items, pngs, strict=True):

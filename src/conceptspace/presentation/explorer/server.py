@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,7 +22,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conceptspace.contact_sheet import sheet_content
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import render, tables
+from conceptspace.presentation.explorer import render
+from conceptspace.presentation.explorer.connections import Connection, most_connections
 from conceptspace.presentation.explorer.library import Library, NotThere
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -82,9 +84,9 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
         return await run_in_threadpool(_png, request, path)
 
     async def table(request: Request) -> Response:
-        runs = [library.run(token) for token in _tokens(request)]
-        content = await run_in_threadpool(tables.parquet, runs)
-        return Response(content, media_type="application/vnd.apache.parquet")
+        content, left_out = await run_in_threadpool(library.table, _tokens(request))
+        headers = {"Left-Out": quote(" ".join(left_out))}
+        return Response(content, media_type="application/vnd.apache.parquet", headers=headers)
 
     routes = [
         Route("/", page),
@@ -98,7 +100,12 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
         Route("/api/figures/{token}/{name}", figure),
         Route("/api/table.parquet", table),
     ]
-    handlers: Any = {NotThere: _not_there, UserError: _refused}
+    handlers: Any = {
+        NotThere: _not_there,
+        FileNotFoundError: _not_there,
+        UserError: _refused,
+        OSError: _refused,
+    }
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, port)
 
 
@@ -190,7 +197,14 @@ def server(library: Library, opened: socket.socket, token: str) -> uvicorn.Serve
     """A server on a socket; ``run(sockets=[opened])`` serves until it is told to stop."""
     app = application(library, token=token, port=opened.getsockname()[1])
     config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_level="warning", server_header=False
+        app,
+        http=Connection,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        server_header=False,
+        backlog=most_connections(),
     )
     return uvicorn.Server(config)
 
@@ -227,8 +241,13 @@ def _tagged(request: Request, content: bytes, media: str) -> Response:
 
 
 async def _not_there(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(str(error), 404)
+    return PlainTextResponse(_text(error), 404)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(str(error), 422)
+    return PlainTextResponse(_text(error), 422)
+
+
+def _text(error: Exception) -> str:
+    """What an error says; names of files may hold bytes that are no UTF-8."""
+    return str(error).encode(errors="backslashreplace").decode()

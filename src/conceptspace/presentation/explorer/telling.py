@@ -9,7 +9,7 @@ import pandas as pd
 
 from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_of, turn_sentence
 from conceptspace.analysis.sentences import Finding
-from conceptspace.build import world
+from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
 from conceptspace.presentation.sweep import (
     Sweep,
@@ -17,6 +17,7 @@ from conceptspace.presentation.sweep import (
     effect_findings,
     masking_effect,
 )
+from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
 
 Tree = dict[str, Any]
@@ -39,7 +40,7 @@ def told(runs: Sequence[Run]) -> list[tuple[str, list[Finding]]]:
     if not found.setting:
         (group,), (table,) = found.groups.values(), tables.values()
         return [("", of_group(group, table))]
-    space = world(runs[0].config.data).space
+    space = world_of(runs[0]).space
     every = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
     named = [(found.name(value), of_group(g, tables[value])) for value, g in found.groups.items()]
     return [("", every), *named] if every else named
@@ -47,7 +48,7 @@ def told(runs: Sequence[Run]) -> list[tuple[str, list[Finding]]]:
 
 def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
     """The findings of runs that differ in their seed alone."""
-    space = world(runs[0].config.data).space
+    space = world_of(runs[0]).space
     words = {str(c): space.describe(c) for c in space.classes}
     logs = {run.config.seed: run.training() for run in runs if keeps_log(run)}
     scores = single_scores(runs)
@@ -83,7 +84,7 @@ def turns(runs: Sequence[Run]) -> Tree:
     """
     table = trajectories(runs)
     found: Tree = {}
-    for name in world(runs[0].config.data).space.ood_classes:
+    for name in world_of(runs[0]).space.ood_classes:
         turn = turn_of(table, name)
         if turn is not None:
             text = turn_sentence(turn, name)
@@ -107,9 +108,9 @@ def _incomparable(found: Sweep) -> list[Finding]:
 
 def _probe(runs: Sequence[Run]) -> list[Finding]:
     """How far the probe can be trusted; the lowest of several runs counts."""
-    known = [run.information() for run in runs]
-    held_out = [i.get("probe", {}).get("accuracy", {}) for i in known]
-    same = [i.get("probe_agreement", {}) for i in known]
+    told = [known(run) for run in runs]
+    held_out = [i.get("probe", {}).get("accuracy", {}) for i in told]
+    same = [i.get("probe_agreement", {}) for i in told]
     lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
     parts = []
     if all(held_out):
@@ -124,9 +125,29 @@ def _probe(runs: Sequence[Run]) -> list[Finding]:
 
 def _data(runs: Sequence[Run]) -> list[Finding]:
     """Which images were seen, where they were not rendered."""
-    known = [run.information().get("data") for run in runs]
-    seen = {told["digest"]: told for told in known if told}
+    each = [known(run).get("data") for run in runs]
+    seen = {told["digest"]: told for told in each if told}
     return [Finding("data", _seen(told)) for told in seen.values()]
+
+
+def known(run: Run) -> Tree:
+    """What ``run.json`` tells, if probe and data are told as a run does.
+
+    Raises:
+        UserError: it is damaged, or they are not.
+    """
+    told = run.information()
+    try:
+        _lowest([told.get("probe", {}).get("accuracy", {})])
+        _lowest([told.get("probe_agreement", {})])
+        if told.get("data"):
+            _seen(told["data"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        path = run.path / "run.json"
+        raise UserError(
+            f"{path} is damaged: of the probe or the data it tells nonsense ({error})"
+        ) from None
+    return told
 
 
 def _seen(told: Tree) -> str:

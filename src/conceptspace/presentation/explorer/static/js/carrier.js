@@ -13,7 +13,7 @@ class Embedded {
   async trajectories(tokens) { return Object.fromEntries(tokens.map((token) => [token, this.payload.trajectory[token]])); }
   async together(kind, tokens) { return this.payload[kind][tokens.join(",")] ?? this.payload[kind]["*"] ?? null; }
   source(src) { return src.startsWith("#") ? this.payload.images[Number(src.slice(1))] : src; }
-  async parquet() { return (await dataBlob(this.payload.table)); }
+  async parquet() { return { content: await dataBlob(this.payload.table), without: "" }; }
   watch() {}
 }
 
@@ -33,7 +33,10 @@ class Served {
   async trajectories(tokens) { return (await (await this.ask(`api/trajectories?runs=${tokens.join(",")}`)).json()).runs; }
   async together(kind, tokens) { return (await this.ask(`api/${kind}?runs=${tokens.join(",")}`)).json(); }
   source(src) { return src; }
-  async parquet(tokens) { return (await this.ask(`api/table.parquet?runs=${tokens.join(",")}`)).blob(); }
+  async parquet(tokens) {
+    const answer = await this.ask(`api/table.parquet?runs=${tokens.join(",")}`);
+    return { content: await answer.blob(), without: decodeURIComponent(answer.headers.get("Left-Out") ?? "") };
+  }
 
   async ask(address, headers = {}) {
     const answer = await fetch(address, { headers });

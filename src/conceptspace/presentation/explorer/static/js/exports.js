@@ -35,14 +35,15 @@ async function guarded(make, name) {
     return;
   }
   try {
-    save(name, await make(runs));
-    byId("data-note").textContent = `${counted(runs.length, "run")} saved.`;
+    const { content, without } = await make(runs);
+    save(name, content);
+    byId("data-note").textContent = without ? `Saved. ${without}` : `${counted(runs.length, "run")} saved.`;
   } catch (error) {
     byId("data-note").textContent = `Not saved: ${error.message}`;
   }
 }
 
 export function startExports() {
-  byId("save-csv").onclick = () => guarded(async (runs) => new Blob([await csv(runs)], { type: "text/csv" }), "trajectories.csv");
+  byId("save-csv").onclick = () => guarded(async (runs) => ({ content: new Blob([await csv(runs)], { type: "text/csv" }), without: "" }), "trajectories.csv");
   byId("save-parquet").onclick = () => guarded((runs) => carrier.parquet(runs.map((run) => run.token)), "trajectories.parquet");
 }

@@ -20,7 +20,7 @@ import { startTheme } from "./theme.js";
 
 function facts() {
   const { runs } = model.index, count = (status) => runs.filter((run) => run.status === status).length;
-  const told = ["running", "silent", "stopped", "failed"].map((status) => [count(status), status]).filter(([n]) => n).map(([n, status]) => `${n} ${status}`);
+  const told = ["running", "silent", "stopped", "failed", "diverged"].map((status) => [count(status), status]).filter(([n]) => n).map(([n, status]) => `${n} ${status}`);
   byId("facts").textContent = [counted(runs.length, "run"), ...told, space()?.concepts.map((c) => c.name).join(" × "), protocolNames().join(", ")].filter(Boolean).join(" · ");
 }
 
@@ -29,7 +29,7 @@ function take(index) {
   model.index = index;
   forget();
   const fresh = index.runs.filter((run) => run.space !== null && !state.known.has(run.token));
-  if (fresh.length) change({ known: new Set([...state.known, ...fresh.map((run) => run.token)]), chosen: new Set([...state.chosen, ...fresh.map((run) => run.token)]) });
+  if (fresh.length) change({ known: new Set([...state.known, ...fresh.map((run) => run.token)]), chosen: new Set([...state.chosen, ...fresh.filter((run) => !run.apart).map((run) => run.token)]) });
   if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size)) enter(Math.min(state.space, index.spaces.length - 1));
   if (state.color.includes(".") && !index.varied.includes(state.color)) change({ color: "class" });
   if (!before.spaces.length && space()) change({ color: variedHere().find((name) => runsHere().every((run) => Number.isFinite(Number(run.values[name] ?? NaN)))) ?? "class" });

@@ -4,7 +4,7 @@ import { carrier } from "./carrier.js";
 import { choiceNumber, state, touch } from "./store.js";
 import { bootstrap, mean, wilson } from "./stats.js";
 
-export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [] }, loaded: false, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
+export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [], left_out: [] }, loaded: false, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
 const AT_ONCE = 6, FIRST = 8, BATCH = 23, PATIENCE = 400;
 
 export const space = () => model.index.spaces[state.space];
@@ -128,7 +128,7 @@ export function groups(runs = chosenRuns()) {
   if (state.mode === "runs") return runs.map((run) => [run]);
   const found = new Map();
   for (const run of runs) {
-    const key = JSON.stringify(valuesOf(run));
+    const key = run.apart ? run.token : JSON.stringify(valuesOf(run)); // what stands apart counts in no mean
     found.set(key, [...(found.get(key) ?? []), run]);
   }
   return [...found.values()];

@@ -90,10 +90,16 @@ function draw() {
   byId("chosen").textContent = `${chosenRuns().length} of ${counted(runsHere().length, "run")} chosen${runs.length < model.index.runs.length ? `, ${runs.length} listed` : ""}${bad ? `, ${bad} cannot be read` : ""}`;
 }
 
+function leftOut() {
+  byId("left-out").hidden = !model.index.left_out.length;
+  byId("left-out").textContent = model.index.left_out.join(" ");
+}
+
 export function startTable() {
   let wait = 0;
   byId("filter").oninput = () => { clearTimeout(wait); wait = setTimeout(draw, 60); };
   byId("choose-shown").onclick = () => { change({ chosen: new Set(listed().filter((run) => run.space === state.space).map((run) => run.token)) }); };
   byId("choose-none").onclick = () => change({ chosen: new Set() });
   subscribe(["data", "index", "chosen", "space", "hiddenSeeds"], draw);
+  subscribe(["index"], leftOut);
 }
