@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-browser lint types imports unit test-slow bench clean
+.PHONY: demo test test-browser lint types imports unit test-slow test-faults bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/conceptspace quickstart --out runs/demo
@@ -24,7 +24,7 @@ imports: $(INSTALLED)
 
 # One torch thread per worker: more would oversubscribe the cores.
 unit: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not browser and not faults"
 
 # The explorer in Debian's Chromium, which is installed if it is missing and may be.
 test-browser: $(INSTALLED)
@@ -34,6 +34,10 @@ test-browser: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
+
+# A fault at every operation on the disk, 200 kills, flipped bits in every file.
+test-faults: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m faults tests/faults
 
 bench: $(INSTALLED)
 	$(BIN)/conceptspace bench

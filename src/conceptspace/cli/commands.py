@@ -18,10 +18,15 @@ import torch
 from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.bench import bench
-from conceptspace.cli.parser import overrides, pairs
+from conceptspace.cli.parser import INTERRUPTED, overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.reproduce import reproduce
-from conceptspace.completeness import has_last_checkpoint, require_checkpoints
+from conceptspace.completeness import (
+    has_last_checkpoint,
+    missing_checkpoints,
+    require_checkpoints,
+    steps_in_words,
+)
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
@@ -34,9 +39,6 @@ __all__ = ["bench", "evaluate", "info", "quickstart", "report", "reproduce", "ru
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
 """Sweeps of protocols that `evaluate` can replace."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 
 def quickstart(options: Namespace) -> int:
@@ -158,6 +160,8 @@ def info(options: Namespace) -> int:
             "probe": told.get("probe", {}).get("hash", "none"),
             "seconds": told.get("seconds", "unknown"),
         }
+        if lacking := missing_checkpoints(opened):
+            rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")

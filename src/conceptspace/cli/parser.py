@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -34,23 +37,66 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line; returns the exit status.
+
+    What the user or the system can mend is told in one sentence, without a traceback.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parse(arguments)
-        if options.command is None:
-            parser().print_help()
-            return 0
-        from conceptspace.cli import commands
-
-        status: int = getattr(commands, options.command)(options)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # names of files need not be text
+                stream.reconfigure(errors="backslashreplace")
+        status = _status(arguments)
+        sys.stdout.flush()
         return status
     except UserError as error:
-        print(f"conceptspace: {error}", file=sys.stderr)
-        return error.status
+        return _told(_with_notes(error), error.status)
+    except KeyboardInterrupt:
+        return _told("stopped at once; what was saved before is whole", INTERRUPTED)
+    except MemoryError:
+        return _told("there is not enough memory; a smaller model, batch or image needs less", 1)
     except BrokenPipeError:
+        _drop_output()
         return 1
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        if error.filename is None:
+            _drop_output()
+        where = f": {error.filename}" if error.filename is not None else ""
+        return _told(f"{error.strerror}{where}", 1)
+
+
+def _status(arguments: list[str]) -> int:
+    """Parse and do; returns the command's status."""
+    options = _parse(arguments)
+    if options.command is None:
+        parser().print_help()
+        return 0
+    from conceptspace.cli import commands
+
+    status: int = getattr(commands, options.command)(options)
+    return status
+
+
+def _told(sentence: str, status: int) -> int:
+    print(f"conceptspace: {sentence}", file=sys.stderr)
+    return status
+
+
+def _with_notes(error: BaseException) -> str:
+    return "; ".join([str(error), *getattr(error, "__notes__", [])])
+
+
+def _drop_output() -> None:
+    """Let what the standard output could not take go nowhere, at the end of the program too."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser(flags: bool = False) -> Parser:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt
 from conceptspace.errors import UserError
 from conceptspace.paper.cost import covered, estimate
@@ -20,8 +21,6 @@ from conceptspace.paper.outputs import LEDGER, produce
 from conceptspace.paper.plan import Plan, unique
 from conceptspace.paper.registry import FIGURES, chosen
 from conceptspace.paper.results import finished
-
-INTERRUPTED = 130
 
 
 def reproduce(options: Namespace) -> int:

@@ -1,0 +1,187 @@
+"""What the system refuses is told in one sentence, with a status that is not zero."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conceptspace import files
+from conceptspace.cli.parser import main
+from conceptspace.files import Disk
+from conceptspace.store import Run, open_or_create
+from conceptspace.training import checkpoint
+from tiny import TINY, tiny_config
+
+PROGRAM = [sys.executable, "-c", "import sys; from conceptspace.cli import main; sys.exit(main())"]
+
+
+class FullBelow(Disk):
+    """Nothing can be written into a folder of this name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def write(self, path, content):
+        if self.name in path.parts:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(path, content)
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(tiny_config(train__steps=6, train__checkpoint_steps=[0, 3, 6]).to_toml())
+    return ["run", "--config", str(path), "--out", str(tmp_path / "r")]
+
+
+def sentence(capsys):
+    """The last line of what was said, which must be the only one about what went wrong."""
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if line.startswith("conceptspace: ")]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def test_a_full_disk_under_the_checkpoints_loses_none(tmp_path, tiny, monkeypatch, capsys):
+    monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "DISK", FullBelow("checkpoints"))
+        assert main(tiny) == 1
+    told = sentence(capsys)
+    assert re.match(r"conceptspace: No space left on device: .*/checkpoints/step-00000000", told)
+    assert Run(tmp_path / "r").information()["status"] == "failed"
+    assert main(tiny) == 0
+    assert checkpoint.saved_steps(tmp_path / "r" / "checkpoints") == [0, 3, 6]
+
+
+def test_stopping_does_not_say_that_something_was_saved(tmp_path, tiny, monkeypatch, capsys):
+    """SIGTERM while the disk of the training states is full."""
+    from conceptspace import pipeline
+
+    execute = pipeline.Session.execute
+    monkeypatch.setattr(pipeline.Session, "execute", lambda s, stop: execute(s, after(stop)))
+
+    def after(stop):
+        calls = iter(range(10_000))
+        return lambda: next(calls) >= 4
+
+    monkeypatch.setattr(files, "DISK", FullBelow("resume"))
+    assert main(tiny) == 1
+    told = sentence(capsys)
+    assert "No space left on device" in told
+    assert "go on with" not in told
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_a_folder_that_cannot_be_written(tiny, monkeypatch, capsys, error):
+    class Refusing(Disk):
+        def write(self, path, content):
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(files, "DISK", Refusing())
+    assert main(tiny) in (1, 2)
+    assert os.strerror(error) in sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "quick", "--out", "x" * 300],
+        ["run", "--config", "{folder}", "--out", "{folder}/new"],
+        ["run", "--config", "{bytes}", "--out", "{folder}/new"],
+        ["report", "{run}", "-o", "{folder}"],
+        ["report", "{run}", "-o", "{file}/below/page.html"],
+        ["signal", "quick", "--out", "{file}"],
+        ["info", "{folder}/\udcff"],
+    ],
+)
+def test_places_that_will_not_do(tmp_path, capsys, arguments):
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "file").write_text("")
+    open_or_create(tmp_path / "run", TINY)
+    places = {
+        "folder": tmp_path,
+        "file": tmp_path / "file",
+        "bytes": tmp_path / "bytes.toml",
+        "run": tmp_path / "run",
+    }
+    assert main([argument.format(**places) for argument in arguments]) in (1, 2)
+    assert sentence(capsys)
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_standard_output():
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [*PROGRAM, "info"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, "conceptspace: No space left on device\n")
+
+
+def test_names_that_are_no_text_are_shown_all_the_same(tmp_path):
+    folder = tmp_path / "odd\udcffname"
+    open_or_create(folder, TINY)
+    ended = subprocess.run(
+        [*PROGRAM, "info", os.fsencode(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "odd\\udcffname" in ended.stdout
+
+
+def test_a_second_ctrl_c_ends_at_once_without_a_traceback(tmp_path, probe_cache_folder):
+    path = tmp_path / "tiny.toml"
+    path.write_text(tiny_config(train__steps=10**6).to_toml())
+    process = subprocess.Popen(
+        [*PROGRAM, "run", "--config", str(path), "--out", str(tmp_path / "r")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if line.startswith("step "):
+            break
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    told = process.communicate()[1]
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert re.search(r"stopped at", told)
+
+
+def test_two_runs_that_begin_at_once_do_not_mix(tmp_path, probe_cache_folder):
+    """Different seeds in one new folder: one is trained, the others are told so."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY.to_toml())
+    folder = tmp_path / "r"
+    begun = [
+        subprocess.Popen(
+            [*PROGRAM, "run", "--config", str(path), "--out", str(folder), "--seed", str(seed)],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        for seed in range(3)
+    ]
+    said = [process.communicate()[1] for process in begun]
+    ended = [process.returncode for process in begun]
+    assert sorted(ended) == [0, 2, 2], said
+    winner = ended.index(0)
+    run = Run(folder)
+    assert run.config.seed == winner
+    assert set(run.trajectory()["seed"]) == {winner}
+    for seed, told in enumerate(said):
+        if seed != winner:
+            assert re.search(r"another (process is working|config)|is not a run", told), told

@@ -1,0 +1,143 @@
+"""A whole tiny run with a fault at every operation on the disk, one at a time.
+
+A sample of it belongs to ``make test``; ``make test-faults`` does all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import pytest
+from campaign import PLANNED, config_file, contents
+from disks import FAULTS, Counting, Crash
+
+from conceptspace import files
+from conceptspace.cache import VARIABLE
+from conceptspace.cli.parser import main
+from conceptspace.native.library import native
+from conceptspace.store import Run
+from conceptspace.training import checkpoint
+
+SAMPLE = {"broken": 5, "full": 3, "killed": 5, "power loss": 5}
+"""How many operations of each campaign are tried in ``make test``."""
+
+KILLS = 200
+"""SIGKILLs at random moments."""
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """What a run without faults writes, its number of operations, and how long it takes."""
+    native()
+    for _ in range(2):  # the second time all modules are imported, as in what is compared with it
+        folder, disk = tmp_path_factory.mktemp("reference"), Counting()
+        started = time.perf_counter()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(VARIABLE, str(folder / "cache"))
+            patch.setattr(files, "DISK", disk)
+            patch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+            asked = ["--config", str(config_file(folder)), "--out", str(folder / "r")]
+            assert main(["run", *asked]) == 0
+        seconds = time.perf_counter() - started
+    return contents(folder / "r"), disk.done, seconds
+
+
+def faulty(fault, n, folder, monkeypatch, capsys):
+    """Run with a fault; returns the exit status, None for a process that died, and what it said."""
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "DISK", FAULTS[fault](n))
+        try:
+            status = main(["run", "--config", str(config_file(folder)), "--out", str(folder / "r")])
+        except Crash:
+            status = None
+    return status, capsys.readouterr().err
+
+
+def check(fault, n, folder, reference, monkeypatch, capsys):
+    """One fault, then a second start on a good disk."""
+    folder.mkdir()
+    monkeypatch.setenv(VARIABLE, str(folder / "cache"))
+    monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+    status, told = faulty(fault, n, folder, monkeypatch, capsys)
+    run, what = folder / "r", f"{fault} at operation {n}"
+    assert "Traceback" not in told, what
+    assert status is None or status in (0, 1), f"{what}: exit status {status}"
+    if status == 1:
+        assert re.match(r"conceptspace: .*(space|error)", told.splitlines()[-1]), f"{what}: {told}"
+    for place in ("checkpoints", "resume"):
+        for step in checkpoint.saved_steps(run / place):
+            checkpoint.load(run / place, step)
+    if status == 0 or finished(run):
+        assert checkpoint.saved_steps(run / "checkpoints") == PLANNED, f"{what}: called finished"
+        assert status in (0, None), what
+    assert main(["run", "--config", str(config_file(folder)), "--out", str(run)]) == 0, what
+    assert contents(run) == reference[0], what
+    assert not list(run.rglob(".*.tmp")), what
+
+
+def finished(run):
+    """Whether a folder says that its run is finished."""
+    return (run / "run.json").exists() and Run(run).information().get("status") == "finished"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_some_operations(fault, tmp_path, reference, monkeypatch, capsys):
+    operations, number = reference[1], SAMPLE[fault]
+    for i in range(number):
+        n = (2 * i + 1) * operations // (2 * number)
+        check(fault, n, tmp_path / str(n), reference, monkeypatch, capsys)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("part", range(20))
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_every_operation(fault, part, tmp_path, reference, monkeypatch, capsys):
+    for n in range(part, reference[1], 20):
+        check(fault, n, tmp_path / str(n), reference, monkeypatch, capsys)
+
+
+def kill(folder, seconds):
+    """Run in a process of its own and kill it after some time; whether it was still running."""
+    child = os.fork()
+    if child == 0:
+        os.close(2)
+        os._exit(main(["run", "--config", str(config_file(folder)), "--out", str(folder / "r")]))
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def killed_at(moment, folder, reference, monkeypatch):
+    monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+    monkeypatch.setenv(VARIABLE, str(folder / "cache"))
+    folder.mkdir()
+    hit, run = kill(folder, moment * reference[2]), folder / "r"
+    for place in ("checkpoints", "resume"):
+        for step in checkpoint.saved_steps(run / place):
+            checkpoint.load(run / place, step)
+    if run.exists() and finished(run):
+        assert checkpoint.saved_steps(run / "checkpoints") == PLANNED
+    assert main(["run", "--config", str(config_file(folder)), "--out", str(run)]) == 0
+    assert contents(run) == reference[0], f"killed after {moment:.2f} of the time"
+    assert not list(run.rglob(".*.tmp"))
+    return hit
+
+
+def test_killed_at_some_moments(tmp_path, reference, monkeypatch):
+    hits = [
+        killed_at(moment, tmp_path / str(moment), reference, monkeypatch)
+        for moment in (0.2, 0.5, 0.8)
+    ]
+    assert any(hits)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("part", range(20))
+def test_killed_at_many_moments(part, tmp_path, reference, monkeypatch):
+    moments = [(part + 20 * i + 0.5) / KILLS for i in range(KILLS // 20)]
+    hits = [killed_at(m, tmp_path / f"{m}", reference, monkeypatch) for m in moments]
+    assert sum(hits) >= len(hits) / 2, "most were killed before they had ended"
