@@ -69,6 +69,15 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._wait_no_more()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._arm()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._wait_no_more()
+
     def abort(self) -> None:
         """Close the connection now, whatever has not been sent."""
         self.connections.discard(self)
@@ -79,8 +88,9 @@ class Connection(H11Protocol):
         return self._timer.when() if self._timer else 0.0
 
     def _wait_no_more(self) -> None:
-        """The next request has come, and is being answered."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        """The next request has come, and the client takes what it is answered."""
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering and not self.flow.write_paused:
             self._disarm()
 
     def _arm(self) -> None:

@@ -84,7 +84,7 @@ class Guarded(Renamed):
 
     def scores(self) -> pd.DataFrame:
         """The scores of single images."""
-        self._require("scores/*/*.parquet")
+        self._require("scores/*/step-*.parquet")
         return super().scores()
 
     def sheets(self, protocol: str = NAIVE) -> dict[int, Sheet]:

@@ -233,7 +233,7 @@ class Library:
     def _forget_what_is_gone(self) -> None:
         """Keep nothing of runs that are no longer there."""
         there = self._runs
-        for token in [token for token in list(self._entries) if token not in there]:
+        for token in {*list(self._entries), *list(self._locks)} - there.keys():
             self._entries.pop(token, None)
             self._locks.pop(token, None)
         for key in [key for key in list(self._kept) if not there.keys() >= set(key[1:])]:
@@ -249,6 +249,7 @@ class Library:
 
     def _of_run(self, kind: str, token: str, read: Callable[[Entry, Run], Tree]) -> Tree:
         """What is kept of a run, or else read; who asks meanwhile waits for the same answer."""
+        self._found(token)
         with self._locks[token]:
             return self._kept_or_read(kind, token, read)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from conceptspace.presentation.explorer.discover import legible
 from conceptspace.store import Run
 
 
@@ -24,7 +25,8 @@ class Renamed(Run):
 def distinct(runs: Sequence[Run]) -> list[Run]:
     """Runs under names that no two of them share: with as much of their path as it takes."""
     count = Counter(run.name for run in runs)
-    return [run if count[run.name] == 1 else Renamed(run, _longer(run, runs)) for run in runs]
+    names = [run.name if count[run.name] == 1 else _longer(run, runs) for run in runs]
+    return [Renamed(run, legible(name)) for run, name in zip(runs, names, strict=True)]
 
 
 def _longer(run: Run, runs: Sequence[Run]) -> str:

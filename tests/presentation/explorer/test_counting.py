@@ -1,0 +1,251 @@
+"""A run counts once; what is damaged, has diverged or is a copy is named, and the rest is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pandas as pd
+import pytest
+from evaluated import write_evaluated
+
+from conceptspace.cli import main
+from conceptspace.errors import UserError
+from conceptspace.files import write_table
+from conceptspace.presentation import page
+from conceptspace.presentation.explorer.discover import runs_in
+from conceptspace.presentation.explorer.library import Library
+
+
+@pytest.fixture
+def seeds(tmp_path):
+    """Three seeds of one setting."""
+    for seed in (0, 1, 2):
+        write_evaluated(tmp_path / f"s{seed}", seed)
+    return tmp_path
+
+
+def served(folder):
+    """The list of runs, and what they say together."""
+    library = Library([folder])
+    listed = library.index()
+    tokens = [run["token"] for run in listed["runs"] if not run["apart"]]
+    return listed, library.findings(tokens), library
+
+
+def texts(told):
+    return " ".join(finding["text"] for finding in told["findings"])
+
+
+def written(folder, monkeypatch):
+    """The findings on the page of everything in a folder, without its figures."""
+    monkeypatch.setattr(page, "draw", lambda *_: {})
+    runs, left_out = runs_in([folder])
+    found = page.write_page(runs, folder / "page.html", left_out)
+    return " ".join(finding.text for finding in found)
+
+
+def test_copies_and_loops_are_no_seeds(seeds, monkeypatch):
+    alone = texts(served(seeds)[1])
+    for number in range(20):
+        shutil.copytree(seeds / "s0", seeds / "copies" / f"c{number:02d}")
+    (seeds / "loop").symlink_to(".")
+    listed, told, library = served(seeds)
+    assert [run["name"] for run in listed["runs"]] == ["copies/c00", "s1", "s2"]
+    assert listed["left_out"] == [
+        "Left out as links to what is shown already: loop.",
+        "Left out as copies of runs that count already: copies/c01, copies/c02, copies/c03 "
+        "and 17 more.",
+    ]
+    assert texts(told) == alone
+    assert "means of 3 seeds" in alone
+    everything = [found.token for found in library.shelf().runs]
+    assert len(everything) == 23
+    assert texts(library.findings(everything)) == alone
+    assert (
+        library.turns(everything)["11"] == library.turns([r["token"] for r in listed["runs"]])["11"]
+    )
+    text = written(seeds, monkeypatch)
+    assert "means of 3 seeds" in text
+    assert "copies of runs that count already" in text
+    assert "to what is shown already: loop" in text
+
+
+def test_the_copy_that_keeps_most_counts(seeds):
+    kept = seeds / "a-kept"
+    kept.mkdir()
+    for name in ("config.toml", "trajectory.parquet"):
+        shutil.copy(seeds / "s0" / name, kept / name)
+    assert [run["name"] for run in served(seeds)[0]["runs"]] == ["s0", "s1", "s2"]
+
+
+def test_another_run_of_one_seed_stands_apart(seeds, monkeypatch):
+    half = seeds / "half"
+    shutil.copytree(seeds / "s0", half)
+    table = pd.read_parquet(half / "trajectory.parquet")
+    write_table(half / "trajectory.parquet", table[table["step"] <= 1500])
+    listed, _, library = served(seeds)
+    apart = {run["name"]: run["apart"] for run in listed["runs"]}
+    assert apart["half"] == "It has the settings and the seed of s0, but other scores."
+    assert [name for name in apart if not apart[name]] == ["s0", "s1", "s2"]
+    told = library.findings([run["token"] for run in listed["runs"]])
+    assert "means of 3 seeds" in texts(told)
+    assert "half: It has the settings and the seed of s0" in told["problems"][0]
+    text = written(seeds, monkeypatch)
+    assert "means of 3 seeds" in text
+    assert "Left out: half" in text
+
+
+def bad_table(change):
+    def damage(run):
+        path = run / "trajectory.parquet"
+        change(pd.read_parquet(path)).to_parquet(path)
+
+    return damage
+
+
+def diverged(run):
+    (run / "run.json").write_text(json.dumps({"status": "diverged"}))
+
+
+def torn(name):
+    def damage(run):
+        (path,) = [run / name] if (run / name).exists() else run.glob(name)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    return damage
+
+
+def fifo(name):
+    def damage(run):
+        (run / name).unlink(missing_ok=True)
+        os.mkfifo(run / name)
+
+    return damage
+
+
+def record(**told):
+    return lambda run: (run / "run.json").write_text(json.dumps(told))
+
+
+DAMAGES = {
+    "torn table": (torn("trajectory.parquet"), "trajectory.parquet is damaged"),
+    "lacking column": (bad_table(lambda t: t.drop(columns="samples")), "lacks the columns samples"),
+    "text for numbers": (bad_table(lambda t: t.assign(accuracy="high")), "accuracy"),
+    "numbers for text": (bad_table(lambda t: t.assign(concept_class=11)), "concept_class"),
+    "not a number": (bad_table(lambda t: t.assign(accuracy=float("nan"))), "accuracy"),
+    "another seed": (bad_table(lambda t: t.assign(seed=7)), "is of seed 7, config.toml of seed 1"),
+    "nothing naive": (bad_table(lambda t: t.assign(protocol="x")), "no rows of naive prompting"),
+    "no rows": (bad_table(lambda t: t[:0]), "trajectory.parquet"),
+    "torn record": (torn("run.json"), "run.json is damaged"),
+    "no record but a list": (
+        lambda run: (run / "run.json").write_text("[1]"),
+        "run.json is damaged",
+    ),
+    "text in the record": (record(probe={"accuracy": {"color": "high"}}), "run.json is damaged"),
+    "time in words": (record(seconds="long"), "run.json is damaged"),
+    "torn scores": (torn("scores/naive/*.parquet"), "is damaged"),
+    "torn log": (torn("training.parquet"), "training.parquet is damaged"),
+    "diverged": (diverged, "Its training diverged"),
+    "table is a FIFO": (fifo("trajectory.parquet"), "trajectory.parquet is not a regular file"),
+    "record is a FIFO": (fifo("run.json"), "run.json is not a regular file"),
+    "log is a FIFO": (fifo("training.parquet"), "training.parquet is not a regular file"),
+    "scores are a FIFO": (
+        fifo("scores/naive/step-00000001.parquet"),
+        "step-00000001.parquet is not a regular file",
+    ),
+    "not scored yet": (lambda run: (run / "trajectory.parquet").unlink(), "no trajectory.parquet"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_one_bad_run_does_not_silence_the_others(seeds, monkeypatch, name):
+    damage, reason = DAMAGES[name]
+    damage(seeds / "s1")
+    listed, _, library = served(seeds)
+    assert [run["name"] for run in listed["runs"]] == ["s0", "s1", "s2"]
+    tokens = [run["token"] for run in listed["runs"]]
+    told = library.findings(tokens)
+    assert "means of 2 seeds" in texts(told)
+    (problem,) = told["problems"]
+    assert problem.startswith("Left out: s1: ")
+    assert reason in problem
+    assert "11" in library.turns(tokens)
+    text = written(seeds, monkeypatch)
+    assert "means of 2 seeds" in text
+    assert "Left out: s1: " in text
+    with pytest.raises(UserError, match="no run is left to tell of"):
+        page.write_page(runs_in([seeds / "s1"])[0], seeds / "one.html")
+
+
+@pytest.mark.parametrize(
+    "damage", [torn("run.json"), fifo("run.json"), lambda r: (r / "run.json").unlink()]
+)
+def test_a_scored_run_without_its_record_has_started(seeds, damage):
+    damage(seeds / "s1")
+    runs = {run["name"]: run for run in Library([seeds]).index()["runs"]}
+    assert runs["s1"]["status"] == "unknown"
+
+
+def test_a_folder_called_like_a_config_is_named(seeds, monkeypatch):
+    (seeds / "odd" / "config.toml").mkdir(parents=True)
+    runs = {run["name"]: run for run in Library([seeds]).index()["runs"]}
+    assert "it has no config.toml" in runs["odd"]["problems"][0]
+    assert "Left out: odd: " in written(seeds, monkeypatch)
+
+
+def test_a_name_that_is_no_text_is_shown(seeds, monkeypatch):
+    os.rename(seeds / "s1", os.fsencode(seeds) + b"/s\xff")
+    listed, told, library = served(seeds)
+    assert [run["name"] for run in listed["runs"]] == ["s0", "s2", r"s\xff"]
+    assert "means of 3 seeds" in texts(told)
+    content, without = library.table([run["token"] for run in listed["runs"]])
+    assert (content[:4], without) == (b"PAR1", [])
+    assert "means of 3 seeds" in written(seeds, monkeypatch)
+
+
+def test_copies_of_a_checkpoints_scores_do_not_count(seeds):
+    before = texts(served(seeds)[1])
+    (path,) = (seeds / "s1" / "scores" / "naive").glob("*.parquet")
+    shutil.copy(path, path.with_name(f"{path.stem} (copy).parquet"))
+    assert texts(served(seeds)[1]) == before
+
+
+def test_the_command_tells_the_rest(seeds, capsys, monkeypatch):
+    monkeypatch.setattr(page, "draw", lambda *_: {})
+    torn("trajectory.parquet")(seeds / "s1")
+    assert main(["report", str(seeds), "-o", str(seeds / "out.html")]) == 0
+    told = capsys.readouterr().out
+    assert "Left out: s1: " in told
+    assert "means of 2 seeds" in told
+    assert main(["report", str(seeds / "s1")]) == 2
+    assert "trajectory.parquet is damaged" in capsys.readouterr().err
+
+
+def test_the_page_of_a_run_lies_where_it_is_asked_for(seeds, tmp_path_factory):
+    run = seeds / "s0"
+    before = sorted(run.rglob("*"))
+    for place in (run, *run.rglob("*")):
+        place.chmod(0o555 if place.is_dir() else 0o444)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert main(["report", str(run), "-o", str(elsewhere / "p.html")]) == 0
+    assert sorted(run.rglob("*")) == before
+    assert {path.name for path in elsewhere.iterdir()} == {"p.html", "p-figures"}
+
+
+def test_a_world_of_ones_own_is_reported(tmp_path):
+    for seed in (0, 1):
+        run = write_evaluated(tmp_path / f"own-{seed}", seed)
+        for path in (run.path / "trajectory.parquet", *run.path.glob("scores/*/*.parquet")):
+            table = pd.read_parquet(path)
+            # "a scale" comes first in the table, but is the second bit
+            names = {"color": "hue", "size": "a scale"}
+            table["concept"] = table["concept"].replace(names)
+            table.sort_values("concept", kind="stable").to_parquet(path)
+    assert main(["report", str(tmp_path), "-o", str(tmp_path / "p.html")]) == 0
+    assert main(["report", str(tmp_path / "own-0"), "-o", str(tmp_path / "q.html")]) == 0
+    listed, told, _ = served(tmp_path)
+    assert [c["name"] for c in listed["spaces"][0]["concepts"]] == ["hue", "a scale"]
+    assert told["problems"] == []
+    assert "means of 2 seeds" in texts(told)
