@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import pandas as pd
 import pytest
 
 from conceptspace.errors import UserError
 from conceptspace.locking import alone, sweep
-from conceptspace.store import FORMAT, Run, open_or_create
+from conceptspace.store import Run, open_or_create
 from tiny import TINY, tiny_config
 
 
@@ -109,7 +107,7 @@ def test_notes_add_up(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told", ['{"seconds": "many"}', '{"status": 3}', '{"probe": "x"}', '{"format": "new"}']
+    "told", ['{"seconds": "many"}', '{"status": 3}', '{"probe": "x"}', '{"config": 7}']
 )
 def test_text_in_the_place_of_a_number_is_damage(tmp_path, told):
     run, _ = open_or_create(tmp_path, TINY)
@@ -130,15 +128,6 @@ class TestBegin:
         for opened in (lambda: Run(tmp_path).config, lambda: open_or_create(tmp_path, TINY)):
             with pytest.raises(UserError, match=r"config\.toml is not the config with which"):
                 opened()
-
-    def test_a_newer_format_is_refused_and_both_versions_named(self, tmp_path):
-        run, _ = open_or_create(tmp_path, TINY)
-        run.begin()
-        run.note(format=FORMAT + 1, version="99.0")
-        with pytest.raises(
-            UserError, match=rf"conceptspace 99\.0 .* this is {version('conceptspace')}"
-        ):
-            Run(tmp_path).config  # noqa: B018
 
     def test_it_is_done_once(self, tmp_path):
         run, _ = open_or_create(tmp_path, TINY)
@@ -177,7 +166,7 @@ def test_scores_of_all_protocols_are_joined(tmp_path):
     for i, protocol in enumerate(("naive", "other")):
         folder = tmp_path / "scores" / protocol
         folder.mkdir(parents=True)
-        pd.DataFrame({"step": [i], "protocol": [protocol]}).to_parquet(folder / "step-1.parquet")
+        pd.DataFrame({"step": [i], "protocol": [protocol]}).to_parquet(folder / "step-00000001.parquet")
     assert sorted(run.scores()["protocol"]) == ["naive", "other"]
 
 

@@ -22,7 +22,6 @@ import json
 import re
 import tomllib
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,6 @@ __all__ = [
     "read_scores",
 ]
 
-FORMAT = 1
-"""Version of what a run's folder holds; a newer one is refused."""
-
 STEP = re.compile(r"step-(\d{8,})")
 """File stem of what belongs to a step."""
 
@@ -81,37 +77,28 @@ class Run:
         """The resolved config.
 
         Raises:
-            UserError: it cannot be read, is not the one with which the run was begun, or the run
-                is of a newer format.
+            UserError: it cannot be read, or is not the one with which the run was begun.
         """
-        told = self._begun()
-        if told.get("format", FORMAT) > FORMAT:
-            raise UserError(
-                f"{self.path} was made by conceptspace {told.get('version', '')} and has format "
-                f"{told['format']}; this is {version('conceptspace')}, which reads formats up to "
-                f"{FORMAT}: install the newer one"
-            )
         path = self.path / "config.toml"
         config = complete(path)
-        if told.get("config", _digest(path)) != _digest(path):
+        if self._begun_with() not in (None, _digest(path)):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
                 "SHA-256); put the old one back, or start a run with the new one in another folder"
             )
         return config
 
-    def _begun(self) -> dict[str, Any]:
-        """What ``run.json`` tells of the run's beginning; nothing where it is damaged."""
+    def _begun_with(self) -> str | None:
+        """Digest of the config with which the run was begun; None where it is not known."""
         try:
-            return self.information()
+            return self.information().get("config")
         except UserError:
-            return {}
+            return None
 
     def begin(self) -> None:
-        """Tie the run to its config and to this version, if it is not yet."""
-        if "config" not in self.information():
-            told = {"format": FORMAT, "version": version("conceptspace")}
-            self.note(config=_digest(self.path / "config.toml"), **told)
+        """Tie the run to its config, if it is not yet."""
+        if self._begun_with() is None:
+            self.note(config=_digest(self.path / "config.toml"))
 
     @property
     def name(self) -> str:
@@ -264,7 +251,7 @@ def _digest(path: Path) -> str:
 
 def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` tells, if the values that are computed with are of their type."""
-    for key, kind in (("seconds", (int, float)), ("status", str), ("probe", dict), ("format", int)):
+    for key, kind in (("seconds", (int, float)), ("status", str), ("probe", dict), ("config", str)):
         if key in told and not isinstance(told[key], kind):
             raise ValueError(f"{key} is {told[key]!r}")
     return told
