@@ -25,7 +25,7 @@ from pydantic import (
 from conceptspace.bounds import Each, told
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
-from conceptspace.settings_tree import complaint, has, merge, nested, tuples
+from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
 from conceptspace.versions import header, without_header
 
 __all__ = [
@@ -360,9 +360,10 @@ def complete(path: Path) -> RunConfig:
         UserError: as for :func:`load`, or a setting is missing.
     """
     values = read(path)
-    _, newer = without_header(values, str(path))
-    missing = [name for name in field_names() if name not in OPTIONAL and not has(values, name)]
-    if missing:
+    settings, newer = without_header(values, str(path))
+    names, there = field_names(), dotted(settings)
+    missing = [name for name in names if name not in there | OPTIONAL]
+    if missing and there <= set(names):
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
             f"{path} is not whole: it lacks {', '.join(missing[:3])}{more}, and a run's config "

@@ -37,11 +37,13 @@ def tuples(value: Any) -> Any:
     return tuple(tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def has(values: Mapping[str, Any], name: str) -> bool:
-    """Whether a dotted name is in a tree."""
-    section, _, leaf = name.rpartition(".")
-    found = values.get(section) if section else values
-    return isinstance(found, Mapping) and leaf in found
+def dotted(values: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The dotted names of all leaves."""
+    names: set[str] = set()
+    for key, value in values.items():
+        inner = isinstance(value, Mapping)
+        names |= dotted(value, f"{prefix}{key}.") if inner else {prefix + key}
+    return names
 
 
 def complaint(error: ValidationError, names: Mapping[str, Any]) -> str:
