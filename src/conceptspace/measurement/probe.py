@@ -17,6 +17,7 @@ from conceptspace.data import border
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.data.world import World
+from conceptspace.diffusion.modes import evaluating, float32_default
 from conceptspace.diffusion.unet import UNetTrunk, channels_last
 from conceptspace.files import sha256
 from conceptspace.training import checkpoint
@@ -87,7 +88,17 @@ class Probe(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch concepts 2"]:
-        """Logits of bit 0 and bit 1 of every concept, for images in [0, 1]."""
+        """Logits of bit 0 and bit 1 of every concept, for images in [0, 1].
+
+        Raises:
+            TypeError: images of whole numbers, such as bytes.
+            RuntimeError: images of another number of channels than 3.
+        """
+        if not images.is_floating_point():
+            raise TypeError(
+                f"a probe reads images of floating-point numbers in [0, 1], not {images.dtype}; "
+                "divide bytes by 255"
+            )
         nothing = [None] * len(self.backbone.block_widths())
         features = self.backbone(images * 2 - 1, nothing)
         pooled = features.amax((2, 3)) if self.pooling == "max" else features.mean((2, 3))
@@ -97,9 +108,13 @@ class Probe(nn.Module):
     def coordinates(
         self, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
     ) -> Float[Tensor, "batch concepts"]:
-        """Softmax probability of bit 1 of every concept: the image's place in concept space."""
-        self.eval()
-        parts = [self(chunk).softmax(2)[..., 1] for chunk in images.split(batch_size)]
+        """Softmax probability of bit 1 of every concept: the image's place in concept space.
+
+        Raises:
+            TypeError, RuntimeError: see :meth:`forward`.
+        """
+        with evaluating(self):
+            parts = [self(chunk).softmax(2)[..., 1] for chunk in images.split(batch_size)]
         return torch.cat(parts)
 
 
@@ -118,6 +133,7 @@ class TrainedProbe:
     report: dict[str, Any]
 
 
+@float32_default()
 def train_probe(
     world: World,
     settings: ProbeSettings,
@@ -126,7 +142,8 @@ def train_probe(
 ) -> Probe:
     """Train on the labelled images of a world, with cross-entropy per concept.
 
-    The same arguments give the same probe on the same device; it does not depend on a run's seed.
+    The same arguments give the same probe on the same device; it does not depend on a run's seed,
+    nor on the type that new tensors have in this process.
 
     Args:
         world: whose concepts and images the probe is for.
@@ -140,7 +157,7 @@ def train_probe(
     images, bits = border.labelled(world, "train", settings.images_per_class, settings.margin)
     images, bits = images.to(device), bits.to(device)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
         probe = channels_last(Probe(world.space.names, settings), device)
     optimizer = torch.optim.AdamW(
         probe.parameters(),
@@ -162,6 +179,7 @@ def train_probe(
     return probe.eval()
 
 
+@float32_default()
 def assess(
     probe: Probe, world: World, settings: ProbeSettings, device: torch.device
 ) -> dict[str, Any]:
@@ -182,6 +200,7 @@ def assess(
     return report
 
 
+@float32_default()
 def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[float]]:
     """Mean probability of bit 1 on the way from mean 0 to mean 1, 11 points for each concept.
 
@@ -204,10 +223,11 @@ def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[
 def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]) -> float:
     """Expected calibration error: |confidence - accuracy| averaged over equal-width bins."""
     bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
-    total = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
+    total = confidence.new_zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
     return (total.abs().sum() / len(right)).item()
 
 
+@float32_default()
 def load_or_train(
     world: World,
     settings: ProbeSettings,
@@ -226,7 +246,8 @@ def load_or_train(
     """
     recipe = world.recipe(settings.margin) | {"settings": asdict(settings)}
     folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
-    probe = channels_last(Probe(world.space.names, settings), device)
+    with torch.random.fork_rng(devices=[]):
+        probe = channels_last(Probe(world.space.names, settings), device)
     try:
         probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
     except checkpoint.DamagedCheckpoint:
