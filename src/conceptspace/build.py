@@ -318,7 +318,8 @@ def validate(config: RunConfig) -> None:
                 f"evaluate.protocols: there is no protocol {name!r} for this config; "
                 f"it has {', '.join(protocol_names(config))}"
             )
-    model(config)
+    with torch.device("meta"):  # no memory is taken, however large it is
+        model(config)
     checkpoints(config)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from conceptspace import build, events, pipeline
+from conceptspace import build, events, needs, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.bench import bench
 from conceptspace.cli.parser import INTERRUPTED, overrides, pairs
@@ -53,6 +53,7 @@ def run(options: Namespace) -> int:
     config = _config(options, folder)
     build.validate(config)
     device = build.device(options.device)
+    needs.require(config, folder, device)
     opened, existed = open_or_create(folder, config)
     if existed:
         print(f"continuing the run in {folder}", file=sys.stderr)
