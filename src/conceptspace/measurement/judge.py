@@ -45,11 +45,11 @@ class Judgement:
 
     Attributes:
         coordinates: probability of bit 1 of every concept, shape (batch, concepts).
-        valid: whether there is one object, shape (batch,).
+        valid: whether there is one object, shape (batch,); None if that is not judged.
     """
 
     coordinates: Float[Tensor, "batch concepts"]
-    valid: Bool[Tensor, " batch"]
+    valid: Bool[Tensor, " batch"] | None = None
 
 
 Judge = Callable[[Tensor], Judgement]

@@ -48,23 +48,57 @@ class Scorer:
                 "has diverged"
             )
         seen = self.probe.coordinates(images).cpu()
-        judged = Judgement(seen, torch.ones(len(seen), dtype=torch.bool))
-        if self.judge is not None:
-            judged = self.judge(images)
-        valid = judged.valid.float()[:, None].expand(seen.shape)
-        coordinate = torch.where(valid > 0, judged.coordinates, 0.5)
-        known = valid if self.judge is not None else torch.full_like(valid, float("nan"))
-        samples = torch.arange(len(images))[:, None].expand(seen.shape)
-        columns = {
-            "accuracy": _of_target(coordinate, target) * valid,
-            "coordinate": coordinate,
-            VALID: known,
-            PROBE: _of_target(seen, target),
-        }
-        return pd.DataFrame(
-            {"sample": samples.flatten().numpy(), "concept": [*self.probe.concepts] * len(images)}
-            | {name: values.flatten().double().numpy() for name, values in columns.items()}
-        )
+        judged = Judgement(seen) if self.judge is None else self.judge(images)
+        return rows(self.probe.concepts, judged, target, seen)
+
+
+@dataclass(frozen=True)
+class JudgeScorer:
+    """Scores images by a judge alone.
+
+    Args:
+        concepts: names of the concepts, in the order of the judge.
+        judge: decides.
+    """
+
+    concepts: tuple[str, ...]
+    judge: Judge
+
+    def __call__(
+        self, images: Float[Tensor, "batch channels height width"], target: str
+    ) -> pd.DataFrame:
+        """As :meth:`Scorer.__call__`; ``probe`` is missing."""
+        return rows(self.concepts, self.judge(images), target)
+
+
+def rows(
+    concepts: Sequence[str], judged: Judgement, target: str, seen: Tensor | None = None
+) -> pd.DataFrame:
+    """One row per image and concept, columns see :meth:`Scorer.__call__`.
+
+    Args:
+        concepts: names.
+        judged: what decides.
+        target: class that was asked for.
+        seen: the probe's probability of bit 1, (batch, concepts); None without a probe.
+    """
+    shape = judged.coordinates.shape
+    unknown = torch.full(shape, float("nan"))
+    known = judged.valid is not None
+    valid = judged.valid.float()[:, None].expand(shape) if judged.valid is not None else unknown
+    coordinate = torch.where(valid > 0, judged.coordinates, 0.5) if known else judged.coordinates
+    accuracy = _of_target(coordinate, target)
+    samples = torch.arange(shape[0])[:, None].expand(shape)
+    columns = {
+        "accuracy": accuracy * valid if known else accuracy,
+        "coordinate": coordinate,
+        VALID: valid,
+        PROBE: unknown if seen is None else _of_target(seen, target),
+    }
+    return pd.DataFrame(
+        {"sample": samples.flatten().numpy(), "concept": [*concepts] * shape[0]}
+        | {name: values.flatten().double().numpy() for name, values in columns.items()}
+    )
 
 
 def _of_target(coordinate: Tensor, target: str) -> Tensor:
