@@ -118,7 +118,7 @@ def report(options: Namespace) -> int:
     runs, left_out = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
-    _report(runs, options.out or runs[0].path / "report.html", left_out=left_out)
+    _report(runs, options.out or runs[0].path / "report.html", "", left_out)
     return 0
 
 
