@@ -103,9 +103,8 @@ def needs(config: RunConfig) -> Needs:
 
 
 def parameters(config: RunConfig) -> int:
-    """How many numbers the model learns; none of them is made."""
-    with torch.device("meta"):
-        return sum(parameter.numel() for parameter in build.model(config).parameters())
+    """How many numbers the model learns."""
+    return sum(parameter.numel() for parameter in build.outline(config).parameters())
 
 
 def _activations(channels: Sequence[int], blocks: int, config: RunConfig) -> int:
