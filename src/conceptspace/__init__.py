@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
-    from conceptspace.data.naming import named_space
+    from conceptspace.data.naming import SpacePrompts, named_space
     from conceptspace.errors import UserError
     from conceptspace.measurement.judge import Judgement
     from conceptspace.measurement.protocols import (
@@ -40,7 +40,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "data.concepts": "Concept ConceptClass ConceptSpace",
-    "data.naming": "named_space",
+    "data.naming": "SpacePrompts named_space",
     "errors": "UserError",
     "measurement.judge": "Judgement",
     "measurement.protocols": (
@@ -77,6 +77,7 @@ __all__ = [
     "Overprompting",
     "Recorder",
     "Run",
+    "SpacePrompts",
     "UserError",
     "checkpoint_steps",
     "from_diffusers",

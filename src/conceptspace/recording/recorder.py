@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -123,7 +123,7 @@ class Recorder:
         self.folder = Path(folder)
         self.open = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Recorder:
         self.run, _ = open_or_create(self.folder, self.description)
         there = read_space(self.folder)
         if there not in (None, self.space):
