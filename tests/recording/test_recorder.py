@@ -31,7 +31,7 @@ def recorder(folder: Path, **changes) -> Recorder:
     return Recorder(folder, **(arguments | {"steps": STEPS, "pictures": PICTURES} | changes))
 
 
-def record(folder: Path, steps: int, **changes) -> int:
+def record(folder: Path, steps: int, stop_at: int = 0, **changes) -> int:
     """Train for some steps and record; returns how often the model was called to record."""
     calls = 0
     with recorder(folder, **changes) as opened:
@@ -39,6 +39,8 @@ def record(folder: Path, steps: int, **changes) -> int:
             if step in opened.steps:
                 opened.checkpoint(step, model, loss=loss)
             calls = model.calls
+            if step == stop_at:
+                raise KeyboardInterrupt
     return calls
 
 
@@ -98,12 +100,8 @@ def test_scores_are_those_of_the_judge(recorded, tmp_path):
 
 def test_an_interrupted_recording_goes_on_and_asks_nothing_twice(recorded, tmp_path):
     folder = tmp_path / "mine"
-    with pytest.raises(KeyboardInterrupt), recorder(folder) as opened:
-        for step, model, loss in training(8):
-            if step in opened.steps:
-                opened.checkpoint(step, model, loss=loss)
-            if step == 5:
-                raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        record(folder, 8, stop_at=5)
     assert Run(folder).information()["status"] == "stopped"
     assert recorder(folder).recorded == (2, 4)
     assert record(folder, 8) == 2 * (4 + 2)  # steps 6 and 8: four classes, two settings of one
@@ -146,6 +144,9 @@ def test_batches_change_nothing(recorded, tmp_path, batch_size):
 def test_noise_depends_on_seed_class_and_sample_alone(tmp_path):
     seen: dict[str, list[torch.Tensor]] = {}
 
+    def silent(images):
+        return torch.full((len(images), 2), 0.5)
+
     def listening(name):
         def model(prompts, noise):
             seen.setdefault(name, []).append(noise(5))
@@ -154,7 +155,7 @@ def test_noise_depends_on_seed_class_and_sample_alone(tmp_path):
         return model
 
     for name, changes in {"a": {}, "more": {"samples": 6}, "seed": {"seed": 1}}.items():
-        with recorder(tmp_path / name, protocols=[], **changes) as opened:
+        with recorder(tmp_path / name, protocols=[], judge=silent, **changes) as opened:
             opened.checkpoint(2, listening(name))
             opened.checkpoint(4, listening(f"{name} later"))
     assert all(torch.equal(x, y) for x, y in zip(seen["a"], seen["a later"], strict=True))
@@ -187,16 +188,17 @@ def test_a_folder_of_another_recording_is_refused(recorded, changes, told):
 def test_a_space_of_the_same_names_but_other_numbers_is_refused(recorded):
     hue = replace(SPACE.concepts[0], means=((0.0,), (0.9,)))
     other = replace(SPACE, concepts=(hue, SPACE.concepts[1]))
-    with pytest.raises(UserError, match="whose values have other numbers"), recorder(
-        recorded, world=other
+    with (
+        pytest.raises(UserError, match="whose values have other numbers"),
+        recorder(recorded, world=other),
     ):
         pass
 
 
 def test_only_one_recorder_at_a_time(tmp_path):
-    with recorder(tmp_path / "run"), pytest.raises(UserError, match="another process"):
-        with recorder(tmp_path / "run"):
-            pass
+    first, second = (recorder(tmp_path / "run") for _ in range(2))
+    with first, pytest.raises(UserError, match="another process"):
+        second.__enter__()
     with alone(tmp_path / "run"):  # and it is free afterwards
         pass
 
@@ -250,9 +252,10 @@ class TestWhatIsRefused:
 
     def test_prompts_that_a_protocol_cannot_change(self, tmp_path):
         encode = lambda name, count: [SPACE.describe(name)] * count  # noqa: E731
-        with recorder(tmp_path / "run", prompts=encode) as opened:
-            with pytest.raises(UserError, match="prompts that are vectors, and these are texts"):
-                opened.checkpoint(2, lambda prompts, noise: patches("00", len(prompts)))
+        told = "prompts that are vectors, and these are texts"
+        opened = recorder(tmp_path / "run", prompts=encode)
+        with opened, pytest.raises(UserError, match=told):
+            opened.checkpoint(2, lambda prompts, noise: patches("00", len(prompts)))
 
     @pytest.mark.parametrize("prompts", [lambda c, n: torch.zeros(n + 1, 2), lambda c, n: "red"])
     def test_prompts_of_another_number(self, tmp_path, prompts):
@@ -292,20 +295,23 @@ class TestWhatIsRefused:
 
 
 def test_images_of_other_shapes_are_kept_square_and_in_color(tmp_path):
-    with recorder(tmp_path / "run", protocols=[], judge=lambda x: torch.full((4, 2), 0.5)) as opened:
+    with recorder(
+        tmp_path / "run", protocols=[], judge=lambda x: torch.full((4, 2), 0.5)
+    ) as opened:
         opened.checkpoint(2, lambda prompts, noise: torch.zeros(len(prompts), 1, 4, 6))
     _, sheet = read_sheet(tmp_path / "run/samples/naive/step-00000002.png")
     assert (sheet.tile, sheet.columns) == (6, 4)
 
 
-class TestPages:
-    @pytest.fixture(scope="class")
-    def seeds(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("seeds")
-        for seed in (0, 1):
-            record(folder / f"narrow-{seed}", 8, seed=seed, settings={"width": 8})
-        return folder
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeds")
+    for seed in (0, 1):
+        record(folder / f"narrow-{seed}", 8, seed=seed, settings={"width": 8})
+    return folder
 
+
+class TestPages:
     def test_the_command_line_reports_and_tells(self, seeds, capsys):
         run = seeds / "narrow-0"
         assert main(["report", str(run)]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -27,7 +28,7 @@ class Metrics:
         remedy = "delete it: the checkpoints go on without their loss"
         self.rows = read_table(path, remedy) if path.exists() else pd.DataFrame()
 
-    def add(self, step: int, numbers: Mapping[str, float]) -> None:
+    def add(self, step: int, numbers: Mapping[str, object]) -> None:
         """Write the numbers of a step, in place of those that it had.
 
         Args:
@@ -52,9 +53,9 @@ class Metrics:
         write_table(self.path, self.rows)
 
 
-def _number(value: object, name: str, step: int) -> float:
+def _number(value: Any, name: str, step: int) -> float:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
     except (TypeError, ValueError, RuntimeError):
         raise UserError(f"{name} of step {step} is {value!r}, not a number") from None
     if not math.isfinite(number):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from conceptspace.recording.book import Book
 from conceptspace.recording.metrics import Metrics
 from conceptspace.recording.space import read_space, write_space
 from conceptspace.recording.work import environment, noted, working_on
-from conceptspace.store import of_steps, open_or_create
+from conceptspace.store import Run, of_steps, open_or_create
 from conceptspace.tables import NAIVE
 from conceptspace.training.schedule import EvenInRoot
 
@@ -135,7 +136,6 @@ class Recorder:
             stack.enter_context(working_on(self.run, self.description))
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
-            self.book = Book(self.run, self.description.seed, self.space.classes)
             self.metrics = Metrics(self.folder / "training.parquet")
             stack.enter_context(noted(self.run, environment(**self._judged())))
             if self.recorded:
@@ -148,6 +148,11 @@ class Recorder:
         self.open = False
         self.stack.__exit__(*failure)
 
+    @cached_property
+    def book(self) -> Book:
+        """What has been scored; the folder is there."""
+        return Book(Run(self.folder), self.description.seed, self.space.classes)
+
     @property
     def recorded(self) -> tuple[int, ...]:
         """Steps that have been recorded under every protocol, increasing."""
@@ -155,7 +160,7 @@ class Recorder:
         steps = [int(path.stem.removeprefix("step-")) for path in paths]
         return tuple(step for step in steps if not self._missing(step))
 
-    def checkpoint(self, step: int, model: Any, **metrics: float) -> list[Evaluated]:
+    def checkpoint(self, step: object, model: Any, **metrics: object) -> list[Evaluated]:
         """Ask a model for every class under every protocol, and keep what it answers.
 
         A tqdm bar or a log may show what is returned. PyTorch's random numbers are afterwards what
@@ -179,13 +184,13 @@ class Recorder:
         """
         if not self.open:
             raise UserError("checkpoints are recorded inside `with Recorder(...) as recorder:`")
-        step = _step(step)
+        at = _step(step)
         found = []
-        for protocol in self._missing(step):
-            there = self.book.scored(protocol.name, step)
+        for protocol in self._missing(at):
+            there = self.book.scored(protocol.name, at)
             generated = self.ask(model, protocol, there)
-            found.append(self.book.store(protocol.name, step, generated))
-        self.metrics.add(step, metrics)
+            found.append(self.book.store(protocol.name, at, generated))
+        self.metrics.add(at, metrics)
         if found:
             self._collect()
         return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from conceptspace.models.generative import GenerativeModel, Prompts, name_of
+from conceptspace.models.generative import GenerativeModel, Prompts
 from conceptspace.models.noise import Noise
 
 PixelRange = tuple[float, float]
@@ -30,10 +30,6 @@ class FunctionModel(GenerativeModel):
     def __call__(self, prompts: Prompts, noise: Noise) -> Tensor:
         """Images in [0, 1]."""
         return to_unit(self.function(prompts, noise(*self.shape)), self.pixel_range)
-
-    @property
-    def __qualname__(self) -> str:
-        return name_of(self.function)
 
 
 def from_function(
