@@ -1,6 +1,6 @@
 """Fifty clients while runs are made, replaced and deleted: no failure, and nothing piles up.
 
-The long test takes the seconds that ``CONCEPTSPACE_STRESS_SECONDS`` says, an hour without it:
+The long test takes the seconds that ``CONCEPTSPACE_STRESS_SECONDS`` says, two minutes without it:
 ``CONCEPTSPACE_STRESS_SECONDS=600 pytest -s -m slow tests/presentation/explorer/test_stress.py``.
 """
 
