@@ -27,10 +27,18 @@ def changed(**changes: object) -> Needs:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_model_is_counted_without_being_made(name):
+def test_the_model_is_counted(name):
     config = PRESETS[name]()
     made = sum(parameter.numel() for parameter in build.model(config).parameters())
     assert needs.parameters(config) == made
+
+
+def test_a_large_model_is_checked_without_being_made():
+    large = merged(paper(), nested({"model.channels": [8192] * 4}), "test")
+    assert all(weights.is_meta for weights in build.outline(large).parameters())
+    assert not any(weights.is_meta for weights in build.outline(quick()).parameters())
+    with pytest.raises(UserError, match=r"multiples of model\.groups"):
+        build.outline(merged(large, nested({"model.groups": 7}), "test"))
 
 
 def test_presets_fit_a_small_machine():

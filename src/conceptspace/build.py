@@ -204,6 +204,19 @@ def model(config: RunConfig, device: torch.device | None = None) -> VDM:
     return channels_last(built, device)
 
 
+def outline(config: RunConfig) -> VDM:
+    """A model to count and check: a large one, of more than some 10⁸ weights, is made without them.
+
+    Raises:
+        UserError: the architecture does not fit together.
+    """
+    convolutions = 18 * config.model.blocks * sum(width**2 for width in config.model.channels)
+    if convolutions < 10**8:
+        return model(config)  # quicker than PyTorch's first tensor without memory, which takes 1 s
+    with torch.device("meta"):
+        return model(config)
+
+
 def optimization(config: RunConfig) -> Optimization:
     """How the model is trained."""
     train = config.train
@@ -322,8 +335,7 @@ def validate(config: RunConfig) -> None:
                 f"evaluate.protocols: there is no protocol {name!r} for this config; "
                 f"it has {', '.join(protocol_names(config))}"
             )
-    with torch.device("meta"):  # no memory is taken, however large it is
-        model(config)
+    outline(config)
     checkpoints(config)
 
 

@@ -31,6 +31,7 @@ from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.left_out import LeftOut
+from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
@@ -117,7 +118,7 @@ def report(options: Namespace) -> int:
     runs, left_out = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
-    _report(runs, options.out or runs[0].path / "report.html", left_out=left_out)
+    _report(runs, options.out or runs[0].path / "report.html", "", left_out)
     return 0
 
 
@@ -157,7 +158,7 @@ def info(options: Namespace) -> int:
             "run": opened.name,
             "preset": opened.config.preset,
             "seed": opened.config.seed,
-            "status": told.get("status", "not started"),
+            "status": state(opened.path, told).status,
             "probe": told.get("probe", {}).get("hash", "none"),
             "seconds": told.get("seconds", "unknown"),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import pandas as pd
@@ -188,6 +189,15 @@ def test_a_scored_run_without_its_record_has_started(seeds, damage):
     damage(seeds / "s1")
     runs = {run["name"]: run for run in Library([seeds]).index()["runs"]}
     assert runs["s1"]["status"] == "unknown"
+
+
+def test_info_does_not_take_a_scored_run_for_a_new_one(seeds, capsys):
+    (seeds / "s1" / "run.json").unlink()
+    assert main(["info", str(seeds / "s1")]) == 0
+    assert re.search(r"^status +unknown$", capsys.readouterr().out, re.MULTILINE)
+    (seeds / "s1" / "run.json").write_text('{"status": "fin')
+    assert main(["info", str(seeds / "s1")]) == 2
+    assert "run.json is damaged" in capsys.readouterr().err
 
 
 def test_a_folder_called_like_a_config_is_named(seeds, monkeypatch):
