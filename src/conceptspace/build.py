@@ -67,7 +67,7 @@ def concept_space(data: DataConfig) -> ConceptSpace:
         concepts = tuple(attribute_concept(name) for name in data.attributes)
     else:
         concepts = tuple(concept(name, data) for name in data.concepts)
-    train, ood = paper_split(len(concepts))
+    train, ood = paper_split([len(concept.labels) for concept in concepts])
     return ConceptSpace(
         concepts,
         as_classes(data.train_classes) or train,
@@ -143,8 +143,12 @@ def conditioning(data: DataConfig) -> Conditioning:
 
 
 def judge(of: World) -> Judge | None:
-    """What scores images; None where they cannot be rendered, and the probe scores them alone."""
-    return ShapesJudge(of) if isinstance(of, ShapesWorld) else None
+    """What scores images; None where they cannot be rendered or a concept has more than two values,
+    and the probe scores them alone.
+    """
+    if not isinstance(of, ShapesWorld) or max(of.space.sizes) > 2:
+        return None
+    return ShapesJudge(of)
 
 
 def masking(data: DataConfig) -> Masking | None:

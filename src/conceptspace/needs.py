@@ -8,6 +8,7 @@ is for the quick preset stands in docs/performance.md.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -158,8 +159,18 @@ def require(config: RunConfig, folder: Path, device: torch.device) -> None:
     if device.type != "cpu":
         _enough(found.tensors, torch.cuda.mem_get_info(device)[1], "GPU memory", "the GPU has")
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    _enough(found.disk - held, shutil.disk_usage(there).free, "disk", f"at {there} is free")
+    _enough(
+        found.disk - _held(folder), shutil.disk_usage(there).free, "disk", f"at {there} is free"
+    )
+
+
+def _held(folder: Path) -> int:
+    """Bytes of the files in a folder; those that another process removes meanwhile do not count."""
+    held = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            held += file.stat().st_size
+    return held
 
 
 def _enough(needed: int, there: int, what: str, where: str) -> None:

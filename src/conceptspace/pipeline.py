@@ -28,7 +28,7 @@ from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.scoring import Scorer
-from conceptspace.measurement.sheets import write_pictures
+from conceptspace.measurement.sheets import pictures_of, write_pictures
 from conceptspace.native.library import native
 from conceptspace.recording.book import Book
 from conceptspace.recording.space import write_space
@@ -176,14 +176,14 @@ class Session:
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        self.scorer = Scorer(self.probe.probe, build.judge(self.world))
+        self.scorer = Scorer(self.probe.probe, build.judge(self.world), self.world.space.axes())
 
     def _introduce(self) -> Iterator[Event]:
         """Read images that are not rendered, and keep what they are and how classes look."""
         if not isinstance(self.world, CelebaWorld):
             return
         yield Notice(f"images: reading {self.world.root}, or taking them from the cache")
-        write_pictures(self.run, {c: self.world.picture(c) for c in self.world.space.classes})
+        write_pictures(self.run, pictures_of(self.world))
         self.run.note(data=self.world.provenance())
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:

@@ -29,7 +29,7 @@ BOTH = {
         (BOTH, None),
         ((SECOND, VALID), VALID),
         ((BOTH, VALID), VALID),
-        (Judgement(SECOND, VALID), VALID),
+        (Judgement(torch.stack([1 - SECOND, SECOND], dim=2), VALID), VALID),
     ],
 )
 def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
@@ -74,3 +74,14 @@ def test_a_trained_probe_is_a_judge():
     torch.testing.assert_close(judged.coordinates, probe.coordinates(IMAGES))
     assert judged.valid is None
     assert described(trained) == "probe 0123456789abcdef"
+
+
+def test_more_values_need_the_probability_of_each():
+    values = {"hue": ("red", "green", "blue"), "side": ("left", "right")}
+    concepts = named_space(values, []).concepts
+    hue = torch.tensor([[0.2, 0.3, 0.5]]).expand(3, -1)
+    judged = checked(lambda images: {"hue": hue, "side": BOTH["side"]}, concepts)(IMAGES)
+    torch.testing.assert_close(judged.probabilities[:, 0], hue)
+    assert torch.equal(judged.probabilities[:, 1, 2], torch.zeros(3))
+    with pytest.raises(UserError, match="one has 3 values; answer with the probabilities of all"):
+        checked(lambda images: SECOND, concepts)(IMAGES)

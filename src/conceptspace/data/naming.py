@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
+from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace, all_classes
 from conceptspace.errors import UserError
 
 
@@ -29,8 +28,7 @@ def named_space(
         UserError: a combination names a value that does not exist, or no class is left to train.
     """
     concepts = tuple(_named(name, tuple(labels)) for name, labels in values.items())
-    digits = [[str(i) for i in range(len(c.labels))] for c in concepts]
-    classes = [ConceptClass("".join(parts)) for parts in product(*digits)]
+    classes = all_classes([len(concept.labels) for concept in concepts])
     out = [_class_of(concepts, tuple(combination)) for combination in held_out]
     trained = tuple(c for c in classes if c not in out)
     return ConceptSpace(concepts, trained, tuple(dict.fromkeys(out)))
@@ -59,12 +57,12 @@ class SpacePrompts:
         self, concept_class: str, count: int, generator: torch.Generator
     ) -> Float[Tensor, "count k"]:
         """Values of a class, each within its spread."""
-        parts = zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True)
+        parts = zip(self.space.concepts, ConceptClass(concept_class).values, strict=True)
         return torch.cat([c.sample(value, count, generator) for c, value in parts], dim=1)
 
     def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
         """The values in the middle of a class."""
-        parts = zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True)
+        parts = zip(self.space.concepts, ConceptClass(concept_class).values, strict=True)
         return torch.cat([concept.mean(value) for concept, value in parts])
 
 
@@ -72,7 +70,7 @@ def _named(name: str, labels: tuple[str, ...]) -> Concept:
     means = tuple(
         tuple(float(i == place) for i in range(len(labels))) for place in range(len(labels))
     )
-    return Concept(name, labels, means)  # type: ignore[arg-type]  # Concept checks the number
+    return Concept(name, labels, means)
 
 
 def _class_of(concepts: tuple[Concept, ...], combination: tuple[str, ...]) -> ConceptClass:
@@ -86,6 +84,5 @@ def _class_of(concepts: tuple[Concept, ...], combination: tuple[str, ...]) -> Co
             raise UserError(
                 f"{concept.name} has no value {value!r}; it has {', '.join(concept.labels)}"
             )
-    return ConceptClass(
-        "".join(str(c.labels.index(v)) for c, v in zip(concepts, combination, strict=True))
-    )
+    pairs = zip(concepts, combination, strict=True)
+    return ConceptClass.of([concept.labels.index(value) for concept, value in pairs])

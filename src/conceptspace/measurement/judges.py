@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from conceptspace.data.concepts import Concept
@@ -29,7 +30,8 @@ def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
     It is called without gradients, with images in [0, 1] as the model made them, shape (batch,
     channels, height, width), on the CPU. It answers with
 
-    - the probability of each concept's second value, a tensor (batch, concepts);
+    - the probability of each concept's second value, a tensor (batch, concepts), where all concepts
+      have two;
     - or the probabilities of all values, ``{"hue": (batch, values), ...}``, with sum 1;
     - or a pair (one of both, valid), where valid says of each image whether it shows a valid object
       at all, (batch,), as booleans; or a :class:`~conceptspace.measurement.judge.Judgement`.
@@ -44,14 +46,14 @@ def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
     name = described(judge)
     if isinstance(judge, TrainedProbe):
         judge = judge.probe
-    ask: Callable[[Tensor], Any] = judge.coordinates if isinstance(judge, Probe) else judge
+    ask: Callable[[Tensor], Any] = judge.probabilities if isinstance(judge, Probe) else judge
 
     @torch.no_grad()
     def judged(images: Tensor) -> Judgement:
         answer: Any = ask(images)
         valid: Any = None
         if isinstance(answer, Judgement):
-            answer, valid = answer.coordinates, answer.valid
+            answer, valid = answer.probabilities, answer.valid
         elif isinstance(answer, tuple):
             if len(answer) != 2:
                 raise UserError(
@@ -59,10 +61,8 @@ def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
                     f"{len(answer)} things"
                 )
             answer, valid = answer
-        if isinstance(answer, Mapping):
-            answer = _second(answer, concepts, len(images), name)
-        coordinates = _shares(answer, (len(images), len(concepts)), f"the judge {name}")
-        return Judgement(coordinates, None if valid is None else _valid(valid, len(images), name))
+        shares = _of_every_value(answer, concepts, len(images), f"the judge {name}")
+        return Judgement(shares, None if valid is None else _valid(valid, len(images), name))
 
     return judged
 
@@ -72,21 +72,34 @@ def described(judge: AnyJudge) -> str:
     return f"probe {judge.hash[:16]}" if isinstance(judge, TrainedProbe) else name_of(judge)
 
 
-def _second(answer: Mapping[str, Any], concepts: Sequence[Concept], count: int, name: str) -> Any:
-    names = [concept.name for concept in concepts]
-    if set(answer) != set(names):
-        raise UserError(
-            f"the judge {name} tells of {', '.join(map(str, answer))}, and the concepts are "
-            f"{', '.join(names)}"
-        )
-    columns = []
-    for concept in concepts:
-        what = f"the judge {name}, concept {concept.name},"
-        shares = _shares(answer[concept.name], (count, len(concept.labels)), what)
-        if not torch.allclose(shares.sum(1), torch.ones(count), atol=1e-2):
-            raise UserError(f"{what} gives probabilities whose sum is not 1")
-        columns.append(shares[:, 1])
-    return torch.stack(columns, dim=1)
+def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: str) -> Tensor:
+    """Probabilities (batch, concepts, values), 0 beyond the values that a concept has."""
+    sizes = [len(concept.labels) for concept in concepts]
+    if isinstance(answer, Tensor) and answer.ndim == 3:
+        parts = list(_shares(answer, (count, len(sizes), max(sizes)), what).unbind(1))
+    elif isinstance(answer, Mapping):
+        names = [concept.name for concept in concepts]
+        if set(answer) != set(names):
+            raise UserError(
+                f"{what} tells of {', '.join(map(str, answer))}, and the concepts are "
+                f"{', '.join(names)}"
+            )
+        each = zip(names, sizes, strict=True)
+        parts = [_shares(answer[n], (count, size), f"{what}, concept {n},") for n, size in each]
+    else:
+        if max(sizes) > 2:
+            raise UserError(
+                f"{what} gives one number of each concept, and one has {max(sizes)} values; answer "
+                "with the probabilities of all values by concept"
+            )
+        second = _shares(answer, (count, len(sizes)), what)
+        parts = list(torch.stack([1 - second, second], dim=2).unbind(1))
+    for concept, part in zip(concepts, parts, strict=True):
+        if not torch.allclose(part.sum(1), torch.ones(count), atol=1e-2):
+            raise UserError(
+                f"{what}, concept {concept.name}, gives probabilities whose sum is not 1"
+            )
+    return torch.stack([F.pad(part, (0, max(sizes) - part.shape[1])) for part in parts], dim=1)
 
 
 def _shares(values: Any, shape: tuple[int, ...], what: str) -> Tensor:

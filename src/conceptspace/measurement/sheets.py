@@ -18,9 +18,17 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from conceptspace.contact_sheet import KEYWORD, damaged_sheet, read_sheet
+from conceptspace.data import border
+from conceptspace.data.world import World
 from conceptspace.files import write_atomically
 from conceptspace.measurement.evaluate import Generated
 from conceptspace.store import Run
+
+
+def pictures_of(world: World) -> dict[str, Tensor]:
+    """The images that stand for classes, of those classes that have one."""
+    found = {str(name): border.picture(world, name) for name in world.space.classes}
+    return {name: picture for name, picture in found.items() if picture is not None}
 
 
 def write_pictures(run: Run, pictures: Mapping[str, Tensor]) -> None:

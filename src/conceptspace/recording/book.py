@@ -16,6 +16,7 @@ from conceptspace.measurement.sheets import write_sheet
 from conceptspace.store import Run, read_scores
 from conceptspace.tables import JOINT, PROBE, SCORE_COLUMNS, VALID
 from conceptspace.training.checkpoint import step_name
+from conceptspace.values import columns_of
 
 
 class Book:
@@ -70,7 +71,8 @@ class Book:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.seed, step=step, protocol=protocol)
-        scores = pd.concat([stored, scores[[*SCORE_COLUMNS, VALID, PROBE]]], ignore_index=True)
+        columns = [*SCORE_COLUMNS, VALID, PROBE, *columns_of(scores)]
+        scores = pd.concat([stored, scores[columns]], ignore_index=True)
         write_sheet(
             self.run.path / "samples" / protocol / f"{step_name(step)}.png", step, generated
         )

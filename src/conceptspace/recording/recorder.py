@@ -24,7 +24,7 @@ from conceptspace.measurement.judges import AnyJudge, checked, described
 from conceptspace.measurement.probe import TrainedProbe
 from conceptspace.measurement.protocols import Naive, Protocol
 from conceptspace.measurement.scoring import JudgeScorer
-from conceptspace.measurement.sheets import write_pictures
+from conceptspace.measurement.sheets import pictures_of, write_pictures
 from conceptspace.models.generative import Prompts, name_of
 from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
@@ -112,7 +112,7 @@ class Recorder:
             training=dict(settings or {}),
         )
         self.pictures = _pictures(asked, pictures)
-        scorer = JudgeScorer(self.space.names, checked(judge, self.space.concepts))
+        scorer = JudgeScorer(self.space, checked(judge, self.space.concepts))
         encode = prompts or (lambda name, count: prompt_vectors(asked, name, count, seed))
         self.ask = Asker(
             {c: _encoded(encode, c, samples, seed) for c in self.space.classes},
@@ -235,9 +235,7 @@ def _settings(protocol: Protocol, space: ConceptSpace) -> tuple[str, ...]:
 
 def _pictures(world: Prompting, pictures: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
     if pictures is None:
-        if not isinstance(world, World):
-            return {}
-        return {str(c): border.picture(world, c) for c in world.space.classes}
+        return pictures_of(world) if isinstance(world, World) else {}
     found = {}
     for name, picture in pictures.items():
         if name not in world.space.classes:
