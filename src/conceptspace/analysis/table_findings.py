@@ -79,7 +79,7 @@ def table_findings(table: pd.DataFrame) -> list[Finding]:
     for name in classes_of(table):
         told += _emergence(table, [q for q in every if q.concept_class == name], many)
         told += _turn(table, name)
-    for quantity in hidden if many else every:
+    for quantity in hidden if many else found:
         told += _elicited(table, quantity)
     told += _silence(table)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
@@ -126,10 +126,16 @@ def quantities(table: pd.DataFrame) -> list[Quantity]:
         rows = naive[naive["concept_class"] == name]
         of = f" of {name}" if len(classes_of(table)) > 1 else ""
         concepts = concepts_of(rows)
-        if (rows["concept"] == JOINT).any() and len(concepts) != 1:
+        if (rows["concept"] == JOINT).any() and not _copied(rows):
             found.append(Quantity(name, JOINT, f"the joint accuracy{of}"))
         found += [Quantity(name, concept, f'"{concept}"{of}') for concept in concepts]
     return found
+
+
+def _copied(rows: pd.DataFrame) -> bool:
+    """Whether the joint accuracy is that of the only concept."""
+    wide = rows.pivot(index=["seed", "step"], columns="concept", values="accuracy")
+    return wide.shape[1] == 2 and bool((wide.nunique(axis=1) == 1).all())
 
 
 def main_quantities(table: pd.DataFrame) -> list[Quantity]:
@@ -209,6 +215,8 @@ def _window(found: list[Window], name: str) -> str:
             f"hidden window of {name}: no. At no {HOLD} checkpoints in a row{where} is {other} at "
             f"{THRESHOLD:g} or more while the plain way of asking is at {FAILS:g} or less{control}"
         )
+    if len(asked) > 1:
+        other += f" ({pd.Series([w.protocol for w in hit]).mode()[0]})"
     first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
     means = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
     way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
@@ -254,13 +262,19 @@ def _order(found: Mapping[str, list[Emergence]]) -> Iterator[Finding]:
     order = sorted(medians, key=lambda name: medians[name])
     came = [f"{name} (step {medians[name]:g})" for name in order if np.isfinite(medians[name])]
     never = [name for name in order if not np.isfinite(medians[name])]
-    text = "order of emergence, asked plainly: " + ", then ".join(came) if came else "no order"
-    if never:
-        text += f"{', then ' if came else ': '}not by the end: {', '.join(never)}"
-    yield Finding("emergence", text)
+    half = " in half of the seeds" if max(len(runs) for runs in found.values()) > 1 else ""
+    if not came:
+        yield Finding(
+            "emergence", f"asked plainly, none of {', '.join(never)} emerges by the end{half}"
+        )
+        return
+    text = "order of emergence, asked plainly: " + ", then ".join(came)
+    yield Finding(
+        "emergence", text + (f"; not by the end{half}: {', '.join(never)}" if never else "")
+    )
     if len(order) > MOST_PAIRS:
         return
-    for early, late in pairwise(order):
+    for early, late in pairwise(order[: len(came) + 1]):
         if {run.seed for run in found[early]} == {run.seed for run in found[late]}:
             yield Finding("emergence", _pair(found[early], found[late], early, late))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ Tree = dict[str, Any]
 Array = NDArray[np.float64]
 
 
+@runtime_checkable
 class Axes(Protocol):
     """What is drawn of a concept space: ``ConceptSpace``, or what a table names."""
 
