@@ -29,11 +29,11 @@ class OwnWorld:
         self.columns = {concept.name: slice(i, i + 1) for i, concept in enumerate(concepts)}
 
     def sample(self, concept_class: str, count: int, generator: torch.Generator) -> Tensor:
-        parts = zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True)
+        parts = zip(self.space.concepts, ConceptClass(concept_class).values, strict=True)
         return torch.cat([c.sample(bit, count, generator) for c, bit in parts], dim=1)
 
     def class_mean(self, concept_class: str) -> Tensor:
-        parts = zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True)
+        parts = zip(self.space.concepts, ConceptClass(concept_class).values, strict=True)
         return torch.cat([concept.mean(bit) for concept, bit in parts])
 
     def draw(
@@ -55,7 +55,7 @@ class OwnWorld:
     def labelled(self, purpose: str, count: int, margin: float) -> tuple[Tensor, Tensor]:
         source = torch.Generator().manual_seed(int(purpose == "train"))
         drawn = [self.draw(c, count, source)[0] for c in all_classes(2)]
-        bits = [torch.tensor(c.bits).expand(count, -1) for c in all_classes(2)]
+        bits = [torch.tensor(c.values).expand(count, -1) for c in all_classes(2)]
         return torch.cat(drawn), torch.cat(bits)
 
     def recipe(self, margin: float) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def concept_space(data: DataConfig) -> ConceptSpace:
         concepts = tuple(attribute_concept(name) for name in data.attributes)
     else:
         concepts = tuple(concept(name, data) for name in data.concepts)
-    train, ood = paper_split(len(concepts))
+    train, ood = paper_split([len(concept.labels) for concept in concepts])
     return ConceptSpace(
         concepts,
         as_classes(data.train_classes) or train,
@@ -143,8 +143,12 @@ def conditioning(data: DataConfig) -> Conditioning:
 
 
 def judge(of: World) -> Judge | None:
-    """What scores images; None where they cannot be rendered, and the probe scores them alone."""
-    return ShapesJudge(of) if isinstance(of, ShapesWorld) else None
+    """What scores images; None where they cannot be rendered or a concept has more than two values,
+    and the probe scores them alone.
+    """
+    if not isinstance(of, ShapesWorld) or max(of.space.sizes) > 2:
+        return None
+    return ShapesJudge(of)
 
 
 def masking(data: DataConfig) -> Masking | None:
@@ -198,6 +202,19 @@ def model(config: RunConfig, device: torch.device | None = None) -> VDM:
         )
     built = VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
     return channels_last(built, device)
+
+
+def outline(config: RunConfig) -> VDM:
+    """A model to count and check: a large one, of more than some 10⁸ weights, is made without them.
+
+    Raises:
+        UserError: the architecture does not fit together.
+    """
+    convolutions = 18 * config.model.blocks * sum(width**2 for width in config.model.channels)
+    if convolutions < 10**8:
+        return model(config)  # quicker than PyTorch's first tensor without memory, which takes 1 s
+    with torch.device("meta"):
+        return model(config)
 
 
 def optimization(config: RunConfig) -> Optimization:
@@ -318,7 +335,7 @@ def validate(config: RunConfig) -> None:
                 f"evaluate.protocols: there is no protocol {name!r} for this config; "
                 f"it has {', '.join(protocol_names(config))}"
             )
-    model(config)
+    outline(config)
     checkpoints(config)
 
 

@@ -41,6 +41,7 @@ from conceptspace.tables import JOINT, NAIVE, PROBE, SCORE_COLUMNS, VALID
 from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
 from conceptspace.training.loop import Trainer
+from conceptspace.values import columns_of
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
@@ -200,7 +201,7 @@ class Session:
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        self.scorer = Scorer(self.probe.probe, build.judge(self.world))
+        self.scorer = Scorer(self.probe.probe, build.judge(self.world), self.world.space.axes())
 
     def _introduce(self) -> Iterator[Event]:
         """Read images that are not rendered, and keep what they are and how classes look."""
@@ -332,7 +333,8 @@ class Session:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.config.seed, step=step, protocol=protocol.name)
-        scores = pd.concat([stored, scores[[*SCORE_COLUMNS, VALID, PROBE]]], ignore_index=True)
+        columns = [*SCORE_COLUMNS, VALID, PROBE, *columns_of(scores)]
+        scores = pd.concat([stored, scores[columns]], ignore_index=True)
         sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
         write_sheet(sheet, step, generated)
         write_table(path, scores)

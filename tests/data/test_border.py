@@ -116,9 +116,13 @@ TINY = ProbeSettings(channels=(8,), features=8, images_per_class=8, held_out_per
     [(images(change), told) for change, told in IMAGES]
     + [
         (second(lambda b: b.float()), "labels are whole numbers"),
-        (second(lambda b: b + 1), "labels are 0 or 1, and 1 to 2 are there"),
-        (second(lambda b: b[:, :1]), r"shape \(32, 2\), not int64 of shape \(32, 1\)"),
-        (second(lambda b: b[:-1]), r"not int64 of shape \(31, 2\)"),
+        (second(lambda b: b + 1), "labels of hue are 0 to 1, and 1 to 2 are there"),
+        (second(lambda b: b[:, :1]), r"shape \(images, 2\), not int64 of shape \(32, 1\)"),
+        (
+            second(lambda b: b[:-1]),
+            r"images in \[0, 1\] are floating-point tensors of shape \(31, ",
+        ),
+        (second(lambda b: b * 0), "there is no image of hue 'warm'"),
     ],
 )
 def test_labelled_images(tmp_path: Path, change, told):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import jaxtyping
 import pytest
 import torch
@@ -37,15 +39,33 @@ def one_sentence(error: pytest.ExceptionInfo[UserError]) -> str:
 
 
 class TestConceptClass:
-    @pytest.mark.parametrize("bits", ["", "2", "0 1", "01x", "-1", "０1"])
-    def test_only_zeros_and_ones(self, bits):
-        with pytest.raises(UserError, match="string of 0s and 1s"):
-            ConceptClass(bits)
+    @pytest.mark.parametrize("digits", ["", "0 1", "01x", "-1", "０1", "²"])
+    def test_only_digits(self, digits):
+        with pytest.raises(UserError, match="string of digits"):
+            ConceptClass(digits)
 
-    def test_is_its_bits(self):
+    @given(st.lists(st.integers(0, 9), min_size=1, max_size=6))
+    def test_is_its_values(self, values):
+        c = ConceptClass.of(values)
+        assert c.values == tuple(values)
+        assert ConceptClass(str(c)) == c
+
+    @given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 9), st.data())
+    def test_flip_to_a_value_changes_that_one_alone(self, values, to, data):
+        c, i = ConceptClass.of(values), data.draw(st.integers(0, len(values) - 1))
+        flipped = c.flip(i, to)
+        assert flipped.values == (*values[:i], to, *values[i + 1 :])
+        assert c.distance(flipped) == int(values[i] != to)
+        assert flipped.flip(i, values[i]) == c
+
+    def test_a_third_value_is_flipped_to_a_named_one_only(self):
+        with pytest.raises(UserError, match="to which value"):
+            ConceptClass("02").flip(1)
+
+    def test_is_its_digits(self):
         c = ConceptClass("010")
         assert c == "010"
-        assert c.bits == (0, 1, 0)
+        assert c.values == (0, 1, 0)
         assert {c: 1}["010"] == 1
 
     @given(st.text("01", min_size=1, max_size=6), st.data())
@@ -75,6 +95,15 @@ class TestSplits:
         train, ood = paper_split(dimensions)
         assert sorted(train + ood) == list(all_classes(dimensions))
         assert len(train) == dimensions + 1
+
+    @given(st.lists(st.integers(2, 5), min_size=1, max_size=4))
+    def test_of_many_values_every_class_once(self, sizes):
+        train, ood = paper_split(sizes)
+        classes = all_classes(sizes)
+        assert len(set(classes)) == len(classes) == math.prod(sizes)
+        assert sorted(train + ood) == list(classes)
+        assert len(train) == 1 + sum(sizes) - len(sizes)
+        assert all(v < n for c in classes for v, n in zip(c.values, sizes, strict=True))
 
 
 class TestConcept:
@@ -175,8 +204,8 @@ class TestConceptSpace:
         ("train", "ood", "message"),
         [
             ((), ("11",), "at least one training class"),
-            (("00", "0"), (), "has 1 bits"),
-            (("00", "011"), (), "has 3 bits"),
+            (("00", "0"), (), "has 1 digits"),
+            (("00", "011"), (), "has 3 digits"),
             (("00", "11"), ("11",), "twice"),
             (("00", "00"), (), "twice"),
         ],
@@ -239,16 +268,19 @@ class TestForm:
     @pytest.mark.parametrize(
         ("labels", "means", "told"),
         [
-            (("a", "b", "c"), ((0.0,), (1.0,)), "two values, and hue has 3 labels"),
-            (("a", "b"), ((0.0,), (0.5,), (1.0,)), "two values, and hue has 3 means"),
-            (("a",), ((0.0,), (1.0,)), "has 1 labels"),
-            (("a", "b"), ((0.0,), (1.0, 0.0)), "have 1 and 2 numbers"),
-            (("a", "b"), ((), ()), "have 0 and 0 numbers"),
+            (("a", "b", "c"), ((0.0,), (1.0,)), "3 labels and 2 means"),
+            (("a", "b"), ((0.0,), (0.5,), (1.0,)), "2 labels and 3 means"),
+            (("a",), ((0.0,), (1.0,)), "2 to 10 values of different names, and hue has 1"),
+            (("a", "a"), ((0.0,), (1.0,)), "of different names, and hue has 2: a, a"),
+            (tuple("abcdefghijk"), ((0.0,),) * 11, "2 to 10 values"),
+            (("a", "b"), ((0.0,), (1.0, 0.0)), "have 1, 2 numbers"),
+            (("a", "b"), ((), ()), "have 0 numbers"),
+            (("a", "b", "c"), ((0.0,), (0.5,), (0.5,)), "b and c of hue overlap"),
             (("a", "b"), ((0.0,), (float("nan"),)), "not finite"),
             (("a", "b"), ((0.0,), (float("inf"),)), "not finite"),
         ],
     )
-    def test_two_values_are_supported(self, unchecked_types, labels, means, told):
+    def test_values_have_a_label_and_a_mean_each(self, unchecked_types, labels, means, told):
         with pytest.raises(UserError, match=told) as error:
             Concept("hue", labels, means)
         one_sentence(error)

@@ -1,29 +1,18 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 
+import emulated
 from conceptspace.diffusion import fusible
 from conceptspace.diffusion.operations import norm_gelu
 from conceptspace.diffusion.residual_block import fused_residual_block
 from conceptspace.diffusion.unet import ResidualBlock, channels_last
 from conceptspace.native import library
 from conceptspace.native.library import Native, native
+from emulated import kernels_with_tiles
 
-
-def kernels_with_tiles():
-    """Those of this processor, or compiled with tiles in plain C++ where it has none."""
-    if native().tiles or native().library is None:
-        return native()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "FLAGS", [*library.FLAGS, *EMULATED])
-        return native.__wrapped__()
-
-
-EMULATED = ["-include", str(Path(__file__).parents[1] / "native" / "emulated_tiles.hpp")]
 TILES = kernels_with_tiles()
 pytestmark = pytest.mark.skipif(not TILES.tiles, reason="this processor has no AVX512-BF16")
 
@@ -149,7 +138,9 @@ def test_any_number_of_threads():
 
 def test_no_memory_is_read_before_it_is_written(monkeypatch, tmp_path):
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
-    monkeypatch.setattr(library, "FLAGS", [*library.FLAGS, *EMULATED, "-DCONCEPTSPACE_POISON"])
+    monkeypatch.setattr(
+        library, "FLAGS", [*library.FLAGS, *emulated.FLAGS, "-DCONCEPTSPACE_POISON"]
+    )
     poisoned = native.__wrapped__()
     monkeypatch.setattr(fusible, "native", lambda: poisoned)
     for shape in SHAPES:

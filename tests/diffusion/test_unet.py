@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from conceptspace import build, presets
-from conceptspace.diffusion.unet import SinusoidalEmbedding, UNet, normalisation
+from conceptspace.diffusion.embeddings import SinusoidalEmbedding
+from conceptspace.diffusion.unet import UNet, normalisation
 from tiny import tiny_config
 
 

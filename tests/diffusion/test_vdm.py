@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from conceptspace import build
+from conceptspace.diffusion.sampling import sample
 from conceptspace.diffusion.schedule import LinearSchedule
 from conceptspace.diffusion.vdm import (
     RECONSTRUCTION_SIGMA,
@@ -153,3 +154,32 @@ def test_learned_schedule_stays_monotone_in_training():
         assert model.schedule.w.grad is not None
         optimizer.step()
         assert (model.schedule(t).diff() >= 0).all()
+
+
+def test_a_float32_model_in_a_process_that_works_in_float64():
+    """Noise, times and the sampler's steps are float64 then; loss, gradients and images follow."""
+    model = build.model(tiny_config())
+    images, h, noise = torch.rand(2, 3, 8, 8), torch.rand(2, 11), torch.randn(2, 3, 8, 8)
+    h = h[:, : model.network.block_condition.hidden.in_features]
+    times = torch.tensor([0.25, 0.75])
+
+    def outcome(*given):
+        model.zero_grad()
+        loss = model.loss(*given).total
+        loss.backward()
+        source = torch.Generator().manual_seed(0)
+
+        def draw():
+            return torch.randn(2, 3, 8, 8, generator=source, dtype=noise.dtype)
+
+        made = sample(model, model.schedule, h, steps=3, noise=draw)
+        return [loss, made, *(p.grad for p in model.parameters())]
+
+    expected = outcome(images, h, noise, times)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = outcome(images, h, noise.double(), times.double())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a.float(), b, atol=1e-4, rtol=1e-3)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import given
@@ -155,6 +156,92 @@ class TestProbe:
             probe = Probe(("a",), ProbeSettings(channels=(8,), features=8, pooling=pooling))
             found.append(probe(torch.ones(1, 3, 8, 8) * torch.linspace(0, 1, 8)))
         assert not torch.allclose(*found)
+
+
+@pytest.fixture
+def untyped():
+    """Without the checks of the tests, which see other shapes sooner."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("untyped")
+class TestImagesThatAreNone:
+    @pytest.mark.parametrize("channels", [1, 2, 4, 64])
+    @pytest.mark.parametrize("size", [16, 33])
+    def test_of_other_channels(self, channels, size):
+        probe = Probe(("a", "b"), ProbeSettings(channels=(8,), features=8))
+        with pytest.raises(RuntimeError, match=f"to have 3 channels, but got {channels} channels"):
+            probe.coordinates(torch.rand(4, channels, size, size))
+
+    def test_of_whole_numbers(self):
+        probe = Probe(("a",), ProbeSettings(channels=(8,), features=8))
+        for dtype in (torch.uint8, torch.int64, torch.bool):
+            with pytest.raises(TypeError, match=f"not {dtype}; divide bytes by 255"):
+                probe.coordinates(torch.ones(2, 3, 8, 8).to(dtype))
+
+    def test_of_other_types(self):
+        probe = Probe(("a",), ProbeSettings(channels=(8,), features=8))
+        images = torch.rand(2, 3, 8, 8)
+        for dtype, error in ((torch.float64, 1e-5), (torch.bfloat16, 0.02), (torch.float16, 0.02)):
+            found = probe.coordinates(images.to(dtype))
+            torch.testing.assert_close(
+                found, probe.coordinates(images), atol=error, rtol=0, check_dtype=False
+            )
+
+    def test_none_at_all(self):
+        probe = Probe(("a", "b"), ProbeSettings(channels=(8,), features=8))
+        assert probe.coordinates(torch.rand(0, 3, 8, 8)).shape == (0, 2)
+
+
+class TestNothingElseChanges:
+    def test_mode_of_every_layer(self):
+        probe = Probe(("a",), ProbeSettings(channels=(8,), features=8)).train()
+        probe.heads.eval()
+        probe.coordinates(torch.rand(2, 3, 8, 8))
+        assert probe.training
+        assert probe.backbone.training
+        assert not probe.heads.training
+
+    def test_random_numbers_of_the_process(self, tmp_path):
+        for _ in ("trained", "taken from the cache"):
+            torch.manual_seed(7)
+            expected = torch.rand(3)
+            torch.manual_seed(7)
+            load_or_train(tiny_world(), TINY, CPU, tmp_path)
+            assert torch.equal(torch.rand(3), expected)
+
+    def test_random_numbers_of_other_devices(self, tmp_path, monkeypatch):
+        def refuse(seed):
+            raise AssertionError("a seed for every device")
+
+        monkeypatch.setattr(torch, "manual_seed", refuse)
+        load_or_train(tiny_world(), TINY, CPU, tmp_path)
+
+    @pytest.mark.parametrize("cached", [False, True])
+    def test_type_of_the_process(self, tmp_path, cached):
+        """The cache is shared: a probe is the same in a process that works in float64."""
+        expected = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
+        torch.set_default_dtype(torch.float64)
+        try:
+            found = load_or_train(tiny_world(), TINY, CPU, tmp_path / ("a" if cached else "b"))
+            assert torch.get_default_dtype() == torch.float64
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert found.hash == expected.hash
+        assert found.report == expected.report
+        assert {p.dtype for p in found.probe.parameters()} == {torch.float32}
+
+    def test_calibration_in_another_type(self):
+        confidence = torch.tensor([0.9, 0.9, 0.6])
+        right = torch.tensor([1.0, 0.0, 1.0])
+        torch.set_default_dtype(torch.float64)
+        try:
+            found = calibration_error(confidence, right)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert found == pytest.approx((2 * 0.4 + 0.4) / 3)
 
 
 class TestCache:

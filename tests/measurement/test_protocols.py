@@ -91,8 +91,9 @@ class ReadoutProbe(Probe):
         super().__init__(world.space.names, ProbeSettings(channels=(8,), features=8))
         self.readout = AnalyticReadout(world)
 
-    def coordinates(self, images: Tensor, batch_size: int = 512) -> Tensor:
-        return self.readout.coordinates(images).clamp(0, 1)
+    def probabilities(self, images: Tensor, batch_size: int = 512) -> Tensor:
+        seen = self.readout.coordinates(images).clamp(0, 1)
+        return torch.stack([1 - seen, seen], dim=2)
 
 
 @pytest.fixture(scope="module")

@@ -73,6 +73,25 @@ def test_one_failing_run_is_told_in_one_sentence_and_the_rest_go_on(tmp_path: Pa
     assert plan(1).exists(tmp_path)
 
 
+def test_a_run_that_diverges_is_told_and_the_rest_go_on(tmp_path: Path) -> None:
+    wild = {"train__learning_rate": 1000.0, "train__clip_norm": 1e9, "train__steps": 40}
+    bad = plan(0, "bad/seed-0", **wild, train__checkpoint_steps=(40,))
+    events = list(execute([bad, plan(1)], tmp_path, jobs=1, device="cpu"))
+    (failed,) = [e for e in events if isinstance(e, Failed)]
+    assert failed.plan == bad
+    assert "training diverged at step" in failed.reason
+    assert Run(bad.folder(tmp_path)).information()["status"] == "diverged"
+    assert plan(1).exists(tmp_path)
+
+
+def test_a_run_that_does_not_fit_is_told_before_its_folder_is_made(tmp_path: Path) -> None:
+    large = plan(0, "large/seed-0", data__images_per_class=10**7, data__resolution=128)
+    (failed,) = execute([large], tmp_path, jobs=1, device="cpu")
+    assert isinstance(failed, Failed)
+    assert "this run needs about" in failed.reason
+    assert not large.folder(tmp_path).exists()
+
+
 def test_a_stop_saves_and_the_next_call_goes_on_to_the_end(tmp_path: Path) -> None:
     long = {"train__steps": 400, "train__checkpoint_steps": (100, 400)}
     looks = count()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -48,3 +49,49 @@ def test_an_optimiser_step_on_the_flat_tensor_is_one_on_every_parameter():
             optimizer.step()
     for a, b in zip(plain.parameters(), flat_module.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_parameters_that_are_not_trained_stay_where_they_are():
+    frozen = module()
+    frozen[0].requires_grad_(False)
+    before = [(p, p.data_ptr()) for p in frozen[0].parameters()]
+    flat = FlatParameters(frozen)
+    assert set(flat.layout) == {"1.weight", "1.bias", "2.weight", "2.bias"}
+    assert all(p.data_ptr() == where and p.grad is None for p, where in before)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda m: m.requires_grad_(False), "nothing to train"),
+        (
+            lambda m: m[2].double(),
+            r"2\.weight is torch\.float64 on cpu, 0\.weight is torch\.float32",
+        ),
+        (lambda m: m[2].to("meta"), r"2\.weight is torch\.float32 on meta"),
+        (
+            lambda m: widen(m[1]),
+            r"fill their memory: 1\.weight, of shape \(4,\), has strides \(0,\)",
+        ),
+        (lambda m: widen(m[1], 2), r"has strides \(2,\)"),
+    ],
+    ids=["all frozen", "another type", "another device", "one number for all", "gaps"],
+)
+def test_what_is_no_block_of_one_type_is_refused(change, told):
+    built = module()
+    change(built)
+    with pytest.raises(ValueError, match=told):
+        FlatParameters(built)
+
+
+def widen(norm, stride=0):
+    norm.weight.data = torch.ones(8).as_strided((4,), (stride,))
+
+
+def test_follows_the_type_of_the_module_and_not_of_the_process():
+    torch.set_default_dtype(torch.float64)
+    try:
+        flat = FlatParameters(module().float())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert flat.tensor.dtype == flat.tensor.grad.dtype == torch.float32

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from conceptspace import build, events, pipeline
+from conceptspace import build, events, needs, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.analyze import analyze
 from conceptspace.cli.bench import bench
@@ -32,6 +32,7 @@ from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.left_out import LeftOut
+from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
@@ -64,6 +65,7 @@ def run(options: Namespace) -> int:
     config = _config(options, folder)
     build.validate(config)
     device = build.device(options.device)
+    needs.require(config, folder, device)
     opened, existed = open_or_create(folder, config)
     if existed:
         print(f"continuing the run in {folder}", file=sys.stderr)
@@ -127,7 +129,7 @@ def report(options: Namespace) -> int:
     runs, left_out = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
-    _report(runs, options.out or runs[0].path / "report.html", left_out=left_out)
+    _report(runs, options.out or runs[0].path / "report.html", "", left_out)
     return 0
 
 
@@ -167,7 +169,7 @@ def info(options: Namespace) -> int:
             "run": opened.name,
             "preset": opened.config.preset,
             "seed": opened.config.seed,
-            "status": told.get("status", "not started"),
+            "status": state(opened.path, told).status,
             "probe": told.get("probe", {}).get("hash", "none"),
             "seconds": told.get("seconds", "unknown"),
         }

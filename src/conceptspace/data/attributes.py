@@ -51,7 +51,7 @@ class Attributes:
 
     def files_of(self, concepts: Sequence[str], concept_class: str) -> list[str]:
         """The images of one class, in the order of the file."""
-        wanted = np.array(ConceptClass(concept_class).bits, dtype=np.bool_)
+        wanted = np.array(ConceptClass(concept_class).values, dtype=np.bool_)
         rows = np.flatnonzero((self.bits(concepts) == wanted).all(axis=1))
         return [self.files[row] for row in rows]
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conceptspace.data.concepts import all_classes
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.world import World
 from conceptspace.errors import UserError
@@ -57,34 +56,57 @@ def class_mean(world: World, concept_class: str) -> Tensor:
 
 
 def labelled(world: World, purpose: str, count: int, margin: float) -> tuple[Tensor, Tensor]:
-    """``world.labelled``, checked: ``count`` images of every class, and a 0 or 1 for each concept.
+    """``world.labelled``, checked: images, and the number of the value of each concept.
+
+    Every class that occurs has ``count`` images, and every value of a concept occurs.
 
     Raises:
         UserError: they are something else.
     """
     what = f"{_name(world)}.labelled, {purpose!r}"
-    images, bits = _pair(world.labelled(purpose, count, margin), what, "images, bits")
-    concepts = len(world.space.concepts)
-    total = count * len(all_classes(concepts))
-    images = _images(images, what, total, world.resolution)
-    whole = isinstance(bits, Tensor) and bits.shape == (total, concepts)
-    if not whole or bits.is_floating_point() or bits.is_complex():
+    images, values = _pair(world.labelled(purpose, count, margin), what, "images, labels")
+    space = world.space
+    concepts = len(space.concepts)
+    table = isinstance(values, Tensor) and values.ndim == 2 and values.shape[1] == concepts
+    if not table or values.is_floating_point() or values.is_complex() or not len(values):
         raise UserError(
-            f"{what}: labels are whole numbers of shape ({total}, {concepts}), not {_told(bits)}"
+            f"{what}: labels are whole numbers of shape (images, {concepts}), not {_told(values)}"
         )
-    if bool(((bits != 0) & (bits != 1)).any()):
-        raise UserError(f"{what}: labels are 0 or 1, and {bits.min()} to {bits.max()} are there")
-    return images, bits.long()
+    images = _images(images, what, len(values), world.resolution)
+    for index, (concept, size) in enumerate(zip(space.concepts, space.sizes, strict=True)):
+        own = values[:, index]
+        if bool(((own < 0) | (own >= size)).any()):
+            raise UserError(
+                f"{what}: labels of {concept.name} are 0 to {size - 1}, and {own.min()} to "
+                f"{own.max()} are there"
+            )
+        missing = set(range(size)) - set(own.unique().tolist())
+        if missing:
+            raise UserError(
+                f"{what}: there is no image of {concept.name} {concept.labels[min(missing)]!r}"
+            )
+    for digits, images_of in zip(*_counted(values), strict=True):
+        if images_of != count:
+            raise UserError(f"{what}: {images_of} images of class {digits} are there, not {count}")
+    return images, values.long()
 
 
-def picture(world: World, concept_class: str) -> Tensor:
-    """``world.picture``, checked: one image (3, resolution, resolution) in [0, 1].
+def _counted(values: Tensor) -> tuple[list[str], list[int]]:
+    """The classes among labels, and how many images each has."""
+    classes, counts = values.unique(dim=0, return_counts=True)
+    return ["".join(map(str, row)) for row in classes.tolist()], counts.tolist()
+
+
+def picture(world: World, concept_class: str) -> Tensor | None:
+    """``world.picture``, checked: one image (3, resolution, resolution) in [0, 1], or None.
 
     Raises:
         UserError: it is something else.
     """
     what, image = f"{_name(world)}.picture, class {concept_class}", world.picture(concept_class)
     side = world.resolution
+    if image is None:
+        return None
     if not isinstance(image, Tensor) or image.ndim != 3:
         raise UserError(f"{what}: an image (3, {side}, {side}) belongs there, not {_told(image)}")
     return _images(image[None], what, 1, side)[0]

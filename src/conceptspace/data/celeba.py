@@ -81,9 +81,9 @@ class CelebaWorld:
 
     def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
         """The one-hot codes of a class's attributes, one after the other."""
-        bits = ConceptClass(concept_class).bits
-        concepts = zip(self.space.concepts, bits, strict=True)
-        return torch.cat([concept.mean(bit) for concept, bit in concepts])
+        values = ConceptClass(concept_class).values
+        concepts = zip(self.space.concepts, values, strict=True)
+        return torch.cat([concept.mean(value) for concept, value in concepts])
 
     def sample(
         self, concept_class: str, count: int, generator: torch.Generator
@@ -113,13 +113,13 @@ class CelebaWorld:
     def labelled(
         self, purpose: str, count: int, margin: float
     ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
-        """The first images of all classes to train a probe, the last ones held out, with bits."""
-        images, bits = [], []
+        """The first images of all classes to train a probe, the last ones held out, with labels."""
+        images, values = [], []
         for concept_class in all_classes(len(self.space.names)):
             pool = self.pools[concept_class]
             images.append(pool[:count] if purpose == "train" else pool[len(pool) - count :])
-            bits.append(torch.tensor(concept_class.bits).expand(count, -1))
-        return _floats(torch.cat(images)), torch.cat(bits)
+            values.append(torch.tensor(concept_class.values).expand(count, -1))
+        return _floats(torch.cat(images)), torch.cat(values)
 
     def recipe(self, margin: float) -> dict[str, Any]:
         """The content of the images."""

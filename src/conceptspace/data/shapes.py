@@ -108,7 +108,7 @@ class ShapesWorld:
         pixel_noise: standard deviation of the noise added to each pixel before clipping to [0, 1].
 
     Raises:
-        UserError: a concept is not one of the six variables.
+        UserError: a concept is not one of the six variables, or has other numbers than that.
     """
 
     space: ConceptSpace
@@ -123,6 +123,13 @@ class ShapesWorld:
             raise UserError(
                 f"the shapes world has no concept {sorted(unknown)[0]!r}; it has {list(COLUMNS)}"
             )
+        for concept in self.space.concepts:
+            place = COLUMNS[concept.name]
+            if len(concept.means[0]) != place.stop - place.start:
+                raise UserError(
+                    f"{concept.name} of the shapes world has {place.stop - place.start} numbers, "
+                    f"and the means of its values have {len(concept.means[0])}"
+                )
 
     @property
     def columns(self) -> Mapping[str, slice]:
@@ -148,13 +155,13 @@ class ShapesWorld:
     def labelled(
         self, purpose: str, count: int, margin: float
     ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
-        """Images of the widest classes with their bits, for a probe."""
-        wide, images, bits = widest_world(self, margin), [], []
+        """Images of the widest classes with their labels, for a probe."""
+        wide, images, values = widest_world(self, margin), [], []
         for concept_class in wide.space.train_classes:
             source = stream(0, "probe", purpose, concept_class)
             images.append(wide.draw(concept_class, count, source)[0])
-            bits.append(torch.tensor(concept_class.bits).expand(count, -1))
-        return torch.cat(images), torch.cat(bits)
+            values.append(torch.tensor(concept_class.values).expand(count, -1))
+        return torch.cat(images), torch.cat(values)
 
     def recipe(self, margin: float) -> dict[str, Any]:
         """What determines the images of :meth:`labelled`."""
@@ -178,8 +185,9 @@ class ShapesWorld:
         z[:, COLUMNS["color"]] = 0.5
         z[:, COLUMNS["size"]] = MEAN_SIZE
         z[:, COLUMNS["background"]] = 0.8 + 0.2 * uniform[:, COLUMNS["background"]]
-        for concept, bit in zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True):
-            z[:, COLUMNS[concept.name]] = concept.sample(bit, count, generator)
+        values = ConceptClass(concept_class).values
+        for concept, value in zip(self.space.concepts, values, strict=True):
+            z[:, COLUMNS[concept.name]] = concept.sample(value, count, generator)
         return z
 
     def class_mean(self, concept_class: str) -> Float[Tensor, " 11"]:
@@ -194,8 +202,9 @@ class ShapesWorld:
     def with_class(self, z: Float[Tensor, "*batch 11"], concept_class: str) -> Tensor:
         """The same vectors with the concepts at the means of a class, nuisances untouched."""
         z = z.clone()
-        for concept, bit in zip(self.space.concepts, ConceptClass(concept_class).bits, strict=True):
-            z[..., COLUMNS[concept.name]] = concept.mean(bit).to(z)
+        values = ConceptClass(concept_class).values
+        for concept, value in zip(self.space.concepts, values, strict=True):
+            z[..., COLUMNS[concept.name]] = concept.mean(value).to(z)
         return z
 
     def render(
@@ -253,9 +262,9 @@ def widest(concept: Concept, margin: float) -> Concept:
     Of a range of length R, each class takes R (1 - margin) / 2, and their middles are
     R (1 + margin) / 2 apart. Numbers with ranges of different lengths share the width of the
     shortest one, and stay near the concept's own means within theirs. A number that both means
-    share goes to its side of the center.
+    share goes to its side of the center. A concept of more than two values stays as it is.
     """
-    if concept.categorical:
+    if concept.categorical or len(concept.means) > 2:
         return concept
     differing = {k: pair for k, pair in enumerate(zip(*concept.means, strict=True)) if _apart(pair)}
     middles = {k: _middle(concept, pair) for k, pair in differing.items()}
@@ -274,7 +283,7 @@ def widest(concept: Concept, margin: float) -> Concept:
             side = (value > middle) - (value < middle)
             numbers.append(middle + side * away)
         means.append(tuple(numbers))
-    return replace(concept, means=(means[0], means[1]), spread=spread * distance)
+    return replace(concept, means=tuple(means), spread=spread * distance)
 
 
 def _apart(pair: tuple[float, float]) -> bool:
@@ -299,7 +308,7 @@ def _reach(concept: Concept, middle: float, pair: tuple[float, float]) -> float:
 def widest_world(world: ShapesWorld, margin: float) -> ShapesWorld:
     """The same images with the widest classes, all of which are training classes."""
     concepts = tuple(widest(concept, margin) for concept in world.space.concepts)
-    space = ConceptSpace(concepts, all_classes(len(concepts)), ())
+    space = ConceptSpace(concepts, all_classes(world.space.sizes), ())
     return ShapesWorld(
         space, world.resolution, world.position_range, world.edge_blur, world.pixel_noise
     )

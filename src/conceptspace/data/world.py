@@ -53,14 +53,15 @@ class World(Protocol):
         """Images of a class in [0, 1], with their concept vectors."""
         ...
 
-    def picture(self, concept_class: str) -> Float[Tensor, "3 height width"]:
-        """One image that stands for a class in figures."""
+    def picture(self, concept_class: str) -> Float[Tensor, "3 height width"] | None:
+        """One image that stands for a class in figures; None where there is none of it."""
         ...
 
     def labelled(
         self, purpose: str, count: int, margin: float
     ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
-        """Images of all classes with their bits, for a probe; independent of any run's seed.
+        """Images of all classes with the numbers of their values, for a probe; independent of any
+        run's seed.
 
         Args:
             purpose: ``"train"``, or ``"held out"`` for images that are not among the former.

@@ -20,13 +20,14 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 SEEDS = 2**32
+SEPARATE = Native(None, "separate operations")
 
 
 def kernels_for(x: Tensor) -> Native:
     """The kernels of this machine, or none where separate operations have to compute with x."""
     if x.device.type == "cpu" and fusible():
         return native()
-    return Native(None, "separate operations")
+    return SEPARATE
 
 
 def loaded() -> ctypes.CDLL:
@@ -37,11 +38,13 @@ def loaded() -> ctypes.CDLL:
 
 
 def transformed() -> bool:
-    """Whether tensors stand for more than their values: torch.func, vmap, forward-mode gradients.
-
-    So it is in a gradient for a batch of vectors, too.
-    """
+    """Whether tensors are more than their values: torch.func, vmap, forward-mode gradients."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def normable(x: Tensor) -> Tensor:
+    """An image as a norm takes it: PyTorch's vmap has no norm of channels that are innermost."""
+    return x.contiguous() if transformed() else x
 
 
 def fusible() -> bool:
@@ -116,12 +119,12 @@ def dense(grad: Tensor) -> Tensor:
     return grad.contiguous(memory_format=torch.channels_last).resolve_neg()
 
 
-def gradient_of_its_own() -> bool:
+def gradient_of_its_own(grad: Tensor) -> bool:
     """Whether a gradient is itself differentiated, or taken for many vectors at once.
 
     The kernels' gradients know nothing of that, and :func:`differentiated` takes their place.
     """
-    return torch.is_grad_enabled() or transformed()
+    return torch.is_grad_enabled() or transformed() or not torch._C._has_storage(grad)
 
 
 def differentiated(
@@ -140,10 +143,10 @@ def differentiated(
     """
     again = torch.is_grad_enabled()
     with torch.enable_grad():
-        # Aliases: where one input was computed from another, that way is not counted here.
-        seen = [
-            t.view_as(t) if n and t is not None else t for t, n in zip(inputs, needed, strict=True)
-        ]
+        # Copies: where one input was computed from another, that way is not counted here, and
+        # PyTorch's vmap takes no norm of channels that are innermost.
+        layout = torch.contiguous_format
+        seen = [None if t is None else t.clone(memory_format=layout) for t in inputs]
         wanted = [t for t, n in zip(seen, needed, strict=True) if n and t is not None]
         found = iter(torch.autograd.grad(separate(*seen), wanted, grad, create_graph=again))
     return [next(found) if n else None for n in needed]

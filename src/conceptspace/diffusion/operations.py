@@ -19,6 +19,7 @@ from conceptspace.diffusion.fusible import (
     gradient_of_its_own,
     kernels_for,
     loaded,
+    normable,
 )
 from conceptspace.native import kernels
 from conceptspace.native.interface import Call, Kernel
@@ -72,7 +73,7 @@ def separate_norm_gelu(
     y = x.float() if x.dtype == torch.bfloat16 else x
     if embedding is not None:
         y = y + embedding[:, :, None, None].to(y.dtype)
-    return drop(F.gelu(norm(y))).to(x.dtype)
+    return drop(F.gelu(norm(normable(y)))).to(x.dtype)
 
 
 class _Fused(torch.autograd.Function):
@@ -92,7 +93,7 @@ class _Fused(torch.autograd.Function):
         *given, mean, rstd = ctx.saved_tensors
         groups, eps, dropout, seed = ctx.settings
         x = given[0]
-        if gradient_of_its_own():
+        if gradient_of_its_own(grads[0]):
 
             def separate(x: Tensor, e: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
                 norm = partial(F.group_norm, num_groups=groups, weight=weight, bias=bias, eps=eps)
@@ -162,7 +163,7 @@ class _ThinConvolution(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias = ctx.saved_tensors
         wanted = ctx.needs_input_grad[1:]
-        if gradient_of_its_own():
+        if gradient_of_its_own(grads[0]):
             separate = partial(_separate_convolution, dtype=grads[0].dtype)
             return None, *differentiated(separate, (x, weight, bias), grads[0], wanted)
         grad = dense(grads[0])

@@ -99,7 +99,7 @@ class _FusedBlock(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, e, *parameters, middle, statistics = ctx.saved_tensors
         groups, eps, dropout, seed = ctx.settings
-        if gradient_of_its_own():
+        if gradient_of_its_own(grads[0]):
             separate = partial(_separate_block, groups=groups, eps=eps, dropout=dropout, seed=seed)
             given = (x, e, *parameters)
             found = differentiated(separate, given, grads[0], ctx.needs_input_grad[2:])

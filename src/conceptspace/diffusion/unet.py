@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
@@ -13,7 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.diffusion.fusible import same_size, untouched
+from conceptspace.diffusion.embeddings import BlockEmbeddings as BlockEmbeddings
+from conceptspace.diffusion.embeddings import SinusoidalEmbedding
+from conceptspace.diffusion.fusible import normable, same_size, untouched
 from conceptspace.diffusion.operations import norm_gelu, separate_norm_gelu, thin_convolution
 from conceptspace.diffusion.residual_block import BlockParameters, fused_residual_block
 
@@ -38,13 +39,13 @@ def normalisation(kind: str, channels: int, groups: int) -> nn.GroupNorm:
 
 
 def activate(
-    norm: nn.GroupNorm, x: Tensor, embedding: Tensor | None = None, dropout: float = 0.0
+    norm: nn.Module, x: Tensor, embedding: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
     """dropout(gelu(norm(x + embedding))); see :func:`norm_gelu`.
 
     A norm with hooks, or one that was put in its place, is called as the module that it is.
     """
-    if not untouched(norm, nn.GroupNorm):
+    if not isinstance(norm, nn.GroupNorm) or not untouched(norm, nn.GroupNorm):
         return separate_norm_gelu(x, norm, embedding, partial(F.dropout, p=dropout))
     return norm_gelu(
         x,
@@ -57,78 +58,15 @@ def activate(
     )
 
 
-def thin(layer: nn.Conv2d, x: Tensor, dtype: torch.dtype) -> Tensor:
+def thin(layer: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
     """A convolution from or to images, with a result of that precision.
 
     A layer with hooks, or one that was put in its place, is called as the module that it is.
     """
-    if not same_size(layer):
+    if not isinstance(layer, nn.Conv2d) or not same_size(layer):
         return layer(x.to(getattr(layer, "weight", x).dtype)).to(dtype)
     assert layer.bias is not None
     return thin_convolution(x, layer.weight, layer.bias, dtype)
-
-
-class SinusoidalEmbedding(nn.Module):
-    """Sines and cosines of a scalar at geometrically spaced frequencies, 1 to 1/10 000."""
-
-    def __init__(self, dimensions: int) -> None:
-        super().__init__()
-        half = dimensions // 2
-        frequencies = torch.exp(-math.log(10_000) * torch.arange(half) / max(half - 1, 1))
-        self.register_buffer("frequencies", frequencies, persistent=False)
-        self.frequencies: Tensor
-
-    def forward(self, value: Float[Tensor, " batch"]) -> Float[Tensor, "batch dimensions"]:
-        angles = value[:, None] * self.frequencies
-        return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-class BlockEmbeddings(nn.Module):
-    """A two-layer MLP with GELU after both layers for every residual block, all reading one vector.
-
-    The first layers are one matrix product, the second ones a batched product for each width.
-
-    Args:
-        inputs: length of the vector.
-        channels: hidden units and output length of each MLP, one per block.
-    """
-
-    def __init__(self, inputs: int, channels: Sequence[int]) -> None:
-        super().__init__()
-        self.blocks: dict[int, list[int]] = {width: [] for width in sorted(channels)}
-        for i, width in enumerate(channels):
-            self.blocks[width].append(i)
-        self.hidden = nn.Linear(inputs, sum(channels))
-        self.out = nn.ModuleDict(
-            {str(width): StackedLinear(len(which), width) for width, which in self.blocks.items()}
-        )
-
-    def forward(self, vector: Float[Tensor, "batch inputs"]) -> list[Tensor]:
-        hidden = F.gelu(self.hidden(vector))
-        parts = hidden.split([len(which) * width for width, which in self.blocks.items()], dim=1)
-        found: dict[int, Tensor] = {}
-        for part, (width, which) in zip(parts, self.blocks.items(), strict=True):
-            each = self.out[str(width)](part.unflatten(1, (len(which), width)).transpose(0, 1))
-            found |= dict(zip(which, F.gelu(each).unbind(), strict=True))
-        return [found[i] for i in range(len(found))]
-
-
-class StackedLinear(nn.Module):
-    """Several linear layers of the same size, evaluated together.
-
-    Args:
-        layers: how many.
-        width: inputs and outputs of each.
-    """
-
-    def __init__(self, layers: int, width: int) -> None:
-        super().__init__()
-        bound = width**-0.5
-        self.weight = nn.Parameter(torch.empty(layers, width, width).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(layers, 1, width).uniform_(-bound, bound))
-
-    def forward(self, x: Float[Tensor, "layers batch k"]) -> Float[Tensor, "layers batch k"]:
-        return torch.baddbmm(self.bias, x, self.weight)
 
 
 class ResidualBlock(nn.Module):
@@ -214,7 +152,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
         height, width = x.shape[2:]
         exact, fast = self.norm.weight.dtype, self.qkv.weight.dtype
-        tokens = self.norm(x.to(exact)).flatten(2).transpose(1, 2)
+        tokens = self.norm(normable(x.to(exact))).flatten(2).transpose(1, 2)
         qkv = self.qkv(tokens.to(fast)).to(exact)
         parts = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
+from conceptspace.errors import UserError
 from conceptspace.measurement.readout import AnalyticReadout, Fit
 
 SHARPNESS = 12.0
@@ -44,12 +45,18 @@ class Judgement:
     """What a judge says of images.
 
     Attributes:
-        coordinates: probability of bit 1 of every concept, shape (batch, concepts).
+        probabilities: of the values of every concept, shape (batch, concepts, values); 0 beyond
+            the values that a concept has.
         valid: whether there is one object, shape (batch,).
     """
 
-    coordinates: Float[Tensor, "batch concepts"]
+    probabilities: Float[Tensor, "batch concepts values"]
     valid: Bool[Tensor, " batch"]
+
+    @property
+    def coordinates(self) -> Float[Tensor, "batch concepts"]:
+        """Probability of value 1 of every concept."""
+        return self.probabilities[..., 1]
 
 
 Judge = Callable[[Tensor], Judgement]
@@ -78,17 +85,26 @@ class Quality:
 class ShapesJudge:
     """Judges images of a shapes world by the concept vector that explains them best.
 
-    The probability of bit 1 is sigmoid(:data:`SHARPNESS` (c - 1/2)), where c is the fitted value on
-    the axis from mean 0 to mean 1 of the run's own classes; so it is one half half-way, whatever
+    The probability of value 1 is sigmoid(:data:`SHARPNESS` (c - 1/2)), where c is the fitted value
+    on the axis from mean 0 to mean 1 of the run's own classes; so it is one half half-way, whatever
     their separation. An image is valid if the fitted object stands out from its background and
     explains the image: nothing, specks, several objects, two colors in one object and noise do not
     fit.
 
     Args:
         world: whose classes are judged.
+
+    Raises:
+        UserError: a concept has more than two values.
     """
 
     def __init__(self, world: ShapesWorld) -> None:
+        for concept in world.space.concepts:
+            if len(concept.labels) > 2:
+                raise UserError(
+                    f"the judge of shapes tells two values apart, and {concept.name} has "
+                    f"{len(concept.labels)}; leave the judge out, and the probe scores alone"
+                )
         self.world = world
         self.readout = AnalyticReadout(world)
         self.color_distance, self.color_axis = 0.0, torch.tensor([-1.0, 0.0, 1.0])
@@ -105,7 +121,8 @@ class ShapesJudge:
             [c.coordinate(fit.z[:, COLUMNS[c.name]]) for c in self.world.space.concepts], dim=1
         )
         coordinates = torch.sigmoid(SHARPNESS * (position - 0.5))
-        return Judgement(coordinates, self.valid(self.quality(fit, images)))
+        probabilities = torch.stack([1 - coordinates, coordinates], dim=2)
+        return Judgement(probabilities, self.valid(self.quality(fit, images)))
 
     def valid(self, quality: Quality) -> Bool[Tensor, " batch"]:
         """Whether there is one object: it stands out, explains the image and has one color."""

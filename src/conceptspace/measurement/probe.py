@@ -17,6 +17,7 @@ from conceptspace.data import border
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.data.world import World
+from conceptspace.diffusion.modes import evaluating, float32_default
 from conceptspace.diffusion.unet import UNetTrunk, channels_last
 from conceptspace.files import sha256
 from conceptspace.training import checkpoint
@@ -58,16 +59,20 @@ class ProbeSettings:
 
 
 class Probe(nn.Module):
-    """U-Net backbone, global pooling, and one two-layer MLP with two outputs per concept.
+    """U-Net backbone, global pooling, and for each concept a two-layer MLP with a softmax.
 
     Args:
         concepts: names of the concepts, in the order of the outputs.
         settings: architecture.
+        sizes: how many values each concept has; two unless told.
     """
 
-    def __init__(self, concepts: Sequence[str], settings: ProbeSettings) -> None:
+    def __init__(
+        self, concepts: Sequence[str], settings: ProbeSettings, sizes: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self.concepts = tuple(concepts)
+        self.sizes = tuple(sizes) or (2,) * len(self.concepts)
         self.pooling = settings.pooling
         self.backbone = UNetTrunk(
             3,
@@ -81,26 +86,60 @@ class Probe(nn.Module):
         )
         width = settings.features
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 2)) for _ in concepts
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, size))
+            for size in self.sizes
         )
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch concepts 2"]:
-        """Logits of bit 0 and bit 1 of every concept, for images in [0, 1]."""
+    ) -> Float[Tensor, "batch concepts values"]:
+        """Logits of the values of every concept, for images in [0, 1].
+
+        A concept with fewer values than another has -inf in their places, a probability of 0.
+
+        Raises:
+            TypeError: images of whole numbers, such as bytes.
+            RuntimeError: images of another number of channels than 3.
+        """
+        if not images.is_floating_point():
+            raise TypeError(
+                f"a probe reads images of floating-point numbers in [0, 1], not {images.dtype}; "
+                "divide bytes by 255"
+            )
         nothing = [None] * len(self.backbone.block_widths())
         features = self.backbone(images * 2 - 1, nothing)
         pooled = features.amax((2, 3)) if self.pooling == "max" else features.mean((2, 3))
-        return torch.stack([head(pooled) for head in self.heads], dim=1)
+        most = max(self.sizes)
+        parts = [
+            logits if size == most else F.pad(logits, (0, most - size), value=-torch.inf)
+            for size, logits in zip(self.sizes, (head(pooled) for head in self.heads), strict=True)
+        ]
+        return torch.stack(parts, dim=1)
 
     @torch.no_grad()
+    def probabilities(
+        self, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
+    ) -> Float[Tensor, "batch concepts values"]:
+        """Softmax probability of each value of every concept.
+
+        Raises:
+            TypeError, RuntimeError: see :meth:`forward`.
+        """
+        with evaluating(self):
+            found = torch.cat([self(chunk).softmax(2) for chunk in images.split(batch_size)])
+        two = torch.tensor(self.sizes, device=found.device) == 2
+        found[:, two, 0] = 1 - found[:, two, 1]  # one number tells of two values
+        return found
+
     def coordinates(
         self, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
     ) -> Float[Tensor, "batch concepts"]:
-        """Softmax probability of bit 1 of every concept: the image's place in concept space."""
-        self.eval()
-        parts = [self(chunk).softmax(2)[..., 1] for chunk in images.split(batch_size)]
-        return torch.cat(parts)
+        """Probability of value 1 of every concept: of two values, the image's place between them.
+
+        Raises:
+            TypeError, RuntimeError: see :meth:`forward`.
+        """
+        return self.probabilities(images, batch_size)[..., 1]
 
 
 @dataclass(frozen=True)
@@ -118,6 +157,7 @@ class TrainedProbe:
     report: dict[str, Any]
 
 
+@float32_default()
 def train_probe(
     world: World,
     settings: ProbeSettings,
@@ -126,7 +166,8 @@ def train_probe(
 ) -> Probe:
     """Train on the labelled images of a world, with cross-entropy per concept.
 
-    The same arguments give the same probe on the same device; it does not depend on a run's seed.
+    The same arguments give the same probe on the same device; it does not depend on a run's seed,
+    nor on the type that new tensors have in this process.
 
     Args:
         world: whose concepts and images the probe is for.
@@ -137,11 +178,11 @@ def train_probe(
     Raises:
         ProbeStopped: ``stop`` said so.
     """
-    images, bits = border.labelled(world, "train", settings.images_per_class, settings.margin)
-    images, bits = images.to(device), bits.to(device)
+    images, values = border.labelled(world, "train", settings.images_per_class, settings.margin)
+    images, values = images.to(device), values.to(device)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        probe = channels_last(Probe(world.space.names, settings), device)
+        torch.default_generator.manual_seed(0)
+        probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
     optimizer = torch.optim.AdamW(
         probe.parameters(),
         lr=settings.learning_rate,
@@ -154,7 +195,7 @@ def train_probe(
         if stop():
             raise ProbeStopped
         chosen = torch.randint(len(images), (settings.batch_size,), generator=source).to(device)
-        loss = F.cross_entropy(probe(images[chosen]).flatten(0, 1), bits[chosen].flatten())
+        loss = F.cross_entropy(probe(images[chosen]).flatten(0, 1), values[chosen].flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -162,6 +203,7 @@ def train_probe(
     return probe.eval()
 
 
+@float32_default()
 def assess(
     probe: Probe, world: World, settings: ProbeSettings, device: torch.device
 ) -> dict[str, Any]:
@@ -171,19 +213,21 @@ def assess(
         ``accuracy`` (share right) and ``calibration_error`` (expected calibration error, 15
         bins), each per concept.
     """
-    images, bits = border.labelled(world, "held out", settings.held_out_per_class, settings.margin)
-    probability = probe.coordinates(images.to(device)).cpu()
-    right = ((probability > 0.5).long() == bits).float()
+    held_out = settings.held_out_per_class
+    images, values = border.labelled(world, "held out", held_out, settings.margin)
+    confidences, found = probe.probabilities(images.to(device)).cpu().max(2)
+    right = (found == values).float()
     report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}}
     for i, concept in enumerate(world.space.concepts):
-        confidence = torch.maximum(probability[:, i], 1 - probability[:, i])
         report["accuracy"][concept.name] = right[:, i].mean().item()
-        report["calibration_error"][concept.name] = calibration_error(confidence, right[:, i])
+        error = calibration_error(confidences[:, i], right[:, i])
+        report["calibration_error"][concept.name] = error
     return report
 
 
+@float32_default()
 def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[float]]:
-    """Mean probability of bit 1 on the way from mean 0 to mean 1, 11 points for each concept.
+    """Mean probability of value 1 on the way from mean 0 to mean 1, 11 points for each concept.
 
     The means are those of the world's own classes, so it belongs to a run and not to its probe.
     Empty where nothing can be rendered in between.
@@ -204,10 +248,11 @@ def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[
 def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]) -> float:
     """Expected calibration error: |confidence - accuracy| averaged over equal-width bins."""
     bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
-    total = torch.zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
+    total = confidence.new_zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
     return (total.abs().sum() / len(right)).item()
 
 
+@float32_default()
 def load_or_train(
     world: World,
     settings: ProbeSettings,
@@ -226,7 +271,8 @@ def load_or_train(
     """
     recipe = world.recipe(settings.margin) | {"settings": asdict(settings)}
     folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
-    probe = channels_last(Probe(world.space.names, settings), device)
+    with torch.random.fork_rng(devices=[]):
+        probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
     try:
         probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
     except checkpoint.DamagedCheckpoint:

@@ -127,10 +127,10 @@ class Overprompting:
         if concept_class not in self.world.space.ood_classes:
             return {}
         concept, columns = _placed(self.world, self.concept, self.name)
-        bit = ConceptClass(concept_class).bits[self.world.space.names.index(self.concept)]
-        asked, found = [concept.mean(bit)], {}
+        own = ConceptClass(concept_class).values[self.world.space.names.index(self.concept)]
+        asked, found = [concept.mean(own)], {}
         for strength in sorted(self.strengths):
-            value = concept.exaggerated(bit, strength)
+            value = concept.exaggerated(own, strength)
             if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
                 asked.append(value)
                 found[f"{strength:g}"] = _replaced(value, columns)
@@ -199,7 +199,8 @@ class LatentIntervention:
     Args:
         world: whose classes are prompted.
         add: concept whose target value is strengthened.
-        remove: concept whose other value is weakened.
+        remove: concept whose other value is weakened, of several the most similar training value,
+            see :meth:`ConceptSpace.axes`.
         alphas: weights of the added projection.
         betas: weights of the removed projection; every pair is one setting.
         order: see above.
@@ -231,19 +232,22 @@ class LatentIntervention:
             return {}
         for name in (self.add, self.remove):
             _placed(self.world, name, self.name)
-        bits = dict(zip(self.world.space.names, ConceptClass(concept_class).bits, strict=True))
-        add = self._prompt(self.add, bits[self.add])
-        remove = self._prompt(self.remove, 1 - bits[self.remove])
+        space = self.world.space
+        values = dict(zip(space.names, ConceptClass(concept_class).values, strict=True))
+        pair = space.axes(concept_class)[self.remove]
+        other = next(value for value in pair if value != values[self.remove])
+        add = self._prompt(self.add, values[self.add])
+        remove = self._prompt(self.remove, other)
         return {
             f"alpha={a:g},beta={b:g}": self._edit(add, remove, a, b)
             for a, b in product(self.alphas, self.betas)
         }
 
-    def _prompt(self, name: str, bit: int) -> Float[Tensor, "1 k"]:
+    def _prompt(self, name: str, value: int) -> Float[Tensor, "1 k"]:
         """A prompt that shows one exaggerated concept value and nothing else."""
         concept, columns = _placed(self.world, name, self.name)
         h = torch.zeros_like(self.world.class_mean(self.world.space.classes[0]))[None]
-        h[:, columns] = concept.at_distance(bit, self._far(concept))
+        h[:, columns] = concept.at_distance(value, self._far(concept))
         return h
 
     def _far(self, concept: Concept) -> float:

@@ -26,6 +26,7 @@ from conceptspace.data.shapes import (
 LARGEST_SIZE = 0.8
 REFINEMENTS = 3
 CHUNK = 64
+SIZES = 15
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,10 @@ class AnalyticReadout:
     def __init__(self, world: ShapesWorld) -> None:
         self.world = world
         self.kinds = (0, 1) if "shape" in world.space.names else (0,)
-        reach = world.position_range * 1.2
-        if {"x", "y"} & set(world.space.names):
-            reach = 1.0
-        positions = torch.linspace(-reach, reach, max(7, round(reach * world.resolution / 1.5)))
+        reach, count = places(world)
+        positions = torch.linspace(-reach, reach, count)
         self.sizes = sizes_of(world)
-        sizes = torch.linspace(*self.sizes, 15)
+        sizes = torch.linspace(*self.sizes, SIZES)
         self.spacing = torch.stack([positions[1] - positions[0]] * 2 + [sizes[1] - sizes[0]])
         geometry = torch.cartesian_prod(positions, positions, sizes)
         self.grid = torch.cat([self._geometry(geometry, kind) for kind in self.kinds])
@@ -126,6 +125,19 @@ class AnalyticReadout:
         z[:, COLUMNS["background"]] = background[:, 0]
         z[:, COLUMNS["size"]] = self._size(z)[:, None]
         return Fit(z, (error[:, 0] / pixels[0].numel()).clamp(min=0).sqrt())
+
+
+def places(world: ShapesWorld) -> tuple[float, int]:
+    """How far from the middle objects are searched along x and y, and at how many places."""
+    reach = world.position_range * 1.2
+    if {"x", "y"} & set(world.space.names):
+        reach = 1.0
+    return reach, max(7, round(reach * world.resolution / 1.5))
+
+
+def templates(world: ShapesWorld) -> int:
+    """How many masks are kept, of resolution² numbers each."""
+    return (1 + ("shape" in world.space.names)) * places(world)[1] ** 2 * SIZES
 
 
 def sizes_of(world: ShapesWorld) -> tuple[float, float]:

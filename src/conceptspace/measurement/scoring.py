@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import torch
@@ -14,6 +14,7 @@ from conceptspace.errors import Diverged
 from conceptspace.measurement.judge import Judge, Judgement
 from conceptspace.measurement.probe import Probe
 from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
+from conceptspace.values import COLUMNS, Axes, columns_of
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,13 @@ class Scorer:
     Args:
         probe: gives the probability of each concept value, whatever the image shows.
         judge: decides; None where the data-generating process is unknown, and the probe decides.
+        axes: between which two values the coordinate of a concept runs, 0 and 1 unless told; see
+            :meth:`ConceptSpace.axes`.
     """
 
     probe: Probe
     judge: Judge | None = None
+    axes: Axes = field(default_factory=dict)
 
     def __call__(self, images: Float[Tensor, "batch 3 height width"], target: str) -> pd.DataFrame:
         """One row per image and concept.
@@ -34,10 +38,13 @@ class Scorer:
         Columns:
 
         - sample: index of the image, and concept;
-        - accuracy: probability of the target's bit, 0 in an image that is not valid;
-        - coordinate: probability of bit 1, 1/2 in an image that is not valid;
+        - accuracy: probability of the target's value, 0 in an image that is not valid;
+        - coordinate: probability of value 1 of two values, of more see
+          :mod:`conceptspace.values`; 1/2 in an image that is not valid;
         - valid: 1 where there is a valid object, else 0; missing without a judge;
-        - probe: the probe's probability of the target's bit.
+        - probe: the probe's probability of the target's value;
+        - p0, p1, ...: of a concept with more than two values, the probability of each, 0 in an
+          image that is not valid.
 
         Raises:
             Diverged: an image holds a value that is not finite.
@@ -47,30 +54,49 @@ class Scorer:
                 f"generated images of class {target} hold values that are not finite; the model "
                 "has diverged"
             )
-        seen = self.probe.coordinates(images).cpu()
+        seen = self.probe.probabilities(images).cpu()
         judged = Judgement(seen, torch.ones(len(seen), dtype=torch.bool))
         if self.judge is not None:
             judged = self.judge(images)
-        valid = judged.valid.float()[:, None].expand(seen.shape)
-        coordinate = torch.where(valid > 0, judged.coordinates, 0.5)
+        valid = judged.valid.float()[:, None].expand(seen.shape[:2])
         known = valid if self.judge is not None else torch.full_like(valid, float("nan"))
-        samples = torch.arange(len(images))[:, None].expand(seen.shape)
+        samples = torch.arange(len(images))[:, None].expand(seen.shape[:2])
         columns = {
-            "accuracy": _of_target(coordinate, target) * valid,
-            "coordinate": coordinate,
+            "accuracy": _of_target(judged.probabilities, target) * valid,
+            "coordinate": torch.where(valid > 0, self._coordinates(judged.probabilities), 0.5),
             VALID: known,
             PROBE: _of_target(seen, target),
-        }
+        } | self._single(judged.probabilities * valid[..., None])
         return pd.DataFrame(
             {"sample": samples.flatten().numpy(), "concept": [*self.probe.concepts] * len(images)}
             | {name: values.flatten().double().numpy() for name, values in columns.items()}
         )
 
+    def _coordinates(self, probabilities: Tensor) -> Tensor:
+        """Of every concept, shape (batch, concepts)."""
+        columns = []
+        for index, name in enumerate(self.probe.concepts):
+            start, end = self.axes.get(name, (0, 1))
+            own = probabilities[:, index]
+            two = self.probe.sizes[index] == 2
+            columns.append(own[:, 1] if two else (1 + own[:, end] - own[:, start]) / 2)
+        return torch.stack(columns, dim=1)
 
-def _of_target(coordinate: Tensor, target: str) -> Tensor:
-    """The probability of the target's bits, from that of bit 1."""
-    wanted = torch.tensor([int(bit) for bit in target])
-    return torch.where(wanted > 0, coordinate, 1 - coordinate)
+    def _single(self, probabilities: Tensor) -> dict[str, Tensor]:
+        """The probability of each value where there are more than two, by column."""
+        sizes = torch.tensor(self.probe.sizes)
+        if sizes.max() == 2:
+            return {}
+        return {
+            name: torch.where((sizes > 2) & (sizes > value), probabilities[..., value], torch.nan)
+            for value, name in enumerate(COLUMNS[: int(sizes.max())])
+        }
+
+
+def _of_target(probabilities: Tensor, target: str) -> Tensor:
+    """The probability of the target's values, shape (batch, concepts)."""
+    wanted = torch.tensor([int(value) for value in target]).expand(len(probabilities), -1)
+    return probabilities.gather(2, wanted[..., None])[..., 0]
 
 
 def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +107,8 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
             be missing, as in tables of older runs, and stay so.
 
     Returns:
-        Columns ``tables.KEYS``, concept, accuracy, coordinate, samples, valid, probe; beside each
+        Columns ``tables.KEYS``, concept, accuracy, coordinate, samples, valid, probe, and those of
+        single values (:data:`conceptspace.values.COLUMNS`) that the scores have; beside each
         concept a row "joint" whose accuracy (and probe) is the mean over images of the product over
         concepts.
 
@@ -90,11 +117,12 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     """
     complete(scores, [*KEYS, "sample", "concept"], "the scores")
     scores = scores.reindex(columns=[*scores.columns.union([VALID, PROBE], sort=False)])
+    values = columns_of(scores)
     single = scores.groupby([*KEYS, "concept"], sort=True).agg(
         accuracy=("accuracy", "mean"),
         coordinate=("coordinate", "mean"),
         samples=("sample", "size"),
-        **{name: (name, "mean") for name in (VALID, PROBE)},
+        **{name: (name, "mean") for name in (VALID, PROBE, *values)},
     )
     by_image = scores.groupby([*KEYS, "sample"], sort=True)
     images = by_image[["accuracy", PROBE]].prod(min_count=scores["concept"].nunique())
@@ -106,7 +134,7 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     )
     joint = joint.assign(concept=JOINT, coordinate=float("nan"))
     table = pd.concat([single.reset_index(), joint.reset_index()], ignore_index=True)
-    table = table[[*TRAJECTORY_COLUMNS, VALID, PROBE]].sort_values(
+    table = table[[*TRAJECTORY_COLUMNS, VALID, PROBE, *values]].sort_values(
         [*KEYS, "concept"], kind="stable", ignore_index=True
     )
     return table.astype({"seed": "int64", "step": "int64", "samples": "int64"})

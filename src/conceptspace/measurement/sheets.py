@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from conceptspace.contact_sheet import KEYWORD, damaged_sheet, read_sheet
+from conceptspace.data import border
 from conceptspace.data.world import World
 from conceptspace.files import write_atomically
 from conceptspace.measurement.evaluate import Generated
@@ -22,9 +23,14 @@ from conceptspace.store import Run
 
 
 def write_pictures(run: Run, world: World) -> None:
-    """Keep an image of each class in the run, so that its pages can be made without its data."""
+    """Keep an image of each class in the run, if there is one, so that its pages can be made
+    without its data.
+    """
     for name in world.space.classes:
-        pixels = world.picture(name).permute(1, 2, 0).numpy()
+        picture = border.picture(world, name)
+        if picture is None:
+            continue
+        pixels = picture.permute(1, 2, 0).numpy()
         buffer = io.BytesIO()
         Image.fromarray((pixels * 255).round().astype(np.uint8)).save(buffer, "PNG")
         write_atomically(run.pictures / f"{name}.png", buffer.getvalue())

@@ -32,15 +32,18 @@ def class_distances(world: ShapesWorld, samples: int = 512, seed: int = 0) -> pd
     rows = []
     for concept_class in space.classes:
         for i, concept in enumerate(space.concepts):
-            other = concept_class.flip(i)
-            if concept_class.bits[i] == 1 or other not in space.classes:
-                continue
-            z = world.sample(concept_class, samples, generator(seed, "signal", concept_class))
-            moved = z.clone()
-            moved[:, COLUMNS[concept.name]] += concept.mean(1) - concept.mean(0)
-            each = (world.render(moved) - world.render(z)).square().mean((1, 2, 3))
-            error = each.std().item() / samples**0.5
-            rows.append((concept.name, str(concept_class), str(other), each.mean().item(), error))
+            own = concept_class.values[i]
+            for value in range(own + 1, len(concept.labels)):
+                other = concept_class.flip(i, value)
+                if other not in space.classes:
+                    continue
+                z = world.sample(concept_class, samples, generator(seed, "signal", concept_class))
+                moved = z.clone()
+                moved[:, COLUMNS[concept.name]] += concept.mean(value) - concept.mean(own)
+                each = (world.render(moved) - world.render(z)).square().mean((1, 2, 3))
+                error = each.std().item() / samples**0.5
+                edge = (concept.name, str(concept_class), str(other))
+                rows.append((*edge, each.mean().item(), error))
     table = pd.DataFrame(rows, columns=["concept", "from_class", "to_class", "distance", "error"])
     return table.astype({"distance": "float64", "error": "float64"})
 

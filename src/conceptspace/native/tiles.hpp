@@ -51,15 +51,23 @@ struct TilesInUse {
     ~TilesInUse() { _tile_release(); }
 };
 
+#ifdef __SANITIZE_ADDRESS__  // a buffer ends where it was asked to, and what is beyond is an error
+constexpr size_t PAGE = 64;
+constexpr bool EXACT = true;
+#else
+constexpr size_t PAGE = 4096;
+constexpr bool EXACT = false;
+#endif
+
 // Memory that grows and is kept, aligned to a cache line.
 class Buffer {
   public:
     template <typename T>
     T* get(int64_t count) {
-        const size_t bytes = (static_cast<size_t>(count) * sizeof(T) + 4095) / 4096 * 4096;
-        if (bytes > size_) {
+        const size_t bytes = (static_cast<size_t>(count) * sizeof(T) + PAGE - 1) / PAGE * PAGE;
+        if (bytes > size_ || (EXACT && bytes < size_)) {
             std::free(data_);
-            data_ = std::aligned_alloc(4096, bytes);
+            data_ = std::aligned_alloc(PAGE, bytes);
             if (!data_) throw std::bad_alloc();
             size_ = bytes;
         }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conceptspace import build, needs
 from conceptspace.errors import UserError
 from conceptspace.paper.plan import Plan
 from conceptspace.store import Run, open_or_create
@@ -94,8 +95,9 @@ def execute(
                 try:
                     if plan.exists(out):
                         continue
+                    needs.require(plan.config, plan.folder(out), build.device(device))
                     resumed = open_or_create(plan.folder(out), plan.config)[1]
-                except UserError as error:
+                except (UserError, OSError) as error:
                     yield Failed(plan, str(error))
                     continue
                 workers.append(_start(plan, out, device))

@@ -57,14 +57,13 @@ def share(config: RunConfig) -> float:
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Emergence by share."""
-    found = levels(results, share)
+    by_share = levels(results, share)
     space = world(results).space
     (masked_concept,) = {result.config.data.masked_concept for result in results}
     concept = space.concepts[space.names.index(masked_concept)]
-    tables = merged_tables(found)
-    return Data(
-        underspecification(tables, str(space.ood_classes[0]), masked_concept), concept.labels
-    )
+    tables = merged_tables(by_share)
+    found = underspecification(tables, str(space.ood_classes[0]), masked_concept)
+    return Data(found, (concept.labels[0], concept.labels[1]))
 
 
 def draw(data: Data) -> Mapping[str, Figure]:

@@ -59,7 +59,10 @@ def main(folder: Path, device: str) -> int:
         return STOPPED
     except UserError as error:
         print(error, flush=True)
-        return 2
+        return error.status
+    except OSError as error:
+        print(f"{error.strerror}: {error.filename}", flush=True)
+        return 1
     return 0
 
 

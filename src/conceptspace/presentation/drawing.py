@@ -111,8 +111,9 @@ def keeps_log(run: Run) -> bool:
 
 
 def class_images(world: World) -> dict[str, NDArray[np.float32]]:
-    """An image that stands for each class, shape (3, height, width); noiseless for shapes."""
-    return {str(c): border.picture(world, c).numpy() for c in world.space.classes}
+    """An image of each class that there is one of, (3, height, width); noiseless for shapes."""
+    found = {str(c): border.picture(world, c) for c in world.space.classes}
+    return {name: image.numpy() for name, image in found.items() if image is not None}
 
 
 def images_of(run: Run, world: Spaced) -> dict[str, NDArray[Any]]:

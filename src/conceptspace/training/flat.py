@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -19,11 +21,14 @@ class FlatParameters:
 
     Attributes:
         tensor: 1-D.
+
+    Raises:
+        ValueError: there is no trained parameter, or they are not so.
     """
 
     def __init__(self, module: nn.Module) -> None:
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        first = next(iter(parameters.values()))
+        first = _alike(parameters)
         size = sum(p.numel() for p in parameters.values())
         self.tensor = nn.Parameter(torch.empty(size, dtype=first.dtype, device=first.device))
         self.tensor.grad = torch.zeros_like(self.tensor)
@@ -41,3 +46,23 @@ class FlatParameters:
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """A tensor of the same length as the module's parameters, by name."""
         return {name: flat.as_strided(*where) for name, where in self.layout.items()}
+
+
+def _alike(parameters: Mapping[str, Tensor]) -> Tensor:
+    """The first parameter, once all are known to fit into one tensor of its type and device."""
+    if not parameters:
+        raise ValueError("nothing to train: no parameter of the module requires a gradient")
+    first_name, first = next(iter(parameters.items()))
+    for name, p in parameters.items():
+        if (p.dtype, p.device) != (first.dtype, first.device):
+            raise ValueError(
+                f"all trained parameters have to be of one type and device: {name} is {p.dtype} on "
+                f"{p.device}, {first_name} is {first.dtype} on {first.device}"
+            )
+        # PyTorch keeps strides exactly where every element of a block of memory is used once.
+        if torch.empty_like(p, device="meta").stride() != p.stride():
+            raise ValueError(
+                f"trained parameters have to fill their memory: {name}, of shape {tuple(p.shape)}, "
+                f"has strides {p.stride()}"
+            )
+    return first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import pandas as pd
@@ -134,7 +135,9 @@ DAMAGES = {
     "lacking column": (bad_table(lambda t: t.drop(columns="samples")), "lacks the columns samples"),
     "text for numbers": (bad_table(lambda t: t.assign(accuracy="high")), "accuracy"),
     "numbers for text": (bad_table(lambda t: t.assign(concept_class=11)), "concept_class"),
-    "not a number": (bad_table(lambda t: t.assign(accuracy=float("nan"))), "accuracy"),
+    "not a number": (bad_table(lambda t: t.assign(accuracy=float("nan"))), "accuracies"),
+    "percentages": (bad_table(lambda t: t.assign(accuracy=t["accuracy"] * 100)), "accuracies"),
+    "rows twice": (bad_table(lambda t: pd.concat([t, t[:1]])), "has rows twice"),
     "another seed": (bad_table(lambda t: t.assign(seed=7)), "is of seed 7, config.toml of seed 1"),
     "nothing naive": (bad_table(lambda t: t.assign(protocol="x")), "no rows of naive prompting"),
     "no rows": (bad_table(lambda t: t[:0]), "trajectory.parquet"),
@@ -186,6 +189,15 @@ def test_a_scored_run_without_its_record_has_started(seeds, damage):
     damage(seeds / "s1")
     runs = {run["name"]: run for run in Library([seeds]).index()["runs"]}
     assert runs["s1"]["status"] == "unknown"
+
+
+def test_info_does_not_take_a_scored_run_for_a_new_one(seeds, capsys):
+    (seeds / "s1" / "run.json").unlink()
+    assert main(["info", str(seeds / "s1")]) == 0
+    assert re.search(r"^status +unknown$", capsys.readouterr().out, re.MULTILINE)
+    (seeds / "s1" / "run.json").write_text('{"status": "fin')
+    assert main(["info", str(seeds / "s1")]) == 2
+    assert "run.json is damaged" in capsys.readouterr().err
 
 
 def test_a_folder_called_like_a_config_is_named(seeds, monkeypatch):

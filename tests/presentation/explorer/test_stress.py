@@ -1,6 +1,6 @@
 """Fifty clients while runs are made, replaced and deleted: no failure, and nothing piles up.
 
-The long test takes the seconds that ``CONCEPTSPACE_STRESS_SECONDS`` says, an hour without it:
+The long test takes the seconds that ``CONCEPTSPACE_STRESS_SECONDS`` says, two minutes without it:
 ``CONCEPTSPACE_STRESS_SECONDS=600 pytest -s -m slow tests/presentation/explorer/test_stress.py``.
 """
 
@@ -188,7 +188,7 @@ def test_a_few_seconds(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [float(os.environ.get("CONCEPTSPACE_STRESS_SECONDS", "3600"))])
+@pytest.mark.parametrize("seconds", [float(os.environ.get("CONCEPTSPACE_STRESS_SECONDS", "120"))])
 def test_for_long(tmp_path, seconds):
     load, measured = stress(tmp_path, seconds)
     quarter = max(memory for memory, _ in measured[20:35])

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from conceptspace.analysis.reading import checked
 from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
@@ -22,7 +21,7 @@ from conceptspace.presentation.explorer.index import Entry, read_entry
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
 from conceptspace.presentation.explorer.telling import known
 from conceptspace.store import Run
-from conceptspace.tables import NAIVE, SCORE_COLUMNS
+from conceptspace.tables import JOINT, KEYS, NAIVE, SCORE_COLUMNS
 
 T = TypeVar("T")
 
@@ -128,12 +127,18 @@ def damage(entry: Entry) -> str:
     if entry.run is None or entry.space is None:
         return " ".join(entry.problems)
     try:
-        table = checked(entry.run.trajectory(), "trajectory.parquet")
-        points.protocols(table, entry.space)
+        table, seed = entry.run.trajectory(), entry.run.config.seed
+        points.require_trajectory(table)
+        coordinates = table["coordinate"][table["concept"] != JOINT]
+        if not (table["accuracy"].between(0, 1).all() and coordinates.between(0, 1).all()):
+            return "trajectory.parquet has accuracies or coordinates that are no shares in [0, 1]"
+        if not all(isinstance(name, str) for name in table["concept_class"].unique()):
+            return "trajectory.parquet has numbers in concept_class, where 01 and 1 are the same"
+        if table.duplicated([*KEYS, "concept"]).any():
+            return "trajectory.parquet has rows twice"
         if not (table["protocol"] == NAIVE).any():
             return "trajectory.parquet has no rows of naive prompting"
-        seeds, seed = sorted(table["seed"].unique()), entry.run.config.seed
-        if seeds != [seed]:
+        if (seeds := sorted(table["seed"].unique())) != [seed]:
             told = ", ".join(map(str, seeds))
             return f"trajectory.parquet is of seed {told}, config.toml of seed {seed}"
     except (UserError, OSError) as error:

@@ -86,6 +86,17 @@ def protocols(table: pd.DataFrame, space: Axes) -> list[Dense]:
     Raises:
         UserError: columns are missing or hold something else.
     """
+    require_trajectory(table)
+    names = sorted(table["protocol"].astype(str).unique(), key=lambda name: (name != NAIVE, name))
+    return [Dense(table[table["protocol"].astype(str) == n], n, space) for n in names]
+
+
+def require_trajectory(table: pd.DataFrame) -> None:
+    """Refuse a table that lacks columns of a trajectory, or numbers in them.
+
+    Raises:
+        UserError: names the columns.
+    """
     missing = [name for name in TRAJECTORY_COLUMNS if name not in table]
     if missing:
         raise UserError(f"trajectory.parquet lacks the columns {', '.join(missing)}")
@@ -95,8 +106,6 @@ def protocols(table: pd.DataFrame, space: Axes) -> list[Dense]:
         raise UserError(f"trajectory.parquet holds no numbers in {', '.join(wrong)}")
     if table[["step", "samples"]].isna().to_numpy().any():
         raise UserError("trajectory.parquet lacks steps or numbers of samples")
-    names = sorted(table["protocol"].astype(str).unique(), key=lambda name: (name != NAIVE, name))
-    return [Dense(table[table["protocol"].astype(str) == n], n, space) for n in names]
 
 
 def trajectory(found: list[Dense], space: Axes) -> Tree:

@@ -44,7 +44,7 @@ async function images({ line, i }) {
         figures.push(make("figure", {}, caption ? make("figcaption", {}, caption) : null, tileCanvas(found, 8, single ? 32 : 8, told)));
       } else {
         const details = await load("details", run);
-        const none = details.notes?.find((note) => note.includes("images")) ?? "No images of this checkpoint and setting.";
+        const none = details.notes?.find((note) => note.includes(`samples/${line.protocol}/step-${String(step).padStart(8, "0")}.png`) || note.includes("images")) ?? "No images of this checkpoint and setting.";
         figures.push(make("p", { class: "quiet" }, `${single ? "" : `${run.name}: `}${none}`));
       }
     } catch (error) {

@@ -1,0 +1,199 @@
+"""What a run will need of memory and disk, estimated before anything is made.
+
+The estimate counts the tensors that are there at the same time: images, weights with their average
+and the optimizer's moments, activations, the judge's masks; and the files: checkpoints, training
+states, scores and contact sheets. It tells a run that cannot end from one that can; how far off it
+is for the quick preset stands in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from conceptspace import build
+from conceptspace.config import RunConfig
+from conceptspace.errors import UserError
+from conceptspace.measurement.readout import CHUNK, templates
+from conceptspace.tables import NAIVE, PATCHING
+
+FLOAT = 4
+"""Bytes of a number."""
+
+PROGRAM = 600 * 2**20
+"""Bytes of Python with PyTorch, pandas and the figures, before any data."""
+
+LIVE = 8
+"""Tensors of the size of its output that a residual block keeps for the gradient."""
+
+COPIES = 2
+"""Times that images are in memory while they are rendered, joined or stored."""
+
+SCORE = 12
+"""Bytes on disk of an image's score for one concept, in compressed Parquet."""
+
+STEP = 60
+"""Bytes on disk of a step in the training log."""
+
+PAGE = 20 * 2**20
+"""Bytes on disk of the figures and the page, beside what they take from the contact sheets."""
+
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Bytes at the peak of a run.
+
+    Attributes:
+        program: beside the tensors below, in the computer's memory.
+        tensors: on the device that computes.
+        disk: of the run's folder at its end.
+    """
+
+    program: int
+    tensors: int
+    disk: int
+
+
+def needs(config: RunConfig) -> Needs:
+    """The estimate for a config.
+
+    Raises:
+        UserError: the config describes something impossible.
+    """
+    data, train = config.data, config.train
+    space = build.concept_space(data)
+    image = 3 * data.resolution**2 * FLOAT
+    weights = parameters(config) * FLOAT
+    training = (
+        len(space.train_classes) * data.images_per_class * image * COPIES
+        + 6 * weights
+        + train.batch_size * _activations(config.model.channels, config.model.blocks, config)
+    )
+    probe = config.probe
+    probing = (
+        2 ** len(space.concepts) * (probe.images_per_class + probe.held_out_per_class)
+    ) * image * COPIES + probe.batch_size * _activations(probe.channels, 1, config)
+    images = _images(config)
+    largest = max(images.values())
+    asked = min(config.evaluate.batch_size, largest)
+    evaluating = (
+        largest * image * COPIES
+        + asked * _activations(config.model.channels, config.model.blocks, config) // LIVE * 2
+        + _judging(config)
+    )
+    tensors = max(training + evaluating, probing)
+    states = 8 * weights
+    checkpoints = len(build.checkpoints(config))
+    every = checkpoints * sum(images.values())
+    disk = (
+        checkpoints * weights
+        + 3 * 4 * weights
+        + every * (3 * data.resolution**2 + SCORE * len(space.concepts))
+        + train.steps * STEP
+        + PAGE
+    )
+    return Needs(PROGRAM + states, tensors, disk)
+
+
+def parameters(config: RunConfig) -> int:
+    """How many numbers the model learns."""
+    return sum(parameter.numel() for parameter in build.outline(config).parameters())
+
+
+def _activations(channels: Sequence[int], blocks: int, config: RunConfig) -> int:
+    """Bytes that one image's way through a U-Net keeps for the gradient."""
+    side = config.data.resolution
+    sizes = [width * (side // 2**level) ** 2 for level, width in enumerate(channels)]
+    bottleneck = (side // 2 ** (len(channels) - 1)) ** 2
+    attention = 3 * config.model.heads * bottleneck**2
+    return (LIVE * (2 * blocks + 1) * sum(sizes) + attention) * FLOAT
+
+
+def _images(config: RunConfig) -> dict[str, int]:
+    """Images of one checkpoint under each protocol."""
+    space, evaluate = build.concept_space(config.data), config.evaluate
+    settings = {
+        "overprompting": len(evaluate.strengths),
+        "latent": len(evaluate.alphas) * len(evaluate.betas),
+        "guidance": len(evaluate.guidance),
+        PATCHING: 1,
+    }
+    found = {NAIVE: len(space.classes) * evaluate.samples}
+    for name in evaluate.protocols:
+        kind = name.partition("-")[0]
+        classes = space.classes if kind == "guidance" else space.ood_classes
+        found[name] = settings.get(kind, 1) * len(classes) * evaluate.elicitation_samples
+    return found
+
+
+def _judging(config: RunConfig) -> int:
+    """Bytes of the judge's masks, one for every place and size, and of their errors."""
+    if config.data.kind != "shapes":
+        return 0
+    count = templates(build.shapes_world(config.data))
+    return count * (COPIES * config.data.resolution**2 + 15 * CHUNK) * FLOAT
+
+
+def require(config: RunConfig, folder: Path, device: torch.device) -> None:
+    """Refuse a run that needs more than this machine has, before anything is made.
+
+    Args:
+        config: of the run.
+        folder: where its files will lie; its disk is looked at.
+        device: that computes.
+
+    Raises:
+        UserError: tells what is needed and what there is.
+    """
+    found = needs(config)
+    memory = found.program + (found.tensors if device.type == "cpu" else 0)
+    _enough(memory, _memory(), "memory", "this machine has")
+    if device.type != "cpu":
+        _enough(found.tensors, torch.cuda.mem_get_info(device)[1], "GPU memory", "the GPU has")
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    _enough(
+        found.disk - _held(folder), shutil.disk_usage(there).free, "disk", f"at {there} is free"
+    )
+
+
+def _held(folder: Path) -> int:
+    """Bytes of the files in a folder; those that another process removes meanwhile do not count."""
+    held = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            held += file.stat().st_size
+    return held
+
+
+def _enough(needed: int, there: int, what: str, where: str) -> None:
+    if needed > there:
+        raise UserError(
+            f"this run needs about {_told(needed)} of {what}, and {where} {_told(there)}; take "
+            "fewer or smaller images, channels, samples or checkpoints"
+        )
+
+
+def _memory() -> int:
+    """Bytes of memory that this process may have."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(whole, int(CGROUP.read_text()))
+    except (OSError, ValueError):
+        return whole
+
+
+def _told(count: int) -> str:
+    size, unit = count / 10**6, "MB"
+    for larger in ("GB", "TB", "PB", "EB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.3g} {unit}"
