@@ -46,7 +46,6 @@ def test_findings_on_the_terminal_and_on_the_page(tmp_path, capsys):
     assert few["classes"]["11"]["accuracy"][0] == [0.05, 0.9, 0.95, 0.95, 0.99, 0.99]
     assert naive["classes"]["11"]["joint"] == [None] * 6
     assert payload["details"][token]["provenance"]["file"] == "evals.csv"
-    assert "http" not in re.sub(r"http://www\.w3\.org/\S+", "", html.split("<script>")[0])
 
 
 def test_without_a_page_nothing_is_written(tmp_path, capsys):
