@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from conceptspace.errors import Diverged, UserError
 from conceptspace.files import read_table, write_table
@@ -55,7 +56,7 @@ class Metrics:
 
 def _number(value: Any, name: str, step: int) -> float:
     try:
-        number = float(value)
+        number = float(value.detach() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError, RuntimeError):
         raise UserError(f"{name} of step {step} is {value!r}, not a number") from None
     if not math.isfinite(number):
