@@ -29,7 +29,7 @@ class Factors:
 
     concepts: tuple[Concept, ...]
     rows: NDArray[np.int64]
-    classes: NDArray[np.str_]
+    classes: NDArray[Any]
 
     def rows_of(self, concept_class: str) -> NDArray[np.int64]:
         """The images of a class, in their order."""

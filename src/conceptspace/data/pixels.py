@@ -79,8 +79,8 @@ def _tensor(images: Any, what: str) -> Tensor:
     if isinstance(images, Tensor):
         return images.detach().cpu()
     try:
-        array = np.asarray(images)
-        return torch.from_numpy(np.ascontiguousarray(array))
+        array = np.ascontiguousarray(images)
+        return torch.from_numpy(array if array.flags.writeable else array.copy())
     except (TypeError, ValueError):
         raise UserError(
             f"{what}: an array of numbers (N, height, width) or with channels belongs there, not "

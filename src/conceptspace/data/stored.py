@@ -76,7 +76,7 @@ def _from_npz(path: Path) -> tuple[Any, dict[str, Any]]:
             if "latents_classes" in keys:
                 return lambda rows: _bytes(images[rows]), _latents(file, path)
             columns = {name: file[name] for name in keys if name != key and _plain(file, name)}
-    except (OSError, ValueError, BadZipFile, KeyError, AttributeError) as error:
+    except (OSError, ValueError, BadZipFile, EOFError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a file of arrays (.npz): {reason}") from None
     return images, {name: c for name, c in columns.items() if c.shape == (len(images),)}
