@@ -82,7 +82,7 @@ class DataConfig(Section):
     path: str = ""
     """Arrays, folder: the file, or the folder."""
     factors: tuple[str, ...] = Field((), max_length=10)
-    """Arrays, folder: the columns, or levels of subfolders, that are concepts; empty: all columns."""
+    """Arrays, folder: columns, or levels of subfolders, that are concepts; empty: all columns."""
     values: tuple[str, ...] = Field((), max_length=10)
     """Arrays, folder: names of values, e.g. "hue=red|blue" in order, or "scale=0:small|5:large" to
     take these values alone."""

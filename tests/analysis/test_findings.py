@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from tables import scores, trajectory
 
-from conceptspace.analysis.elicitation import _hidden
+from conceptspace.analysis.elicitation import behind
 from conceptspace.analysis.emergence import Emergence, survival
 from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_sentence
 from conceptspace.analysis.sentences import arrival, delay
@@ -179,15 +179,15 @@ def test_arrivals() -> None:
 
 
 def test_hidden_times_of_several_seeds() -> None:
-    assert _hidden(runs(900, 800), runs(500, 600), "x") == (
+    assert behind(runs(900, 800), runs(500, 600), "naive prompting", "x") == (
         "naive prompting reaches 0.8 300 steps after x (mean of 2 seeds, 95 % interval 200 to 400, "
         "steps counted up to 1000)"
     )
-    assert _hidden(runs(900, INF), runs(500, 600), "x") == (
+    assert behind(runs(900, INF), runs(500, 600), "naive prompting", "x") == (
         "naive prompting reaches 0.8 at least 400 steps after x (mean of 2 seeds, 95 % interval "
         "400 to 400, steps counted up to 1000); in 1 of 2 seeds only x arrives"
     )
-    mixed = _hidden(runs(900, INF, 400), runs(500, INF, INF), "x")
+    mixed = behind(runs(900, INF, 400), runs(500, INF, INF), "naive prompting", "x")
     assert "67 steps before x" in mixed
     assert mixed.endswith("in 1 of 3 seeds only naive prompting arrives; in 1 of 3 seeds neither "
                           "arrives")  # fmt: skip

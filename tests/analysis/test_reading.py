@@ -165,7 +165,7 @@ class TestTold:
         assert found["step"].tolist() == table()["step"].tolist()
 
     def test_names_that_are_not_there_or_twice(self):
-        with pytest.raises(UserError, match="no column 'acc' to rename; it has run, seed"):
+        with pytest.raises(UserError, match="no column 'acc'; it has run, seed"):
             checked(table(), columns={"acc": "accuracy"})
         with pytest.raises(UserError, match="has the column 'step' twice"):
             checked(table(), columns={"seed": "step"})

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from sprites import write_sprites
 
 from conceptspace.data import border
 from conceptspace.data.arrays import ArrayWorld
@@ -19,6 +18,7 @@ from conceptspace.data.seeding import generator
 from conceptspace.data.stored import SHAPES_3D, read_arrays
 from conceptspace.data.world import World
 from conceptspace.errors import UserError
+from sprites import write_sprites
 
 HUES = ["red", "green", "blue"]
 PAINT = {"red": (250, 10, 20), "green": (15, 240, 25), "blue": (5, 30, 245)}

@@ -71,7 +71,10 @@ def elicitation(
         told.append(Finding("elicitation", text))
         same = {run.seed for run in fair}
         told.append(
-            Finding("elicitation", _hidden([r for r in naive if r.seed in same], fair, protocol))
+            Finding(
+                "elicitation",
+                behind([r for r in naive if r.seed in same], fair, "naive prompting", protocol),
+            )
         )
         if not is_control(protocol):
             told += _coincidence(fair, protocol, turn)
@@ -83,24 +86,31 @@ def is_control(protocol: str) -> bool:
     return "control" in protocol
 
 
-def _hidden(naive: list[Emergence], elicited: list[Emergence], protocol: str) -> str:
-    """For how long naive prompting hides what a protocol elicits."""
-    found = emergence.hidden(naive, elicited)
-    seeds, level = len(naive), f"{emergence.THRESHOLD:g}"
+def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_name: str) -> str:
+    """How much later one thing emerges than another, e.g. naive prompting than a protocol.
+
+    Args:
+        late: one for each seed.
+        early: likewise, of the same seeds.
+        late_name: what reaches the threshold later, in words.
+        early_name: what does so earlier.
+    """
+    found = emergence.hidden(late, early)
+    seeds, level = len(late), f"{emergence.THRESHOLD:g}"
     if found.undefined == seeds:
-        return f"neither naive prompting nor {protocol} reaches {level} by step {found.horizon:g}"
+        return f"neither {late_name} nor {early_name} reaches {level} by step {found.horizon:g}"
     if seeds == 1:
         row = found.differences.iloc[0]
-        return f"naive prompting reaches {level} {delay(row['steps'], row['kind'])} {protocol}"
+        return f"{late_name} reaches {level} {delay(row['steps'], row['kind'])} {early_name}"
     bound = found.at_least and not (found.at_most or found.undefined) and found.mean.value > 0
     low, high = oriented(found.mean)
     later = delay(found.mean.value, "at least" if bound else "exact")
-    text = f"naive prompting reaches {level} {later} {protocol}"
+    text = f"{late_name} reaches {level} {later} {early_name}"
     text += f" (mean of {seeds} seeds, 95 % interval {low:.0f} to {high:.0f}"
     text += f", steps counted up to {found.horizon:g})"
     for count, who in (
-        (found.at_least, f"only {protocol} arrives"),
-        (found.at_most, "only naive prompting arrives"),
+        (found.at_least, f"only {early_name} arrives"),
+        (found.at_most, f"only {late_name} arrives"),
         (found.undefined, "neither arrives"),
     ):
         text += f"; in {count} of {seeds} seeds {who}" if count else ""

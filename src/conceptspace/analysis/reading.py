@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.trajectories import Array, require
+from conceptspace.analysis.shaping import Layout, numbers, renamed, shaped
+from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
 from conceptspace.values import COLUMNS
@@ -20,33 +21,57 @@ SHARES = ("accuracy", "coordinate", VALID, PROBE)
 
 
 def read_trajectory(
-    path: Path,
+    source: Path | str | pd.DataFrame,
     columns: Mapping[str, str] | None = None,
     *,
+    accuracies: Mapping[str, str] | None = None,
+    plain: str = "",
+    controls: Sequence[str] = (),
+    joint: str = "",
     percent: bool = False,
     restore_zeros: bool = False,
+    skip_empty: bool = False,
 ) -> pd.DataFrame:
-    """A trajectory table of one's own from a Parquet or CSV file, checked.
+    """Anybody's table of steps and accuracies as a trajectory table, checked.
+
+    A step and an accuracy in each row are enough; see
+    :class:`conceptspace.analysis.shaping.Layout` for what else a table may say, and
+    :func:`conceptspace.analysis.shaping.shaped` for what stands in where it does not.
 
     Args:
-        path: ends in .parquet or .csv.
-        columns: see :func:`checked`.
+        source: a file that ends in .parquet or .csv, or a table.
+        columns: see :class:`~conceptspace.analysis.shaping.Layout`, as for all that is not below.
+        accuracies: likewise.
+        plain: likewise.
+        controls: likewise.
+        joint: likewise.
         percent: see :func:`checked`.
         restore_zeros: see :func:`checked`.
+        skip_empty: see ``Layout``.
 
     Raises:
         UserError: the file cannot be read, or the table is none; see :func:`checked`.
     """
+    layout = Layout(columns or {}, accuracies or {}, plain, controls, joint, percent, skip_empty)
+    if isinstance(source, pd.DataFrame):
+        table, name = source, "the table"
+    else:
+        table, name = _opened(Path(source)), str(source)
+    table = shaped(table, name, layout)
+    return checked(table, name, percent=percent, restore_zeros=restore_zeros)
+
+
+def _opened(path: Path) -> pd.DataFrame:
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"{path} is no table: it has to end in .csv or .parquet")
     try:
         if path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            table = table.mask(table == "")
-        else:
-            table = pd.read_parquet(path)
+            return table.mask(table == "")
+        return pd.read_parquet(path)
     except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a table: {reason}") from None
-    return checked(table, str(path), columns, percent=percent, restore_zeros=restore_zeros)
 
 
 def checked(
@@ -78,7 +103,7 @@ def checked(
         UserError: a column or a key is missing, two rows have the same keys, a class is no text of
             a digit per concept, or a number is missing or out of range.
     """
-    table = _renamed(table, name, dict(columns or {}))
+    table = renamed(table, name, dict(columns or {}))
     if "setting" not in table:
         table = table.assign(setting="")
     require(table, TRAJECTORY_COLUMNS)
@@ -87,7 +112,7 @@ def checked(
     table = table.assign(**{key: table[key].map(str) for key in ("run", "protocol", "concept")})
     table = table.assign(concept_class=_classes(table, name, restore_zeros))
     for column in WHOLE:
-        values = _numbers(table, column, name)
+        values = numbers(table, column, name)
         if not np.isfinite(values).all() or (values != values.round()).any() or (values < 0).any():
             raise UserError(f"{name}: the column {column} must hold whole numbers from 0 on")
         table = table.assign(**{column: values.astype(np.int64)})
@@ -98,19 +123,6 @@ def checked(
     if again.any():
         where = table.loc[again, [*KEYS, "concept"]].iloc[0].to_dict()
         raise UserError(f"{name}: two rows have the same keys, {where}")
-    return table
-
-
-def _renamed(table: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
-    unknown = [their for their in columns if their not in table.columns]
-    if unknown:
-        raise UserError(
-            f"{name} has no column {unknown[0]!r} to rename; it has {', '.join(map(str, table))}"
-        )
-    table = table.rename(columns=columns)
-    if not table.columns.is_unique:
-        twice = table.columns[table.columns.duplicated()][0]
-        raise UserError(f"{name} has the column {twice!r} twice")
     return table
 
 
@@ -164,16 +176,9 @@ def _whole(value: object) -> str:
     return str(value).removesuffix(".0")
 
 
-def _numbers(table: pd.DataFrame, column: str, name: str) -> Array:
-    try:
-        return pd.to_numeric(table[column]).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{name}: the column {column} holds no numbers ({error})") from None
-
-
 def _shares(table: pd.DataFrame, column: str, name: str, percent: bool) -> pd.Series:
     """Values in [0, 1]; missing ones are allowed where they mean that nothing was measured."""
-    values = pd.Series(_numbers(table, column, name), table.index)
+    values = pd.Series(numbers(table, column, name), table.index)
     needed = {"accuracy": values, "coordinate": values[table["concept"] != JOINT]}
     known = needed.get(column, values.dropna())
     if not np.isfinite(known).all():
@@ -192,4 +197,4 @@ def _shares(table: pd.DataFrame, column: str, name: str, percent: bool) -> pd.Se
 
 
 def _share_hint() -> str:
-    return "it is a share in [0, 1] (percent=True takes percentages)"
+    return "it is a share in [0, 1] (percent=True takes percentages; on the command line --percent)"

@@ -26,7 +26,7 @@ IDLE = 0.6
 """Joint accuracy up to which a control does not make the class."""
 
 GATE = "latent-control-random"
-"""The control that has to stay idle."""
+"""The control of a run that has to stay idle; in other tables every control has to."""
 
 SCALING = "latent-control-scaling"
 """A control that is told beside it: it keeps the prompt and makes it louder, so it may well elicit
@@ -73,6 +73,15 @@ def windows(best: pd.DataFrame, ood: str) -> list[Window]:
     rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood)]
     rows = rows.assign(honest=rows["honest"].where(ready(best, rows, ood), 0.0))
     wide = rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
+    return windows_of(wide)
+
+
+def windows_of(wide: pd.DataFrame) -> list[Window]:
+    """The window of each seed in accuracies of anything, by seed.
+
+    Args:
+        wide: index seed and step, a column for each way of asking; one of them is naive.
+    """
     return [_window(int(seed), wide.loc[seed]) for seed in wide.index.unique("seed")]
 
 
@@ -81,13 +90,19 @@ def others(protocols: list[str]) -> list[str]:
     return [p for p in protocols if not is_control(p) and p not in (NAIVE, PATCHING)]
 
 
+def gates(protocols: list[str]) -> list[str]:
+    """The controls that have to stay idle."""
+    return [p for p in protocols if is_control(p) and p != SCALING]
+
+
 def _window(seed: int, wide: pd.DataFrame) -> Window:
     """Of one seed: ``wide`` has one row for each step, one column for each protocol."""
     asked = others([str(p) for p in wide.columns])
     shown = hidden = np.zeros(len(wide), dtype=np.bool_)
     if asked:
         elicited = wide[asked].max(axis=1).to_numpy()
-        idle = wide[GATE].to_numpy() if GATE in wide else np.zeros(len(wide))
+        held = gates([str(p) for p in wide.columns])
+        idle = wide[held].max(axis=1).to_numpy() if held else np.zeros(len(wide))
         shown = (elicited >= THRESHOLD) & (wide[NAIVE].to_numpy() <= FAILS)
         hidden = shown & (idle <= IDLE)
     start, length = _longest(hidden)

@@ -17,6 +17,7 @@ import torch
 
 from conceptspace import build, events, needs, pipeline
 from conceptspace.cache import probe_cache
+from conceptspace.cli.analyze import analyze
 from conceptspace.cli.bench import bench
 from conceptspace.cli.parser import INTERRUPTED, overrides, pairs
 from conceptspace.cli.progress import Interrupt, show
@@ -36,7 +37,17 @@ from conceptspace.presets import PRESETS
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
 
-__all__ = ["bench", "evaluate", "info", "quickstart", "report", "reproduce", "run", "signal"]
+__all__ = [
+    "analyze",
+    "bench",
+    "evaluate",
+    "info",
+    "quickstart",
+    "report",
+    "reproduce",
+    "run",
+    "signal",
+]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
 """Sweeps of protocols that `evaluate` can replace."""

@@ -67,7 +67,7 @@ def read_arrays(
 
 def _from_npz(path: Path) -> tuple[Any, dict[str, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             keys = file.files
             key = next((name for name in ("images", "imgs") if name in keys), "")
             if not key:
@@ -76,7 +76,15 @@ def _from_npz(path: Path) -> tuple[Any, dict[str, Any]]:
             if "latents_classes" in keys:
                 return lambda rows: _bytes(images[rows]), _latents(file, path)
             columns = {name: file[name] for name in keys if name != key and _plain(file, name)}
-    except (OSError, ValueError, BadZipFile, EOFError, KeyError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        BadZipFile,
+        EOFError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a file of arrays (.npz): {reason}") from None
     return images, {name: c for name, c in columns.items() if c.shape == (len(images),)}

@@ -81,8 +81,9 @@ def series(
         interval = f"95 % bootstrap interval over {len(runs)} runs"
     else:
         samples = rows.set_index("step")["samples"].loc[values.columns].to_numpy(dtype=float)
-        low, high = wilson(runs[0], samples)
+        low, high = wilson(runs[0], samples) if samples.all() else (runs[0], runs[0])
         interval = f"95 % binomial interval of {samples.min():.0f} images"
+        interval = interval if samples.all() else "no interval, as numbers of samples are not told"
     return Series(values.columns.to_numpy(dtype=np.int64), runs, low, high, interval)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.analysis.emergence import emergence
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
@@ -17,6 +17,21 @@ DIGITS = 4
 
 Tree = dict[str, Any]
 Array = NDArray[np.float64]
+
+
+@runtime_checkable
+class Axes(Protocol):
+    """What is drawn of a concept space: ``ConceptSpace``, or what a table names."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The concepts."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The classes."""
+        ...
 
 
 class Dense:
@@ -28,13 +43,13 @@ class Dense:
         steps: increasing, T of them.
         accuracy: shape (S, T, classes, concepts + 1), the joint accuracy last; NaN where missing.
         coordinate: likewise, without the joint one.
-        samples: shape (S, T, classes), 0 where missing.
+        samples: shape (S, T, classes), 0 where missing or unknown.
         strays: rows of classes or concepts that the config does not know.
         best: number of the setting with the highest joint accuracy, the first in a tie; shape (T,
             classes), -1 where there is none.
     """
 
-    def __init__(self, table: pd.DataFrame, name: str, space: ConceptSpace) -> None:
+    def __init__(self, table: pd.DataFrame, name: str, space: Axes) -> None:
         self.name = name
         classes, concepts = [str(c) for c in space.classes], [*space.names, JOINT]
         setting, settings = pd.factorize(table["setting"].astype(str))
@@ -55,13 +70,17 @@ class Dense:
         joint = np.nan_to_num(self.accuracy[..., -1], nan=-1.0)
         self.best = np.where(joint.max(0) >= 0, joint.argmax(0), -1)
 
+    def measured(self, kind: int) -> bool:
+        """Whether anything is known of a class."""
+        return bool(np.isfinite(self.accuracy[:, :, kind]).any())
+
     def of_best(self, values: NDArray[Any], kind: int) -> NDArray[Any]:
         """A class under the best setting of each step, shape (T, ...)."""
         chosen = self.best[:, kind]
         return values[np.maximum(chosen, 0), np.arange(len(self.steps)), kind]
 
 
-def protocols(table: pd.DataFrame, space: ConceptSpace) -> list[Dense]:
+def protocols(table: pd.DataFrame, space: Axes) -> list[Dense]:
     """Every protocol of a run's trajectory, naive prompting first.
 
     Raises:
@@ -89,7 +108,7 @@ def require_trajectory(table: pd.DataFrame) -> None:
         raise UserError("trajectory.parquet lacks steps or numbers of samples")
 
 
-def trajectory(found: list[Dense], space: ConceptSpace) -> Tree:
+def trajectory(found: list[Dense], space: Axes) -> Tree:
     """What is drawn of a run at once: every class under the best setting of each checkpoint.
 
     ::
@@ -114,7 +133,7 @@ def strays(found: list[Dense]) -> list[str]:
     return [f"{count} rows of classes or concepts that the config does not know."] if count else []
 
 
-def settings(found: list[Dense], space: ConceptSpace) -> Tree:
+def settings(found: list[Dense], space: Axes) -> Tree:
     """Every setting of every protocol.
 
     ``{protocol: {class: {"joint": [for each setting [for each step]], "samples": likewise,
@@ -129,7 +148,7 @@ def settings(found: list[Dense], space: ConceptSpace) -> Tree:
                 "coordinate": [_columns(part[:, kind]) for part in dense.coordinate],
             }
             for kind, name in enumerate(space.classes)
-            if dense.samples[:, :, kind].any()
+            if dense.measured(kind)
         }
         for dense in found
     }
@@ -141,10 +160,10 @@ def numbers(values: Array) -> list[float | None]:
     return [v if v is not None and abs(v) < float("inf") else None for v in rounded]
 
 
-def _protocol(dense: Dense, space: ConceptSpace) -> Tree:
+def _protocol(dense: Dense, space: Axes) -> Tree:
     classes = {}
     for kind, name in enumerate(space.classes):
-        if not dense.samples[:, :, kind].any():
+        if not dense.measured(kind):
             continue
         accuracy = dense.of_best(dense.accuracy, kind)
         classes[str(name)] = {
@@ -167,7 +186,7 @@ def _columns(values: Array) -> list[list[float | None]]:
     return [numbers(column) for column in values.T]
 
 
-def _emergence(dense: Dense, space: ConceptSpace) -> list[Tree]:
+def _emergence(dense: Dense, space: Axes) -> list[Tree]:
     rows = []
     steps = np.array(dense.steps)
     for kind, name in enumerate(space.classes):

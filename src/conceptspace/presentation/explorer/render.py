@@ -49,13 +49,17 @@ EXPORT = re.compile(r"^export ((?:async )?(?:const|function|class) (\w+))", re.M
 Tree = dict[str, Any]
 
 
-def page(title: str, payload: Tree, *, connect: bool) -> str:
+def page(
+    title: str, payload: Tree, *, connect: bool, of_table: bool = False, joint: bool = True
+) -> str:
     """The page as HTML.
 
     Args:
         title: plain text.
         payload: what the script finds in the page; ``{}`` if it asks the server.
         connect: whether the page may talk to where it came from.
+        of_table: whether there is no more than a table: no images, no training log, no config.
+        joint: whether joint accuracies are known.
     """
     source = script()
     environment = Environment(
@@ -63,6 +67,8 @@ def page(title: str, payload: Tree, *, connect: bool) -> str:
     )
     return environment.get_template("page.html").render(
         title=title,
+        of_table=of_table,
+        joint=joint,
         payload=embedded(payload),
         policy=policy(connect=connect),
         script=Markup(source),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_of, turn_sentence
 from conceptspace.analysis.sentences import Finding
+from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
 from conceptspace.presentation.sweep import (
@@ -89,16 +90,20 @@ def turns(runs: Sequence[Run]) -> Tree:
     for name in space.ood_classes:
         turn = turn_of(table, name, space.train_classes, space.names)
         if turn is not None:
-            text = turn_sentence(turn, name)
-            low, high = turn.step_interval
-            found[str(name)] = {
-                "detected": turn.detected,
-                "step": round(turn.step),
-                "low": round(low),
-                "high": round(high),
-                "text": text[0].upper() + text[1:] + ".",
-            }
+            found[str(name)] = turned(turn, turn_sentence(turn, name))
     return found
+
+
+def turned(turn: Turn, text: str) -> Tree:
+    """A turn and its sentence for the page; see :func:`turns`."""
+    low, high = turn.step_interval
+    return {
+        "detected": turn.detected,
+        "step": round(turn.step),
+        "low": round(low),
+        "high": round(high),
+        "text": text[0].upper() + text[1:] + ".",
+    }
 
 
 def _incomparable(found: Sweep) -> list[Finding]:

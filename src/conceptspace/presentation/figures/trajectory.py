@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.square import (
-    color_of,
     axis_label,
+    color_of,
     corner_classes,
     on_axes,
     time_bar,

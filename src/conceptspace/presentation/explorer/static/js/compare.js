@@ -2,7 +2,7 @@
 
 import { byId, digits, options, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { space, chosenRuns, label, lines, protocolNames, shownLines, turnOf, variedHere } from "./model.js";
+import { space, chosenRuns, label, lines, lone, ofClass, protocolNames, shownLines, turnOf, variedHere } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, Hits, axes } from "./chart.js";
 import { axisName, coloring, lookAt, valueAt } from "./space.js";
@@ -79,7 +79,7 @@ function race(surface, width) {
   const rows = racers(), color = ink(), paint = coloring(), hits = [];
   const left = Math.min(170, width * 0.36), x = d3.scaleLinear([0, 1], [left, width - 20]);
   const bottom = rows.reduce((sum, [, of]) => sum + Math.max(1, of.length) * slot(of.length) + 12, 8);
-  axes(surface, { x, y: d3.scaleLinear([0, 1], [bottom, 4]), yTicks: 0, yFormat: () => "", xLabel: `joint accuracy on ${comparedClass()} at step ${thousands(state.step ?? 0)}` });
+  axes(surface, { x, y: d3.scaleLinear([0, 1], [bottom, 4]), yTicks: 0, yFormat: () => "", xLabel: `joint accuracy${lone() ? "" : ` on ${comparedClass()}`} at step ${thousands(state.step ?? 0)}` });
   surface.line([[x(0.8), 4], [x(0.8), bottom]], { color: color.quiet, width: 1, dash: [4, 3] });
   let y = 12;
   rows.forEach(([protocol, of], n) => {
@@ -106,7 +106,8 @@ function draw() {
   const choices = facetChoices();
   options(byId("facet"), choices, facet());
   options(byId("compare-class"), [["", "those chosen above"], ...space().classes.map((c) => [c.name, `${c.name} ${c.words}`])], state.compareClass);
-  byId("race-title").textContent = `Protocols at the same step, class ${comparedClass()}`;
+  byId("compare-class").parentElement.hidden = lone();
+  byId("race-title").textContent = `Protocols at the same step${ofClass(comparedClass(), ", ")}`;
   Object.values(charts).forEach((chart) => chart.refresh());
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, digits, thousands } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { space, chosenRuns, each, groups, lines, load, protocolNames, shownLines, turnOf, trajectoryOf } from "./model.js";
+import { space, chosenRuns, each, groups, lines, load, ofClass, protocolNames, shownLines, turnOf, trajectoryOf } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, axes } from "./chart.js";
 import { coloring, lookAt } from "./space.js";
@@ -134,7 +134,7 @@ export function startCurves() {
   near.observe(byId("curve-loss"));
   subscribe(["data", "index", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "setting", "space", "theme", "compareClass"], (keys) => {
     if (!space()) return;
-    byId("concept-title").textContent = `Accuracy of each concept, class ${comparedClass()}`;
+    byId("concept-title").textContent = `Accuracy of each concept${ofClass(comparedClass(), ", ")}`;
     Object.values(charts).forEach((chart) => (keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh()));
     const box = byId("curve-loss").getBoundingClientRect();
     if (!(keys.size === 1 && keys.has("step")) && box.top < innerHeight + 400) fetchLogs();

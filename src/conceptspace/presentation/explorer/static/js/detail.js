@@ -1,7 +1,7 @@
 // The checkpoint that is looked at: its numbers and the images that were generated there.
 
 import { byId, digits, make, thousands } from "./dom.js";
-import { space, label, load, trajectoryOf, turnOf } from "./model.js";
+import { space, label, load, lone, tabular, trajectoryOf, turnOf } from "./model.js";
 import { state, subscribe } from "./store.js";
 import { focused } from "./space.js";
 import { cutNote, strip, tileCanvas } from "./tiles.js";
@@ -17,17 +17,20 @@ function settingAt(run, line, i) {
 
 function describe({ line, i }) {
   const kind = space().classes.find((c) => c.name === line.name);
-  const [low, high] = line.interval("joint", null, i), over = line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${line.parts[0].samples[line.at[i][0]]} images`;
+  const [low, high] = line.interval("joint", null, i), samples = line.parts[0].samples[line.at[i][0]];
+  const over = line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${samples} ${tabular() ? "samples" : "images"}`, known = line.runs.length > 1 || samples > 0;
+  const who = lone() ? "" : `Class ${line.name}, ${kind.words}${tabular() ? "" : ` (${kind.ood ? "held out" : "trained"})`}, `;
+  const joint = Number.isNaN(line.joint[i]) ? "." : `: joint accuracy ${digits(line.joint[i])}${known ? ` (95 % interval ${digits(low)} to ${digits(high)} ${over})` : ""}.`;
   const turn = line.protocol === "naive" ? turnOf(line) : null;
-  byId("what").textContent = `Class ${line.name}, ${kind.words} (${kind.ood ? "held out" : "trained"}), ${line.protocol}, ${label(line, true)}, step ${thousands(line.steps[i])}: `
-    + `joint accuracy ${digits(line.joint[i])} (95 % interval ${digits(low)} to ${digits(high)} ${over}).${turn ? ` ${turn.text}` : ""}`;
+  byId("what").textContent = `${who}${line.protocol}, ${label(line, true)}, step ${thousands(line.steps[i])}${joint}${turn ? ` ${turn.text}` : ""}`;
   const body = byId("numbers").tBodies[0];
   const row = (name, ...values) => make("tr", {}, make("th", { scope: "row" }, name), ...values.map((value) => make("td", {}, value)));
-  const told = (kind_, c) => { const [a, b] = line.interval(kind_, c, i); return `${digits(line[kind_][c][i])} (${digits(a)}–${digits(b)})`; };
+  const told = (kind_, c) => { const [a, b] = line.interval(kind_, c, i); return known ? `${digits(line[kind_][c][i])} (${digits(a)}–${digits(b)})` : digits(line[kind_][c][i]); };
   body.replaceChildren(...space().concepts.map((concept, c) => row(concept.name, told("accuracy", c), told("coordinate", c))), row("joint", digits(line.joint[i]), "–"));
 }
 
 async function images({ line, i }) {
+  if (tabular()) return;
   const mine = ++ticket, figures = [], single = line.runs.length === 1, step = line.steps[i];
   for (const run of line.runs.slice(0, RUNS)) {
     const number = settingAt(run, line, i);

@@ -17,10 +17,9 @@ export async function csv(runs) {
   for (const run of runs) for (const protocol of trajectoryOf(run.token)?.protocols ?? []) {
     for (const [name, of] of Object.entries(all.get(run.token).protocols[protocol.name])) {
       protocol.settings.forEach((setting, s) => protocol.steps.forEach((step, t) => {
-        if (of.joint[s][t] === null) return;
         const key = [run.name, run.seed, step, protocol.name, setting, name];
-        space().concepts.forEach((concept, c) => rows.push([...key, concept.name, of.accuracy[s][c][t], of.coordinate[s][c][t], of.samples[s][t]].map(cell).join()));
-        rows.push([...key, "joint", of.joint[s][t], "", of.samples[s][t]].map(cell).join());
+        space().concepts.forEach((concept, c) => of.accuracy[s][c][t] !== null && rows.push([...key, concept.name, of.accuracy[s][c][t], of.coordinate[s][c][t], of.samples[s][t]].map(cell).join()));
+        if (of.joint[s][t] !== null) rows.push([...key, "joint", of.joint[s][t], "", of.samples[s][t]].map(cell).join());
       }));
     }
   }

@@ -2,7 +2,7 @@
 
 import { byId, make, options, words } from "./dom.js";
 import { state, change, subscribe, touch } from "./store.js";
-import { model, space, runsHere, chosenRuns, protocolNames, trajectoryOf, variedHere, each, load, forget } from "./model.js";
+import { model, space, runsHere, chosenRuns, lone, protocolNames, trajectoryOf, variedHere, each, load, forget } from "./model.js";
 import { axisName } from "./space.js";
 
 const MOST_SEEDS = 16;
@@ -46,6 +46,7 @@ function draw() {
   const here = space();
   if (!here) return;
   chips("classes", "Classes", here.classes.map((c) => [c.name, c.name, c.ood ? "ood" : "train", `${c.words}${c.ood ? ", held out" : ", trained"}`]), (v) => state.classes.has(v), (v, on) => change({ classes: toggled(state.classes, v, on) }));
+  byId("classes").hidden = lone();
   const names = protocolNames(runsHere().filter((run) => state.chosen.has(run.token)));
   chips("protocols", "Protocols", names.map((name) => [name, name]), (v) => state.protocols.has(v), (v, on) => change({ protocols: toggled(state.protocols, v, on) }));
   byId("protocols").hidden = names.length < 2;

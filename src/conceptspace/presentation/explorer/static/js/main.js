@@ -3,7 +3,7 @@
 import { byId, counted } from "./dom.js";
 import { state, change, flush, subscribe, touch } from "./store.js";
 import { carrier } from "./carrier.js";
-import { model, space, runsHere, chosenRuns, loadTrajectories, loadTurns, forget, groups, protocolNames, variedHere } from "./model.js";
+import { model, space, runsHere, chosenRuns, lone, loadTrajectories, loadTurns, forget, groups, protocolNames, variedHere } from "./model.js";
 import { startSpace } from "./space.js";
 import { startDetail } from "./detail.js";
 import { startClock } from "./clock.js";
@@ -32,7 +32,8 @@ function take(index) {
   if (fresh.length) change({ known: new Set([...state.known, ...fresh.map((run) => run.token)]), chosen: new Set([...state.chosen, ...fresh.filter((run) => !run.apart).map((run) => run.token)]) });
   if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size)) enter(Math.min(state.space, index.spaces.length - 1));
   if (state.color.includes(".") && !index.varied.includes(state.color)) change({ color: "class" });
-  if (!before.spaces.length && space()) change({ color: variedHere().find((name) => runsHere().every((run) => Number.isFinite(Number(run.values[name] ?? NaN)))) ?? "class" });
+  if (!before.spaces.length && space()) change({ color: variedHere().find((name) => runsHere().every((run) => Number.isFinite(Number(run.values[name] ?? NaN)))) ?? (lone() ? "protocol" : "class") });
+  if (!before.spaces.length && index.protocols) change({ protocols: new Set(index.protocols) });
   if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
   trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
   touch("index");

@@ -8,6 +8,10 @@ export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [], l
 const AT_ONCE = 6, FIRST = 8, BATCH = 23, PATIENCE = 400;
 
 export const space = () => model.index.spaces[state.space];
+// A table of another program: no images, log or config; a lone class need not be named.
+export const tabular = () => model.index.of_table === true;
+export const lone = () => tabular() && space().classes.length < 2;
+export const ofClass = (name, before = "") => (lone() ? "" : `${before}class ${name}`);
 export const runsHere = () => model.index.runs.filter((run) => run.space === state.space);
 export const chosenRuns = () => runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
 export const runOf = (token) => model.index.runs.find((run) => run.token === token);
@@ -76,6 +80,8 @@ export function series(token, protocol, name) {
   return { steps: of.steps, best: of.steps.map(() => at), samples: all.samples[at], joint: all.joint[at], accuracy: all.accuracy[at], coordinate: all.coordinate[at] };
 }
 
+const measured = (part, p) => part.joint[p] !== null || part.accuracy.some((of) => of[p] !== null);
+
 // A line: one run, or the mean of the runs of one setting, under a protocol, for a class.
 class Line {
   constructor(key, runs, parts, protocol, name) {
@@ -86,7 +92,7 @@ class Line {
     this.steps = [];
     first.steps.forEach((step, i) => {
       const places = [i, ...shared.map((map) => map.get(step))];
-      if (places.every((p, j) => p !== undefined && parts[j].joint[p] !== null)) {
+      if (places.every((p, j) => p !== undefined && measured(parts[j], p))) {
         this.steps.push(step);
         this.at.push(places);
       }
@@ -101,12 +107,13 @@ class Line {
     return this.at[i].map((p, j) => (c === null ? this.parts[j][kind] : this.parts[j][kind][c])[p]);
   }
 
-  // 95 % interval at a checkpoint: over runs, or of the images of a single run.
+  // 95 % interval at a checkpoint: over runs, or of the images of a single run; of width 0 where their number is not told.
   interval(kind, c, i) {
     const key = `${kind}${c}:${i}`;
     if (!this.intervals.has(key)) {
       const values = this.values(kind, c, i);
-      this.intervals.set(key, values.length > 1 ? bootstrap(values) : wilson(values[0], this.parts[0].samples[this.at[i][0]]));
+      const samples = this.parts[0].samples[this.at[i][0]];
+      this.intervals.set(key, values.length > 1 ? bootstrap(values) : samples ? wilson(values[0], samples) : [values[0], values[0]]);
     }
     return this.intervals.get(key);
   }
@@ -159,7 +166,7 @@ export function shownLines() {
 
 export function label(line, brief = false) {
   const who = line.runs.length > 1 ? `mean of ${line.runs.length} runs${settingName(line.runs[0]) && `, ${settingName(line.runs[0])}`}` : line.runs[0].name;
-  return brief ? who : `class ${line.name}, ${line.protocol}, ${who}`;
+  return brief ? who : [ofClass(line.name), line.protocol, who].filter(Boolean).join(", ");
 }
 
 export function turnOf(line) {

@@ -2,7 +2,7 @@
 
 import { byId, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { model, space, shownLines, label, turnOf, chosenRuns, protocolNames, valuesOf } from "./model.js";
+import { model, space, shownLines, label, lone, tabular, turnOf, chosenRuns, protocolNames, valuesOf } from "./model.js";
 import { DASHES, apart, classColor, colorNames, ink, scale } from "./palette.js";
 import { Chart, Hits, axes } from "./chart.js";
 import { CORNERS, EDGES, Projection } from "./projection.js";
@@ -16,7 +16,8 @@ let chart = null;
 const thumbs = new Map();
 
 export const axisName = (axis) => (axis < 0 ? "step" : space().concepts[axis].name);
-const axisLabel = (axis) => (axis < 0 ? "step" : `${space().concepts[axis].name}: ${space().concepts[axis].axis.map((value) => space().concepts[axis].labels[value]).join(" → ")}`);
+const axisEnds = (concept) => concept.axis.map((value) => concept.labels[value]).join(" → ");
+const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(space().concepts[axis])}`);
 const lastStep = () => positions().at(-1) || 1;
 
 // Whether a line's class has one of the two values between which each axis runs.
@@ -57,7 +58,7 @@ const corner = (bits) => space().concepts.map((concept, c) => { const at = state
 
 function frame(surface, width, height) {
   const color = ink(), flat = state.axes[0] >= 0 && state.axes[1] >= 0, small = width < 520;
-  const thumb = flat ? (small ? 34 : 60) : 0;
+  const thumb = flat && !tabular() ? (small ? 34 : 60) : 0;
   const pad = { left: Math.max(54, thumb + 18), right: flat ? thumb + 14 : 24, top: flat ? thumb + 10 : 20, bottom: Math.max(46, thumb + 14) };
   let [w, h] = [width - pad.left - pad.right, height - pad.top - pad.bottom];
   if (flat) [w, h] = [Math.min(w, h), Math.min(w, h)];
@@ -67,7 +68,7 @@ function frame(surface, width, height) {
   const y = zoomed.rescaleY(d3.scaleLinear([-0.025, 1.025], [top + h, top]));
   const steps = (value) => thousands(value * lastStep());
   axes(surface, { x, y, xTicks: small ? 4 : 5, xLabel: axisLabel(state.axes[0]), yLabel: axisLabel(state.axes[1]), xFormat: state.axes[0] < 0 ? steps : null, yFormat: state.axes[1] < 0 ? steps : null });
-  if (flat) {
+  if (flat && !lone()) {
     for (const [bx, by] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
       const name = corner([bx, by]), of = space().classes.find((c) => c.name === name);
       if (!of) continue;
@@ -269,6 +270,6 @@ function legend() {
   if (entries.length > 24 && !numeric) told.push(`and ${entries.length - 24} more`);
   if (state.protocols.size > 1 && state.color !== "protocol") told.push(`dashes: ${protocolNames().filter((n) => state.protocols.has(n)).map((n, i) => (i ? `${n} dashed` : `${n} solid`)).join(", ")}`);
   const many = shownLines().some((line) => line.runs.length > 1);
-  told.push(`cross: 95 % interval ${many ? "over runs" : "of the images of one run"} · hollow: first checkpoint · star: turn`);
+  told.push(`cross: 95 % interval ${many ? "over runs" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`);
   place.replaceChildren(...told.map((item) => (typeof item === "string" ? Object.assign(document.createElement("span"), { textContent: item }) : item)));
 }

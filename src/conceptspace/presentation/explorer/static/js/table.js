@@ -2,7 +2,7 @@
 
 import { byId, counted, make, thousands, words } from "./dom.js";
 import { state, change, subscribe, touch } from "./store.js";
-import { model, space, chosenRuns, runsHere, trajectoryOf, variedHere } from "./model.js";
+import { model, space, chosenRuns, runsHere, tabular, trajectoryOf, variedHere } from "./model.js";
 
 const order = { by: "name", down: false };
 const compare = new Intl.Collator("en", { numeric: true }).compare;
@@ -19,10 +19,10 @@ function columns() {
   const told = (value) => (value === null || value === undefined ? "–" : String(value));
   return [
     { id: "name", title: "run", read: (run) => run.name, css: "run" },
-    { id: "status", title: "status", read: (run) => run.status },
+    ...(tabular() ? [] : [{ id: "status", title: "status", read: (run) => run.status }]),
     { id: "seed", title: "seed", read: (run) => run.seed, number: true, text: told },
     { id: "steps", title: "scored to step", read: reached, number: true, text: (value) => (value === null ? "–" : thousands(value)) },
-    { id: "emerged", title: `${heldOut() ?? "OOD"} emerges`, hint: "first of three checkpoints in a row with a joint accuracy of 0.8, naive prompting", read: (run) => emerged(run), number: true, text: (value) => (value === null ? "–" : value === Infinity ? "not yet" : thousands(value)) },
+    ...(tabular() ? [] : [{ id: "emerged", title: `${heldOut() ?? "OOD"} emerges`, hint: "first of three checkpoints in a row with a joint accuracy of 0.8, naive prompting", read: (run) => emerged(run), number: true, text: (value) => (value === null ? "–" : value === Infinity ? "not yet" : thousands(value)) }]),
     ...(space() ? variedHere() : []).map((name) => ({ id: name, title: words(name), hint: name, read: (run) => run.values[name] ?? null, text: told })),
   ];
 }

@@ -3,7 +3,7 @@
 import { byId, counted, make } from "./dom.js";
 import { carrier, payload } from "./carrier.js";
 import { subscribe } from "./store.js";
-import { model, space, chosenRuns, load } from "./model.js";
+import { model, space, chosenRuns, load, tabular } from "./model.js";
 
 const AT_ONCE = 12, MOST_CONFIGS = 40;
 let kept = "", ticket = 0;
@@ -41,7 +41,7 @@ function show(...nodes) {
 }
 
 // The answer to the main question, above everything else: its first sentence large.
-function verdict(found, none = "No other way of asking was tried in these runs, so there is no verdict.") {
+function verdict(found, none = `No other way of asking ${tabular() ? "is in the table" : "was tried in these runs"}, so there is no verdict.`) {
   const groups = [...new Set(found.map((finding) => finding.group))];
   if (!found.length) return byId("verdict-text").replaceChildren(make("p", { class: "quiet" }, none));
   return byId("verdict-text").replaceChildren(...groups.flatMap((group) => {
@@ -94,7 +94,7 @@ function configs() {
   place.dataset.of = signature;
   const opened = new Set([...place.querySelectorAll("details[open]")].map((d) => d.dataset.token));
   place.replaceChildren(...runs.map((run) => {
-    const inside = make("div"), box = make("details", { "data-token": run.token }, make("summary", {}, `${run.name}: config, provenance${carrier.live ? ", saved figures" : ""}`), inside);
+    const inside = make("div"), box = make("details", { "data-token": run.token }, make("summary", {}, `${run.name}: ${tabular() ? "source" : "config, provenance"}${carrier.live ? ", saved figures" : ""}`), inside);
     box.addEventListener("toggle", () => { if (box.open) open(run, inside); });
     box.open = opened.has(run.token);
     return box;

@@ -1,0 +1,281 @@
+"""Anybody's table as a trajectory table: what it does not say is filled in, and only that.
+
+A long table has a row for each accuracy, a wide one a column for each way of asking, each skill, or
+both. A table without classes is about one prompt that asks for every skill: its class is all ones,
+and a coordinate is an accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from conceptspace.analysis.trajectories import Array, concepts_of
+from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, KEYS, NAIVE, complete
+
+ONLY = "accuracy"
+"""What the one quantity of a table without concepts is called."""
+
+PLAIN = (NAIVE, "plain")
+"""Names that are taken for the plain way of asking where none is named."""
+
+
+MISSING = ("nan", "NaN", "NA", "None", "null", "-")
+"""Texts that stand for a number that was not measured."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a table of another program keeps what.
+
+    Attributes:
+        columns: ``{"their name": "our name"}``, ours being those of ``tables.TRAJECTORY_COLUMNS``.
+            A column that has our name already need not be listed.
+        accuracies: of a wide table, ``{"their column": "protocol"}``, ``"protocol:concept"`` or
+            ``":concept"``.
+        plain: the plain way of asking; "naive" or "plain", or the only one, if left out.
+        controls: ways of asking that have no concept in mind.
+        joint: the concept that holds the accuracy of all concepts at once.
+        percent: accuracies are percentages.
+        skip_empty: an accuracy that is missing was not measured, and its row is left out.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    accuracies: Mapping[str, str] = field(default_factory=dict)
+    plain: str = ""
+    controls: Sequence[str] = ()
+    joint: str = ""
+    percent: bool = False
+    skip_empty: bool = False
+
+
+def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
+    """The table with every column of a trajectory table.
+
+    Where it has no column of runs and seeds, it is one run of seed 0; with runs alone they are
+    numbered in their order. Samples that are not told are 0. A table of one quantity has its joint
+    accuracy in it; with several, joint accuracies are there only if the table has them.
+
+    Args:
+        table: of another program, or one of ``tables.TRAJECTORY_COLUMNS``.
+        name: named in the error message.
+        layout: where it keeps what.
+
+    Returns:
+        A new table; see :func:`conceptspace.analysis.reading.checked` for what is still to check.
+
+    Raises:
+        UserError: the table has no rows, lacks a column that is named or needed, has no accuracy in
+            some row, or two rows are told apart by nothing.
+    """
+    if table.empty:
+        raise UserError(f"{name} has no rows")
+    require_columns(table, name, layout.columns)
+    ours = set(layout.columns.values()) - set(layout.columns)
+    table = table.drop(columns=[column for column in ours if column in table])
+    table = renamed(table, name, dict(layout.columns))
+    table = _long(table, name, layout)
+    lacking = [column for column in ("step", "accuracy") if column not in table]
+    if lacking:
+        raise UserError(
+            f"{name} lacks the columns {', '.join(lacking)}; it has {_listed(table)}: say "
+            f'which one it is, --{lacking[0]} COLUMN or columns={{"COLUMN": "{lacking[0]}"}}'
+        )
+    table = _measured(table, name, layout)
+    if "concept" not in table:
+        table = table.assign(concept=ONLY)
+    table = table.assign(concept=_text(table["concept"]))
+    if layout.joint:
+        _require_value(table, "concept", layout.joint, name, "concept")
+        table = table.assign(concept=table["concept"].replace(layout.joint, JOINT))
+    table = _asked(table, name, layout)
+    complete(table, ("step", "concept", "protocol"), name)
+    table = _seeded(table, name)
+    if "setting" not in table:
+        table = table.assign(setting="")
+    return _completed(table, name, layout.percent)
+
+
+def renamed(table: pd.DataFrame, name: str, columns: dict[str, str]) -> pd.DataFrame:
+    """The table under our names.
+
+    Raises:
+        UserError: a column is not there, or two have the same name.
+    """
+    require_columns(table, name, columns)
+    table = table.rename(columns=columns)
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise UserError(f"{name} has the column {twice!r} twice")
+    return table
+
+
+def require_columns(table: pd.DataFrame, name: str, columns: Iterable[str]) -> None:
+    """Refuse a table that lacks a column which was named for it.
+
+    Raises:
+        UserError: names the column, and those that are there.
+    """
+    for column in columns:
+        if column not in table:
+            raise UserError(f"{name} has no column {column!r}; it has {_listed(table)}")
+
+
+def numbers(table: pd.DataFrame, column: str, name: str) -> Array:
+    """A column as numbers, NaN where one is missing or written as one of :data:`MISSING`.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    try:
+        values = table[column].mask(table[column].isin(MISSING))
+        return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name}: the column {column} holds no numbers ({error})") from None
+
+
+def _listed(table: pd.DataFrame) -> str:
+    return ", ".join(map(str, table.columns))
+
+
+def _long(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
+    """One row for each accuracy."""
+    if not layout.accuracies:
+        return table
+    parts = []
+    kept = table.drop(columns=["accuracy", *layout.accuracies], errors="ignore")
+    require_columns(table, name, layout.accuracies)
+    for column, what in layout.accuracies.items():
+        protocol, _, concept = what.partition(":")
+        told = {"protocol": protocol, "concept": concept}
+        both = [key for key, value in told.items() if value and key in table]
+        if both:
+            raise UserError(
+                f"{name}: {what!r} names the {both[0]} of the column {column!r}, and the table has "
+                f"a column {both[0]} of its own; one of the two is too much"
+            )
+        values = pd.Series(numbers(table, column, name), table.index)
+        part = kept.assign(accuracy=values, **{k: v for k, v in told.items() if v})
+        parts.append(part.assign(column=column))
+    columns = {frozenset(part.columns) for part in parts}
+    if len(columns) > 1:
+        raise UserError(
+            f"{name}: name the way of asking of every column of accuracies, or of none; and its "
+            "concept likewise"
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _measured(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
+    """Rows with an accuracy."""
+    table = table.assign(accuracy=numbers(table, "accuracy", name))
+    missing = table["accuracy"].isna()
+    if missing.any() and not layout.skip_empty:
+        where = table.loc[missing, "column"].iloc[0] if "column" in table else "accuracy"
+        raise UserError(
+            f"{name}: the column {where} has no number in {int(missing.sum())} of {len(table)} "
+            "rows; --skip-empty, or skip_empty=True, leaves out what was not measured"
+        )
+    table = table[~missing]
+    if table.empty:
+        raise UserError(f"{name} has no accuracy in any row")
+    if layout.percent and table["accuracy"].max() <= 1:
+        raise UserError(
+            f"{name}: no accuracy exceeds 1, so they are no percentages; leave percent out"
+        )
+    return table.drop(columns="column", errors="ignore").reset_index(drop=True)
+
+
+def _asked(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
+    """Ways of asking: the plain one is called naive, and a control says in its name that it is."""
+    if "protocol" not in table:
+        table = table.assign(protocol=layout.plain or NAIVE)
+    table = table.assign(protocol=_text(table["protocol"]))
+    there = [str(value) for value in table["protocol"].dropna().unique()]
+    guessed = [value for value in PLAIN if value in there] or (there if len(there) == 1 else [])
+    plain = layout.plain or next(iter(guessed), "")
+    if not plain:
+        raise UserError(
+            f"{name}: which of the ways of asking {', '.join(there)} is the plain one? Say --plain "
+            'NAME or plain="NAME"'
+        )
+    for value in (plain, *layout.controls):
+        _require_value(table, "protocol", value, name, "way of asking")
+    if plain in layout.controls or (plain != NAIVE and NAIVE in there):
+        other = "a control" if plain in layout.controls else "beside one that is called naive"
+        raise UserError(f"{name}: {plain!r} cannot be the plain way of asking and {other}")
+    names = {
+        value: value if "control" in value else f"control {value}" for value in layout.controls
+    }
+    return table.assign(protocol=table["protocol"].replace({plain: NAIVE, **names}))
+
+
+def _require_value(table: pd.DataFrame, column: str, value: str, name: str, what: str) -> None:
+    there = [str(each) for each in table[column].dropna().unique()]
+    if value not in there:
+        raise UserError(f"{name}: there is no {what} {value!r}; there are {', '.join(there)}")
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Names as text; missing ones stay missing."""
+    return column.astype(object).map(str, na_action="ignore")
+
+
+def _seeded(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Runs and seeds; one of the two tells the other."""
+    if "seed" not in table and "run" in table:
+        codes, _ = pd.factorize(table["run"])
+        return table.assign(seed=np.where(codes < 0, np.nan, codes))
+    if "seed" not in table:
+        return table.assign(seed=0, run="run")
+    if "run" not in table:
+        return table.assign(run=[f"seed {value}" for value in table["seed"]])
+    return table
+
+
+def _completed(table: pd.DataFrame, name: str, percent: bool) -> pd.DataFrame:
+    """Class, coordinate, samples and the joint accuracy of a single concept."""
+    concepts = concepts_of(table.dropna(subset="concept"))
+    whole = "1" * max(1, len(concepts))
+    if "concept_class" not in table:
+        table = table.assign(concept_class=whole)
+    if "samples" not in table:
+        table = table.assign(samples=0)
+    _require_apart(table, name)
+    if "coordinate" not in table:
+        accuracy, top = table["accuracy"], 100 if percent else 1
+        coordinate = accuracy.where(_asks_for_one(table, concepts), top - accuracy)
+        table = table.assign(coordinate=coordinate.where(table["concept"] != JOINT))
+    if len(concepts) == 1 and not (table["concept"] == JOINT).any():
+        table = pd.concat([table, table.assign(concept=JOINT, coordinate=np.nan)])
+    return table.reset_index(drop=True)
+
+
+def _asks_for_one(table: pd.DataFrame, concepts: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether the class of each row asks for bit 1 of its concept, in the order of the concepts."""
+    place = {concept: at for at, concept in enumerate(concepts)}
+    bits = []
+    for value, concept in zip(table["concept_class"], table["concept"], strict=True):
+        digits = str(value).removesuffix(".0").zfill(len(concepts))
+        bits.append(digits[place.get(concept, 0)] == "1")
+    return np.array(bits)
+
+
+def _require_apart(table: pd.DataFrame, name: str) -> None:
+    keys = [key for key in (*KEYS, "concept") if key in table]
+    again = table.duplicated(keys)
+    if again.any():
+        row = table.loc[again].iloc[0]
+        where = ", ".join(f"{key} {row[key]}" for key in ("step", "seed", "protocol", "concept"))
+        used = {*keys, "accuracy", "coordinate", "samples", "valid", "probe"}
+        rest = [str(column) for column in table.columns if column not in used]
+        hint = f"; the columns {', '.join(rest)} are not used" if rest else ""
+        raise UserError(
+            f"{name}: two rows are of {where}, and nothing tells them apart{hint} (--seed, --run, "
+            "--concept and --protocol name columns that do)"
+        )

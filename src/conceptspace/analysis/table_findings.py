@@ -1,0 +1,356 @@
+"""What a table of anybody's skills says: what emerges when, in which order, and what is hidden.
+
+Every quantity is looked at under the plain way of asking (``naive``) and every other one. Steps are
+in the table's own unit. What the table is silent about is said in a sentence of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from conceptspace.analysis.elicitation import behind, is_control
+from conceptspace.analysis.emergence import (
+    HOLD,
+    THRESHOLD,
+    Emergence,
+    find_emergence,
+    survival,
+)
+from conceptspace.analysis.findings import FEWEST_FOR_TURN, turn_sentence
+from conceptspace.analysis.sentences import Finding, arrival
+from conceptspace.analysis.trajectories import concepts_of
+from conceptspace.analysis.turning import Turn, find_turn
+from conceptspace.analysis.verdict import FAILS, IDLE, Window, gates, others, windows_of
+from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, NAIVE
+
+MOST_PAIRS = 6
+"""Concepts up to which each is compared with the next one in the order."""
+
+MOST_TOLD = 12
+"""Quantities up to which each has sentences of its own; of more, those with a hidden window."""
+
+UNKNOWN_SAMPLES = 100
+"""Stands in for numbers of samples that are not told where only their ratios matter: in the noise
+of a trajectory, whose size the test for a turn takes from the trajectory itself."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One accuracy over training.
+
+    Attributes:
+        concept_class: the class that is asked for.
+        concept: whose accuracy; joint for that of all concepts at once.
+        name: in words, e.g. ``"reverse"`` with its quotes, or "the joint accuracy".
+    """
+
+    concept_class: str
+    concept: str
+    name: str
+
+
+def table_findings(table: pd.DataFrame) -> list[Finding]:
+    """The findings of a table of runs that differ in their seed alone.
+
+    Args:
+        table: see :func:`conceptspace.analysis.reading.read_trajectory`; of one setting a way of
+            asking, see :func:`each_setting`.
+
+    Raises:
+        UserError: no way of asking is plain, two runs share a seed, or there are too few
+            checkpoints for anything to be seen to stay.
+    """
+    require_tellable(table)
+    every = quantities(table)
+    many = len(every) > MOST_TOLD
+    found = {q: hidden_windows(table, q) for q in main_quantities(table)}
+    hidden = [q for q in found if any(w.found for w in found[q])]
+    first = hidden if many else [*hidden, *(q for q in found if q not in hidden)]
+    told = [f for q in first for f in _verdict(found[q], q.name)]
+    if many and any(found.values()):
+        text = f"of {len(found)} accuracies {len(hidden)} have a hidden window"
+        told.insert(0, Finding("verdict", text))
+    for name in classes_of(table):
+        told += _emergence(table, [q for q in every if q.concept_class == name], many)
+        told += _turn(table, name)
+    for quantity in hidden if many else found:
+        told += _elicited(table, quantity)
+    told += _silence(table)
+    return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
+
+
+def require_tellable(table: pd.DataFrame) -> None:
+    """Refuse a table of which nothing can be told; see :func:`table_findings`."""
+    pairs = table[["seed", "run"]].drop_duplicates()
+    shared = pairs[pairs.duplicated("seed", keep=False)]
+    if len(shared):
+        a, b, *_ = shared["run"][shared["seed"] == shared["seed"].iloc[0]]
+        raise UserError(
+            f"the runs {a} and {b} both have seed {shared['seed'].iloc[0]}: keep those of one "
+            "condition, which differ in their seed alone, or name no seeds"
+        )
+    naive = table[table["protocol"] == NAIVE]
+    steps = naive["step"].nunique()
+    if steps < HOLD:
+        raise UserError(
+            f"under the plain way of asking there {'is' if steps == 1 else 'are'} {steps} "
+            f"{'step' if steps == 1 else 'steps'}; what emerges has to stay for {HOLD} checkpoints"
+        )
+
+
+def each_setting(table: pd.DataFrame) -> pd.DataFrame:
+    """Every setting as a way of asking of its own, so that none is chosen by its result."""
+    named = [
+        f"{protocol} {setting}".strip()
+        for protocol, setting in zip(table["protocol"], table["setting"], strict=True)
+    ]
+    return table.assign(protocol=named, setting="")
+
+
+def classes_of(table: pd.DataFrame) -> list[str]:
+    """The classes, in order."""
+    return sorted(str(name) for name in table["concept_class"].unique())
+
+
+def quantities(table: pd.DataFrame) -> list[Quantity]:
+    """Every accuracy that the plain way of asking has, class by class, the joint one first."""
+    naive = table[table["protocol"] == NAIVE]
+    found = []
+    for name in classes_of(naive):
+        rows = naive[naive["concept_class"] == name]
+        of = f" of {name}" if len(classes_of(table)) > 1 else ""
+        concepts = concepts_of(rows)
+        if (rows["concept"] == JOINT).any() and not _copied(rows):
+            found.append(Quantity(name, JOINT, f"the joint accuracy{of}"))
+        found += [Quantity(name, concept, f'"{concept}"{of}') for concept in concepts]
+    return found
+
+
+def _copied(rows: pd.DataFrame) -> bool:
+    """Whether the joint accuracy is that of the only concept."""
+    wide = rows.pivot(index=["seed", "step"], columns="concept", values="accuracy")
+    return wide.shape[1] == 2 and bool((wide.nunique(axis=1) == 1).all())
+
+
+def main_quantities(table: pd.DataFrame) -> list[Quantity]:
+    """Those of which a hidden window is told: joint accuracies, without them every one."""
+    found = quantities(table)
+    return [q for q in found if q.concept == JOINT] or found
+
+
+def accuracies(table: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+    """A quantity, index seed and step, one column for each way of asking.
+
+    Only checkpoints at which all ways of asking that have the quantity were measured.
+    """
+    rows = table[
+        (table["concept_class"] == quantity.concept_class) & (table["concept"] == quantity.concept)
+    ]
+    return rows.pivot(index=["seed", "step"], columns="protocol", values="accuracy").dropna()
+
+
+def turn_of_table(table: pd.DataFrame, concept_class: str) -> Turn | None:
+    """The turn of the plain trajectory; None with one concept or too few checkpoints.
+
+    Checkpoints count at which every seed has every concept.
+    """
+    rows = table[(table["protocol"] == NAIVE) & (table["concept"] != JOINT)]
+    rows = rows[rows["concept_class"] == concept_class]
+    concepts = concepts_of(rows)
+    there = rows.groupby("step").size()
+    whole = there.index[there == rows["seed"].nunique() * len(concepts)]
+    if len(concepts) < 2 or len(whole) < FEWEST_FOR_TURN:
+        return None
+    rows = rows[rows["step"].isin(whole)]
+    samples = rows["samples"].where(rows["samples"] > 0, UNKNOWN_SAMPLES)
+    return find_turn(rows.assign(samples=samples), concept_class)
+
+
+def turn_text(table: pd.DataFrame, concept_class: str, turn: Turn) -> str:
+    """The result of the test for a turn in words."""
+    concepts = concepts_of(table[table["concept_class"] == concept_class])
+    what = (
+        " and ".join(f'"{c}"' for c in concepts)
+        if len(concepts) == 2
+        else f"{len(concepts)} concepts"
+    )
+    of = f" for class {concept_class}" if len(classes_of(table)) > 1 else ""
+    return turn_sentence(turn, f"{what}{of}")
+
+
+def hidden_windows(table: pd.DataFrame, quantity: Quantity) -> list[Window]:
+    """The window of each seed; none without another way of asking, or a checkpoint of all."""
+    wide = accuracies(table, quantity)
+    asked = others([str(p) for p in wide.columns])
+    return windows_of(wide) if NAIVE in wide and asked else []
+
+
+def _verdict(found: list[Window], name: str) -> Iterator[Finding]:
+    if not found:
+        return
+    yield Finding("verdict", _window(found, name))
+    kicked = sum(not w.found and w.ungated >= HOLD for w in found)
+    if kicked:
+        yield Finding(
+            "verdict",
+            f"without the control there would be such a row in {kicked} of {len(found)} seeds: the "
+            "control reaches it as well, so what elicits it is not specific",
+        )
+
+
+def _window(found: list[Window], name: str) -> str:
+    hit, seeds = [w for w in found if w.found], len(found)
+    asked = others(list(found[0].accuracy))
+    other = asked[0] if len(asked) == 1 else f"the best of {len(asked)} other ways of asking"
+    control = f" and the control at {IDLE:g} or less" if gates(list(found[0].accuracy)) else ""
+    if not hit:
+        where = f" in any of {seeds} seeds" if seeds > 1 else ""
+        return (
+            f"hidden window of {name}: no. At no {HOLD} checkpoints in a row{where} is {other} at "
+            f"{THRESHOLD:g} or more while the plain way of asking is at {FAILS:g} or less{control}"
+        )
+    if len(asked) > 1:
+        other += f" ({pd.Series([w.protocol for w in hit]).mode()[0]})"
+    first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
+    means = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
+    way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
+    answer, medians = (
+        ("yes", "") if seeds == 1 else (f"yes in {len(hit)} of {seeds} seeds", " (medians)")
+    )
+    idle = "".join(f", {p} {means[p]:.2f}" for p in gates(list(means)))
+    arrived = sum(w.arrives for w in found)
+    end = f" in {arrived} of {seeds} seeds" if seeds > 1 else "" if arrived else " not"
+    return (
+        f"hidden window of {name}: {answer}. From step {first:g} to {last:g}{medians} {other} "
+        f"reaches {way:.2f} on average, and the plain way of asking {means[NAIVE]:.2f}{idle}. At "
+        f"the end the plain way is{end} at {THRESHOLD:g} or more"
+    )
+
+
+def _emergence(table: pd.DataFrame, of: Sequence[Quantity], many: bool) -> Iterator[Finding]:
+    """When the quantities of a class emerge when asked plainly, and in which order."""
+    found = {q: find_emergence(table, q.concept_class, concept=q.concept) for q in of}
+    for quantity, runs in found.items():
+        if not many or quantity.concept == JOINT:
+            text = f"{arrival(survival(runs), quantity.name)}{_between(runs)}"
+            yield Finding("emergence", f"asked plainly, {text}")
+    concepts = {q.name: runs for q, runs in found.items() if q.concept != JOINT}
+    if len(concepts) > 1:
+        yield from _order(concepts)
+
+
+def _between(runs: list[Emergence]) -> str:
+    """Between which checkpoints it lies."""
+    there = survival(runs)
+    low, high = there.bracket
+    if not np.isfinite(high):
+        return ""
+    if low == 0:
+        return "; that is the first checkpoint, and it may have been there before"
+    what = "it lies" if len(runs) == 1 else "the median lies"
+    return f"; {what} after step {low:g} and not after step {high:g}, as checkpoints go"
+
+
+def _order(found: Mapping[str, list[Emergence]]) -> Iterator[Finding]:
+    medians = {name: survival(runs).median for name, runs in found.items()}
+    order = sorted(medians, key=lambda name: medians[name])
+    came = [f"{name} (step {medians[name]:g})" for name in order if np.isfinite(medians[name])]
+    never = [name for name in order if not np.isfinite(medians[name])]
+    half = " in half of the seeds" if max(len(runs) for runs in found.values()) > 1 else ""
+    if not came:
+        yield Finding(
+            "emergence", f"asked plainly, none of {', '.join(never)} emerges by the end{half}"
+        )
+        return
+    text = "order of emergence, asked plainly: " + ", then ".join(came)
+    yield Finding(
+        "emergence", text + (f"; not by the end{half}: {', '.join(never)}" if never else "")
+    )
+    if len(order) > MOST_PAIRS:
+        return
+    for early, late in pairwise(order[: len(came) + 1]):
+        if {run.seed for run in found[early]} == {run.seed for run in found[late]}:
+            yield Finding("emergence", _pair(found[early], found[late], early, late))
+
+
+def _pair(first: list[Emergence], second: list[Emergence], early: str, late: str) -> str:
+    earlier = {run.seed: run for run in first}
+    sure = sum(run.lower >= earlier[run.seed].upper for run in second)
+    reverse = sum(earlier[run.seed].lower >= run.upper for run in second)
+    text = behind(second, first, late, early)
+    if len(second) > 1:
+        return f"{text}; {early} is surely first in {sure} of them, {late} in {reverse}"
+    if not sure and not reverse and second[0].reached:
+        text += "; which of them is first cannot be told from these checkpoints"
+    return text
+
+
+def _turn(table: pd.DataFrame, concept_class: str) -> Iterator[Finding]:
+    turn = turn_of_table(table, concept_class)
+    concepts = concepts_of(table[table["concept_class"] == concept_class])
+    if turn is not None:
+        yield Finding("turn", turn_text(table, concept_class, turn))
+    elif len(concepts) < 2:
+        yield Finding("turn", "a turn needs two concepts, and the table has one")
+    else:
+        yield Finding(
+            "turn",
+            f"a turn needs {FEWEST_FOR_TURN} checkpoints at which every seed has every concept",
+        )
+
+
+def _elicited(table: pd.DataFrame, quantity: Quantity) -> Iterator[Finding]:
+    """When the other ways of asking show it, and how much later the plain one does."""
+    naive = find_emergence(table, quantity.concept_class, concept=quantity.concept)
+    rows = table[table["concept_class"] == quantity.concept_class]
+    rows = rows[(rows["concept"] == quantity.concept) & (rows["protocol"] != NAIVE)]
+    for protocol in sorted(str(p) for p in rows["protocol"].unique()):
+        runs = find_emergence(table, quantity.concept_class, protocol, concept=quantity.concept)
+        text = f"under {protocol}, {arrival(survival(runs), quantity.name)}{_between(runs)}"
+        if is_control(protocol):
+            yield Finding("elicitation", text)
+            continue
+        plain = [run for run in naive if run.seed in {r.seed for r in runs}]
+        if len(plain) == len(runs):
+            text += f"; {behind(plain, runs, 'the plain way of asking', protocol)}"
+        yield Finding("elicitation", text)
+
+
+def _silence(table: pd.DataFrame) -> Iterator[Finding]:
+    """What the table holds, and what it cannot say."""
+    steps, seeds = table["step"], table["seed"].nunique()
+    asked = [NAIVE, *sorted(str(p) for p in table["protocol"].unique() if p != NAIVE)]
+    yield Finding(
+        "data",
+        f"the table has {steps.nunique()} checkpoints from step {steps.min()} to {steps.max()}, "
+        f"{seeds} {'seed' if seeds == 1 else 'seeds'}, and the ways of asking {', '.join(asked)}; "
+        f"emerged is what holds {THRESHOLD:g} for {HOLD} checkpoints",
+    )
+    if not others(asked):
+        yield Finding(
+            "data",
+            "no other way of asking is in the table, so it cannot say what is there before it is "
+            "shown",
+        )
+    elif not gates(asked):
+        yield Finding(
+            "data",
+            "no control is in the table, so it cannot say whether any other change of the question "
+            "would do as well",
+        )
+    if len(concepts_of(table)) > 1 and not (table["concept"] == JOINT).any():
+        yield Finding(
+            "data",
+            "the table has no accuracy of all concepts at once, which does not follow from theirs, "
+            "so each is told of on its own",
+        )
+    if seeds == 1:
+        known = (table["samples"] > 0).all()
+        spread = "intervals are those of its samples" if known else "nothing has an interval"
+        yield Finding("data", f"this is one seed: {spread}, and other seeds may differ")

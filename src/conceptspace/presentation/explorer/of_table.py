@@ -1,0 +1,145 @@
+"""The page of a table that has no run folder: what it says, and nothing made up."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from conceptspace.analysis.table_findings import classes_of, turn_of_table, turn_text
+from conceptspace.analysis.trajectories import concepts_of
+from conceptspace.presentation.explorer import points
+from conceptspace.presentation.explorer.telling import turned
+from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
+
+Tree = dict[str, Any]
+
+AT_FIRST = 6
+"""Ways of asking that are drawn at first."""
+
+
+@dataclass(frozen=True)
+class TableAxes:
+    """The concepts and classes that a table names.
+
+    Attributes:
+        names: the concepts, in the order of the table.
+        classes: in order.
+    """
+
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> TableAxes:
+        """Those of a trajectory table."""
+        return cls(concepts_of(table), tuple(classes_of(table)))
+
+
+def table_payload(table: pd.DataFrame, title: str, source: Mapping[str, str]) -> Tree:
+    """What the page of a table finds inside; see :func:`offline.payload` for its form.
+
+    Besides, the index says ``"of_table": true`` and which ``"protocols"`` are drawn at first.
+
+    Args:
+        table: trajectory table of one setting a way of asking.
+        title: of the page.
+        source: where it comes from, by what is told, e.g. file and SHA-256.
+    """
+    axes = TableAxes.of(table)
+    names = [str(name) for name in dict.fromkeys(table["run"])]
+    runs = {name: table[table["run"] == name] for name in names}
+    tokens = {name: hashlib.sha256(name.encode()).hexdigest()[:12] for name in names}
+    trajectory, settings = {}, {}
+    for name, rows in runs.items():
+        dense = points.protocols(rows, axes)
+        common = {"version": "1", "problems": []}
+        trajectory[tokens[name]] = common | points.trajectory(dense, axes) | {"notes": []}
+        settings[tokens[name]] = common | {"protocols": points.settings(dense, axes)}
+    asked = sorted(map(str, table["protocol"].unique()), key=lambda name: (name != NAIVE, name))
+    return {
+        "index": {
+            "title": title,
+            "live": False,
+            "of_table": True,
+            "protocols": asked[:AT_FIRST],
+            "spaces": [_described(axes)],
+            "varied": [],
+            "runs": [_listed(name, tokens[name], rows) for name, rows in runs.items()],
+            "left_out": [],
+            "ledgers": [],
+        },
+        "trajectory": trajectory,
+        "settings": settings,
+        "details": {
+            token: {"training": {}, "sheets": {}, "toml": "", "provenance": dict(source)}
+            | {"notes": [], "problems": [], "figures": []}
+            for token in tokens.values()
+        },
+        "findings": {},
+        "figures": [],
+        "turns": _turns(table, tokens),
+        "images": [],
+        "images_shown": 0,
+        "images_generated": 0,
+        "table": _parquet(table),
+    }
+
+
+def has_joint(table: pd.DataFrame) -> bool:
+    """Whether a table has the accuracy of all concepts at once."""
+    return bool((table["concept"] == JOINT).any())
+
+
+def _described(axes: TableAxes) -> Tree:
+    words = "every concept" if len(axes.classes) == 1 else ""
+    return {
+        "concepts": [{"name": name, "labels": ["0", "1"]} for name in axes.names],
+        "classes": [
+            {"name": name, "words": words, "ood": False, "image": None} for name in axes.classes
+        ],
+    }
+
+
+def _listed(name: str, token: str, rows: pd.DataFrame) -> Tree:
+    return {
+        "token": token,
+        "name": name,
+        "seed": int(rows["seed"].iloc[0]),
+        "preset": None,
+        "status": "finished",
+        "since": 0,
+        "version": "1",
+        "space": 0,
+        "steps": int(rows["step"].max()),
+        "values": {},
+        "problems": [],
+        "apart": "",
+    }
+
+
+def _turns(table: pd.DataFrame, tokens: Mapping[str, str]) -> Tree:
+    """Turns of every run, and of all together."""
+    groups: list[Sequence[str]] = [[name] for name in tokens]
+    found: Tree = {}
+    for group in [*groups, list(tokens)]:
+        rows = table[table["run"].isin(group)]
+        turns = {name: turn_of_table(rows, name) for name in classes_of(rows)}
+        found[",".join(tokens[name] for name in group)] = {
+            name: turned(turn, turn_text(rows, name, turn))
+            for name, turn in turns.items()
+            if turn is not None
+        }
+    return found
+
+
+def _parquet(table: pd.DataFrame) -> str:
+    buffer = io.BytesIO()
+    table[TRAJECTORY_COLUMNS].to_parquet(buffer, index=False, compression="zstd")
+    content = base64.b64encode(buffer.getvalue()).decode()
+    return f"data:application/vnd.apache.parquet;base64,{content}"

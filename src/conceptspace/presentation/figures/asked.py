@@ -1,0 +1,84 @@
+"""Accuracies under every way of asking against steps, and where one is hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.elicitation import is_control
+from conceptspace.analysis.emergence import THRESHOLD
+from conceptspace.analysis.table_findings import Quantity
+from conceptspace.analysis.verdict import Window
+from conceptspace.presentation.series import series
+from conceptspace.presentation.style import (
+    GRID,
+    INK,
+    MUTED,
+    OOD_SHADES,
+    TRAIN,
+    TURN,
+    TURN_INK,
+    footnote,
+    styled,
+)
+from conceptspace.tables import NAIVE
+
+MOST_PANELS = 9
+COLUMNS = 3
+
+
+@styled
+def asked_figure(table: pd.DataFrame, windows: Mapping[Quantity, Sequence[Window]]) -> Figure:
+    """One panel for each quantity, one line for each way of asking; the hidden window is shaded.
+
+    Args:
+        table: trajectory table of one setting a way of asking.
+        windows: the quantities, at most :data:`MOST_PANELS`, with the window of each seed; the
+            medians of those that were found are shaded.
+    """
+    columns = min(len(windows), COLUMNS)
+    rows = -(-len(windows) // columns)
+    width = 6.2 if columns == 1 else 3.0 * columns + 0.4
+    figure = Figure(figsize=(width, 2.7 * rows + 0.5), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[len(windows) :]:
+        axes.set_axis_off()
+    told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
+    footnote(figure, f"Lines: means over runs. Band: {told[0]}. Shaded: the hidden window.")
+    return figure
+
+
+def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Window]) -> str:
+    rows = table[table["concept_class"] == of.concept_class]
+    rows = rows[rows["concept"] == of.concept]
+    names = sorted(map(str, rows["protocol"].unique()), key=lambda name: (name != NAIVE, name))
+    others = [name for name in names if name != NAIVE and not is_control(name)]
+    interval = ""
+    for name in names:
+        drawn = series(rows, of.concept_class, of.concept, "accuracy", name)
+        color, dash = MUTED, "--"
+        if name == NAIVE:
+            color, dash = TRAIN, "-"
+            interval = drawn.interval
+        elif name in others:
+            color, dash = OOD_SHADES[others.index(name) % len(OOD_SHADES)], "-"
+        axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
+        axes.plot(
+            drawn.steps, drawn.mean, color=color, ls=dash, lw=1.6, label=name, marker=".", ms=3
+        )
+    axes.axhline(THRESHOLD, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
+    hit = [window for window in windows if window.found]
+    if hit:
+        first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))
+        axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
+        middle = (first + last) / 2
+        axes.text(middle, 1.04, "hidden", ha="center", va="bottom", fontsize=7, color=TURN_INK)
+    axes.set_title(of.name, pad=12 if hit else 6)
+    axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel="accuracy")
+    axes.grid(axis="y", color=GRID, lw=0.4)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    return interval

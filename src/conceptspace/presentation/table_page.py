@@ -1,0 +1,74 @@
+"""Findings and page of anybody's table of steps and accuracies; no run folder is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.sentences import Finding
+from conceptspace.analysis.table_findings import (
+    each_setting,
+    hidden_windows,
+    main_quantities,
+    table_findings,
+)
+from conceptspace.files import write_atomically
+from conceptspace.presentation.explorer.library import sentence
+from conceptspace.presentation.explorer.of_table import has_joint, table_payload
+from conceptspace.presentation.explorer.offline import drawn
+from conceptspace.presentation.explorer.render import page
+from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
+
+FIGURE = "Every way of asking, against steps"
+
+
+def analyze(
+    table: pd.DataFrame,
+    path: Path | None = None,
+    *,
+    title: str = "A table of accuracies",
+    source: Mapping[str, str] | None = None,
+) -> list[Finding]:
+    """Tell what a table says, and write it as one offline page.
+
+    Emergence steps with their censoring, the order of the concepts, the turn where two or more make
+    a trajectory, and the hidden window between the plain and every other way of asking.
+
+    Args:
+        table: see :func:`conceptspace.analysis.reading.read_trajectory`. Every setting counts as a
+            way of asking of its own.
+        path: the HTML file; None writes none.
+        title: of the page.
+        source: where the table comes from, by what is told, e.g. ``{"file": "evals.csv"}``.
+
+    Returns:
+        The findings, which stand on the page.
+
+    Raises:
+        UserError: see :func:`conceptspace.analysis.table_findings.table_findings`.
+        OSError: the page cannot be written.
+    """
+    table = each_setting(table)
+    found = table_findings(table)
+    if path is None:
+        return found
+    figure = _figure(table)
+    payload = table_payload(table, title, source or {})
+    payload["figures"] = [drawn(FIGURE, figure)]
+    payload["findings"]["*"] = {
+        "problems": [],
+        "findings": [sentence(f, "", FIGURE if f.topic == "verdict" else "") for f in found],
+    }
+    html = page(title, payload, connect=False, of_table=True, joint=has_joint(table))
+    write_atomically(path, html.encode())
+    return found
+
+
+def _figure(table: pd.DataFrame) -> Figure:
+    """Quantities with a window first, as many as fit."""
+    windows = {q: hidden_windows(table, q) for q in main_quantities(table)}
+    first = sorted(windows, key=lambda q: not any(w.found for w in windows[q]))
+    return asked_figure(table, {q: windows[q] for q in first[:MOST_PANELS]})

@@ -1,0 +1,127 @@
+"""Tables of other programs: what they leave out is filled in, what they say wrongly is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conceptspace.analysis.reading import read_trajectory
+from conceptspace.errors import UserError
+from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
+
+STEPS = (10, 20, 30, 40)
+
+
+def long(**more):
+    rows = [
+        {"step": step, "skill": skill, "acc": step / (100 + 100 * n)}
+        for step in STEPS
+        for n, skill in enumerate(("add", "carry"))
+    ]
+    return pd.DataFrame(rows).assign(**more)
+
+
+def test_step_skill_and_accuracy_are_enough():
+    found = read_trajectory(long(), {"skill": "concept", "acc": "accuracy"})
+    assert set(found) == {*TRAJECTORY_COLUMNS}
+    assert (found["concept_class"] == "11").all()
+    np.testing.assert_array_equal(found["coordinate"], found["accuracy"])
+    assert (found["protocol"] == "naive").all()
+    assert (found["samples"] == 0).all()
+    assert JOINT not in set(found["concept"]), "it does not follow from the accuracies of two"
+
+
+def test_one_quantity_is_all_at_once():
+    found = read_trajectory(pd.DataFrame({"step": STEPS, "accuracy": (0.1, 0.2, 0.3, 0.4)}))
+    of = found.set_index(["concept", "step"])["accuracy"]
+    assert of["accuracy"].tolist() == of[JOINT].tolist() == [0.1, 0.2, 0.3, 0.4]
+
+
+def test_a_wide_table_of_ways_and_skills(tmp_path):
+    columns = {"a0": "zero:add", "a5": "five:add", "c0": "zero:carry", "c5": "five:carry"}
+    wide = pd.DataFrame({"tokens": STEPS, **{c: 10 * n for n, c in enumerate(columns)}})
+    path = tmp_path / "wide.csv"
+    wide.to_csv(path, index=False)
+    options = {"accuracies": columns, "plain": "zero", "controls": ["five"], "percent": True}
+    found = read_trajectory(path, {"tokens": "step"}, **options)
+    values = found.groupby(["protocol", "concept"])["accuracy"].mean()
+    assert values.to_dict() == pytest.approx(
+        {
+            ("naive", "add"): 0.0,
+            ("control five", "add"): 0.1,
+            ("naive", "carry"): 0.2,
+            ("control five", "carry"): 0.3,
+        }
+    )
+
+
+def test_a_class_decides_what_a_coordinate_is():
+    rows = long(concept_class="01").rename(columns={"skill": "concept", "acc": "accuracy"})
+    found = read_trajectory(rows).set_index(["concept", "step"])
+    assert found.loc[("add", 20), "coordinate"] == pytest.approx(0.8)
+    assert found.loc[("carry", 20), "coordinate"] == pytest.approx(0.1)
+
+
+def test_runs_are_numbered_where_there_are_no_seeds():
+    rows = pd.concat([long(run="b"), long(run="a")])
+    found = read_trajectory(rows, {"skill": "concept", "acc": "accuracy"})
+    assert found.groupby("run")["seed"].unique().map(list).to_dict() == {"b": [0], "a": [1]}
+
+
+def test_a_named_column_stands_in_for_one_of_our_name():
+    rows = long(tokens=[7 * n for n in range(8)])
+    found = read_trajectory(rows, {"tokens": "step", "skill": "concept", "acc": "accuracy"})
+    assert found["step"].tolist() == rows["tokens"].tolist()
+
+
+def test_what_was_not_measured_is_left_out_when_told(tmp_path):
+    path = tmp_path / "gaps.csv"
+    path.write_text("step,accuracy\n10,0.1\n20,\n30,nan\n40,0.4\n")
+    with pytest.raises(UserError, match=r"accuracy has no number in 2 of 4 rows; --skip-empty"):
+        read_trajectory(path)
+    assert sorted(set(read_trajectory(path, skip_empty=True)["step"])) == [10, 40]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"columns": {"loss": "accuracy"}}, "has no column 'loss'; it has step, skill, acc"),
+        ({"columns": {}}, "lacks the columns accuracy; it has step, skill, acc: say which one"),
+        ({"columns": {"acc": "accuracy"}}, "step 10, .* apart; the columns skill are not used"),
+        ({"accuracies": {"bad": "naive"}}, "has no column 'bad'"),
+        (
+            {"columns": {}, "accuracies": {"acc": "x", "step": ":add"}},
+            "of every column of accuracies, or",
+        ),
+        ({"accuracies": {"acc": "naive:x"}, "columns": {"skill": "concept"}}, "a column concept"),
+        ({"plain": "a", "controls": ["b"]}, "there is no way of asking 'b'; there are a"),
+        ({"joint": "all"}, "there is no concept 'all'; there are add, carry"),
+        ({"percent": True}, "no accuracy exceeds 1, so they are no percentages"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(options, told):
+    defaults = {"columns": {"skill": "concept", "acc": "accuracy"}}
+    with pytest.raises(UserError, match=told) as error:
+        read_trajectory(long(), **{**defaults, **options})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("ways", "options", "told"),
+    [
+        (("x", "y"), {}, "which of the ways of asking x, y is the plain one"),
+        (("x", "y"), {"plain": "x", "controls": ["x"]}, "'x' cannot be .* and a control"),
+        (("naive", "y"), {"plain": "y"}, "'y' cannot be .* beside one that is called naive"),
+    ],
+)
+def test_one_way_of_asking_is_plain(ways, options, told):
+    rows = pd.concat([long(way=way) for way in ways])
+    names = {"skill": "concept", "acc": "accuracy", "way": "protocol"}
+    with pytest.raises(UserError, match=told):
+        read_trajectory(rows, names, **options)
+
+
+def test_no_rows_are_no_table():
+    with pytest.raises(UserError, match="the table has no rows"):
+        read_trajectory(long().head(0))

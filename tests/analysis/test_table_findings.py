@@ -1,0 +1,140 @@
+"""What a table of skills says, against tables in which the truth was planted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conceptspace.analysis.reading import read_trajectory
+from conceptspace.analysis.table_findings import each_setting, table_findings
+from conceptspace.errors import UserError
+
+
+def rises(step, at):
+    return 1 / (1 + np.exp(-(step - at) / 20))
+
+
+def skills(at, seeds=(0, 1, 2), **more):
+    """Each (way, skill) rises at its step, each seed 10 later than the one before."""
+    rows = [
+        (seed, step, way, skill, rises(step, late + 10 * seed))
+        for seed in seeds
+        for step in range(100, 2001, 100)
+        for (way, skill), late in at.items()
+    ]
+    columns = ["seed", "step", "protocol", "concept", "accuracy"]
+    return read_trajectory(pd.DataFrame(rows, columns=columns), **more)
+
+
+def told(table, topic):
+    return [f.text for f in table_findings(table) if f.topic == topic]
+
+
+NEVER = 9999
+
+
+def test_a_planted_window_is_told_with_its_control():
+    at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): NEVER}
+    (text,) = told(skills(at, controls=["random"]), "verdict")
+    assert text.startswith('Hidden window of "add": yes in 3 of 3 seeds. From step 600 to 1500')
+    assert "the plain way of asking 0.0" in text
+    assert "control random 0.00" in text
+    assert text.endswith("the plain way is in 3 of 3 seeds at 0.8 or more.")
+
+
+def test_a_control_that_does_as_well_takes_the_window():
+    at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): 550}
+    first, second = told(skills(at, controls=["random"]), "verdict")
+    assert first.startswith('Hidden window of "add": no.')
+    assert "without the control there would be such a row in 3 of 3" in second.lower()
+
+
+def test_without_a_window_no_is_the_answer():
+    at = {("naive", "add"): 550, ("five", "add"): 550}
+    (text,) = told(skills(at), "verdict")
+    assert text.startswith('Hidden window of "add": no.')
+
+
+def test_one_way_of_asking_cannot_say():
+    table = skills({("naive", "add"): 550})
+    assert told(table, "verdict") == []
+    assert any("no other way of asking" in text.lower() for text in told(table, "data"))
+
+
+def test_emergence_is_censored_and_ordered():
+    at = {("naive", "add"): 550, ("naive", "carry"): 1050, ("naive", "root"): NEVER}
+    texts = told(skills(at), "emergence")
+    assert texts[0].startswith('Asked plainly, "add" reaches 0.8 at step 600 (median of 3 seeds')
+    assert texts[0].endswith("the median lies after step 500 and not after step 600, as "
+                             "checkpoints go.")  # fmt: skip
+    assert texts[2] == 'Asked plainly, "root" does not reach 0.8 by step 2000 in 3 of 3 seeds.'
+    assert texts[3] == (
+        'Order of emergence, asked plainly: "add" (step 600), then "carry" (step 1100); not by the '
+        'end in half of the seeds: "root".'
+    )
+    assert texts[4].startswith('"carry" reaches 0.8 500 steps after "add"')
+    assert texts[4].endswith('"add" is surely first in 3 of them, "carry" in 0.')
+
+
+def test_what_was_there_at_the_first_checkpoint_may_be_older():
+    texts = told(skills({("naive", "add"): 0}, seeds=(0,)), "emergence")
+    assert texts == [
+        'Asked plainly, "add" reaches 0.8 at step 100; that is the first checkpoint, and it may '
+        "have been there before."
+    ]
+
+
+def test_two_skills_between_the_same_checkpoints_have_no_order():
+    texts = told(skills({("naive", "add"): 550, ("naive", "carry"): 551}, (0,)), "emergence")
+    assert texts[-1].endswith("which of them is first cannot be told from these checkpoints.")
+
+
+def test_the_turn_of_two_skills():
+    at = {("naive", "add"): 550, ("naive", "carry"): 1550}
+    (text,) = told(skills(at), "turn")
+    assert text.startswith('The trajectory of "add" and "carry" turns by 9')
+    (text,) = told(skills({("naive", "add"): 550}), "turn")
+    assert text == "A turn needs two concepts, and the table has one."
+
+
+def test_the_turn_does_not_hang_on_numbers_of_samples_that_are_not_told():
+    """Their common size does not matter, so that any number may stand in for it."""
+    at = {("naive", "add"): 550, ("naive", "carry"): 1550}
+    untold = skills(at)
+    assert told(untold, "turn") == told(untold.assign(samples=100), "turn")
+
+
+def test_a_joint_accuracy_is_the_one_that_decides():
+    at = {("naive", "a"): 1450, ("naive", "all"): 1550, ("x", "a"): 450, ("x", "all"): 550}
+    (text,) = told(skills(at, joint="all"), "verdict")
+    assert text.startswith("Hidden window of the joint accuracy: yes")
+
+
+def test_of_many_skills_only_those_with_a_window_are_told():
+    at = {("naive", f"skill {n}"): 550 for n in range(20)}
+    at |= {("naive", "late"): 1550, ("five", "late"): 550}
+    texts = told(skills(at), "verdict")
+    assert texts[0] == "Of 21 accuracies 1 have a hidden window."
+    assert texts[1].startswith('Hidden window of "late": yes')
+    assert len(texts) == 2
+
+
+def test_one_seed_has_no_interval():
+    texts = told(skills({("naive", "add"): 550}, seeds=(7,)), "data")
+    assert "This is one seed: nothing has an interval, and other seeds may differ." in texts
+
+
+def test_every_setting_is_a_way_of_its_own():
+    table = skills({("naive", "add"): 1550, ("five", "add"): 550})
+    swept = table.assign(setting=["" if p == "naive" else "k=5" for p in table["protocol"]])
+    assert sorted(each_setting(swept)["protocol"].unique()) == ["five k=5", "naive"]
+
+
+def test_too_few_checkpoints_and_mixed_runs_are_refused():
+    table = skills({("naive", "add"): 550})
+    with pytest.raises(UserError, match="there are 2 steps; what emerges has to stay for 3"):
+        table_findings(table[table["step"] <= 200])
+    both = pd.concat([table, table.assign(run=table["run"] + " again")])
+    with pytest.raises(UserError, match="the runs seed 0 and seed 0 again both have seed 0"):
+        table_findings(both)
