@@ -17,6 +17,9 @@ from conceptspace.errors import UserError
 SPRITES = ("color", "shape", "scale", "orientation", "posX", "posY")
 """The columns of dSprites' ``latents_classes``, where the file does not name them."""
 
+DAMAGE = (OSError, ValueError, BadZipFile, EOFError, KeyError, TypeError, AttributeError)
+"""What reading a file that is no archive of arrays may raise."""
+
 SHAPES_3D = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
 """The columns of the labels of 3D Shapes."""
 
@@ -76,15 +79,7 @@ def _from_npz(path: Path) -> tuple[Any, dict[str, Any]]:
             if "latents_classes" in keys:
                 return lambda rows: _bytes(images[rows]), _latents(file, path)
             columns = {name: file[name] for name in keys if name != key and _plain(file, name)}
-    except (
-        OSError,
-        ValueError,
-        BadZipFile,
-        EOFError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a file of arrays (.npz): {reason}") from None
     return images, {name: c for name, c in columns.items() if c.shape == (len(images),)}
