@@ -16,6 +16,7 @@ from conceptspace.data.celeba import CelebaWorld
 from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.dataset import Masking
+from conceptspace.data.pools import Pools
 from conceptspace.data.seeding import stream_seed
 from conceptspace.data.shapes import ShapesWorld
 from conceptspace.data.world import World
@@ -35,6 +36,7 @@ from conceptspace.measurement.protocols import (
     Overprompting,
     Protocol,
 )
+from conceptspace.own_data import KINDS, own_world
 from conceptspace.tables import NAIVE, PATCHING
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
@@ -63,6 +65,8 @@ def concept_space(data: DataConfig) -> ConceptSpace:
     Raises:
         UserError: classes overlap, leave their limits or have the wrong number of bits.
     """
+    if data.kind in KINDS:
+        return own_world(data).space
     if data.kind == "celeba":
         concepts = tuple(attribute_concept(name) for name in data.attributes)
     else:
@@ -76,11 +80,14 @@ def concept_space(data: DataConfig) -> ConceptSpace:
 
 
 def world(data: DataConfig) -> World:
-    """The data: shapes that are rendered, or the images of a CelebA folder.
+    """The data: shapes that are rendered, or images that are there.
 
     Raises:
-        UserError: see :func:`shapes_world` and :func:`celeba_world`.
+        UserError: see :func:`shapes_world`, :func:`celeba_world` and
+            :func:`conceptspace.own_data.own_world`.
     """
+    if data.kind in KINDS:
+        return own_world(data)
     return celeba_world(data) if data.kind == "celeba" else shapes_world(data)
 
 
@@ -137,8 +144,9 @@ def celeba_world(data: DataConfig) -> CelebaWorld:
 
 def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
-    if data.kind == "celeba":
-        return Conditioning(data.attributes, world(data).columns)
+    if data.kind != "shapes":
+        columns = world(data).columns
+        return Conditioning(tuple(columns), columns)
     return Conditioning(data.conditioned or data.concepts)
 
 
@@ -326,6 +334,7 @@ def validate(config: RunConfig) -> None:
     probe(config)
     if isinstance(images, CelebaWorld):
         images.check()
+    if isinstance(images, Pools):
         _check_pools(config)
     for name in config.evaluate.protocols:
         if name.startswith("overprompting-"):

@@ -44,9 +44,12 @@ __all__ = [
 ConceptName = Literal["shape", "x", "y", "color", "size", "background"]
 
 CELEBA_FIELDS = ("kind", "root", "attributes", "jitter", "flips")
-"""Settings of images with attributes; a shapes config is stored and hashed without them."""
+"""Settings of CelebA; a shapes config is stored and hashed without them."""
 
-OPTIONAL = frozenset(f"data.{name}" for name in CELEBA_FIELDS)
+OWN_FIELDS = ("path", "factors", "values", "table", "file_column")
+"""Settings of data of one's own; a config of shapes or of CelebA is stored without them."""
+
+OPTIONAL = frozenset(f"data.{name}" for name in (*CELEBA_FIELDS, *OWN_FIELDS))
 """Settings that the config of a run may lack."""
 
 
@@ -57,8 +60,19 @@ SWEEP = Each(-(10**6), 10**6, 1000)
 class DataConfig(Section):
     """The concept space and the images (paper section 3.1, App. A.1 and C.3)."""
 
-    kind: Literal["shapes", "celeba"] = "shapes"
-    """Rendered shapes, or images of a CelebA folder."""
+    kind: Literal["shapes", "celeba", "arrays", "folder"] = "shapes"
+    """Rendered shapes, a CelebA folder, a file of arrays (.npz, .h5), or a folder of pictures."""
+    path: str = ""
+    """Arrays, folder: the file, or the folder."""
+    factors: tuple[str, ...] = Field((), max_length=10)
+    """Arrays, folder: columns, or levels of subfolders, that are concepts; empty: all columns."""
+    values: tuple[str, ...] = Field((), max_length=10)
+    """Arrays, folder: names of values, e.g. "hue=red|blue" in order, or "scale=0:small|5:large" to
+    take these values alone."""
+    table: str = ""
+    """Folder: a CSV or Parquet file in it with a row for each picture; empty: class subfolders."""
+    file_column: str = "file"
+    """Folder: the table's column of the pictures' paths."""
     root: str = ""
     """CelebA: the folder that holds img_align_celeba and list_attr_celeba.txt."""
     attributes: tuple[str, ...] = Field(("Not_Male", "Smiling"), max_length=10)
@@ -121,13 +135,13 @@ class DataConfig(Section):
 
     @model_serializer(mode="wrap")
     def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """Shapes are stored as they were before there were other images."""
+        """Shapes and CelebA are stored as they were before there were other images."""
         tree = handler(self)
-        if self.kind == "shapes":
-            fields = type(self).model_fields
-            for name in CELEBA_FIELDS:
-                if getattr(self, name) == fields[name].default:
-                    del tree[name]
+        foreign = {"shapes": (*CELEBA_FIELDS, *OWN_FIELDS), "celeba": OWN_FIELDS}
+        fields = type(self).model_fields
+        for name in foreign.get(self.kind, ()):
+            if getattr(self, name) == fields[name].default:
+                del tree[name]
         return tree
 
 

@@ -9,6 +9,7 @@ is for the quick preset stands in docs/performance.md.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -79,7 +80,7 @@ def needs(config: RunConfig) -> Needs:
     )
     probe = config.probe
     probing = (
-        2 ** len(space.concepts) * (probe.images_per_class + probe.held_out_per_class)
+        math.prod(space.sizes) * (probe.images_per_class + probe.held_out_per_class)
     ) * image * COPIES + probe.batch_size * _activations(probe.channels, 1, config)
     images = _images(config)
     largest = max(images.values())

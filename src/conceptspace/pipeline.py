@@ -17,8 +17,8 @@ from torch import Tensor
 
 from conceptspace import build
 from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
-from conceptspace.data.celeba import CelebaWorld
 from conceptspace.data.dataset import split_dataset
+from conceptspace.data.pools import Pools
 from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.unet import BlockEmbeddings
@@ -180,9 +180,9 @@ class Session:
 
     def _introduce(self) -> Iterator[Event]:
         """Read images that are not rendered, and keep what they are and how classes look."""
-        if not isinstance(self.world, CelebaWorld):
+        if not isinstance(self.world, Pools):
             return
-        yield Notice(f"images: reading {self.world.root}, or taking them from the cache")
+        yield Notice("images: reading them, or taking them from the cache")
         write_pictures(self.run, pictures_of(self.world))
         self.run.note(data=self.world.provenance())
 

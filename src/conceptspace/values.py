@@ -12,7 +12,7 @@ that is 0 at the first, 1 at the second, and 1/2 where it is neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from conceptspace.errors import UserError
@@ -51,6 +51,26 @@ def axis(train_classes: Iterable[str], ood_class: str, index: int) -> tuple[int,
         if int(name[index]) != own
     ]
     return (min(others)[1] if others else int(own == 0)), own
+
+
+def axes(
+    table: pd.DataFrame, concepts: Sequence[str], train_classes: Sequence[str], ood_class: str
+) -> Axes:
+    """The axes of :func:`axis` for every concept of a table that has more than two values.
+
+    Args:
+        table: a trajectory or scores.
+        concepts: in the order of the digits of a class.
+        train_classes: digits of the classes.
+        ood_class: the held-out class.
+    """
+    single = columns_of(table)
+    many = set(table.loc[table[single].notna().any(axis=1), "concept"]) if single else set()
+    return {
+        name: axis(train_classes, ood_class, index)
+        for index, name in enumerate(concepts)
+        if name in many
+    }
 
 
 def along(table: pd.DataFrame, axes: Axes) -> pd.DataFrame:

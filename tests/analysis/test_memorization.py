@@ -16,11 +16,13 @@ STEPS = [100, 200, 300, 400, 500]
 
 
 def test_masses_of_all_classes_sum_to_one() -> None:
-    point = np.array([0.2, 0.9])
+    point = np.array([[0.8, 0.2], [0.1, 0.9]])
     masses = [float(mass(point, name)) for name in ("00", "01", "10", "11")]
     assert masses == pytest.approx([0.08, 0.72, 0.02, 0.18])
     with pytest.raises(UserError):
         mass(point, "0")
+    with pytest.raises(UserError, match="the value 2"):
+        mass(point, "02")
 
 
 def test_planted_memorization() -> None:

@@ -69,7 +69,7 @@ def test_names_of_another_program(tmp_path):
         ({"concept_class": None}, "rows have no concept_class"),
         ({"concept_class": "1x"}, "'1x' is no class"),
         ({"concept_class": ""}, "'' is no class"),
-        ({"concept_class": "1"}, "'1' has 1 of 2 bits, as if zeros in front were lost"),
+        ({"concept_class": "1"}, "'1' has 1 of 2 digits, as if zeros in front were lost"),
         ({"valid": 2.0}, "valid reaches from 2"),
         ({"probe": np.inf}, "probe has missing or infinite values"),
         ({"concept_class": "11"}, "two rows have the same keys, .*'concept_class': '11'"),
@@ -142,7 +142,7 @@ class TestTold:
         """A class longer than the run has concepts cannot be told from its number."""
         rows = table()
         rows["concept_class"] = rows["concept_class"].map({"01": 1, "11": 111})
-        with pytest.raises(UserError, match="'01' has 2 of 3 bits"):
+        with pytest.raises(UserError, match="'01' has 2 of 3 digits"):
             checked(rows, restore_zeros=True)
 
     def test_each_run_has_concepts_of_its_own(self):

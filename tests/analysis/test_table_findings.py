@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conceptspace.analysis.quantities import each_setting
 from conceptspace.analysis.reading import read_trajectory
-from conceptspace.analysis.table_findings import each_setting, table_findings
+from conceptspace.analysis.table_findings import table_findings
 from conceptspace.errors import UserError
 
 
@@ -36,24 +37,37 @@ NEVER = 9999
 
 def test_a_planted_window_is_told_with_its_control():
     at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): NEVER}
-    (text,) = told(skills(at, controls=["random"]), "verdict")
-    assert text.startswith('Hidden window of "add": yes in 3 of 3 seeds. From step 600 to 1500')
-    assert "the plain way of asking 0.0" in text
+    answer, text = told(skills(at, controls=["random"]), "verdict")
+    assert answer == (
+        'Hidden window of "add": yes in 3 of 3 seeds, from step 600 to 1500 (medians).'
+    )
+    assert text.startswith("There five reaches 0.99 on average, and the plain way of asking 0.01")
     assert "control random 0.00" in text
     assert text.endswith("the plain way is in 3 of 3 seeds at 0.8 or more.")
 
 
 def test_a_control_that_does_as_well_takes_the_window():
     at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): 550}
-    first, second = told(skills(at, controls=["random"]), "verdict")
-    assert first.startswith('Hidden window of "add": no.')
-    assert "without the control there would be such a row in 3 of 3" in second.lower()
+    first, _, third = told(skills(at, controls=["random"]), "verdict")
+    assert first == 'Hidden window of "add": no in any of 3 seeds.'
+    assert third.startswith("Without the control there would be such a row in 3 of 3 seeds")
 
 
 def test_without_a_window_no_is_the_answer():
     at = {("naive", "add"): 550, ("five", "add"): 550}
-    (text,) = told(skills(at), "verdict")
-    assert text.startswith('Hidden window of "add": no.')
+    first, _ = told(skills(at), "verdict")
+    assert first == 'Hidden window of "add": no in any of 3 seeds.'
+
+
+def test_seeds_that_lack_a_way_of_asking_are_counted_apart():
+    table = skills({("naive", "add"): 1550, ("five", "add"): 550})
+    only = table[(table["protocol"] == "naive") | (table["seed"] == 1)]
+    first, _ = told(only, "verdict")
+    assert "yes in 1 of 1 seeds with every way of asking, from step 600 to 1500" in first
+    other = table[(table["protocol"] == "naive") | (table["step"] > 9000)]
+    never = table[(table["protocol"] == "five") & (table["step"] == 100)].assign(step=150)
+    (text,) = told(pd.concat([other, never]), "verdict")
+    assert text.endswith("no checkpoint has every way of asking, so it is not known.")
 
 
 def test_one_way_of_asking_cannot_say():
@@ -107,7 +121,7 @@ def test_the_turn_does_not_hang_on_numbers_of_samples_that_are_not_told():
 
 def test_a_joint_accuracy_is_the_one_that_decides():
     at = {("naive", "a"): 1450, ("naive", "all"): 1550, ("x", "a"): 450, ("x", "all"): 550}
-    (text,) = told(skills(at, joint="all"), "verdict")
+    text, _ = told(skills(at, joint="all"), "verdict")
     assert text.startswith("Hidden window of the joint accuracy: yes")
 
 
@@ -117,7 +131,7 @@ def test_of_many_skills_only_those_with_a_window_are_told():
     texts = told(skills(at), "verdict")
     assert texts[0] == "Of 21 accuracies 1 have a hidden window."
     assert texts[1].startswith('Hidden window of "late": yes')
-    assert len(texts) == 2
+    assert len(texts) == 3
 
 
 def test_one_seed_has_no_interval():

@@ -34,7 +34,8 @@ def test_findings_on_the_terminal_and_on_the_page(tmp_path, capsys):
     page = tmp_path / "page.html"
     assert analyze(tmp_path, GOOD, *FLAGS, "-o", str(page)) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith('- Hidden window of "add": yes. From step 2 to 4 few reaches 0.93')
+    assert told[0] == '- Hidden window of "add": yes, from step 2 to 4.'
+    assert told[1].startswith("- There few reaches 0.93 on average")
     html = page.read_text()
     (text,) = re.findall(r'<script type="application/json" id="payload">(.*?)</script>', html)
     payload = json.loads(text)

@@ -15,6 +15,7 @@ from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import ALPHA, Turn, find_turn
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
+from conceptspace.values import axes
 
 IN_DISTRIBUTION = 0.9
 """Joint accuracy at which a training class counts as learned."""
@@ -33,6 +34,7 @@ def findings(
     ood_classes: Sequence[str],
     labels: Mapping[str, str],
     training: Mapping[int, pd.DataFrame] | None = None,
+    concepts: Sequence[str] = (),
 ) -> list[Finding]:
     """The findings of the seeds of one setting.
 
@@ -44,6 +46,7 @@ def findings(
         ood_classes: held-out classes.
         labels: every class in words, e.g. ``{"11": "blue small"}``.
         training: the training log of each seed, columns step and diffusion.
+        concepts: in the order of the digits of a class; as they appear in the table unless told.
 
     Raises:
         UserError: the table has no naive rows, or two runs share a seed.
@@ -52,9 +55,10 @@ def findings(
     best = best_settings(table, scores) if scores is not None and several else None
     told = _verdict(best, ood_classes[:1], labels) if best is not None else []
     told.append(_in_distribution(table, train_classes))
+    order = tuple(concepts) or concepts_of(table)
     for ood in ood_classes:
-        turn = turn_of(table, ood)
-        told += _memorized(table, scores, train_classes, ood, labels, turn)
+        turn = turn_of(table, ood, train_classes, order)
+        told += _memorized(table, scores, train_classes, ood, labels, turn, order)
         if turn is not None:
             told.append(Finding("turn", turn_sentence(turn, ood)))
             told.append(_change_points(table, train_classes, training or {}, turn))
@@ -89,12 +93,22 @@ def _verdict(
     return told
 
 
-def turn_of(table: pd.DataFrame, ood_class: str) -> Turn | None:
-    """The turn of the naive trajectory; None with one concept or too few checkpoints."""
+def turn_of(
+    table: pd.DataFrame,
+    ood_class: str,
+    train_classes: Sequence[str] = (),
+    concepts: Sequence[str] = (),
+) -> Turn | None:
+    """The turn of the naive trajectory; None with one concept or too few checkpoints.
+
+    Concepts of more than two values run from that of the most similar training class to that of
+    the OOD class, see :func:`conceptspace.values.axis`; without ``concepts``, in the order of the
+    digits, as in the table.
+    """
     naive = table[(table["protocol"] == NAIVE) & (table["concept"] != JOINT)]
     if naive["step"].nunique() < FEWEST_FOR_TURN or naive["concept"].nunique() < 2:
         return None
-    return find_turn(naive, ood_class)
+    return find_turn(naive, ood_class, values=axes(naive, concepts, train_classes, ood_class))
 
 
 def turn_sentence(turn: Turn, ood_class: str) -> str:
@@ -137,9 +151,10 @@ def _memorized(
     ood: str,
     labels: Mapping[str, str],
     turn: Turn | None,
+    order: tuple[str, ...],
 ) -> list[Finding]:
     naive = scores[scores["protocol"] == NAIVE] if scores is not None else None
-    memorized = memorization.memorization(table, train, ood, scores=naive)
+    memorized = memorization.memorization(table, train, ood, scores=naive, concepts=order)
     found = [e for e in memorization.episodes(memorized) if e.mistaken_for]
     seeds = memorized["seed"].nunique()
     if not found:

@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 
 from conceptspace.analysis.statistics import Estimate, mean
-from conceptspace.analysis.trajectories import Array, concepts_of, condition, paths, require
+from conceptspace.analysis.trajectories import (
+    Array,
+    Paths,
+    concepts_of,
+    condition,
+    paths,
+    probabilities,
+    require,
+)
 from conceptspace.errors import UserError
 from conceptspace.tables import SCORE_COLUMNS
 
@@ -43,23 +51,29 @@ class Episode:
     checkpoints: int
 
 
-def mass(coordinates: Array, concept_class: str) -> Array:
-    """Probability of being read as a class: product over concepts of the probability of its bit.
+def mass(probabilities: Array, concept_class: str) -> Array:
+    """Probability of being read as a class: product over concepts of the probability of its value.
 
     Args:
-        coordinates: probabilities of bit 1, shape (..., d).
-        concept_class: d bits.
+        probabilities: of each value of each concept, shape (..., d, n).
+        concept_class: d digits.
 
     Raises:
-        UserError: another number of bits than of coordinates.
+        UserError: another number of digits than of concepts, or a value beyond n.
     """
-    if len(concept_class) != coordinates.shape[-1]:
+    *_, concepts, values = probabilities.shape
+    if len(concept_class) != concepts:
         raise UserError(
-            f"class {concept_class!r} has {len(concept_class)} bits, but there are "
-            f"{coordinates.shape[-1]} concepts"
+            f"class {concept_class!r} has {len(concept_class)} digits, but there are {concepts} "
+            "concepts"
         )
-    bits = np.array([int(bit) for bit in concept_class])
-    return np.asarray(np.where(bits == 1, coordinates, 1 - coordinates).prod(-1))
+    digits = np.array([int(digit) for digit in concept_class])
+    if digits.max() >= values:
+        raise UserError(
+            f"class {concept_class!r} has the value {digits.max()}, and the table holds the "
+            f"probabilities of the values 0 to {values - 1}"
+        )
+    return np.asarray(probabilities[..., np.arange(concepts), digits].prod(-1))
 
 
 def memorization(
@@ -70,6 +84,7 @@ def memorization(
     protocol: str = "naive",
     setting: str | None = None,
     scores: pd.DataFrame | None = None,
+    concepts: tuple[str, ...] | None = None,
 ) -> pd.DataFrame:
     """Which training class the OOD class looks like, at each checkpoint of each seed.
 
@@ -82,26 +97,29 @@ def memorization(
         scores: per-sample scores. With them strength is the mean over images of the mass of a
             class; without, it is the mass of the mean coordinates, which takes the concepts to be
             independent and so calls a mixture of 01 and 10 images a quarter of everything.
+        concepts: in the order of the digits of a class; as they appear in the table unless told.
 
     Returns:
         Columns seed, step, nearest (the training class of the corner nearest to the mean
-        coordinates), strength (its mass), own (mass of the OOD class itself), memorized (strength
+        probabilities), strength (its mass), own (mass of the OOD class itself), memorized (strength
         is larger than own).
 
     Raises:
         UserError: rows are missing or ambiguous, or classes do not fit the concepts.
     """
-    found = paths(trajectory, protocol, ood_class, setting=setting)
+    found = paths(trajectory, protocol, ood_class, setting=setting, concepts=concepts)
     if not train_classes:
         raise UserError("memorization needs at least one training class")
     classes = [*train_classes, ood_class]
-    masses = {name: mass(found.values, name) for name in classes}
+    seen = _probabilities(condition(trajectory, protocol, ood_class, setting), found)
+    masses = {name: mass(seen, name) for name in classes}
     if scores is not None:
         require(scores, SCORE_COLUMNS)
         rows = condition(scores, protocol, ood_class, setting)
         masses = _sample_masses(rows, classes, found.concepts, found.seeds, found.steps)
-    corners = np.array([[int(bit) for bit in name] for name in train_classes], dtype=np.float64)
-    distances = ((found.values[:, :, None] - corners) ** 2).sum(-1)
+    digits = np.array([[int(digit) for digit in name] for name in train_classes])
+    corners = np.eye(seen.shape[-1])[digits]
+    distances = ((seen[:, :, None] - corners) ** 2).sum((-2, -1))
     frames = []
     for index, seed in enumerate(found.seeds):
         names = [train_classes[i] for i in distances[index].argmin(-1)]
@@ -110,6 +128,16 @@ def memorization(
         columns = (seed, found.steps, names, strength, own, strength > own)
         frames.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
     return pd.concat(frames, ignore_index=True)
+
+
+def _probabilities(rows: pd.DataFrame, found: Paths) -> Array:
+    """The mean probability of each value, shape (S, T, d, n)."""
+    rows = rows[rows["concept"].isin(found.concepts)]
+    keys = pd.MultiIndex.from_frame(rows[["seed", "step", "concept"]])
+    seen = pd.DataFrame(probabilities(rows), index=keys)
+    order = pd.MultiIndex.from_product([found.seeds, found.steps, found.concepts])
+    shape = (len(found.seeds), len(found.steps), len(found.concepts), seen.shape[1])
+    return np.asarray(seen.reindex(order).to_numpy(dtype=np.float64).reshape(shape))
 
 
 def episodes(memorized: pd.DataFrame) -> list[Episode]:
@@ -170,14 +198,17 @@ def _sample_masses(
     seeds: tuple[int, ...],
     steps: Array,
 ) -> dict[str, Array]:
-    wide = rows.pivot(index=["seed", "step", "sample"], columns="concept", values="coordinate")
-    if set(concepts) - set(wide.columns):
+    index = ["seed", "step", "sample"]
+    seen = pd.DataFrame(probabilities(rows), index=rows.index)
+    wide = rows[[*index, "concept"]].join(seen).pivot(index=index, columns="concept")
+    if set(concepts) - set(wide.columns.get_level_values(1)):
         raise UserError(f"the per-sample scores lack one of the concepts {', '.join(concepts)}")
-    coordinates = wide[list(concepts)].to_numpy(dtype=np.float64)
+    values = [wide.xs(name, axis=1, level=1).to_numpy(np.float64) for name in concepts]
+    shown = np.stack(values, axis=1)
     keys = pd.MultiIndex.from_product([seeds, steps])
     result: dict[str, Array] = {}
     for name in classes:
-        each = pd.Series(mass(coordinates, name), index=wide.index)
+        each = pd.Series(mass(shown, name), index=wide.index)
         means = each.groupby(level=["seed", "step"]).mean().reindex(keys).to_numpy(np.float64)
         if not np.isfinite(means).all():
             raise UserError("the per-sample scores lack checkpoints of the trajectory table")

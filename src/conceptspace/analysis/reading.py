@@ -14,6 +14,7 @@ from conceptspace.analysis.shaping import Layout, numbers, renamed, shaped
 from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
+from conceptspace.values import COLUMNS
 
 WHOLE = ("seed", "step", "samples")
 SHARES = ("accuracy", "coordinate", VALID, PROBE)
@@ -100,7 +101,7 @@ def checked(
 
     Raises:
         UserError: a column or a key is missing, two rows have the same keys, a class is no text of
-            a bit per concept, or a number is missing or out of range.
+            a digit per concept, or a number is missing or out of range.
     """
     table = renamed(table, name, dict(columns or {}))
     if "setting" not in table:
@@ -115,7 +116,7 @@ def checked(
         if not np.isfinite(values).all() or (values != values.round()).any() or (values < 0).any():
             raise UserError(f"{name}: the column {column} must hold whole numbers from 0 on")
         table = table.assign(**{column: values.astype(np.int64)})
-    for column in SHARES:
+    for column in (*SHARES, *COLUMNS):
         if column in table:
             table = table.assign(**{column: _shares(table, column, name, percent)})
     again = table.duplicated([*KEYS, "concept"])
@@ -134,7 +135,7 @@ def _setting(value: Any) -> str:
 
 
 def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
-    """The classes as text, one bit for each concept."""
+    """The classes as text, one digit for each concept."""
     concepts = table.loc[table["concept"] != JOINT].groupby("run")["concept"].nunique()
     needed = table["run"].map(concepts).fillna(1).astype(int)
     classes = table["concept_class"]
@@ -142,7 +143,7 @@ def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
     if restore_zeros:
         plain = classes.map(_whole)
         classes = pd.Series(
-            [value.zfill(bits) for value, bits in zip(plain, needed, strict=True)], table.index
+            [value.zfill(digits) for value, digits in zip(plain, needed, strict=True)], table.index
         )
     elif not text.all():
         raise UserError(
@@ -150,10 +151,10 @@ def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
             'must hold text, as with pandas.read_csv(path, dtype={"concept_class": str}), or '
             "restore_zeros=True puts the zeros back"
         )
-    wrong = classes[~classes.map(lambda value: re.fullmatch("[01]+", value) is not None)]
+    wrong = classes[~classes.map(lambda value: re.fullmatch("[0-9]+", value) is not None)]
     if len(wrong):
         raise UserError(
-            f"{name}: {wrong.iloc[0]!r} is no class, which is text with a bit for each concept"
+            f"{name}: {wrong.iloc[0]!r} is no class, which is text with a digit for each concept"
             + ("" if restore_zeros else "; restore_zeros=True puts zeros back that a number lost")
         )
     lengths = classes.map(len)
@@ -162,10 +163,10 @@ def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
     short = (shortest < longest) | (shortest < needed)
     if short.any():
         at = classes[short & (lengths == shortest)].iloc[0]
-        bits = max(longest[short].iloc[0], needed[short].iloc[0])
+        digits = max(longest[short].iloc[0], needed[short].iloc[0])
         raise UserError(
-            f"{name}: class {at!r} has {len(at)} of {bits} bits, as if zeros in front were lost; "
-            "restore_zeros=True puts them back"
+            f"{name}: class {at!r} has {len(at)} of {digits} digits, as if zeros in front were "
+            "lost; restore_zeros=True puts them back"
         )
     return classes
 

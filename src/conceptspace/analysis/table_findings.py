@@ -7,7 +7,6 @@ in the table's own unit. What the table is silent about is said in a sentence of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +21,13 @@ from conceptspace.analysis.emergence import (
     survival,
 )
 from conceptspace.analysis.findings import FEWEST_FOR_TURN, turn_sentence
+from conceptspace.analysis.quantities import (
+    Quantity,
+    accuracies,
+    classes_of,
+    main_quantities,
+    quantities,
+)
 from conceptspace.analysis.sentences import Finding, arrival
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn, find_turn
@@ -40,27 +46,12 @@ UNKNOWN_SAMPLES = 100
 of a trajectory, whose size the test for a turn takes from the trajectory itself."""
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """One accuracy over training.
-
-    Attributes:
-        concept_class: the class that is asked for.
-        concept: whose accuracy; joint for that of all concepts at once.
-        name: in words, e.g. ``"reverse"`` with its quotes, or "the joint accuracy".
-    """
-
-    concept_class: str
-    concept: str
-    name: str
-
-
 def table_findings(table: pd.DataFrame) -> list[Finding]:
     """The findings of a table of runs that differ in their seed alone.
 
     Args:
         table: see :func:`conceptspace.analysis.reading.read_trajectory`; of one setting a way of
-            asking, see :func:`each_setting`.
+            asking, see :func:`conceptspace.analysis.quantities.each_setting`.
 
     Raises:
         UserError: no way of asking is plain, two runs share a seed, or there are too few
@@ -69,17 +60,20 @@ def table_findings(table: pd.DataFrame) -> list[Finding]:
     require_tellable(table)
     every = quantities(table)
     many = len(every) > MOST_TOLD
-    found = {q: hidden_windows(table, q) for q in main_quantities(table)}
+    asked_otherwise = others([str(p) for p in table["protocol"].unique()])
+    main, seeds = main_quantities(table), table["seed"].nunique()
+    found = {q: hidden_windows(table, q) for q in main}
     hidden = [q for q in found if any(w.found for w in found[q])]
     first = hidden if many else [*hidden, *(q for q in found if q not in hidden)]
-    told = [f for q in first for f in _verdict(found[q], q.name)]
-    if many and any(found.values()):
+    first = first if asked_otherwise else []
+    told = [f for q in first for f in _verdict(found[q], q.name, seeds)]
+    if many and asked_otherwise:
         text = f"of {len(found)} accuracies {len(hidden)} have a hidden window"
         told.insert(0, Finding("verdict", text))
     for name in classes_of(table):
         told += _emergence(table, [q for q in every if q.concept_class == name], many)
         told += _turn(table, name)
-    for quantity in hidden if many else found:
+    for quantity in hidden if many else main:
         told += _elicited(table, quantity)
     told += _silence(table)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
@@ -102,57 +96,6 @@ def require_tellable(table: pd.DataFrame) -> None:
             f"under the plain way of asking there {'is' if steps == 1 else 'are'} {steps} "
             f"{'step' if steps == 1 else 'steps'}; what emerges has to stay for {HOLD} checkpoints"
         )
-
-
-def each_setting(table: pd.DataFrame) -> pd.DataFrame:
-    """Every setting as a way of asking of its own, so that none is chosen by its result."""
-    named = [
-        f"{protocol} {setting}".strip()
-        for protocol, setting in zip(table["protocol"], table["setting"], strict=True)
-    ]
-    return table.assign(protocol=named, setting="")
-
-
-def classes_of(table: pd.DataFrame) -> list[str]:
-    """The classes, in order."""
-    return sorted(str(name) for name in table["concept_class"].unique())
-
-
-def quantities(table: pd.DataFrame) -> list[Quantity]:
-    """Every accuracy that the plain way of asking has, class by class, the joint one first."""
-    naive = table[table["protocol"] == NAIVE]
-    found = []
-    for name in classes_of(naive):
-        rows = naive[naive["concept_class"] == name]
-        of = f" of {name}" if len(classes_of(table)) > 1 else ""
-        concepts = concepts_of(rows)
-        if (rows["concept"] == JOINT).any() and not _copied(rows):
-            found.append(Quantity(name, JOINT, f"the joint accuracy{of}"))
-        found += [Quantity(name, concept, f'"{concept}"{of}') for concept in concepts]
-    return found
-
-
-def _copied(rows: pd.DataFrame) -> bool:
-    """Whether the joint accuracy is that of the only concept."""
-    wide = rows.pivot(index=["seed", "step"], columns="concept", values="accuracy")
-    return wide.shape[1] == 2 and bool((wide.nunique(axis=1) == 1).all())
-
-
-def main_quantities(table: pd.DataFrame) -> list[Quantity]:
-    """Those of which a hidden window is told: joint accuracies, without them every one."""
-    found = quantities(table)
-    return [q for q in found if q.concept == JOINT] or found
-
-
-def accuracies(table: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
-    """A quantity, index seed and step, one column for each way of asking.
-
-    Only checkpoints at which all ways of asking that have the quantity were measured.
-    """
-    rows = table[
-        (table["concept_class"] == quantity.concept_class) & (table["concept"] == quantity.concept)
-    ]
-    return rows.pivot(index=["seed", "step"], columns="protocol", values="accuracy").dropna()
 
 
 def turn_of_table(table: pd.DataFrame, concept_class: str) -> Turn | None:
@@ -191,46 +134,51 @@ def hidden_windows(table: pd.DataFrame, quantity: Quantity) -> list[Window]:
     return windows_of(wide) if NAIVE in wide and asked else []
 
 
-def _verdict(found: list[Window], name: str) -> Iterator[Finding]:
+def _verdict(found: list[Window], name: str, seeds: int) -> Iterator[Finding]:
+    """Whether there is a window, and what is in it; ``seeds`` of the table may be more."""
     if not found:
+        text = f"hidden window of {name}: no checkpoint has every way of asking, so it is not known"
+        yield Finding("verdict", text)
         return
-    yield Finding("verdict", _window(found, name))
+    of = f"{len(found)} seeds" + (" with every way of asking" if len(found) < seeds else "")
+    several = seeds > 1
+    hit = [w for w in found if w.found]
+    asked, held = (pick(list(found[0].accuracy)) for pick in (others, gates))
+    other = asked[0] if len(asked) == 1 else f"the best of {len(asked)} other ways of asking"
+    if not hit:
+        yield Finding(
+            "verdict", f"hidden window of {name}: no{f' in any of {of}' if several else ''}"
+        )
+        control = f" and the control at {IDLE:g} or less" if held else ""
+        yield Finding(
+            "verdict",
+            f"at no {HOLD} checkpoints in a row is {other} at {THRESHOLD:g} or more while the "
+            f"plain way of asking is at {FAILS:g} or less{control}",
+        )
+    else:
+        first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
+        share, medians = (f" in {len(hit)} of {of}", " (medians)") if several else ("", "")
+        when = f"from step {first:g} to {last:g}{medians}"
+        yield Finding("verdict", f"hidden window of {name}: yes{share}, {when}")
+        if len(asked) > 1:
+            other += f" ({pd.Series([w.protocol for w in hit]).mode()[0]})"
+        means = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in (NAIVE, *held)}
+        way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
+        idle = "".join(f", {p} {means[p]:.2f}" for p in held)
+        arrived = sum(w.arrives for w in found)
+        end = f" in {arrived} of {of}" if several else "" if arrived else " not"
+        yield Finding(
+            "verdict",
+            f"there {other} reaches {way:.2f} on average, and the plain way of asking "
+            f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at {THRESHOLD:g} or more",
+        )
     kicked = sum(not w.found and w.ungated >= HOLD for w in found)
     if kicked:
         yield Finding(
             "verdict",
-            f"without the control there would be such a row in {kicked} of {len(found)} seeds: the "
-            "control reaches it as well, so what elicits it is not specific",
+            f"without the control there would be such a row in {kicked} of {of}: the control "
+            "reaches it as well, so what elicits it is not specific",
         )
-
-
-def _window(found: list[Window], name: str) -> str:
-    hit, seeds = [w for w in found if w.found], len(found)
-    asked = others(list(found[0].accuracy))
-    other = asked[0] if len(asked) == 1 else f"the best of {len(asked)} other ways of asking"
-    control = f" and the control at {IDLE:g} or less" if gates(list(found[0].accuracy)) else ""
-    if not hit:
-        where = f" in any of {seeds} seeds" if seeds > 1 else ""
-        return (
-            f"hidden window of {name}: no. At no {HOLD} checkpoints in a row{where} is {other} at "
-            f"{THRESHOLD:g} or more while the plain way of asking is at {FAILS:g} or less{control}"
-        )
-    if len(asked) > 1:
-        other += f" ({pd.Series([w.protocol for w in hit]).mode()[0]})"
-    first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
-    means = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
-    way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
-    answer, medians = (
-        ("yes", "") if seeds == 1 else (f"yes in {len(hit)} of {seeds} seeds", " (medians)")
-    )
-    idle = "".join(f", {p} {means[p]:.2f}" for p in gates(list(means)))
-    arrived = sum(w.arrives for w in found)
-    end = f" in {arrived} of {seeds} seeds" if seeds > 1 else "" if arrived else " not"
-    return (
-        f"hidden window of {name}: {answer}. From step {first:g} to {last:g}{medians} {other} "
-        f"reaches {way:.2f} on average, and the plain way of asking {means[NAIVE]:.2f}{idle}. At "
-        f"the end the plain way is{end} at {THRESHOLD:g} or more"
-    )
 
 
 def _emergence(table: pd.DataFrame, of: Sequence[Quantity], many: bool) -> Iterator[Finding]:

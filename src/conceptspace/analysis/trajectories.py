@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS, complete
+from conceptspace.values import Axes, along, columns_of
 
 Array = NDArray[np.float64]
 
@@ -48,6 +49,25 @@ def require(table: pd.DataFrame, columns: Iterable[str]) -> None:
 def concepts_of(table: pd.DataFrame) -> tuple[str, ...]:
     """Names of the concepts in order of appearance, without the joint one."""
     return tuple(str(name) for name in table["concept"].unique() if name != JOINT)
+
+
+def probabilities(table: pd.DataFrame) -> Array:
+    """The probability of each value of a concept, a row of the table each.
+
+    Of two values that is one minus the coordinate, and the coordinate.
+
+    Returns:
+        Shape (rows, n), n the largest number of values; 0 where a concept has fewer.
+    """
+    columns = columns_of(table)
+    found = np.zeros((len(table), max(2, len(columns))))
+    coordinate = table["coordinate"].to_numpy(dtype=np.float64)
+    found[:, 0], found[:, 1] = 1 - coordinate, coordinate
+    if columns:
+        single = table[columns].to_numpy(dtype=np.float64)
+        many = np.isfinite(single).any(axis=1)
+        found[many, : len(columns)] = np.nan_to_num(single[many])
+    return found
 
 
 def condition(
@@ -96,6 +116,7 @@ def paths(
     setting: str | None = None,
     column: str = "coordinate",
     concepts: tuple[str, ...] | None = None,
+    values: Axes | None = None,
 ) -> Paths:
     """Trajectories in concept space at the checkpoints that all seeds share.
 
@@ -106,10 +127,14 @@ def paths(
         setting: may be left out if the protocol has only one.
         column: ``"coordinate"`` or ``"accuracy"``.
         concepts: the axes; all but the joint one if left out. ``("joint",)`` is allowed.
+        values: digits of the two values between which the coordinate of a concept with more than
+            two runs, ``{"hue": (0, 2)}``; as in the table if left out. ``ConceptSpace.between``
+            gives them for names of values.
 
     Raises:
         UserError: columns, rows or values are missing, or there are two values for one checkpoint.
     """
+    table = along(table, values or {})
     require(table, TRAJECTORY_COLUMNS)
     rows = condition(table, protocol, concept_class, setting)
     names = concepts_of(rows) if concepts is None else concepts
@@ -121,13 +146,13 @@ def paths(
     seeds = sorted({int(seed) for seed in rows["seed"]})
     if len(counts) == 0 or set(names) - set(wide.columns):
         raise UserError(f"class {concept_class} under {protocol}: no checkpoint has all values")
-    values = np.stack([wide.loc[seed].loc[counts.index, list(names)] for seed in seeds])
-    if not np.isfinite(values).all():
+    drawn = np.stack([wide.loc[seed].loc[counts.index, list(names)] for seed in seeds])
+    if not np.isfinite(drawn).all():
         raise UserError(f"class {concept_class} under {protocol}: some values of {column} are NaN")
     return Paths(
         tuple(seeds),
         counts.index.to_numpy(dtype=np.float64),
         names,
-        values.astype(np.float64),
+        drawn.astype(np.float64),
         counts[seeds].to_numpy(dtype=np.float64).T,
     )

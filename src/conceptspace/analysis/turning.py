@@ -27,6 +27,7 @@ from conceptspace.analysis.calibration import (
 )
 from conceptspace.analysis.trajectories import paths
 from conceptspace.errors import UserError
+from conceptspace.values import Axes
 
 ALPHA = 0.05
 LEG = 3
@@ -67,15 +68,18 @@ def find_turn(
     protocol: str = "naive",
     *,
     setting: str | None = None,
+    values: Axes | None = None,
     simulations: int = SIMULATIONS,
     seed: int = 0,
 ) -> Turn:
     """The turn of the mean trajectory of one class in a trajectory table.
 
+    ``values``: see :func:`conceptspace.analysis.trajectories.paths`.
+
     Raises:
         UserError: see :func:`conceptspace.analysis.trajectories.paths` and :func:`detect_turn`.
     """
-    found = paths(table, protocol, concept_class, setting=setting)
+    found = paths(table, protocol, concept_class, setting=setting, values=values)
     return detect_turn(found.steps, found.values, found.samples, simulations=simulations, seed=seed)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -35,6 +35,7 @@ from conceptspace.data.attributes import Attributes, read_attributes
 from conceptspace.data.augmentation import Augmentation
 from conceptspace.data.concepts import ConceptClass, ConceptSpace, all_classes
 from conceptspace.data.pictures import as_seen
+from conceptspace.data.pools import Pools
 from conceptspace.data.seeding import generator as stream
 from conceptspace.errors import UserError
 from conceptspace.files import sha256, write_atomically, write_json
@@ -48,7 +49,7 @@ READING = 2
 
 
 @dataclass(frozen=True)
-class CelebaWorld:
+class CelebaWorld(Pools):
     """Faces with attributes. Files are read when images are first needed.
 
     Args:
@@ -70,56 +71,9 @@ class CelebaWorld:
     cache: Path
 
     @property
-    def columns(self) -> Mapping[str, slice]:
-        """Two entries of z and h for each attribute."""
-        return {name: slice(2 * i, 2 * i + 2) for i, name in enumerate(self.space.names)}
-
-    @property
     def augmentation(self) -> Augmentation:
         """Jitter and flips."""
         return Augmentation(self.jitter, self.flips)
-
-    def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
-        """The one-hot codes of a class's attributes, one after the other."""
-        values = ConceptClass(concept_class).values
-        concepts = zip(self.space.concepts, values, strict=True)
-        return torch.cat([concept.mean(value) for concept, value in concepts])
-
-    def sample(
-        self, concept_class: str, count: int, generator: torch.Generator
-    ) -> Float[Tensor, "count k"]:
-        """The class mean, as often as asked: attributes have no spread."""
-        return self.class_mean(concept_class).repeat(count, 1)
-
-    def draw(
-        self, concept_class: str, count: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count k"]]:
-        """Different images of a class in random order, not augmented.
-
-        Raises:
-            UserError: there are fewer, or the folder cannot be read.
-        """
-        pool = self.pools[concept_class]
-        if count > len(pool):
-            raise UserError(f"{count} images of class {concept_class} were asked of {len(pool)}")
-        chosen = torch.randperm(len(pool), generator=generator)[:count]
-        return _floats(pool[chosen]), self.sample(concept_class, count, generator)
-
-    def picture(self, concept_class: str) -> Float[Tensor, "3 height width"]:
-        """The image that is nearest to the mean of the class's first images."""
-        images = _floats(self.pools[concept_class][:128])
-        return images[(images - images.mean(0)).square().sum((1, 2, 3)).argmin()]
-
-    def labelled(
-        self, purpose: str, count: int, margin: float
-    ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
-        """The first images of all classes to train a probe, the last ones held out, with labels."""
-        images, values = [], []
-        for concept_class in all_classes(len(self.space.names)):
-            pool = self.pools[concept_class]
-            images.append(pool[:count] if purpose == "train" else pool[len(pool) - count :])
-            values.append(torch.tensor(concept_class.values).expand(count, -1))
-        return _floats(torch.cat(images)), torch.cat(values)
 
     def recipe(self, margin: float) -> dict[str, Any]:
         """The content of the images."""
@@ -183,7 +137,7 @@ class CelebaWorld:
         return whole.hexdigest()
 
     @cached_property
-    def pools(self) -> dict[str, UInt8[Tensor, "images 3 height width"]]:
+    def pools(self) -> Mapping[str, UInt8[Tensor, "images 3 height width"]]:
         """The scaled images of each class, from the cache if they are there whole.
 
         Raises:
@@ -245,7 +199,3 @@ def _map(function: Any, files: Sequence[str]) -> Any:
     """The function of each file in order, several at once."""
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as workers:
         yield from workers.map(function, files)
-
-
-def _floats(images: UInt8[Tensor, "images 3 height width"]) -> Float[Tensor, "images 3 h w"]:
-    return images.float() / 255

@@ -277,6 +277,20 @@ class ConceptSpace:
             for index, concept in enumerate(self.concepts)
         }
 
+    def ends(self) -> tuple[tuple[str, str], ...]:
+        """What each concept's axis of :meth:`axes` runs between, in words."""
+        pairs = zip(self.concepts, self.axes().values(), strict=True)
+        return tuple(
+            (concept.labels[start], concept.labels[end]) for concept, (start, end) in pairs
+        )
+
+    def corner(self, concept_class: str) -> tuple[int | None, ...]:
+        """Where a class stands on the axes: 0 or 1 for each concept, None where its value is
+        neither.
+        """
+        pairs = zip(ConceptClass(concept_class).values, self.axes().values(), strict=True)
+        return tuple(axis.index(value) if value in axis else None for value, axis in pairs)
+
     def between(self, **labels: tuple[str, str]) -> dict[str, tuple[int, int]]:
         """Axes by the names of values: ``between(hue=("red", "green"))`` is ``{"hue": (0, 2)}``.
 

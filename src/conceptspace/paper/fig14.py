@@ -169,7 +169,7 @@ def _turn(table: pd.DataFrame, ood: str) -> Turn:
 
 
 def _taken_for(table: pd.DataFrame, space: ConceptSpace, ood: str) -> list[float]:
-    found = memorization(table, [str(c) for c in space.train_classes], ood)
+    found = memorization(table, [str(c) for c in space.train_classes], ood, concepts=space.names)
     during = found[found["memorized"]]
     shared = ood[0] + str(1 - int(ood[1]))
     return [float((of["nearest"] == shared).mean()) for _, of in during.groupby("seed")]

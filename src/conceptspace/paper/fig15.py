@@ -118,7 +118,7 @@ def _worst(result: Result, concept: str, classes: Sequence[str]) -> float:
 
 def _mistaken(table: pd.DataFrame, space: ConceptSpace) -> list[float]:
     train = [str(c) for c in space.train_classes]
-    found = memorization(table, train, MISTAKEN)
+    found = memorization(table, train, MISTAKEN, concepts=space.names)
     during = found[found["memorized"]]
     return [float((of["nearest"] == TAKEN_FOR).mean()) for _, of in during.groupby("seed")]
 

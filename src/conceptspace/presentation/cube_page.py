@@ -10,6 +10,7 @@ from typing import Any
 
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.cube import Case, curves
+from conceptspace.presentation.figures.square import axis_label
 from conceptspace.presentation.series import series
 
 TEMPLATE = Path(__file__).with_name("cube.html")
@@ -36,14 +37,14 @@ def _case(name: str, table: Any, space: ConceptSpace) -> dict[str, Any]:
     return {
         "name": name,
         "steps": steps.tolist(),
-        "axes": [f"{c.name}: {c.labels[0]} → {c.labels[1]}" for c in space.concepts],
+        "axes": [axis_label(space, index) for index in range(3)],
         "classes": [
             {
                 "name": concept_class,
-                "label": space.describe(space.classes[index]),
+                "label": space.describe(concept_class),
                 "ood": concept_class in space.ood_classes,
                 "points": curve.round(4).tolist(),
             }
-            for index, (concept_class, curve) in enumerate(curves(table, space, 1.0).items())
+            for concept_class, curve in curves(table, space, 1.0).items()
         ],
     }

@@ -78,7 +78,7 @@ def draw(
     space = world.space
     images = images_of(runs[0], world)
     ood = [str(c) for c in space.ood_classes]
-    turn = turn_of(table, ood[0]) if ood else None
+    turn = turn_of(table, ood[0], space.train_classes, space.names) if ood else None
     shown = turn if turn is not None and turn.detected else None
     step = shown.step if shown else None
     band = shown.step_interval if shown else None

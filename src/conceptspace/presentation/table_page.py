@@ -8,13 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conceptspace.analysis.quantities import each_setting, main_quantities
 from conceptspace.analysis.sentences import Finding
-from conceptspace.analysis.table_findings import (
-    each_setting,
-    hidden_windows,
-    main_quantities,
-    table_findings,
-)
+from conceptspace.analysis.table_findings import hidden_windows, table_findings
 from conceptspace.files import write_atomically
 from conceptspace.presentation.explorer.library import sentence
 from conceptspace.presentation.explorer.of_table import has_joint, table_payload

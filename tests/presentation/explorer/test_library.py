@@ -159,7 +159,8 @@ def test_settings_in_which_runs_differ(tmp_path):
     write_evaluated(tmp_path / "d", 0, concepts)
     told = Library([tmp_path]).index()
     assert [run["space"] for run in told["runs"]] == [0, 0, 0, 1]
-    assert told["spaces"][1]["concepts"][0] == {"name": "shape", "labels": ["circle", "triangle"]}
+    shape = {"name": "shape", "labels": ["circle", "triangle"], "axis": [0, 1]}
+    assert told["spaces"][1]["concepts"][0] == shape
 
 
 def test_findings_and_turns_of_runs_together(tmp_path):

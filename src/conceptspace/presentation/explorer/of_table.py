@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from conceptspace.analysis.table_findings import classes_of, turn_of_table, turn_text
+from conceptspace.analysis.quantities import classes_of
+from conceptspace.analysis.table_findings import turn_of_table, turn_text
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.presentation.explorer import points
 from conceptspace.presentation.explorer.telling import turned

@@ -21,15 +21,20 @@ def described(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
 
     ::
 
-        {"concepts": [{"name": "color", "labels": ["red", "blue"]}, ...],
+        {"concepts": [{"name": "color", "labels": ["red", "blue"], "axis": [0, 1]}, ...],
          "classes": [{"name": "00", "words": "red large", "ood": false, "image": PNG or null}, ...]}
+
+    ``axis`` holds the two values between which a concept's coordinate runs.
 
     Args:
         space: the concepts, and which classes train.
         images: of each class, shape (3, H, W) or (H, W, 3); a PNG is a data URI.
     """
     return {
-        "concepts": [{"name": c.name, "labels": list(c.labels)} for c in space.concepts],
+        "concepts": [
+            {"name": c.name, "labels": list(c.labels), "axis": list(space.axes()[c.name])}
+            for c in space.concepts
+        ],
         "classes": [
             {
                 "name": str(name),

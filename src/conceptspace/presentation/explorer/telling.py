@@ -53,7 +53,8 @@ def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
     words = {str(c): space.describe(c) for c in space.classes}
     logs = {run.description.seed: run.training() for run in runs if keeps_log(run)}
     scores = single_scores(runs)
-    own = findings(table, scores, space.train_classes, space.ood_classes, words, logs)
+    classes = space.train_classes, space.ood_classes
+    own = findings(table, scores, *classes, words, logs, space.names)
     if scores is None:
         text = "No scores of single images were kept, so nothing is told of other protocols."
         own.append(Finding("elicitation", text))
@@ -85,8 +86,9 @@ def turns(runs: Sequence[Run]) -> Tree:
     """
     table = trajectories(runs)
     found: Tree = {}
-    for name in world_of(runs[0]).space.ood_classes:
-        turn = turn_of(table, name)
+    space = world_of(runs[0]).space
+    for name in space.ood_classes:
+        turn = turn_of(table, name, space.train_classes, space.names)
         if turn is not None:
             found[str(name)] = turned(turn, turn_sentence(turn, name))
     return found
@@ -156,6 +158,12 @@ def known(run: Run) -> Tree:
 
 
 def _seen(told: Tree) -> str:
+    if "attributes" not in told:
+        images = ", ".join(f"{name}: {count}" for name, count in told["images"].items())
+        return (
+            f"The images are data of one's own, {told['resolution']}×{told['resolution']} pixels "
+            f"({images}); SHA-256: {told['digest'][:16]}…"
+        )
     available = ", ".join(f"{name}: {count}" for name, count in told["available"].items())
     return (
         f"The images are {told['per_class']} of each class from {told['root']}, scaled to "

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from conceptspace.analysis.elicitation import is_control
 from conceptspace.analysis.emergence import THRESHOLD
-from conceptspace.analysis.table_findings import Quantity
+from conceptspace.analysis.quantities import Quantity
 from conceptspace.analysis.verdict import Window
 from conceptspace.presentation.series import series
 from conceptspace.presentation.style import (

@@ -71,7 +71,7 @@ def conditions_figure(
     panels = figure.subplots(rows, columns, squeeze=False)
     colors = dict(zip(best, shades(len(best)), strict=True))
     for axes, name in zip(panels.flat, shown, strict=False):
-        unit_square(axes, [space.concepts[i] for i in PAIR])
+        unit_square(axes, space, PAIR)
         corner_classes(axes, space, PAIR, class_images)
         for index, (condition, table) in enumerate(best.items()):
             pair = [series(table, name, space.names[i], "coordinate", protocol) for i in PAIR]

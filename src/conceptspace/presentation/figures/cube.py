@@ -13,7 +13,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
-from conceptspace.presentation.figures.square import color_of
+from conceptspace.presentation.figures.square import axis_label, color_of, on_axes
 from conceptspace.presentation.series import Array, series, smooth
 from conceptspace.presentation.style import (
     INK,
@@ -63,7 +63,7 @@ def cube_figure(cases: Mapping[str, Case], *, smoothing: float = 1.0, title: str
 
 
 def curves(table: pd.DataFrame, space: ConceptSpace, smoothing: float) -> dict[str, Array]:
-    """The mean trajectory of every class, shape (T, 3), smoothed for drawing.
+    """The mean trajectory of every class on the axes, shape (T, 3), smoothed for drawing.
 
     Raises:
         UserError: there are not three concepts.
@@ -72,6 +72,8 @@ def curves(table: pd.DataFrame, space: ConceptSpace, smoothing: float) -> dict[s
         raise UserError(f"a cube has three concepts, not {len(space.concepts)}")
     found = {}
     for name in map(str, space.classes):
+        if not on_axes(space, name, range(3)):
+            continue
         axes = [series(table, name, c, "coordinate").mean for c in space.names]
         found[name] = smooth(np.stack(axes), smoothing).T
     return found
@@ -86,14 +88,16 @@ def _cube(axes: Any, space: ConceptSpace) -> None:
         if np.abs(a - b).sum() == 1:
             axes.plot(*np.stack([a, b]).T, color=MUTED, lw=0.7, alpha=0.6)
     for name in map(str, space.classes):
-        corner = np.array([int(bit) for bit in name], dtype=np.float64)
+        if not on_axes(space, name, range(3)):
+            continue
+        corner = np.array(space.corner(name), dtype=np.float64)
         color = color_of(space, name)
         axes.scatter(*corner, color=color, s=16, depthshade=False)
         outside = corner + 0.1 * (corner - 0.5)
         axes.text(*outside, name, color=color, fontsize=7.5, fontweight="bold", ha="center")
     places = ((0.5, -0.22, -0.12), (1.25, 0.5, -0.1), (-0.22, -0.05, 0.5))
-    for place, concept in zip(places, space.concepts, strict=True):
-        text = f"{concept.name}:\n{concept.labels[0]} → {concept.labels[1]}"
+    for index, place in enumerate(places):
+        text = axis_label(space, index).replace(": ", ":\n", 1)
         axes.text(*place, text, color=INK, fontsize=7.5, ha="center")
 
 

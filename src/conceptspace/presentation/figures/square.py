@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import Concept, ConceptSpace
+from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.style import GRID, INK, MUTED, OOD, TRAIN, draw_tile
 
 TILE = 0.22
@@ -26,8 +27,11 @@ def color_of(space: ConceptSpace, concept_class: str) -> str:
     return OOD if concept_class in space.ood_classes else TRAIN
 
 
-def unit_square(axes: Axes, concepts: Sequence[Concept]) -> None:
-    """Axes from (0, 0) to (1, 1) with room for an image outside of each corner."""
+def unit_square(axes: Axes, space: ConceptSpace, pair: Sequence[int]) -> None:
+    """Axes from (0, 0) to (1, 1) for two concepts, with room for an image outside of each corner.
+
+    A concept of more than two values runs between those two of ``space.axes()``.
+    """
     axes.set(xlim=(-REACH, 1 + REACH), ylim=(-REACH, 1 + REACH))
     axes.set_axis_off()
     axes.add_patch(Rectangle((0, 0), 1, 1, fc="#fbfbfb", ec=MUTED, lw=0.8, zorder=0))
@@ -36,7 +40,7 @@ def unit_square(axes: Axes, concepts: Sequence[Concept]) -> None:
     for value in (0, 0.5, 1):
         axes.text(value, -0.025, f"{value:g}", ha="center", va="top", fontsize=7, color=MUTED)
         axes.text(-0.025, value, f"{value:g}", ha="right", va="center", fontsize=7, color=MUTED)
-    first, second = (f"{c.name}: {c.labels[0]} → {c.labels[1]}" for c in concepts)
+    first, second = (axis_label(space, index) for index in pair)
     axes.text(0.5, -0.11, first, ha="center", va="top", fontsize=8.5, color=INK)
     axes.text(-0.135, 0.5, second, ha="right", va="center", rotation=90, fontsize=8.5, color=INK)
 
@@ -50,9 +54,8 @@ def corner_classes(
     """
     crowded = len(space.concepts) > 2
     tile = TILE * 0.62 if crowded else TILE
-    for bits in ("00", "01", "10", "11"):
-        here = [c for c in space.classes if "".join(c[i] for i in pair) == bits][:2]
-        x, y = (int(bit) for bit in bits)
+    for x, y in product((0, 1), repeat=2):
+        here = [c for c in space.classes if [space.corner(c)[i] for i in pair] == [x, y]][:2]
         inward, vertical = 1 - 2 * x, 1 if y else -1
         for index, name in enumerate(here):
             color = color_of(space, name)
@@ -77,13 +80,24 @@ def corner_classes(
     axes.set_aspect("equal")
 
 
+def axis_label(space: ConceptSpace, index: int) -> str:
+    """``color: red → blue``."""
+    return f"{space.names[index]}: {' → '.join(space.ends()[index])}"
+
+
+def on_axes(space: ConceptSpace, concept_class: str, indices: Sequence[int]) -> bool:
+    """Whether a class has one of the two values of each axis."""
+    corner = space.corner(concept_class)
+    return all(corner[index] is not None for index in indices)
+
+
 def described(space: ConceptSpace, concept_class: str) -> str:
     """A class in words, one line for each concept if they are long."""
     words = space.describe(concept_class)
     if len(words) <= LONGEST:
         return words
-    bits = zip(space.concepts, concept_class, strict=True)
-    return "\n".join(concept.labels[int(bit)] for concept, bit in bits)
+    values = zip(space.concepts, concept_class, strict=True)
+    return "\n".join(concept.labels[int(value)] for concept, value in values)
 
 
 def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None:

@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike
 
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.square import (
+    axis_label,
     color_of,
     corner_classes,
+    on_axes,
     time_bar,
     unit_square,
 )
@@ -165,6 +167,8 @@ class Painter:
             parts.append(f"Shaded: {drawn.interval}{whose}.")
         if len(drawn.runs) > 1:
             parts.append("Thin lines: single runs.")
+        if max(self.space.sizes) > 2:
+            parts.append("Axes run between two values; classes with others are not drawn.")
         if self.turn is not None and not self.crowded:
             parts.append(f"Star: turn, step {self.turn:,.0f}.")
         return " ".join(parts)
@@ -177,10 +181,11 @@ class Painter:
         bar: bool = True,
     ) -> None:
         """All classes over two concepts, and how shades stand for steps."""
-        unit_square(axes, [self.space.concepts[i] for i in pair])
+        unit_square(axes, self.space, pair)
         corner_classes(axes, self.space, pair, class_images)
         for name in self.classes:
-            self.curve(axes, name, pair)
+            if on_axes(self.space, name, pair):
+                self.curve(axes, name, pair)
         if bar:
             time_bar(axes, self.norm, self.ramps())
 
@@ -211,8 +216,9 @@ class Painter:
 
     def against_steps(self, axes: Axes, class_images: Mapping[str, ArrayLike]) -> None:
         """One concept: its coordinate over the steps, the two classes beside the ends."""
-        concept = self.space.concepts[0]
         for name in self.classes:
+            if not on_axes(self.space, name, [0]):
+                continue
             drawn = self.coordinates(name, [0])[0]
             ood = name in self.space.ood_classes
             color, ramp = color_of(self.space, name), OOD_TIME if ood else TRAIN_TIME
@@ -223,10 +229,12 @@ class Painter:
             gradient_line(axes, line.T, ramp, self.norm(drawn.steps), 2.2, 5.0, arrows=False)
             axes.scatter(drawn.steps, drawn.mean, c=ramp(self.norm(drawn.steps)), s=10, zorder=6)
             if name in class_images:
-                tile = axes.inset_axes((1.02, 0.72 if name == "1" else 0.02, 0.2, 0.28))
+                tile = axes.inset_axes(
+                    (1.02, 0.72 if self.space.corner(name)[0] else 0.02, 0.2, 0.28)
+                )
                 tile.imshow(pixels(class_images[name]), interpolation="nearest")
                 tile.set(xticks=[], yticks=[])
                 tile.spines[:].set(visible=True, color=color)
                 tile.set_xlabel(f"{name} {self.space.describe(name)}", color=color, labelpad=2)
         axes.set(ylim=(-0.03, 1.03), xlabel="step")
-        axes.set_ylabel(f"{concept.name}: {concept.labels[0]} → {concept.labels[1]}")
+        axes.set_ylabel(axis_label(self.space, 0))

@@ -16,8 +16,12 @@ let chart = null;
 const thumbs = new Map();
 
 export const axisName = (axis) => (axis < 0 ? "step" : space().concepts[axis].name);
-const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${space().concepts[axis].name}` : `${space().concepts[axis].name}: ${space().concepts[axis].labels.join(" → ")}`);
+const axisEnds = (concept) => concept.axis.map((value) => concept.labels[value]).join(" → ");
+const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(space().concepts[axis])}`);
 const lastStep = () => positions().at(-1) || 1;
+
+// Whether a line's class has one of the two values between which each axis runs.
+const onAxes = (line) => state.axes.slice(0, state.dims).every((axis) => axis < 0 || space().concepts[axis].axis.includes(Number(line.name[axis])));
 
 export function valueAt(line, i, axis) {
   return axis < 0 ? line.steps[i] / lastStep() : line.coordinate[axis][i];
@@ -50,7 +54,7 @@ function thumbnail(name) {
   return thumbs.get(of.image);
 }
 
-const corner = (bits) => space().concepts.map((_, c) => { const at = state.axes.indexOf(c); return at >= 0 && at < bits.length ? bits[at] : 0; }).join("");
+const corner = (bits) => space().concepts.map((concept, c) => { const at = state.axes.indexOf(c); return concept.axis[at >= 0 && at < bits.length ? bits[at] : 0]; }).join("");
 
 function frame(surface, width, height) {
   const color = ink(), flat = state.axes[0] >= 0 && state.axes[1] >= 0, small = width < 520;
@@ -110,7 +114,7 @@ const setUp = (surface, width, height) => (state.dims === 3 ? cube : frame)(surf
 
 function draw(surface, width, height) {
   const { clip, place, color } = setUp(surface, width, height);
-  const all = shownLines(), paint = coloring(), drawn = [], names = protocolNames();
+  const all = shownLines().filter(onAxes), paint = coloring(), drawn = [], names = protocolNames();
   const points = all.reduce((sum, line) => sum + line.steps.length, 0), many = all.length > MANY_LINES;
   surface.clip(...clip, () => {
     for (const line of all) {
