@@ -49,6 +49,7 @@ def noise(samples: int = 2) -> Noise:
 LABELS = torch.tensor([1, 3])
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(
     "name",
     ["DDPMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "EulerDiscreteScheduler"],
