@@ -166,7 +166,9 @@ def test_scores_of_all_protocols_are_joined(tmp_path):
     for i, protocol in enumerate(("naive", "other")):
         folder = tmp_path / "scores" / protocol
         folder.mkdir(parents=True)
-        pd.DataFrame({"step": [i], "protocol": [protocol]}).to_parquet(folder / "step-00000001.parquet")
+        pd.DataFrame({"step": [i], "protocol": [protocol]}).to_parquet(
+            folder / "step-00000001.parquet"
+        )
     assert sorted(run.scores()["protocol"]) == ["naive", "other"]
 
 
