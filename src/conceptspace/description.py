@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import get_annotations
 from typing import Any
 
 import tomli_w
@@ -22,8 +23,9 @@ class Section(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
-        for info in cls.model_fields.values():
-            if bounds := told(info.metadata):
+        for name in get_annotations(cls):  # inherited ones have been told already
+            info = cls.model_fields.get(name)
+            if info and (bounds := told(info.metadata)):
                 info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
 
 

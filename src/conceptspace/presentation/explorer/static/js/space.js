@@ -271,5 +271,6 @@ function legend() {
   if (state.protocols.size > 1 && state.color !== "protocol") told.push(`dashes: ${protocolNames().filter((n) => state.protocols.has(n)).map((n, i) => (i ? `${n} dashed` : `${n} solid`)).join(", ")}`);
   const many = shownLines().some((line) => line.runs.length > 1);
   told.push(`cross: 95 % interval ${many ? "over runs" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`);
+  if (shownLines().some((line) => !onAxes(line))) told.push("not drawn: classes with other values than those of the axes");
   place.replaceChildren(...told.map((item) => (typeof item === "string" ? Object.assign(document.createElement("span"), { textContent: item }) : item)));
 }

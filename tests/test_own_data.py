@@ -1,0 +1,136 @@
+"""Runs on data of one's own: from a config or a command to a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conceptspace import build
+from conceptspace.cli import main
+from conceptspace.config import DataConfig, RunConfig, merged
+from conceptspace.errors import UserError
+from conceptspace.own_data import names_of, own_world
+from conceptspace.presentation.page import write_page
+from conceptspace.values import COLUMNS
+from sprites import write_sprites
+from tiny import TINY, tiny_config, tiny_session
+
+NAMES = ["shape=square|ellipse|cross", "scale=large|small"]
+
+
+def config(path: Path, **changes) -> RunConfig:
+    given = {"kind": "arrays", "path": str(path), "factors": ["shape", "scale"], "values": NAMES}
+    given |= {"images_per_class": 20}
+    return tiny_config(**{f"data__{k}": v for k, v in given.items()}, **changes)
+
+
+@pytest.fixture(scope="module")
+def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sprites(tmp_path_factory.mktemp("data") / "sprites.npz")
+
+
+def test_a_run_on_three_shapes_is_scored_by_its_probe_and_reported(sprites: Path, tmp_path: Path):
+    protocols = ["overprompting-shape", "latent-intervention", "latent-control-random"]
+    asked = config(sprites, evaluate__protocols=protocols)
+    build.validate(asked)
+    session = tiny_session(tmp_path / "run", asked, tmp_path / "probes")
+    list(session.execute())
+    table = session.run.trajectory()
+    assert set(table["concept_class"]) == {"00", "01", "10", "11", "20", "21"}
+    assert set(table["protocol"]) == {"naive", *protocols}
+    assert table["valid"].isna().all()
+    assert [name for name in COLUMNS if name in table] == ["p0", "p1", "p2"]
+    shape, scale = (table[table["concept"] == name] for name in ("shape", "scale"))
+    assert scale[["p0", "p1", "p2"]].isna().all(axis=None)
+    assert shape[["p0", "p1", "p2"]].sum(axis=1).to_numpy() == pytest.approx(1)
+    for value in range(3):
+        rows = shape[shape["concept_class"].str[0] == str(value)]
+        assert rows["accuracy"].to_numpy() == pytest.approx(rows[f"p{value}"].to_numpy())
+    assert shape["coordinate"].to_numpy() == pytest.approx((1 + shape["p1"] - shape["p0"]) / 2)
+    told = " ".join(f.text for f in write_page([session.run], tmp_path / "page.html"))
+    assert "cross small" in told
+    assert "The images are data of one's own" in told
+    assert "square" in (tmp_path / "page.html").read_text()
+
+
+def test_a_command_with_a_folder_and_its_table(tmp_path: Path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    rows = [(f"{i}.png", ("red", "blue")[i % 2], i // 2 % 2) for i in range(80)]
+    for name, hue, light in rows:
+        pixels = np.full((9, 7, 3), 60 + 120 * light, np.uint8)
+        pixels[:4, :, 0 if hue == "red" else 2] = rng.integers(200, 255)
+        Image.fromarray(pixels).save(tmp_path / name)
+    pd.DataFrame(rows, columns=["file", "hue", "light"]).to_csv(tmp_path / "a.csv", index=False)
+    toml = merged(TINY, {"data": {"images_per_class": 16}}, "test").to_toml()
+    (tmp_path / "tiny.toml").write_text(toml)
+    out = tmp_path / "run"
+    words = f"run --config {tmp_path / 'tiny.toml'} --data.kind folder --data.path {tmp_path}"
+    words += f" --data.table a.csv --data.values hue=red|blue --device cpu --out {out}"
+    assert main(words.split()) == 0
+    capsys.readouterr()
+    assert main(["report", str(out)]) == 0
+    assert "blue 1" in capsys.readouterr().out
+    again = tiny_session(out, merged(RunConfig(), _read(out), "test"), tmp_path / "probes")
+    assert again.world.space.ood_classes == ("11",)
+
+
+def _read(out: Path) -> dict:
+    from conceptspace.config import read
+
+    return read(out / "config.toml")
+
+
+def test_shapes_and_celeba_are_stored_as_before():
+    for kind in ("shapes", "celeba"):
+        stored = DataConfig(kind=kind).model_dump()
+        assert not {"path", "factors", "values", "table", "file_column"} & set(stored)
+    assert "path" in DataConfig(kind="arrays", path="x.npz").model_dump()
+
+
+REFUSED = [
+    ({"path": ""}, "needs data.path, an .npz or .h5 file"),
+    ({"path": "none.npz"}, "cannot be read: No such file"),
+    ({"factors": ["size"]}, "no column 'size'; it has color, shape, scale"),
+    ({"values": ["shape"]}, "FACTOR=NAME"),
+    ({"values": ["shape=a|b"]}, "3 values .* and 2 names"),
+    ({"images_per_class": 25}, "24 images of class 00 .square large., and 25 are asked for"),
+    ({"masked_class": "01"}, "are settings of shapes"),
+    ({"conditioned": ["color"]}, "are settings of shapes"),
+    ({"ood_classes": ["31"]}, "has value 3 of shape"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), REFUSED)
+def test_what_is_refused_before_any_work(sprites: Path, change, told):
+    changed = merged(config(sprites), {"data": change}, "test")
+    with pytest.raises(UserError, match=told) as error:
+        build.validate(changed)
+    assert "\n" not in str(error.value)
+
+
+def test_more_images_for_the_probe_than_there_are(sprites: Path):
+    with pytest.raises(UserError, match=r"take 16 \+ 8 of the 20 images"):
+        build.validate(config(sprites, probe__images_per_class=16))
+
+
+def test_a_file_is_read_once_until_it_changes(sprites: Path, tmp_path: Path):
+    path = tmp_path / "copy.npz"
+    path.write_bytes(sprites.read_bytes())
+    first = own_world(config(path).data)
+    assert own_world(config(path).data) is first
+    write_sprites(path, per_class=30, seed=1)
+    assert own_world(config(path).data) is not first
+
+
+def test_names_of_values():
+    assert names_of(("hue=red|blue", "scale=0:small|5")) == {
+        "hue": ["red", "blue"],
+        "scale": {"0": "small", "5": "5"},
+    }
+    for text in ("hue", "=a|b", "hue=a||b"):
+        with pytest.raises(UserError, match="FACTOR=NAME"):
+            names_of((text,))
