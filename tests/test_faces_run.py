@@ -92,7 +92,8 @@ def test_the_page_needs_no_data_and_tells_which_there_were(
     assert done.information()["data"]["digest"][:16] in seen
     assert seen.split(",")[0] in (tmp_path / "page.html").read_text()
     assert not any(finding.topic == "readout" for finding in told)
-    assert {p.stem for p in (done.path / "figures").glob("*.png")} >= {"trajectory", "elicitation"}
+    figures = {p.stem for p in (tmp_path / "page-figures").glob("*.png")}
+    assert figures >= {"trajectory", "elicitation"}
 
 
 def test_training_goes_on_with_the_same_images(root: Path, tmp_path: Path) -> None:

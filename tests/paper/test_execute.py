@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -94,14 +93,14 @@ def test_a_run_that_does_not_fit_is_told_before_its_folder_is_made(tmp_path: Pat
 
 def test_a_stop_saves_and_the_next_call_goes_on_to_the_end(tmp_path: Path) -> None:
     long = {"train__steps": 400, "train__checkpoint_steps": (100, 400)}
-    looks = count()
+    saved = plan().folder(tmp_path / "a") / "resume"
     with pytest.raises(Interrupted):
         for _ in execute(
             [plan(**long)],
             tmp_path / "a",
             jobs=1,
             device="cpu",
-            stop=lambda: (tmp_path / "a/logs").exists() and next(looks) > 30,
+            stop=saved.exists,
         ):
             pass
     run = Run(plan().folder(tmp_path / "a"))

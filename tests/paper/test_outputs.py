@@ -94,7 +94,7 @@ def test_a_kept_run_is_small_and_draws_the_same_figure(tmp_path: Path) -> None:
         assert keep(result, tmp_path / "b", extras_of([figure], result.plan, "quick"))
     folder = plans[0].folder(tmp_path / "b")
     names = {p.name for p in folder.rglob("*") if p.is_file()}
-    assert names == {"config.toml", "run.json", "trajectory.parquet", "step-00004200.png"}
+    assert names == {"config.toml", "run.json", "trajectory.parquet", "step-00006000.png"}
     for out in ("a", "b"):
         produce(figure, "quick", tmp_path / out, plans)
     for name in ("fig09a.png", "fig07b.png", "trajectories.parquet"):
@@ -131,7 +131,7 @@ def test_a_kept_run_is_never_overwritten(plans: list[Plan], tmp_path: Path) -> N
     assert not keep(second, tmp_path / "b")
     assert (plans[0].folder(tmp_path / "b") / "trajectory.parquet").read_bytes() == before
     config = plans[0].folder(tmp_path / "b") / "config.toml"
-    config.write_text(config.read_text().replace("steps = 4200", "steps = 4300"))
+    config.write_text(config.read_text().replace("steps = 6000", "steps = 6100"))
     with pytest.raises(UserError, match="another config"):
         keep(first, tmp_path / "b")
 
