@@ -116,7 +116,7 @@ class TestRunJson:
     def test_seconds_add_up_over_sessions(self, tmp_path, probe_cache_folder, monkeypatch):
         folder, config, clock = tmp_path / "run", tiny_config(), iter(range(10_000))
         counted = SimpleNamespace(perf_counter=lambda: float(next(clock)))
-        monkeypatch.setattr("conceptspace.pipeline.time", counted)
+        monkeypatch.setattr("conceptspace.recording.work.time", counted)
         before = 0
         for calls in (2, 3, 1000, 1000):
             first = next(clock)

@@ -12,21 +12,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomli_w
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     model_serializer,
     model_validator,
 )
 
-from conceptspace.bounds import Each, told
+from conceptspace.bounds import Each
+from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
-from conceptspace.files import sha256
 from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
-from conceptspace.versions import header, without_header
+from conceptspace.versions import without_header
 
 __all__ = [
     "DataConfig",
@@ -57,21 +55,6 @@ OPTIONAL = frozenset(f"data.{name}" for name in (*CELEBA_FIELDS, *OWN_FIELDS))
 
 SWEEP = Each(-(10**6), 10**6, 1000)
 """Bounds of the values that a protocol tries."""
-
-
-class Section(BaseModel):
-    """A frozen group of settings without unknown keys; descriptions tell the bounds of numbers."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        super().__pydantic_init_subclass__(**options)
-        for info in cls.model_fields.values():
-            if bounds := told(info.metadata):
-                info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
 
 
 class DataConfig(Section):
@@ -294,13 +277,11 @@ class EvaluateConfig(Section):
     """Largest number of images in one sampling call."""
 
 
-class RunConfig(Section):
+class RunConfig(Description):
     """Everything that determines a run."""
 
     preset: str = "paper"
     """The preset that this config started from."""
-    seed: int = Field(0, ge=0, lt=2**31)
-    """Seed of the data, the initial weights, the data order and all noise."""
     data: DataConfig = DataConfig()
     """The concept space and the images."""
     model: ModelConfig = ModelConfig()
@@ -312,17 +293,9 @@ class RunConfig(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     """How images are generated at each checkpoint."""
 
-    def to_toml(self) -> str:
-        """The config as TOML text that :func:`load` reads back to an equal config."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
-
-    def text(self) -> str:
-        """The config of a run as it is stored: with who wrote it, and every setting."""
-        return header() + self.to_toml()
-
-    def digest(self) -> str:
-        """SHA-256 of the whole config."""
-        return sha256(self.model_dump_json().encode())
+    def settings(self) -> dict[str, Any]:
+        """Every setting under its dotted name."""
+        return {name: _leaf(self, name) for name in field_names()}
 
 
 def field_names(section: type[BaseModel] = RunConfig, prefix: str = "") -> dict[str, Any]:
@@ -334,6 +307,12 @@ def field_names(section: type[BaseModel] = RunConfig, prefix: str = "") -> dict[
         else:
             names[prefix + name] = info
     return names
+
+
+def _leaf(section: Any, name: str) -> Any:
+    for part in name.split("."):
+        section = getattr(section, part)
+    return section
 
 
 def merged(base: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig:

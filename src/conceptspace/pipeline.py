@@ -8,14 +8,10 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -26,22 +22,22 @@ from conceptspace.data.pools import Pools
 from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.diffusion.replay import Replayed
 from conceptspace.diffusion.unet import BlockEmbeddings
-from conceptspace.errors import Diverged, UserError
+from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
-from conceptspace.files import write_table
-from conceptspace.locking import alone, sweep
 from conceptspace.measurement.evaluate import Evaluator
 from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.measurement.protocols import Naive, Protocol
-from conceptspace.measurement.scoring import Scorer, agreement, trajectory
-from conceptspace.measurement.sheets import write_pictures, write_sheet
+from conceptspace.measurement.scoring import Scorer
+from conceptspace.measurement.sheets import pictures_of, write_pictures
 from conceptspace.native.library import native
-from conceptspace.store import Run, open_or_create, read_scores
-from conceptspace.tables import JOINT, NAIVE, PROBE, SCORE_COLUMNS, VALID
+from conceptspace.recording.book import Book
+from conceptspace.recording.space import write_space
+from conceptspace.recording.work import environment, noted, working_on
+from conceptspace.store import Run
+from conceptspace.tables import NAIVE
 from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
 from conceptspace.training.loop import Trainer
-from conceptspace.values import columns_of
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
@@ -67,6 +63,7 @@ class Session:
         self.precision = precision or fastest_precision(device)
         self.config = run.config
         self.world = build.world(self.config.data)
+        self.book = Book(run, self.config.seed, self.world.space.classes)
         self.probe: TrainedProbe | None = None
         self.passed_over: set[int] = set()
         self.whole: set[int] = set()
@@ -87,29 +84,15 @@ class Session:
             Diverged: a loss, gradient, weight, image or score is not finite.
             OSError: something could not be read or written.
         """
-        with self._alone():
+        with working_on(self.run, self.config):
             yield from self._execute(stop)
 
     def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
-        started = time.perf_counter()
-        before = self.run.information().get("seconds", 0.0)
-        self.run.note(status="running", **self._environment())
-        status = "failed"
-        try:
+        with noted(self.run, self._environment()):
             yield from self._prepare(stop)
             yield from self._train(stop)
             yield from self._evaluate([NAIVE, *self.config.evaluate.protocols], stop, {})
             self._require_all()
-            status = "finished"
-        except (Stopped, KeyboardInterrupt, GeneratorExit):
-            status = "stopped"
-            raise
-        except Diverged:
-            status = "diverged"
-            raise
-        finally:
-            seconds = before + time.perf_counter() - started
-            self.run.note(status=status, seconds=round(seconds, 1))
 
     def evaluate(
         self,
@@ -129,7 +112,7 @@ class Session:
             UserError: an unknown protocol, patching before the last checkpoint, or another
                 process works on the run.
         """
-        with self._alone():
+        with working_on(self.run, self.config):
             yield from self._evaluate(protocols, stop, sweeps or {})
 
     def _evaluate(
@@ -149,7 +132,7 @@ class Session:
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
             for step in steps:
-                if self._missing(protocol, step):
+                if self.book.missing(protocol, step):
                     try:
                         weights = checkpoint.load(self.run.checkpoints, step, self.device)
                     except checkpoint.DamagedCheckpoint as error:
@@ -160,15 +143,6 @@ class Session:
                     self._collect()
                     raise Stopped(step)
         self._collect()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from working on the run, which is still the one that was opened."""
-        with alone(self.run.path):
-            open_or_create(self.run.path, self.config)
-            self.run.begin()
-            sweep(self.run.path)
-            yield
 
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
@@ -186,6 +160,7 @@ class Session:
             return
         if self.device.type == "cpu" and native().library is None:
             yield Notice(f"slower than it could be: {native().reason}")
+        write_space(self.run.path, self.world.space)
         yield from self._introduce()
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
@@ -208,7 +183,7 @@ class Session:
         if not isinstance(self.world, Pools):
             return
         yield Notice("images: reading them, or taking them from the cache")
-        write_pictures(self.run, self.world)
+        write_pictures(self.run, pictures_of(self.world))
         self.run.note(data=self.world.provenance())
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -291,7 +266,7 @@ class Session:
             self.writer.save(self.run.checkpoints, step, trainer.sampling_weights())
         self.writer.save(self.run.path / "resume", step, trainer.state())
         self.writer.then(self._forget_states, step)
-        if step in planned and self._missing(Naive(), step):
+        if step in planned and self.book.missing(Naive(), step):
             yield self._score(trainer.sampling_weights(), Naive(), step)
             self._collect()
 
@@ -313,8 +288,6 @@ class Session:
 
     def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:
         """Generate, score and store what a checkpoint lacks under one protocol."""
-        path = self._scores_path(protocol, step)
-        stored = read_scores(path) if path.exists() else None
         evaluator = Evaluator(
             self.world,
             build.conditioning(self.config.data),
@@ -323,26 +296,9 @@ class Session:
             self.config.seed,
         )
         self._sampled.load_state_dict(weights)
-        generated = evaluator(
-            self._sampled.fast, protocol, self.world.space.classes, _pairs(stored)
-        )
-        scores = pd.concat(
-            [
-                g.scores.assign(setting=g.setting, concept_class=str(g.concept_class))
-                for g in generated
-            ],
-            ignore_index=True,
-        ).assign(run=self.run.name, seed=self.config.seed, step=step, protocol=protocol.name)
-        columns = [*SCORE_COLUMNS, VALID, PROBE, *columns_of(scores)]
-        scores = pd.concat([stored, scores[columns]], ignore_index=True)
-        sheet = self.run.path / "samples" / protocol.name / f"{checkpoint.step_name(step)}.png"
-        write_sheet(sheet, step, generated)
-        write_table(path, scores)
-        table = trajectory(scores)
-        joint = table[table["concept"] == JOINT]
-        best = joint.groupby("concept_class")["accuracy"].max()
-        accuracies = {str(c): float(v) for c, v in best.items()}
-        return Evaluated(step, protocol.name, accuracies, float(joint[VALID].mean()))
+        there = self.book.scored(protocol.name, step)
+        generated = evaluator(self._sampled.fast, protocol, self.world.space.classes, there)
+        return self.book.store(protocol.name, step, generated)
 
     def _protocol(self, name: str, sweeps: Mapping[str, Sequence[float]]) -> Protocol:
         changed = self.config.evaluate.model_copy(
@@ -368,43 +324,14 @@ class Session:
         device = self.device
         gpu = device.type == "cuda"
         name = torch.cuda.get_device_name(device) if gpu else platform.processor()
-        packages = ("conceptspace", "torch", "numpy", "pandas")
-        return {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "device": f"{device.type} ({name or platform.machine()})",
-            "threads": torch.get_num_threads(),
-            "precision": self.precision,
-            "operations": "PyTorch" if gpu else native().reason,
-            "python": platform.python_version(),
-            "versions": {package: version(package) for package in packages},
-        }
-
-    def _missing(self, protocol: Protocol, step: int) -> bool:
-        """Whether a setting of a protocol has not been scored at a checkpoint."""
-        path = self._scores_path(protocol, step)
-        there = _pairs(read_scores(path) if path.exists() else None)
-        return any(
-            (setting, str(c)) not in there
-            for c in self.world.space.classes
-            for setting in protocol.settings(c)
+        return environment(
+            device=f"{device.type} ({name or platform.machine()})",
+            precision=self.precision,
+            operations="PyTorch" if gpu else native().reason,
         )
-
-    def _scores_path(self, protocol: Protocol, step: int) -> Path:
-        name = f"{checkpoint.step_name(step)}.parquet"
-        return self.run.path / "scores" / protocol.name / name
 
     def _collect(self) -> None:
         """Average all scores into ``trajectory.parquet``."""
-        scores = self.run.scores()
         probe_hash = self.probe.hash if self.probe else ""
         metadata = {"probe": probe_hash, "config": self.config.digest()}
-        write_table(self.run.path / "trajectory.parquet", trajectory(scores), metadata)
-        self.run.note(probe_agreement=agreement(scores, self.world.space.names))
-
-
-def _pairs(scores: pd.DataFrame | None) -> set[tuple[str, str]]:
-    """The pairs (setting, class) that a table of scores holds."""
-    if scores is None:
-        return set()
-    pairs = scores[["setting", "concept_class"]].drop_duplicates()
-    return set(pairs.itertuples(index=False, name=None))
+        self.book.collect(self.world.space.names, metadata)

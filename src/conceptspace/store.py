@@ -3,7 +3,9 @@
 ::
 
     RUN/
-      config.toml               the resolved config; enough to repeat the run
+      config.toml               the resolved config; enough to repeat the run. Of a recorded run:
+                                how the model was asked and judged
+      space.json                the concepts with their values, and which classes train
       run.json                  versions, hardware, hashes, wall times, status
       training.parquet          loss terms, gradient norm, gamma(0), gamma(1), images per second
       checkpoints/              step-00000400.safetensors and .json, weights for sampling
@@ -27,8 +29,9 @@ from typing import Any
 
 import pandas as pd
 
-from conceptspace.config import RunConfig, complete
+from conceptspace.config import RunConfig, complete, read
 from conceptspace.contact_sheet import Sheet, read_sheet
+from conceptspace.description import Description
 from conceptspace.errors import UserError
 from conceptspace.files import (
     leftovers,
@@ -39,6 +42,7 @@ from conceptspace.files import (
     write_record,
 )
 from conceptspace.locking import LOCK, alone
+from conceptspace.record_config import RECORDED, recorded
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 __all__ = [
@@ -72,15 +76,32 @@ class Run:
         if not (path / "config.toml").is_file():
             raise UserError(f"{path} is not a run: it has no config.toml")
 
-    @cached_property
+    @property
     def config(self) -> RunConfig:
-        """The resolved config.
+        """The resolved config of a run that was trained here.
+
+        Raises:
+            UserError: see :attr:`description`; or the run was recorded.
+        """
+        found = self.description
+        if not isinstance(found, RunConfig):
+            raise UserError(
+                f"{self.path} was recorded from a model that is not kept in it: it can be reported "
+                "and shown, but neither trained nor evaluated by this command"
+            )
+        return found
+
+    @cached_property
+    def description(self) -> Description:
+        """The resolved config, or how a recorded run came about.
 
         Raises:
             UserError: it cannot be read, or is not the one with which the run was begun.
         """
         path = self.path / "config.toml"
-        config = complete(path)
+        values = read(path)
+        kept = values.get("preset") == RECORDED
+        config = recorded(values, str(path)) if kept else complete(path)
         if self._begun_with() not in (None, _digest(path)):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
@@ -204,7 +225,7 @@ def of_steps(folder: Path, suffix: str) -> list[Path]:
     return sorted(p for p in folder.glob(f"step-*{suffix}") if STEP.fullmatch(p.stem))
 
 
-def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
+def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
     """The run in a folder, and whether it existed before.
 
     Raises:
@@ -215,7 +236,7 @@ def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
         return _confirmed(path, config), True
     try:
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
-            raise UserError(f"{path} exists and is not a run; choose another folder with --out")
+            raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
         path.mkdir(parents=True, exist_ok=True)
         with alone(path):
             if (path / "config.toml").exists():
@@ -227,13 +248,18 @@ def open_or_create(path: Path, config: RunConfig) -> tuple[Run, bool]:
     return run, False
 
 
-def _confirmed(path: Path, config: RunConfig) -> Run:
+def _confirmed(path: Path, config: Description) -> Run:
     """The run in a folder, if it has this config."""
     run = Run(path)
-    if run.config != config:
+    there = run.description
+    elsewhere = _elsewhere(config)
+    if type(there) is not type(config):
+        kinds = ("trained here", "recorded")
+        was, is_ = kinds if isinstance(there, RunConfig) else kinds[::-1]
+        raise UserError(f"{path} holds a run that was {was}, not one that is {is_}; {elsewhere}")
+    if there != config:
         raise UserError(
-            f"{path} holds a run with another config ({difference(run.config, config)}); "
-            "choose another folder with --out"
+            f"{path} holds a run with another config ({difference(there, config)}); {elsewhere}"
         )
     return run
 
@@ -257,12 +283,25 @@ def _typed(told: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def difference(old: RunConfig, new: RunConfig) -> str:
+def difference(old: Description, new: Description) -> str:
     """The first settings in which two configs differ, as a phrase."""
     a, b = _flat(old.model_dump()), _flat(new.model_dump())
-    changed = [f"{k} is {a[k]!r} there, {b[k]!r} here" for k in a if a[k] != b.get(k)]
+    keys = dict.fromkeys([*a, *b])
+    changed = [f"{k} is {_told(a, k)} there, {_told(b, k)} here" for k in keys if _unlike(a, b, k)]
     more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
     return "; ".join(changed[:3]) + more
+
+
+def _elsewhere(config: Description) -> str:
+    return "choose another folder" + " with --out" * isinstance(config, RunConfig)
+
+
+def _told(flat: dict[str, Any], key: str) -> str:
+    return repr(flat[key]) if key in flat else "missing"
+
+
+def _unlike(a: dict[str, Any], b: dict[str, Any], key: str) -> bool:
+    return key not in a or key not in b or a[key] != b[key]
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

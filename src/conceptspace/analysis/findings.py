@@ -204,9 +204,9 @@ def change_points(
 ) -> dict[str, Kink]:
     """Changes of slope in the curves that one usually watches (paper App. C.1, Fig. 12).
 
-    Tested are the diffusion loss, averaged between checkpoints, and the joint accuracy of each
-    training class under naive prompting, as means over seeds. Curves with fewer than
-    :data:`FEWEST_FOR_KINK` positive checkpoints are left out.
+    Tested are the diffusion loss (of a recorded model its loss), averaged between checkpoints, and
+    the joint accuracy of each training class under naive prompting, as means over seeds. Curves
+    with fewer than :data:`FEWEST_FOR_KINK` positive checkpoints are left out.
     """
     naive = table[(table["protocol"] == NAIVE) & (table["concept"] == JOINT)]
     naive = naive[naive["step"] > 0]
@@ -217,16 +217,22 @@ def change_points(
     if training:
         edges = np.concatenate([[0], steps])
         logs = [
-            log.groupby(pd.cut(log["step"], list(edges)), observed=True)["diffusion"].mean()
+            log.groupby(pd.cut(log["step"], list(edges)), observed=False)[_loss_of(log)].mean()
             for log in training.values()
         ]
-        curves["loss"] = np.stack([log.to_numpy() for log in logs])
+        losses = np.stack([log.to_numpy() for log in logs])
+        if np.isfinite(losses).all():
+            curves["loss"] = losses
     for name in train_classes:
         rows = naive[naive["concept_class"] == name]
         wide = rows.pivot(index="seed", columns="step", values="accuracy").dropna(axis=1)
         if wide.shape[1] == len(steps):
             curves[f"accuracy of {name}"] = wide.to_numpy()
     return {name: detect_kink(steps, values) for name, values in curves.items()}
+
+
+def _loss_of(log: pd.DataFrame) -> str:
+    return "diffusion" if "diffusion" in log else "loss"
 
 
 def _change_points(

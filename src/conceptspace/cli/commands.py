@@ -34,6 +34,7 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
+from conceptspace.record_config import RecordConfig
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
 
@@ -87,8 +88,9 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
+    config = opened.config
     require_checkpoints(opened)
-    protocols = options.protocol or build.protocol_names(opened.config)
+    protocols = options.protocol or build.protocol_names(config)
     if not options.protocol and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
@@ -165,15 +167,19 @@ def info(options: Namespace) -> int:
     else:
         opened = Run(options.run)
         told = opened.information()
+        description = opened.description
         rows = {
             "run": opened.name,
-            "preset": opened.config.preset,
-            "seed": opened.config.seed,
+            "preset": description.preset,
+            "seed": description.seed,
             "status": state(opened.path, told).status,
             "probe": told.get("probe", {}).get("hash", "none"),
             "seconds": told.get("seconds", "unknown"),
         }
-        if lacking := missing_checkpoints(opened):
+        if isinstance(description, RecordConfig):
+            rows["judge"] = description.judge
+            rows["protocols"] = ", ".join(description.protocols)
+        elif lacking := missing_checkpoints(opened):
             rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
     width = max(map(len, rows))
     for name, value in rows.items():

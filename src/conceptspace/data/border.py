@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from conceptspace.data.conditioning import Conditioning
-from conceptspace.data.world import World
-from conceptspace.errors import UserError
+from conceptspace.data.world import Prompting, World
+from conceptspace.errors import Diverged, UserError
 
 TOLERANCE = 1e-4
 """How far beyond [0, 1] pixels may be, for the rounding of resampled images."""
@@ -32,7 +32,7 @@ def draw(
     return _images(images, what, count, world.resolution), _vectors(z, what, count, world)
 
 
-def sample(world: World, concept_class: str, count: int, generator: torch.Generator) -> Tensor:
+def sample(world: Prompting, concept_class: str, count: int, generator: torch.Generator) -> Tensor:
     """``world.sample``, checked: concept vectors (count, k).
 
     Raises:
@@ -42,7 +42,7 @@ def sample(world: World, concept_class: str, count: int, generator: torch.Genera
     return _vectors(world.sample(concept_class, count, generator), what, count, world)
 
 
-def class_mean(world: World, concept_class: str) -> Tensor:
+def class_mean(world: Prompting, concept_class: str) -> Tensor:
     """``world.class_mean``, checked: one concept vector (k,).
 
     Raises:
@@ -112,6 +112,28 @@ def picture(world: World, concept_class: str) -> Tensor | None:
     return _images(image[None], what, 1, side)[0]
 
 
+def generated(images: Any, what: str, count: int) -> Tensor:
+    """What a generative model made, checked: (count, channels, height, width) in [0, 1].
+
+    There are 1, 3 or 4 channels. The result lies on the CPU, in single precision.
+
+    Raises:
+        Diverged: a pixel is not finite.
+        UserError: the images are something else.
+    """
+    right = isinstance(images, Tensor) and images.ndim == 4 and len(images) == count
+    if not right or images.shape[1] not in (1, 3, 4) or not images.is_floating_point():
+        raise UserError(
+            f"{what} makes floating-point images of shape ({count}, 1, 3 or 4, height, width) in "
+            f"[0, 1], not {_told(images)}"
+        )
+    images = images.detach().cpu().float()
+    if not bool(images.isfinite().all()):
+        raise Diverged(f"{what} makes images with values that are not finite; it has diverged")
+    _require_range(images, what)
+    return images.clamp(0, 1)
+
+
 def agree(world: World, conditioning: Conditioning) -> None:
     """Refuse a conditioning that looks for variables where the world does not keep them.
 
@@ -130,6 +152,11 @@ def agree(world: World, conditioning: Conditioning) -> None:
 
 def _images(images: Any, what: str, count: int, side: int) -> Tensor:
     _check(images, (count, 3, side, side), "images in [0, 1]", what)
+    _require_range(images, what)
+    return _plain(images)
+
+
+def _require_range(images: Tensor, what: str) -> None:
     low, high = images.min().item(), images.max().item()
     if low < -TOLERANCE or high > 1 + TOLERANCE:
         hint = ""
@@ -138,10 +165,9 @@ def _images(images: Any, what: str, count: int, side: int) -> Tensor:
         elif low >= -1 - TOLERANCE and high <= 1 + TOLERANCE:
             hint = " (take (x + 1) / 2)"
         raise UserError(f"{what}: pixels reach from {low:g} to {high:g}, not [0, 1]{hint}")
-    return _plain(images)
 
 
-def _vectors(z: Any, what: str, count: int, world: World) -> Tensor:
+def _vectors(z: Any, what: str, count: int, world: Prompting) -> Tensor:
     _check(z, (count, _width(world)), "concept vectors", what)
     return _plain(z)
 
@@ -167,7 +193,7 @@ def _pair(given: Any, what: str, names: str) -> tuple[Any, Any]:
     return given[0], given[1]
 
 
-def _width(world: World) -> int:
+def _width(world: Prompting) -> int:
     """Numbers in a concept vector."""
     return max((part.stop for part in world.columns.values()), default=0)
 
@@ -182,5 +208,5 @@ def _columns(part: slice | None) -> str:
     return "no place" if part is None else f"{part.start}:{part.stop}"
 
 
-def _name(world: World) -> str:
+def _name(world: Prompting) -> str:
     return type(world).__name__

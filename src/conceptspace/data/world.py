@@ -14,8 +14,8 @@ from conceptspace.data.concepts import ConceptSpace
 
 
 @runtime_checkable
-class World(Protocol):
-    """A concept space with images and concept vectors z, of which the model is shown h = M(z)."""
+class Prompting(Protocol):
+    """A concept space whose classes can be asked for with concept vectors z."""
 
     @property
     def space(self) -> ConceptSpace:
@@ -23,18 +23,8 @@ class World(Protocol):
         ...
 
     @property
-    def resolution(self) -> int:
-        """Pixels per side."""
-        ...
-
-    @property
     def columns(self) -> Mapping[str, slice]:
         """Where each variable stands in z and h."""
-        ...
-
-    @property
-    def augmentation(self) -> Augmentation | None:
-        """How a training image varies each time that it is used; None if it does not."""
         ...
 
     def sample(
@@ -45,6 +35,21 @@ class World(Protocol):
 
     def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
         """The concept vector in the middle of a class."""
+        ...
+
+
+@runtime_checkable
+class World(Prompting, Protocol):
+    """A concept space with images and concept vectors z, of which the model is shown h = M(z)."""
+
+    @property
+    def resolution(self) -> int:
+        """Pixels per side."""
+        ...
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """How a training image varies each time that it is used; None if it does not."""
         ...
 
     def draw(

@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from conceptspace.diffusion.guidance import GuidedDenoiser
 from conceptspace.diffusion.schedule import LinearSchedule, alpha, sigma
 from conceptspace.diffusion.unet import UNet
+from conceptspace.models.generative import EditableCondition, Guidable
 
 RECONSTRUCTION_SIGMA = 1e-3
 """Standard deviation of the normal that scores the first diffusion step (paper App. A.2)."""
@@ -35,7 +37,7 @@ class Loss:
         return Loss(self.diffusion.detach(), self.prior.detach(), self.reconstruction.detach())
 
 
-class VDM(nn.Module):
+class VDM(nn.Module, EditableCondition, Guidable):
     """A continuous-time variational diffusion model (Kingma et al. 2021, arXiv 2107.00630).
 
     Called as ``model(z_t, gamma_t, h)`` it is a denoiser: it returns the predicted noise.
@@ -68,6 +70,10 @@ class VDM(nn.Module):
     def embed_condition(self, h: Float[Tensor, "batch k"]) -> list[Tensor]:
         """The condition embedding of every residual block, (batch, channels) each."""
         return self.network.embed_condition(h)
+
+    def guided(self, weight: float) -> GuidedDenoiser:
+        """Classifier-free guidance, for a model that was trained with dropped conditions."""
+        return GuidedDenoiser(self, weight)
 
     def denoise(self, z: Tensor, gamma: Tensor, conditions: Sequence[Tensor]) -> Tensor:
         """The predicted noise for given condition embeddings."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from conceptspace.data import border
 from conceptspace.data.conditioning import Conditioning
 from conceptspace.data.seeding import generator
-from conceptspace.data.world import World
+from conceptspace.data.world import Prompting, World
 from conceptspace.diffusion.sampling import Denoiser, Sampler, gaussian, sample
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.measurement.protocols import Embedding, Protocol
@@ -51,8 +51,18 @@ class Generated:
 
     setting: str
     concept_class: str
-    images: Float[Tensor, "samples 3 height width"]
+    images: Float[Tensor, "samples channels height width"]
     scores: pd.DataFrame
+
+
+def prompt_vectors(
+    world: Prompting, concept_class: str, count: int, seed: int
+) -> Float[Tensor, "count k"]:
+    """Concept vectors to ask for a class: its mean if it is OOD, else drawn from it by the seed."""
+    if concept_class in world.space.ood_classes:
+        return border.class_mean(world, concept_class).expand(count, -1)
+    source = generator(seed, "prompts", concept_class)
+    return border.sample(world, concept_class, count, source)
 
 
 @dataclass(frozen=True)
@@ -80,12 +90,8 @@ class Evaluator:
 
     def prompts(self, concept_class: str) -> Float[Tensor, "samples k"]:
         """Conditioning of the images of one class."""
-        count = self.sampling.samples
-        if concept_class in self.world.space.ood_classes:
-            mean = border.class_mean(self.world, concept_class)
-            return self.conditioning(mean).expand(count, -1)
-        source = generator(self.seed, "prompts", concept_class)
-        return self.conditioning(border.sample(self.world, concept_class, count, source))
+        z = prompt_vectors(self.world, concept_class, self.sampling.samples, self.seed)
+        return self.conditioning(z)
 
     def __call__(
         self,
@@ -181,7 +187,10 @@ class _Request:
     @property
     def asked(self) -> VDM | Denoiser:
         """What denoises: the VDM behind edited embeddings, or the model itself."""
-        return self.model.model if isinstance(self.model, Embedding) else self.model
+        if not isinstance(self.model, Embedding):
+            return self.model
+        assert isinstance(self.model.model, VDM)
+        return self.model.model
 
     def parts(self, size: int) -> Iterator[_Request]:
         """The same prompts, at most ``size`` of them at a time."""

@@ -47,11 +47,11 @@ class Judgement:
     Attributes:
         probabilities: of the values of every concept, shape (batch, concepts, values); 0 beyond
             the values that a concept has.
-        valid: whether there is one object, shape (batch,).
+        valid: whether there is one object, shape (batch,); None if that is not judged.
     """
 
     probabilities: Float[Tensor, "batch concepts values"]
-    valid: Bool[Tensor, " batch"]
+    valid: Bool[Tensor, " batch"] | None = None
 
     @property
     def coordinates(self) -> Float[Tensor, "batch concepts"]:

@@ -17,9 +17,9 @@ from conceptspace.data import border
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.data.world import World
-from conceptspace.diffusion.modes import evaluating, float32_default
 from conceptspace.diffusion.unet import UNetTrunk, channels_last
 from conceptspace.files import sha256
+from conceptspace.models.modes import evaluating, float32_default
 from conceptspace.training import checkpoint
 
 CALIBRATION_BINS = 15

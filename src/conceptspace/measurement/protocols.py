@@ -1,8 +1,9 @@
 """Ways to ask a model for a concept class: (model, h) -> (model', h') (paper section 4.4, App. B).
 
 A protocol offers named settings; each setting maps a model and its conditioning to a possibly
-changed denoiser and conditioning, after training and without touching the weights on disk. A new
-protocol is a class with a ``name`` and a method ``settings``.
+changed model and conditioning, after training and without touching the weights on disk. A new
+protocol is a class with a ``name`` and a method ``settings``. What it needs of a model beyond
+prompts and images is an ability of :mod:`conceptspace.models.generative`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Literal, runtime_checkable
+from typing import Any, Literal, runtime_checkable
 from typing import Protocol as Interface
 
 import torch
@@ -21,12 +22,10 @@ from torch import Tensor
 from conceptspace.data.concepts import Concept, ConceptClass
 from conceptspace.data.seeding import generator
 from conceptspace.data.shapes import MEAN_SIZE, SMALLEST_SIZE
-from conceptspace.data.world import World
-from conceptspace.diffusion.guidance import GuidedDenoiser
-from conceptspace.diffusion.sampling import Denoiser
+from conceptspace.data.world import Prompting
 from conceptspace.diffusion.unet import BlockEmbeddings
-from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
+from conceptspace.models.generative import EditableCondition, Guidable, require
 from conceptspace.tables import NAIVE, PATCHING
 
 FAR = 0.45
@@ -44,30 +43,30 @@ Order = Literal["published", "text"]
 
 
 class Embedding(ABC):
-    """A model that differs from a VDM in the condition embeddings alone.
+    """A model that differs from another in the condition embeddings alone.
 
     Prompts of such models of one VDM, and of the VDM itself, are sampled together in one batch.
 
     Attributes:
-        model: the VDM.
+        model: the other.
     """
 
-    model: VDM
+    model: EditableCondition
 
     @abstractmethod
     def embed_condition(self, h: Tensor) -> list[Tensor]:
-        """The condition embedding of every residual block, (batch, channels) each."""
+        """The condition embedding of every place where it enters, (batch, ...) each."""
 
 
-Setting = Callable[[VDM, Tensor], tuple[VDM | Embedding | Denoiser, Tensor]]
-"""(model, h of shape (batch, k)) -> (model', h' of the same batch).
+Setting = Callable[[Any, Any], tuple[Any, Any]]
+"""(model, prompts) -> (model', prompts' of the same number).
 
 The returned model is the one that is asked: the given one, edited embeddings of it, a changed copy,
-or any denoiser.
+or whatever else makes images in its place.
 """
 
 
-Edit = Callable[[VDM, list[Tensor]], list[Tensor]]
+Edit = Callable[[EditableCondition, list[Tensor]], list[Tensor]]
 """(model, embeddings of all blocks, (batch, channels) each) -> changed embeddings."""
 
 
@@ -109,7 +108,7 @@ class Overprompting:
         strengths: above 1, one setting each.
     """
 
-    world: World
+    world: Prompting
     concept: str
     strengths: Sequence[float]
 
@@ -133,11 +132,11 @@ class Overprompting:
             value = concept.exaggerated(own, strength)
             if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
                 asked.append(value)
-                found[f"{strength:g}"] = _replaced(value, columns)
+                found[f"{strength:g}"] = _replaced(value, columns, self.name)
         return found
 
 
-def _placed(world: World, name: str, protocol: str) -> tuple[Concept, slice]:
+def _placed(world: Prompting, name: str, protocol: str) -> tuple[Concept, slice]:
     """A concept, and where its values stand in the prompts."""
     what, names = type(world).__name__, world.space.names
     if name not in names:
@@ -159,8 +158,14 @@ def _placed(world: World, name: str, protocol: str) -> tuple[Concept, slice]:
     return concept, columns
 
 
-def _replaced(value: Tensor, columns: slice) -> Setting:
-    def apply(model: VDM, h: Tensor) -> tuple[VDM | Embedding | Denoiser, Tensor]:
+def _replaced(value: Tensor, columns: slice, protocol: str) -> Setting:
+    def apply(model: Any, h: Any) -> tuple[Any, Tensor]:
+        if not isinstance(h, Tensor) or h.ndim != 2 or h.shape[1] < columns.stop:
+            told = f"of shape {tuple(h.shape)}" if isinstance(h, Tensor) else "texts"
+            raise UserError(
+                f"{protocol} changes entries {columns.start}:{columns.stop} of prompts that are "
+                f"vectors, and these are {told}"
+            )
         h = h.clone()
         h[:, columns] = value.to(h)
         return model, h
@@ -177,7 +182,7 @@ class Edited(Embedding):
         edit: maps the embeddings of all blocks, (batch, channels) each.
     """
 
-    model: VDM
+    model: EditableCondition
     edit: Callable[[list[Tensor]], list[Tensor]]
 
     def embed_condition(self, h: Tensor) -> list[Tensor]:
@@ -206,7 +211,7 @@ class LatentIntervention:
         order: see above.
     """
 
-    world: World
+    world: Prompting
     add: str
     remove: str
     alphas: Sequence[float]
@@ -220,7 +225,7 @@ class LatentIntervention:
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting per pair (alpha, beta), for OOD classes."""
-        return {name: _edited(edit) for name, edit in self.edits(concept_class).items()}
+        return {n: _edited(edit, self.name) for n, edit in self.edits(concept_class).items()}
 
     def edits(self, concept_class: str) -> Mapping[str, Edit]:
         """What each setting does to the embeddings, for OOD classes.
@@ -259,7 +264,7 @@ class LatentIntervention:
         return FAR / 0.5 * min(abs(limit - concept.center) for limit in concept.limits)
 
     def _edit(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Edit:
-        def edit(model: VDM, blocks: list[Tensor]) -> list[Tensor]:
+        def edit(model: EditableCondition, blocks: list[Tensor]) -> list[Tensor]:
             device = blocks[0].device
             plus, minus = (model.embed_condition(h.to(device)) for h in (add, remove))
             edited = []
@@ -297,10 +302,10 @@ class MatchedControl:
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """The intervention's settings, for OOD classes."""
         edits = self.intervention.edits(concept_class)
-        return {name: _edited(self._matched(name, edit)) for name, edit in edits.items()}
+        return {n: _edited(self._matched(n, edit), self.name) for n, edit in edits.items()}
 
     def _matched(self, setting: str, intervene: Edit) -> Edit:
-        def edit(model: VDM, blocks: list[Tensor]) -> list[Tensor]:
+        def edit(model: EditableCondition, blocks: list[Tensor]) -> list[Tensor]:
             source = generator(0, "random displacement", setting)
             edited = []
             for e, target in zip(blocks, intervene(model, blocks), strict=True):
@@ -315,8 +320,12 @@ class MatchedControl:
         return edit
 
 
-def _edited(edit: Edit) -> Setting:
-    return lambda model, h: (Edited(model, lambda blocks: edit(model, blocks)), h)
+def _edited(edit: Edit, protocol: str) -> Setting:
+    def apply(model: Any, h: Any) -> tuple[Any, Any]:
+        editable: EditableCondition = require(model, EditableCondition, protocol)
+        return Edited(editable, lambda blocks: edit(editable, blocks)), h
+
+    return apply
 
 
 def project(
@@ -342,9 +351,8 @@ class Guidance:
         """One setting per weight, for every class."""
         return {f"{w:g}": self._setting(w) for w in self.weights}
 
-    @staticmethod
-    def _setting(weight: float) -> Setting:
-        return lambda model, h: (GuidedDenoiser(model, weight), h)
+    def _setting(self, weight: float) -> Setting:
+        return lambda model, h: (require(model, Guidable, self.name).guided(weight), h)
 
 
 @dataclass(frozen=True)
@@ -357,7 +365,7 @@ class EmbeddingPatching:
         name: in tables and folders; one for each later checkpoint.
     """
 
-    world: World
+    world: Prompting
     later: BlockEmbeddings
     name: str = PATCHING
 
@@ -365,14 +373,17 @@ class EmbeddingPatching:
         """One setting, without a name, for OOD classes."""
         if concept_class not in self.world.space.ood_classes:
             return {}
-        return {"": lambda model, h: (Patched(model, self.later), h)}
+        return {"": lambda model, h: (self._patched(model), h)}
+
+    def _patched(self, model: Any) -> Patched:
+        return Patched(require(model, EditableCondition, self.name), self.later)
 
 
 @dataclass(frozen=True)
 class Patched(Embedding):
     """Condition embeddings of another checkpoint."""
 
-    model: VDM
+    model: EditableCondition
     embeddings: BlockEmbeddings
 
     def embed_condition(self, h: Tensor) -> list[Tensor]:

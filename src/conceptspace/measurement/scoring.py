@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import Diverged
 from conceptspace.measurement.judge import Judge, Judgement
 from conceptspace.measurement.probe import Probe
@@ -55,42 +56,88 @@ class Scorer:
                 "has diverged"
             )
         seen = self.probe.probabilities(images).cpu()
-        judged = Judgement(seen, torch.ones(len(seen), dtype=torch.bool))
-        if self.judge is not None:
-            judged = self.judge(images)
-        valid = judged.valid.float()[:, None].expand(seen.shape[:2])
-        known = valid if self.judge is not None else torch.full_like(valid, float("nan"))
-        samples = torch.arange(len(images))[:, None].expand(seen.shape[:2])
-        columns = {
-            "accuracy": _of_target(judged.probabilities, target) * valid,
-            "coordinate": torch.where(valid > 0, self._coordinates(judged.probabilities), 0.5),
-            VALID: known,
-            PROBE: _of_target(seen, target),
-        } | self._single(judged.probabilities * valid[..., None])
-        return pd.DataFrame(
-            {"sample": samples.flatten().numpy(), "concept": [*self.probe.concepts] * len(images)}
-            | {name: values.flatten().double().numpy() for name, values in columns.items()}
-        )
+        judged = Judgement(seen) if self.judge is None else self.judge(images)
+        probe = self.probe
+        return rows(judged, target, probe.concepts, probe.sizes, self.axes, seen)
 
-    def _coordinates(self, probabilities: Tensor) -> Tensor:
-        """Of every concept, shape (batch, concepts)."""
-        columns = []
-        for index, name in enumerate(self.probe.concepts):
-            start, end = self.axes.get(name, (0, 1))
-            own = probabilities[:, index]
-            two = self.probe.sizes[index] == 2
-            columns.append(own[:, 1] if two else (1 + own[:, end] - own[:, start]) / 2)
-        return torch.stack(columns, dim=1)
 
-    def _single(self, probabilities: Tensor) -> dict[str, Tensor]:
-        """The probability of each value where there are more than two, by column."""
-        sizes = torch.tensor(self.probe.sizes)
-        if sizes.max() == 2:
-            return {}
-        return {
-            name: torch.where((sizes > 2) & (sizes > value), probabilities[..., value], torch.nan)
-            for value, name in enumerate(COLUMNS[: int(sizes.max())])
-        }
+@dataclass(frozen=True)
+class JudgeScorer:
+    """Scores images by a judge alone.
+
+    Args:
+        space: the concepts, in the order of the judge.
+        judge: decides.
+    """
+
+    space: ConceptSpace
+    judge: Judge
+
+    def __call__(
+        self, images: Float[Tensor, "batch channels height width"], target: str
+    ) -> pd.DataFrame:
+        """As :meth:`Scorer.__call__`; ``probe`` is missing."""
+        space = self.space
+        return rows(self.judge(images), target, space.names, space.sizes, space.axes())
+
+
+def rows(
+    judged: Judgement,
+    target: str,
+    concepts: Sequence[str],
+    sizes: Sequence[int],
+    axes: Axes,
+    seen: Tensor | None = None,
+) -> pd.DataFrame:
+    """One row per image and concept, columns see :meth:`Scorer.__call__`.
+
+    Args:
+        judged: what decides.
+        target: class that was asked for.
+        concepts: their names.
+        sizes: how many values each has.
+        axes: between which two the coordinate runs.
+        seen: the probe's probabilities, (batch, concepts, values); None without a probe.
+    """
+    shape = judged.probabilities.shape[:2]
+    unknown = torch.full(shape, torch.nan)
+    known = judged.valid is not None
+    seems = torch.ones(shape[0]) if judged.valid is None else judged.valid.float()
+    valid = seems[:, None].expand(shape)
+    coordinates = _coordinates(judged.probabilities, concepts, sizes, axes)
+    samples = torch.arange(shape[0])[:, None].expand(shape)
+    columns = {
+        "accuracy": _of_target(judged.probabilities, target) * valid,
+        "coordinate": torch.where(valid > 0, coordinates, 0.5),
+        VALID: valid if known else unknown,
+        PROBE: unknown if seen is None else _of_target(seen, target),
+    } | _single(judged.probabilities * valid[..., None], torch.tensor(sizes))
+    return pd.DataFrame(
+        {"sample": samples.flatten().numpy(), "concept": [*concepts] * shape[0]}
+        | {name: values.flatten().double().numpy() for name, values in columns.items()}
+    )
+
+
+def _coordinates(
+    probabilities: Tensor, concepts: Sequence[str], sizes: Sequence[int], axes: Axes
+) -> Tensor:
+    """Of every concept, shape (batch, concepts)."""
+    columns = []
+    for index, name in enumerate(concepts):
+        start, end = axes.get(name, (0, 1))
+        own = probabilities[:, index]
+        columns.append(own[:, 1] if sizes[index] == 2 else (1 + own[:, end] - own[:, start]) / 2)
+    return torch.stack(columns, dim=1)
+
+
+def _single(probabilities: Tensor, sizes: Tensor) -> dict[str, Tensor]:
+    """The probability of each value where there are more than two, by column."""
+    if sizes.max() == 2:
+        return {}
+    return {
+        name: torch.where((sizes > 2) & (sizes > value), probabilities[..., value], torch.nan)
+        for value, name in enumerate(COLUMNS[: int(sizes.max())])
+    }
 
 
 def _of_target(probabilities: Tensor, target: str) -> Tensor:

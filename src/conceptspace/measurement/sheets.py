@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from conceptspace.contact_sheet import KEYWORD, damaged_sheet, read_sheet
 from conceptspace.data import border
@@ -22,18 +25,44 @@ from conceptspace.measurement.evaluate import Generated
 from conceptspace.store import Run
 
 
-def write_pictures(run: Run, world: World) -> None:
-    """Keep an image of each class in the run, if there is one, so that its pages can be made
-    without its data.
+def pictures_of(world: World) -> dict[str, Tensor]:
+    """The images that stand for classes, of those classes that have one."""
+    found = {str(name): border.picture(world, name) for name in world.space.classes}
+    return {name: picture for name, picture in found.items() if picture is not None}
+
+
+def write_pictures(run: Run, pictures: Mapping[str, Tensor]) -> None:
+    """Keep an image of each class in the run, so that its pages can be made without its data.
+
+    Args:
+        run: the folder.
+        pictures: of each class, shape (channels, height, width) in [0, 1].
     """
-    for name in world.space.classes:
-        picture = border.picture(world, name)
-        if picture is None:
-            continue
-        pixels = picture.permute(1, 2, 0).numpy()
+    for name, picture in pictures.items():
+        pixels = as_tiles(picture[None])[0].permute(1, 2, 0).numpy()
         buffer = io.BytesIO()
         Image.fromarray((pixels * 255).round().astype(np.uint8)).save(buffer, "PNG")
         write_atomically(run.pictures / f"{name}.png", buffer.getvalue())
+
+
+def as_tiles(
+    images: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch 3 side side"]:
+    """Images as they are stored: square and in RGB.
+
+    Grey becomes three equal channels, a fourth channel is opacity on white, and what is not square
+    is centered on white.
+    """
+    if images.shape[1] == 1:
+        images = images.expand(-1, 3, -1, -1)
+    if images.shape[1] == 4:
+        opacity = images[:, 3:]
+        images = images[:, :3] * opacity + (1 - opacity)
+    height, width = images.shape[2:]
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    padding = (left, side - width - left, top, side - height - top)
+    return images if height == width else F.pad(images, padding, value=1.0)
 
 
 def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
@@ -49,7 +78,7 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
     Raises:
         UserError: the sheet that is there is damaged.
     """
-    rows = torch.stack([g.images for g in generated])
+    rows = torch.stack([as_tiles(g.images) for g in generated])
     settings, samples, _, height, width = rows.shape
     pixels = rows.permute(0, 3, 1, 4, 2).reshape(settings * height, samples * width, 3)
     sheet = (pixels.numpy() * 255).round().astype(np.uint8)

@@ -15,7 +15,6 @@ from conceptspace.analysis.underspecification import (
     sentences,
     underspecification,
 )
-from conceptspace.config import field_names
 from conceptspace.data.concepts import ConceptClass, ConceptSpace
 from conceptspace.data.shapes import ShapesWorld
 from conceptspace.errors import UserError
@@ -98,7 +97,7 @@ def sweep(runs: Sequence[Run]) -> Sweep:
         groups.setdefault(value_of(run, varied[0]), []).append(run)
     if len({_classes(run) for run in runs}) > 1:
         raise UserError(f"the runs differ in {varied[0]}: a common page needs the same classes")
-    return Sweep(varied[0], {value: groups[value] for value in sorted(groups)})
+    return Sweep(varied[0], {value: groups[value] for value in sorted(groups, key=_rising)})
 
 
 def conditions(runs: Sequence[Run]) -> Sweep:
@@ -119,8 +118,13 @@ def conditions(runs: Sequence[Run]) -> Sweep:
 
 def varied_settings(runs: Sequence[Run]) -> list[str]:
     """Dotted names of the settings in which runs differ, without the seed and the preset."""
-    names = [name for name in field_names() if name not in ("seed", "preset")]
-    return [name for name in names if len(_values(runs, name)) > 1]
+    return [name for name in compared(runs) if len(_values(runs, name)) > 1]
+
+
+def compared(runs: Sequence[Run]) -> list[str]:
+    """Dotted names of all settings that runs have, without the seed and the preset."""
+    names = dict.fromkeys(name for run in runs for name in run.description.settings())
+    return [name for name in names if name not in ("seed", "preset")]
 
 
 def effective(run: Run, name: str) -> Any:
@@ -131,11 +135,8 @@ def effective(run: Run, name: str) -> Any:
 
 
 def value_of(run: Run, name: str) -> Any:
-    """The value of a dotted setting."""
-    value: Any = run.config
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
+    """The value of a dotted setting; None if the run has no such setting."""
+    return run.description.settings().get(name)
 
 
 def masking_effect(
@@ -197,6 +198,11 @@ def draw_sweep(
 def _values(runs: Sequence[Run], name: str) -> set[Any]:
     masks = name in MASKING
     return {value_of(r, name) for r in runs if not masks or value_of(r, MASKED_SHARE) > 0}
+
+
+def _rising(value: Any) -> tuple[Any, ...]:
+    """Numbers by size before texts."""
+    return (isinstance(value, str), value is not None, value)
 
 
 def _classes(run: Run) -> tuple[tuple[str, ...], ...]:

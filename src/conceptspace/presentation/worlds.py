@@ -1,4 +1,4 @@
-"""The concept space of a run, whatever world its images come from."""
+"""The concept space of a run, whatever world its images come from: what ``space.json`` tells."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from pyarrow import ArrowException, parquet
 from conceptspace.analysis.reading import checked
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.build import world
+from conceptspace.config import RunConfig
 from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
+from conceptspace.recording.space import FILE as SPACE
+from conceptspace.recording.space import read_space
 from conceptspace.store import Run
 from conceptspace.tables import JOINT
 
@@ -34,23 +37,34 @@ class Spaced(Protocol):
 
 @dataclass(frozen=True)
 class Recorded:
-    """A world of one's own, of which no more is known than the trajectory of a run tells.
+    """A world of one's own, of which no more is known than its run keeps.
 
     Attributes:
-        space: its concepts with labels such as "scale 0"; the classes of the config, or the
-            paper's split.
+        space: as ``space.json`` tells it; without that file the concepts of the trajectory with
+            labels such as "scale 0", and the classes of the config, or the paper's split.
     """
 
     space: ConceptSpace
 
 
 def world_of(run: Run) -> Spaced:
-    """The world of a run's config; if its trajectory is about other concepts, what that tells.
+    """The world of a run's config, or the space that the run keeps if that is another.
+
+    Of a run that keeps none the trajectory tells the concepts.
 
     Raises:
-        UserError: the config cannot be read, or describes no world.
+        UserError: config or space cannot be read, or there is none.
     """
+    kept = _kept(run)
+    if not isinstance(run.description, RunConfig):
+        if kept is None:
+            raise UserError(f"{run.path} was recorded, and its space.json is missing")
+        return Recorded(kept)
+    if kept is not None and run.config.data.kind != "shapes":
+        return Recorded(kept)  # nothing is rendered, so the data need not be there
     built = world(run.config.data)
+    if kept is not None:
+        return built if kept == built.space else Recorded(kept)
     if _concepts(run) <= {*built.space.names, JOINT}:
         return built
     table = checked(run.trajectory())
@@ -63,6 +77,11 @@ def world_of(run: Run) -> Spaced:
         Concept(name, (f"{name} 0", f"{name} 1"), ((0.0,), (1.0,))) for name in by_bit(table)
     )
     return Recorded(ConceptSpace(concepts, trained, held_out))
+
+
+def _kept(run: Run) -> ConceptSpace | None:
+    require_plain(run.path / SPACE, bound_of(run))
+    return read_space(run.path)
 
 
 def by_bit(table: pd.DataFrame) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,3 +26,20 @@ def checkpoint_steps(kind: CheckpointSchedule, first: int, last: int, count: int
     else:
         spaced = np.linspace(first, last, count)
     return [int(step) for step in np.unique(np.rint(spaced))]
+
+
+@dataclass(frozen=True)
+class EvenInRoot(Container[int]):
+    """Steps without an end that are even in the square root of the step: 4, 16, 36, 64, ...
+
+    Args:
+        gap: between the square roots of two steps.
+    """
+
+    gap: float = 2.0
+
+    def __contains__(self, step: object) -> bool:
+        if not isinstance(step, int) or step < 1:
+            return False
+        near = round(step**0.5 / self.gap)
+        return step in (round((self.gap * k) ** 2) for k in (near - 1, near, near + 1))

@@ -127,7 +127,7 @@ def damage(entry: Entry) -> str:
     if entry.run is None or entry.space is None:
         return " ".join(entry.problems)
     try:
-        table, seed = entry.run.trajectory(), entry.run.config.seed
+        table, seed = entry.run.trajectory(), entry.run.description.seed
         points.require_trajectory(table)
         coordinates = table["coordinate"][table["concept"] != JOINT]
         if not (table["accuracy"].between(0, 1).all() and coordinates.between(0, 1).all()):
@@ -187,7 +187,7 @@ def _identity(entry: Entry) -> tuple[Any, ...]:
     """Equal for runs that are the same by what was asked of them."""
     assert entry.run is not None
     assert entry.space is not None
-    return entry.run.config.seed, frozenset(entry.values.items()), spaces.key(entry.space)
+    return entry.run.description.seed, frozenset(entry.values.items()), spaces.key(entry.space)
 
 
 def _worth(entry: Entry) -> tuple[bool, int, int]:

@@ -55,7 +55,7 @@ def details(run: Run, sheets: Tree, problems: Sequence[str] = ()) -> Tree:
     return {
         "training": curves,
         "sheets": sheets,
-        "toml": run.config.to_toml(),
+        "toml": run.description.to_toml(),
         "provenance": provenance,
         "notes": notes,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyarrow import ArrowException, parquet
 
-from conceptspace.config import field_names
+from conceptspace.config import RunConfig
 from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
@@ -18,7 +18,7 @@ from conceptspace.presentation.explorer import spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.guarded import Guarded, require_plain
 from conceptspace.presentation.explorer.liveness import State, state
-from conceptspace.presentation.sweep import effective, shown
+from conceptspace.presentation.sweep import compared, effective, shown
 from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
 
@@ -80,8 +80,7 @@ def read_entry(found: Found) -> Entry:
         images = images_of(run, world)
     except (UserError, OSError) as error:
         problems.append(str(error))
-    names = [name for name in field_names() if name not in ("seed", "preset")]
-    values = {name: _shown(effective(run, name)) for name in names}
+    values = {name: _shown(effective(run, name)) for name in compared([run])}
     digest, rows = _content(run)
     told = tuple(problems)
     return Entry(found, how, run, world.space, images, values, told, digest, rows, _apart(how))
@@ -117,8 +116,8 @@ def index(
     first = {keys[entry.found.token]: entry for entry in reversed(readable)}
     varied = [
         name
-        for name in (readable[0].values if readable else {})
-        if len({entry.values[name] for entry in readable}) > 1
+        for name in dict.fromkeys(name for entry in readable for name in entry.values)
+        if len({entry.values.get(name) for entry in readable}) > 1
     ]
     return {
         "title": title,
@@ -140,7 +139,7 @@ def _listed(
     entry: Entry, varied: Sequence[str], keys: Mapping[str, str], order: Sequence[str]
 ) -> Tree:
     token = entry.found.token
-    config = entry.run.config if entry.run else None
+    config = entry.run.description if entry.run else None
     return {
         "token": token,
         "name": entry.found.name,
@@ -150,8 +149,8 @@ def _listed(
         "since": entry.state.since,
         "version": entry.state.version,
         "space": order.index(keys[token]) if token in keys else None,
-        "steps": config.train.steps if config else None,
-        "values": {name: entry.values[name] for name in varied} if config else {},
+        "steps": config.train.steps if isinstance(config, RunConfig) else None,
+        "values": {name: entry.values.get(name) for name in varied} if config else {},
         "problems": [*entry.problems, *([entry.apart] if entry.apart else [])],
         "apart": entry.apart,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-FILES = ("config.toml", "run.json", "trajectory.parquet", "training.parquet")
+FILES = ("config.toml", "space.json", "run.json", "trajectory.parquet", "training.parquet")
 FOLDERS = ("checkpoints", "resume", "samples", "scores")
 RESULTS = {"trajectory.parquet", "training.parquet", "scores"}
 """What a run that has not started cannot have."""

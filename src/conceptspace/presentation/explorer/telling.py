@@ -51,7 +51,7 @@ def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
     """The findings of runs that differ in their seed alone."""
     space = world_of(runs[0]).space
     words = {str(c): space.describe(c) for c in space.classes}
-    logs = {run.config.seed: run.training() for run in runs if keeps_log(run)}
+    logs = {run.description.seed: run.training() for run in runs if keeps_log(run)}
     scores = single_scores(runs)
     classes = space.train_classes, space.ood_classes
     own = findings(table, scores, *classes, words, logs, space.names)

@@ -178,7 +178,7 @@ def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_title("loss: diffusion term" if constant else "loss")
-    axes.set_ylabel("bits per dimension")
+    axes.set_ylabel("bits per dimension" if "diffusion" in losses[0] else "loss")
     axes.grid(axis="y", color=GRID)
     text = f"line: running mean of {window} steps\nband: 10 to 90 % of batches"
     if constant:

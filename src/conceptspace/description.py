@@ -1,0 +1,52 @@
+"""What every description of a run has in common, whether it was trained here or recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field
+
+from conceptspace.bounds import told
+from conceptspace.files import sha256
+from conceptspace.versions import header
+
+
+class Section(BaseModel):
+    """A frozen group of settings without unknown keys; descriptions tell the bounds of numbers."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        for info in cls.model_fields.values():
+            if bounds := told(info.metadata):
+                info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
+
+
+class Description(Section):
+    """The content of a run's ``config.toml``: what was asked for, and what tells runs apart."""
+
+    preset: str
+    """Where the settings started from, or how the run came about."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of the data, the initial weights, the data order and all noise."""
+
+    def settings(self) -> dict[str, Any]:
+        """What runs are compared by, under dotted names."""
+        raise NotImplementedError
+
+    def to_toml(self) -> str:
+        """The settings as TOML text that reads back to an equal description."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+    def text(self) -> str:
+        """The description as it is stored: with who wrote it, and every setting."""
+        return header() + self.to_toml()
+
+    def digest(self) -> str:
+        """SHA-256 of all settings."""
+        return sha256(self.model_dump_json().encode())

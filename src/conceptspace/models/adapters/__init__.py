@@ -1,0 +1,1 @@
+"""Models of other libraries as generative models that can be recorded."""

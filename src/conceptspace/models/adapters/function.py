@@ -1,0 +1,49 @@
+"""Plain functions as generative models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from conceptspace.models.generative import GenerativeModel, Prompts
+from conceptspace.models.noise import Noise
+
+PixelRange = tuple[float, float]
+
+
+def to_unit(x: Tensor, pixel_range: PixelRange) -> Tensor:
+    """A model's pixels in [0, 1]; what lies outside is cut off."""
+    low, high = pixel_range
+    return ((x - low) / (high - low)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class FunctionModel(GenerativeModel):
+    """See :func:`from_function`."""
+
+    function: Callable[[Prompts, Tensor], Tensor]
+    shape: tuple[int, ...]
+    pixel_range: PixelRange
+
+    def __call__(self, prompts: Prompts, noise: Noise) -> Tensor:
+        """Images in [0, 1]."""
+        return to_unit(self.function(prompts, noise(*self.shape)), self.pixel_range)
+
+
+def from_function(
+    function: Callable[[Prompts, Tensor], Tensor],
+    shape: tuple[int, ...],
+    *,
+    pixel_range: PixelRange = (0.0, 1.0),
+) -> FunctionModel:
+    """A model from a function of prompts and one tensor of noise, e.g. a GAN's generator.
+
+    Args:
+        function: (prompts, standard normal noise (batch, *shape)) -> images (batch, channels,
+            height, width) in the range; it moves both to its device.
+        shape: of the noise of one image.
+        pixel_range: of the function's pixels, black and white.
+    """
+    return FunctionModel(function, shape, pixel_range)

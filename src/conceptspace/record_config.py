@@ -1,0 +1,72 @@
+"""The description of a run that a :class:`~conceptspace.recording.recorder.Recorder` kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError
+
+from conceptspace.description import Description
+from conceptspace.errors import UserError
+from conceptspace.settings_tree import complaint, tuples
+from conceptspace.versions import without_header
+
+RECORDED: Final = "recorded"
+"""The ``preset`` of recorded runs."""
+
+Value = bool | int | float | str
+
+
+class RecordConfig(Description):
+    """How a model that was trained elsewhere is asked and judged."""
+
+    preset: Literal["recorded"] = "recorded"
+    """Tells recorded runs from trained ones."""
+    samples: int = Field(32, ge=2, le=10**5)
+    """Images per class and setting."""
+    judge: str
+    """Who says what the images show."""
+    prompts: str
+    """How a class is asked for."""
+    concepts: dict[str, tuple[str, ...]]
+    """The concepts, with the names of their values."""
+    train_classes: tuple[str, ...]
+    """Classes that were trained."""
+    ood_classes: tuple[str, ...]
+    """Classes that were held out."""
+    protocols: dict[str, tuple[str, ...]]
+    """The settings of each protocol."""
+    training: dict[str, Value] = Field(default_factory=dict)
+    """Settings of the training, by which runs are compared."""
+
+    def settings(self) -> dict[str, Any]:
+        """What was told of the training, and how the model is asked and judged."""
+        own = {f"training.{name}": value for name, value in self.training.items()}
+        return own | {"samples": self.samples, "judge": self.judge, "prompts": self.prompts}
+
+
+def recorded(values: Mapping[str, Any], source: str) -> RecordConfig:
+    """The description that a file holds.
+
+    Raises:
+        UserError: it is not whole, or holds what is none of its settings.
+    """
+    settings, newer = without_header(values, source)
+    try:
+        return RecordConfig.model_validate(tuples(settings))
+    except ValidationError as error:
+        known = dict(RecordConfig.model_fields)
+        raise UserError(f"{source}: {complaint(error, known)}{newer}") from None
+
+
+def described_as(**settings: Any) -> RecordConfig:
+    """A description of these settings.
+
+    Raises:
+        UserError: one is not possible.
+    """
+    try:
+        return RecordConfig(**settings)
+    except ValidationError as error:
+        raise UserError(f"recorder: {complaint(error, dict(RecordConfig.model_fields))}") from None

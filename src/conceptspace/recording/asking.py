@@ -1,0 +1,126 @@
+"""Asking a generative model for classes under a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conceptspace.data import border
+from conceptspace.data.concepts import ConceptClass
+from conceptspace.data.seeding import stream_seed
+from conceptspace.errors import UserError
+from conceptspace.measurement.evaluate import Generated
+from conceptspace.measurement.protocols import Embedding, Protocol
+from conceptspace.measurement.scoring import JudgeScorer
+from conceptspace.models.generative import EditableModel, Prompts, name_of, require
+from conceptspace.models.modes import evaluating
+from conceptspace.models.noise import Noise
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks models for classes and scores what they make.
+
+    Prompts and noise depend on the seed, the class and the sample alone, as in
+    :class:`~conceptspace.measurement.evaluate.Evaluator`.
+
+    Args:
+        prompts: what each class is asked with, one for each sample.
+        scorer: scores images.
+        seed: of the run.
+        batch_size: largest number of images that a model is asked for at once.
+    """
+
+    prompts: Mapping[ConceptClass, Prompts]
+    scorer: JudgeScorer
+    seed: int
+    batch_size: int
+
+    def __call__(
+        self, model: Any, protocol: Protocol, skip: Collection[tuple[str, str]] = ()
+    ) -> list[Generated]:
+        """The images of every class under every setting of a protocol, scored.
+
+        Neither gradients nor the streams of random numbers of PyTorch are touched; a
+        ``torch.nn.Module`` is in evaluation mode meanwhile.
+
+        Args:
+            model: at one checkpoint; anything callable, see
+                :class:`~conceptspace.models.generative.GenerativeModel`.
+            protocol: how it is asked.
+            skip: pairs (setting, class) that are not wanted.
+
+        Raises:
+            UserError: the model lacks an ability that the protocol needs; it or the judge answers
+                with something else than images and probabilities.
+            Diverged: an image holds a value that is not finite.
+        """
+        if not callable(model):
+            raise UserError(f"a model is called with prompts and noise, and {model!r} is none")
+        with _in_peace(model):
+            requests = [
+                (name, concept_class, *setting(model, self.prompts[concept_class]))
+                for concept_class in self.prompts
+                for name, setting in protocol.settings(concept_class).items()
+                if (name, str(concept_class)) not in skip
+            ]
+            for _, concept_class, _, prompts in requests:
+                _require_count(prompts, len(self.prompts[concept_class]), protocol.name)
+            asked = [(n, c, _generator(m, protocol.name), p) for n, c, m, p in requests]
+            return [self._generated(*request) for request in asked]
+
+    @torch.no_grad()
+    def _generated(
+        self,
+        setting: str,
+        concept_class: ConceptClass,
+        make: Callable[[Any, Noise], Any],
+        prompts: Prompts,
+    ) -> Generated:
+        parts = []
+        for first in range(0, len(prompts), self.batch_size):
+            some = prompts[first : first + self.batch_size]
+            torch.manual_seed(stream_seed(self.seed, "inside the model", concept_class, first))
+            noise = Noise(self.seed, concept_class, range(first, first + len(some)))
+            what = f"{name_of(make)}, asked for class {concept_class},"
+            parts.append(border.generated(make(some, noise), what, len(some)))
+        if len({part.shape[1:] for part in parts}) > 1:
+            raise UserError(f"{name_of(make)} makes images of different sizes")
+        images = torch.cat(parts)
+        return Generated(
+            setting, str(concept_class), images, self.scorer(images, str(concept_class))
+        )
+
+
+def _generator(model: Any, protocol: str) -> Callable[[Any, Noise], Any]:
+    """What makes images: the model, or the one behind edited embeddings."""
+    if not isinstance(model, Embedding):
+        made: Callable[[Any, Noise], Any] = model
+        return made
+    inner: EditableModel = require(model.model, EditableModel, protocol)
+
+    def edited(prompts: Tensor, noise: Noise) -> Tensor:
+        return inner.from_embeddings(model.embed_condition(prompts), noise)
+
+    edited.__qualname__ = name_of(inner)
+    return edited
+
+
+def _require_count(prompts: Any, count: int, protocol: str) -> None:
+    if not isinstance(prompts, Tensor | list) or len(prompts) != count:
+        raise UserError(
+            f"{protocol} returns prompts that are not {count} rows of a tensor or texts in a list"
+        )
+
+
+@contextmanager
+def _in_peace(model: Any) -> Iterator[None]:
+    """Evaluation mode, and afterwards the mode and random numbers that there were."""
+    mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
+    with torch.random.fork_rng(), mode:
+        yield

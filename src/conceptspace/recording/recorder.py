@@ -1,0 +1,269 @@
+"""The recorder: asks a model at its checkpoints, and keeps scores, sheets and the trajectory."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conceptspace.data import border
+from conceptspace.data.concepts import NAME, ConceptClass, ConceptSpace
+from conceptspace.data.naming import SpacePrompts
+from conceptspace.data.seeding import stream_seed
+from conceptspace.data.world import Prompting, World
+from conceptspace.errors import UserError
+from conceptspace.events import Evaluated
+from conceptspace.measurement.evaluate import prompt_vectors
+from conceptspace.measurement.judges import AnyJudge, checked, described
+from conceptspace.measurement.probe import TrainedProbe
+from conceptspace.measurement.protocols import Naive, Protocol
+from conceptspace.measurement.scoring import JudgeScorer
+from conceptspace.measurement.sheets import pictures_of, write_pictures
+from conceptspace.models.generative import Prompts, name_of
+from conceptspace.record_config import Value, described_as
+from conceptspace.recording.asking import Asker
+from conceptspace.recording.book import Book
+from conceptspace.recording.metrics import Metrics
+from conceptspace.recording.space import read_space, write_space
+from conceptspace.recording.work import environment, noted, working_on
+from conceptspace.store import Run, of_steps, open_or_create
+from conceptspace.tables import NAIVE
+from conceptspace.training.schedule import EvenInRoot
+
+Encoder = Callable[[ConceptClass, int], Prompts]
+"""(class, number of samples) -> one prompt for each sample: a tensor (samples, ...), or texts."""
+
+
+class Recorder:
+    """Records a model of any kind while it is trained, or from checkpoints that it left.
+
+    ::
+
+        with Recorder("runs/mine", space, judge, [Guidance([1, 3])], seed=0) as recorder:
+            for step, model in training():
+                if step in recorder.steps:
+                    recorder.checkpoint(step, model, loss=loss)
+
+    The run folder is one that ``conceptspace report``, ``serve`` and ``info`` read; only one
+    process works on it at a time. What is there already is not asked again, so a recording that
+    was interrupted goes on when the same program runs again. Noise and prompts depend on the seed,
+    the class and the sample alone: at every checkpoint and under every protocol, sample i of a
+    class starts from the same noise.
+
+    Args:
+        folder: of the run; created if it is not there.
+        world: whose classes are asked for: a concept space (see
+            :func:`~conceptspace.data.naming.named_space`), or a world, which brings pictures of
+            its classes.
+        judge: says what images show, see :func:`~conceptspace.measurement.judges.checked`.
+        protocols: ways to ask beside naive prompting, which is always there.
+        seed: of noise and prompts, and of the run in every table.
+        samples: images per class and setting.
+        steps: what :attr:`steps` is; by default every step whose root is even: 4, 16, 36, 64, ...
+        prompts: what classes are asked with; by default the world's concept vectors, one-hot for
+            a space of names.
+        pictures: an image of each class for figures, (channels, height, width) in [0, 1]; by
+            default the world's.
+        settings: of the training, by which pages compare runs, e.g. ``{"width": 64}``.
+        batch_size: largest number of images that the model is asked for at once.
+
+    Raises:
+        UserError: the folder holds a run of another space, seed, judge, protocol or setting, or
+            something else; two protocols share a name; a prompt or picture is none.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        world: ConceptSpace | Prompting,
+        judge: AnyJudge,
+        protocols: Sequence[Protocol] = (),
+        *,
+        seed: int = 0,
+        samples: int = 32,
+        steps: Container[int] | None = None,
+        prompts: Encoder | None = None,
+        pictures: Mapping[str, Tensor] | None = None,
+        settings: Mapping[str, Value] | None = None,
+        batch_size: int = 256,
+    ) -> None:
+        asked = SpacePrompts(world) if isinstance(world, ConceptSpace) else world
+        self.space = asked.space
+        self.steps: Container[int] = EvenInRoot() if steps is None else steps
+        self.protocols = _with_naive(protocols)
+        encoder = "concept vectors" if prompts is None else name_of(prompts)
+        self.description = described_as(
+            seed=seed,
+            samples=samples,
+            judge=described(judge),
+            prompts=encoder,
+            concepts={concept.name: tuple(concept.labels) for concept in self.space.concepts},
+            train_classes=tuple(map(str, self.space.train_classes)),
+            ood_classes=tuple(map(str, self.space.ood_classes)),
+            protocols={
+                protocol.name: _settings(protocol, self.space) for protocol in self.protocols
+            },
+            training=dict(settings or {}),
+        )
+        self.pictures = _pictures(asked, pictures)
+        scorer = JudgeScorer(self.space, checked(judge, self.space.concepts))
+        encode = prompts or (lambda name, count: prompt_vectors(asked, name, count, seed))
+        self.ask = Asker(
+            {c: _encoded(encode, c, samples, seed) for c in self.space.classes},
+            scorer,
+            seed,
+            batch_size,
+        )
+        self.judge = judge
+        self.folder = Path(folder)
+        self.open = False
+
+    def __enter__(self) -> Recorder:
+        self.run, _ = open_or_create(self.folder, self.description)
+        there = read_space(self.folder)
+        if there not in (None, self.space):
+            raise UserError(
+                f"{self.folder} holds a run of a space whose values have other numbers; choose "
+                "another folder"
+            )
+        with ExitStack() as stack:
+            stack.enter_context(working_on(self.run, self.description))
+            write_space(self.folder, self.space)
+            write_pictures(self.run, self.pictures)
+            self.metrics = Metrics(self.folder / "training.parquet")
+            stack.enter_context(noted(self.run, environment(**self._judged())))
+            if self.recorded:
+                self._collect()
+            self.stack = stack.pop_all()
+        self.open = True
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self.open = False
+        self.stack.__exit__(*failure)
+
+    @cached_property
+    def book(self) -> Book:
+        """What has been scored; the folder is there."""
+        return Book(Run(self.folder), self.description.seed, self.space.classes)
+
+    @property
+    def recorded(self) -> tuple[int, ...]:
+        """Steps that have been recorded under every protocol, increasing."""
+        paths = of_steps(self.folder / "scores" / NAIVE, ".parquet")
+        steps = [int(path.stem.removeprefix("step-")) for path in paths]
+        return tuple(step for step in steps if not self._missing(step))
+
+    def checkpoint(self, step: object, model: Any, **metrics: object) -> list[Evaluated]:
+        """Ask a model for every class under every protocol, and keep what it answers.
+
+        A tqdm bar or a log may show what is returned. PyTorch's random numbers are afterwards what
+        they were, so that recording does not change the training.
+
+        Args:
+            step: of training, 0 or more.
+            model: ``model(prompts, noise) -> images`` in [0, 1], see
+                :class:`~conceptspace.models.generative.GenerativeModel`. A ``torch.nn.Module`` is
+                in evaluation mode meanwhile.
+            metrics: numbers for the training log, ``loss`` among them.
+
+        Returns:
+            The joint accuracies of what has been asked, one for each protocol; those that were
+            there already are left out.
+
+        Raises:
+            UserError: the model lacks what a protocol needs, or model or judge answer with
+                something else than images and probabilities; or the recorder is not open.
+            Diverged: an image or metric is not finite.
+        """
+        if not self.open:
+            raise UserError("checkpoints are recorded inside `with Recorder(...) as recorder:`")
+        at = _step(step)
+        found = []
+        for protocol in self._missing(at):
+            there = self.book.scored(protocol.name, at)
+            generated = self.ask(model, protocol, there)
+            found.append(self.book.store(protocol.name, at, generated))
+        self.metrics.add(at, metrics)
+        if found:
+            self._collect()
+        return found
+
+    def _missing(self, step: int) -> list[Protocol]:
+        return [protocol for protocol in self.protocols if self.book.missing(protocol, step)]
+
+    def _collect(self) -> None:
+        self.book.collect(self.space.names, {"config": self.description.digest()})
+
+    def _judged(self) -> dict[str, Any]:
+        """How images are judged, for ``run.json``."""
+        if not isinstance(self.judge, TrainedProbe):
+            return {"judge": self.description.judge}
+        told = {"hash": self.judge.hash, **self.judge.report}
+        return {"judge": self.description.judge, "probe": told}
+
+
+def _with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
+    """Naive prompting first, then the others.
+
+    Raises:
+        UserError: two have the same name, or one has a name that is none for a folder.
+    """
+    every: list[Protocol] = [Naive(), *(p for p in protocols if not isinstance(p, Naive))]
+    names = [protocol.name for protocol in every]
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise UserError(
+                f"a protocol cannot be called {name[:80]!r}; its name is up to 64 letters and "
+                "digits, between them spaces, _ . + or -"
+            )
+        if names.count(name) > 1:
+            raise UserError(f"two protocols are called {name}; each needs a name of its own")
+    return every
+
+
+def _settings(protocol: Protocol, space: ConceptSpace) -> tuple[str, ...]:
+    found = [name for c in space.classes for name in protocol.settings(c)]
+    return tuple(dict.fromkeys(found))
+
+
+def _pictures(world: Prompting, pictures: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+    if pictures is None:
+        return pictures_of(world) if isinstance(world, World) else {}
+    found = {}
+    for name, picture in pictures.items():
+        if name not in world.space.classes:
+            raise UserError(f"there is a picture of class {name}, which the space does not have")
+        what = f"the picture of class {name}"
+        found[str(name)] = border.generated(torch.as_tensor(picture)[None], what, 1)[0]
+    return found
+
+
+def _encoded(encode: Encoder, concept_class: ConceptClass, count: int, seed: int) -> Prompts:
+    """The prompts of a class; what the encoder draws depends on seed and class alone."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(stream_seed(seed, "prompts", concept_class))
+        prompts = encode(concept_class, count)
+    texts = isinstance(prompts, list) and all(isinstance(text, str) for text in prompts)
+    if not (texts or isinstance(prompts, Tensor)) or len(prompts) != count:
+        raise UserError(
+            f"the prompts of class {concept_class} are {count} rows of a tensor or {count} texts "
+            f"in a list, not {type(prompts).__name__}"
+        )
+    return prompts
+
+
+def _step(step: Any) -> int:
+    try:
+        number = operator.index(step)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise UserError(f"a step is a whole number, 0 or more, not {step!r}")
+    return number

@@ -1,0 +1,53 @@
+"""The concept space of a run, kept in its folder: ``space.json``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from conceptspace.data.concepts import Concept, ConceptSpace, as_classes
+from conceptspace.errors import UserError
+from conceptspace.files import read_record, write_record
+from conceptspace.settings_tree import tuples
+
+FILE = "space.json"
+
+
+def write_space(folder: Path, space: ConceptSpace) -> None:
+    """Keep a concept space in a run folder, in place of one that is damaged or another."""
+    try:
+        if read_space(folder) == space:
+            return
+    except UserError:
+        pass  # whatever was there is replaced
+    record = {
+        "concepts": [asdict(concept) for concept in space.concepts],
+        "train_classes": list(space.train_classes),
+        "ood_classes": list(space.ood_classes),
+    }
+    write_record(folder / FILE, record)
+
+
+def read_space(folder: Path) -> ConceptSpace | None:
+    """The concept space of a run folder; None if it keeps none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        record = read_record(path)
+        return ConceptSpace(
+            tuple(_concept(told) for told in record["concepts"]),
+            as_classes(record["train_classes"]),
+            as_classes(record["ood_classes"]),
+        )
+    except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error}); put it back as it was") from None
+
+
+def _concept(told: dict[str, Any]) -> Concept:
+    return Concept(**tuples(told))

@@ -1,0 +1,71 @@
+"""Working on a run: alone, and with a record of when, where and how it ended."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from conceptspace.description import Description
+from conceptspace.errors import Diverged
+from conceptspace.events import Stopped
+from conceptspace.locking import alone, sweep
+from conceptspace.store import Run, open_or_create
+
+
+@contextmanager
+def working_on(run: Run, description: Description) -> Iterator[None]:
+    """Keep other processes from working on a run, which is still the one that was opened.
+
+    Raises:
+        UserError: another process works on it, or has begun it with another description.
+        OSError: the folder cannot be written.
+    """
+    with alone(run.path):
+        open_or_create(run.path, description)
+        run.begin()
+        sweep(run.path)
+        yield
+
+
+@contextmanager
+def noted(run: Run, environment: dict[str, Any]) -> Iterator[None]:
+    """Tell in ``run.json`` how the work stands.
+
+    The status is "running" meanwhile, then "finished", "stopped", "diverged", or "failed" by an
+    exception; the seconds of all sessions add up. A killed process leaves "running".
+    """
+    started = time.perf_counter()
+    before = run.information().get("seconds", 0.0)
+    run.note(status="running", **environment)
+    status = "failed"
+    try:
+        yield
+        status = "finished"
+    except (Stopped, KeyboardInterrupt, GeneratorExit):
+        status = "stopped"
+        raise
+    except Diverged:
+        status = "diverged"
+        raise
+    finally:
+        seconds = before + time.perf_counter() - started
+        run.note(status=status, seconds=round(seconds, 1))
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """What a result depends on beside its config: time, threads, versions, and what is told."""
+    packages = ("conceptspace", "torch", "numpy", "pandas")
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+        **more,
+    }

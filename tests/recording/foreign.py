@@ -1,0 +1,66 @@
+"""A data set of two concepts and a small model of its own, as somebody else would bring them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from conceptspace.data.naming import named_space
+from conceptspace.models.noise import Noise
+
+SPACE = named_space({"hue": ("red", "blue"), "side": ("left", "right")}, [("blue", "right")])
+SIZE = 6
+
+
+def patches(concept_class: str, count: int) -> Tensor:
+    """Images (count, 3, 6, 6): one half is red or blue, the other black."""
+    images = torch.zeros(count, 3, SIZE, SIZE)
+    columns = slice(SIZE // 2, SIZE) if concept_class[1] == "1" else slice(0, SIZE // 2)
+    images[:, 2 if concept_class[0] == "1" else 0, :, columns] = 0.9
+    return images
+
+
+def judge(images: Tensor) -> Tensor:
+    """How blue an image is, and how much of its light is on the right."""
+    light = images.sum((1, 2, 3)).clamp(min=1e-6)
+    blue = images[:, 2].sum((1, 2)) / light
+    right = images[..., SIZE // 2 :].sum((1, 2, 3)) / light
+    return torch.stack([blue, right], dim=1).clamp(0, 1)
+
+
+class Painter(nn.Module):
+    """Prompt and noise to an image, by two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(4 + 8, 32), nn.ReLU(), nn.Linear(32, 3 * SIZE * SIZE), nn.Sigmoid()
+        )
+        self.calls = 0
+
+    def forward(self, prompts: Tensor, noise: Noise) -> Tensor:
+        self.calls += 1
+        images: Tensor = self.layers(torch.cat([prompts, 0.1 * noise(8)], dim=1))
+        return images.view(-1, 3, SIZE, SIZE)
+
+
+def one_hot(concept_class: str) -> Tensor:
+    return torch.cat([torch.eye(2)[int(bit)] for bit in concept_class])
+
+
+def training(steps: int, seed: int = 0) -> Iterator[tuple[int, Painter, float]]:
+    """Yields (step, model, loss) after each step; draws from PyTorch's own stream."""
+    torch.manual_seed(seed)
+    model = Painter()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for step in range(1, steps + 1):
+        name = SPACE.train_classes[step % 3]
+        prompts = one_hot(name).expand(8, -1)
+        made = model.layers(torch.cat([prompts, 0.1 * torch.randn(8, 8)], dim=1))
+        loss = (made.view(-1, 3, SIZE, SIZE) - patches(name, 8)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield step, model, loss.item()
