@@ -9,7 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from conceptspace.data.arrays import ArrayWorld
     from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
+    from conceptspace.data.datasets import from_huggingface, from_torch
+    from conceptspace.data.folder import FolderWorld
     from conceptspace.data.naming import SpacePrompts, named_space
     from conceptspace.errors import UserError
     from conceptspace.measurement.judge import Judgement
@@ -39,7 +42,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "data.arrays": "ArrayWorld",
     "data.concepts": "Concept ConceptClass ConceptSpace",
+    "data.datasets": "from_huggingface from_torch",
+    "data.folder": "FolderWorld",
     "data.naming": "SpacePrompts named_space",
     "errors": "UserError",
     "measurement.judge": "Judgement",
@@ -60,6 +66,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "ArrayWorld",
     "Concept",
     "ConceptClass",
     "ConceptSpace",
@@ -67,6 +74,7 @@ __all__ = [
     "EditableModel",
     "EmbeddingPatching",
     "FineTunable",
+    "FolderWorld",
     "GenerativeModel",
     "Guidable",
     "Guidance",
@@ -83,7 +91,9 @@ __all__ = [
     "from_diffusers",
     "from_flow",
     "from_function",
+    "from_huggingface",
     "from_pipeline",
+    "from_torch",
     "named_space",
     "replay",
 ]
