@@ -98,6 +98,17 @@ def test_scores_are_those_of_the_judge(recorded, tmp_path):
     assert table.loc[("00", "joint", ""), "accuracy"] == pytest.approx(0)
 
 
+def test_where_there_is_no_probe_nothing_is_said_of_one(tmp_path, capsys):
+    valid = torch.ones(4, dtype=torch.bool)
+    with recorder(tmp_path / "run", judge=lambda images: (judge(images), valid)) as opened:
+        for step, model, _ in training(4):
+            opened.checkpoint(step, model)
+    assert Run(tmp_path / "run").information()["probe_agreement"] == {}
+    assert set(Run(tmp_path / "run").trajectory()["valid"]) == {1.0}
+    assert main(["report", str(tmp_path / "run")]) == 0
+    assert "agrees with the judge" not in capsys.readouterr().out
+
+
 def test_an_interrupted_recording_goes_on_and_asks_nothing_twice(recorded, tmp_path):
     folder = tmp_path / "mine"
     with pytest.raises(KeyboardInterrupt):

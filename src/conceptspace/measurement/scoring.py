@@ -190,9 +190,10 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
 def agreement(scores: pd.DataFrame, concepts: Sequence[str]) -> dict[str, float]:
     """Share of valid images on which the probe finds the value that the judge finds, per concept.
 
-    Empty where there was no judge.
+    Empty where there was no judge, or no probe.
     """
-    checked = scores[scores[VALID] > 0] if VALID in scores else scores[:0]
+    both = {VALID, PROBE} <= set(scores)
+    checked = scores[(scores[VALID] > 0) & scores[PROBE].notna()] if both else scores[:0]
     same = (checked["accuracy"] > 0.5) == (checked[PROBE] > 0.5)
     found = same.groupby(checked["concept"]).mean()
     return {concept: float(found[concept]) for concept in concepts if concept in found}
