@@ -72,6 +72,7 @@ def test_nothing_is_trained_where_that_is_asked(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_kept_figure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_presets: None
 ) -> None:

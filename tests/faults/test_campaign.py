@@ -21,7 +21,7 @@ from conceptspace.native.library import native
 from conceptspace.store import Run
 from conceptspace.training import checkpoint
 
-SAMPLE = {"broken": 5, "full": 3, "killed": 5, "power loss": 5}
+SAMPLE = {"broken": 3, "full": 2, "killed": 3, "power loss": 3}
 """How many operations of each campaign are tried in ``make test``."""
 
 KILLS = 200

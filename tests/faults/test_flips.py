@@ -13,6 +13,7 @@ from PIL import Image
 
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
+from conceptspace.recording.space import read_space
 from conceptspace.store import Run, read_scores
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
@@ -38,6 +39,8 @@ def reader(path: Path) -> Callable[[], Any] | None:
             return lambda: Run(folder).config
         case ("run.json", _):
             return lambda: Run(folder).information()
+        case ("space.json", _):
+            return lambda: read_space(folder)
         case ("trajectory.parquet", _):
             return lambda: Run(folder).trajectory()
         case ("training.parquet", _):
