@@ -100,7 +100,7 @@ def has_joint(table: pd.DataFrame) -> bool:
 def _described(axes: TableAxes) -> Tree:
     words = "every concept" if len(axes.classes) == 1 else ""
     return {
-        "concepts": [{"name": name, "labels": ["0", "1"]} for name in axes.names],
+        "concepts": [{"name": name, "labels": ["0", "1"], "axis": [0, 1]} for name in axes.names],
         "classes": [
             {"name": name, "words": words, "ood": False, "image": None} for name in axes.classes
         ],
