@@ -181,7 +181,7 @@ def test_scores_of_all_protocols_are_joined(tmp_path):
         (
             "scores/latent-control-random/step-00000004.parquet",
             Run.scores,
-            "delete it .*conceptspace evaluate {run} --protocol latent-control-random",
+            "delete it, .*conceptspace evaluate {run} --protocol latent-control-random",
         ),
     ],
 )

@@ -74,8 +74,16 @@ def damaged_sheet(path: Path) -> UserError:
     run, protocol = path.parents[2], path.parent.name
     scores = run / "scores" / protocol / f"{path.stem}.parquet"
     return UserError(
-        f"{path} is damaged; delete {path.with_suffix('.*')} and {scores}, and make them again "
-        f"with: conceptspace evaluate {run} --protocol {protocol}"
+        f"{path} is damaged; delete {path.with_suffix('.*')} and {scores}, and "
+        f"{scored_again(run, protocol)}"
+    )
+
+
+def scored_again(run: Path, protocol: str) -> str:
+    """How what was scored is made again, the end of a sentence."""
+    return (
+        f"run: conceptspace evaluate {run} --protocol {protocol}; or, if the model is not kept in "
+        "the run, record its checkpoints once more"
     )
 
 

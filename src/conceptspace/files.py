@@ -203,7 +203,6 @@ def decode_table(content: bytes) -> pd.DataFrame:
     Raises:
         Exception: the bytes hold no table, or another one than was written.
     """
-    import pandas as pd
     from pyarrow import parquet
 
     arrow = parquet.read_table(io.BytesIO(content), page_checksum_verification=True)
@@ -213,7 +212,7 @@ def decode_table(content: bytes) -> pd.DataFrame:
         arrow = arrow.replace_schema_metadata(metadata)
         if written.decode() != _table_checksum(arrow):
             raise ValueError("its values are not those that were written")
-    return pd.read_parquet(io.BytesIO(content), page_checksum_verification=True)
+    return arrow.to_pandas()
 
 
 def _table_checksum(table: pa.Table) -> str:

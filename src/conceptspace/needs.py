@@ -82,7 +82,7 @@ def needs(config: RunConfig) -> Needs:
     probing = (
         math.prod(space.sizes) * (probe.images_per_class + probe.held_out_per_class)
     ) * image * COPIES + probe.batch_size * _activations(probe.channels, 1, config)
-    images = _images(config)
+    images = images_asked(config)
     largest = max(images.values())
     asked = min(config.evaluate.batch_size, largest)
     evaluating = (
@@ -118,8 +118,8 @@ def _activations(channels: Sequence[int], blocks: int, config: RunConfig) -> int
     return (LIVE * (2 * blocks + 1) * sum(sizes) + attention) * FLOAT
 
 
-def _images(config: RunConfig) -> dict[str, int]:
-    """Images of one checkpoint under each protocol."""
+def images_asked(config: RunConfig) -> dict[str, int]:
+    """Images that one checkpoint makes under each protocol."""
     space, evaluate = build.concept_space(config.data), config.evaluate
     settings = {
         "overprompting": len(evaluate.strengths),

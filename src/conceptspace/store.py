@@ -30,11 +30,12 @@ from typing import Any
 import pandas as pd
 
 from conceptspace.config import RunConfig, complete, read
-from conceptspace.contact_sheet import Sheet, read_sheet
+from conceptspace.contact_sheet import Sheet, read_sheet, scored_again
 from conceptspace.description import Description
 from conceptspace.errors import UserError
 from conceptspace.files import (
     leftovers,
+    make_folders,
     read_record,
     read_table,
     sha256,
@@ -162,10 +163,10 @@ class Run:
             UserError: the run has not been evaluated yet, or the file is damaged.
         """
         path = self.path / "trajectory.parquet"
-        command = f"conceptspace evaluate {self.path} --protocol {NAIVE}"
+        again = scored_again(self.path, NAIVE)
         if not path.exists():
-            raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
-        return read_table(path, f"write it anew from the scores with: {command}")
+            raise UserError(f"{self.path} has no {path.name} yet; {again}")
+        return read_table(path, f"to write it anew from the scores, {again}")
 
     def training(self) -> pd.DataFrame:
         """One row per step: step, loss and its terms (bits per dimension), grad_norm, gamma_0,
@@ -216,8 +217,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         UserError: the file is damaged.
     """
     run, protocol = path.parents[2], path.parent.name
-    again = f"conceptspace evaluate {run} --protocol {protocol}"
-    return read_table(path, f"delete it and score that checkpoint again with: {again}")
+    return read_table(path, f"delete it, and {scored_again(run, protocol)}")
 
 
 def of_steps(folder: Path, suffix: str) -> list[Path]:
@@ -237,15 +237,14 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
     try:
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
             raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
-        path.mkdir(parents=True, exist_ok=True)
+        make_folders(path)
         with alone(path):
             if (path / "config.toml").exists():
                 return _confirmed(path, config), True
             write_atomically(path / "config.toml", config.text().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
-    run = Run(path)
-    return run, False
+    return Run(path), False
 
 
 def _confirmed(path: Path, config: Description) -> Run:

@@ -72,9 +72,10 @@ def checked(kernel, given, dtype=torch.float32, **numbers):
 class TestEveryTensorOfEveryKernel:
     def refuse(self, kernel, change, told, which=lambda array: True):
         checked(kernel, tensors(kernel))
-        for i, array in enumerate(kernel.reads):
-            if not which(array):
-                continue
+        tried = [i for i, array in enumerate(kernel.reads) if which(array)]
+        if not tried:
+            pytest.skip("this kernel has no such tensor")
+        for i in tried:
             given = tensors(kernel)
             given[i] = change(given[i])
             with pytest.raises(Unfit, match=f"^{kernel.name}: .*{told}"):
@@ -131,6 +132,8 @@ class TestEveryTensorOfEveryKernel:
 
     def test_missing(self, kernel):
         self.refuse(kernel, lambda t: None, "NoneType", lambda array: not array.optional)
+
+    def test_missing_where_another_is_there(self, kernel):
         self.refuse(kernel, lambda t: None, "together", lambda array: array.beside)
 
     def test_a_class_of_its_own(self, kernel):

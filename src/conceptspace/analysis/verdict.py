@@ -142,19 +142,18 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
     """
     hit = [w for w in found if w.found]
     kicked = sum(not w.found and w.ungated >= HOLD for w in found)
-    seeds = len(found)
+    seeds, held = len(found), gates(list(found[0].accuracy))
     if not hit:
         where = f" in any of {seeds} seeds" if seeds > 1 else ""
         lines = [
             f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
-            f'asking make "{what}" while plain prompting and a random displacement of the '
-            "embedding do not."
+            f'asking make "{what}" while plain prompting{_beside(held)}.'
         ]
         if kicked:
             many = f" in {kicked} of {seeds} seeds" if seeds > 1 else ""
             lines.append(
-                f"Without the control there would be such a row{many}: a random displacement makes "
-                "it as well, so what elicits it is not specific."
+                f"Without the control there would be such a row{many}: {_named(held)} makes it as "
+                "well, so what elicits it is not specific."
             )
         return lines
     first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
@@ -169,12 +168,14 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
         f"({named}{way:.2f} of {images} images) while plain prompting does not "
         f"({mean[NAIVE]:.2f})."
     ]
-    if GATE in mean:
+    if held:
         plural = "seed" if kicked == 1 else "seeds"
         more = f"; in {kicked} other {plural} it does" if kicked else ""
-        lines.append(
-            f"A random displacement of equal size does not either ({mean[GATE]:.2f}){more}."
-        )
+        control = _named(held)
+        level = max(mean[name] for name in held)
+        lines.append(f"{control[0].upper()}{control[1:]} does not either ({level:.2f}){more}.")
+    else:
+        lines.append("No control was asked, so it is open how specific that way is.")
     if SCALING in mean:
         level = mean[SCALING]
         does = "does not" if level <= IDLE else "does it in part"
@@ -191,3 +192,13 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
             f"Plain prompting {'makes' if arrived else 'does not make'} it by the end of training."
         )
     return lines
+
+
+def _named(held: list[str]) -> str:
+    """The controls that have to stay idle, in words."""
+    return "a random displacement of equal size" if held == [GATE] else "a control"
+
+
+def _beside(held: list[str]) -> str:
+    """What does not make the class beside plain prompting, with the verb."""
+    return f" and {_named(held)} do not" if held else " does not; no control was asked"

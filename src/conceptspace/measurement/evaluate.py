@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -19,6 +18,7 @@ from conceptspace.diffusion.sampling import Denoiser, Sampler, gaussian, sample
 from conceptspace.diffusion.vdm import VDM
 from conceptspace.measurement.protocols import Embedding, Protocol
 from conceptspace.measurement.scoring import Scorer
+from conceptspace.models.modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -206,14 +206,3 @@ def _together(batch: list[_Request]) -> Denoiser:
     parts = [r.model.embed_condition(r.h) for r in batch if isinstance(r.model, VDM | Embedding)]
     conditions = [torch.cat(blocks) for blocks in zip(*parts, strict=True)]
     return lambda z, gamma, h: asked.denoise(z, gamma, conditions)
-
-
-@contextmanager
-def evaluating(model: VDM) -> Iterator[None]:
-    """Evaluation mode, and afterwards the mode that the model was in."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

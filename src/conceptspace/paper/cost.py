@@ -8,9 +8,9 @@ from pathlib import Path
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.needs import images_asked
 from conceptspace.paper.plan import Plan
 from conceptspace.store import Run
-from conceptspace.tables import NAIVE
 
 BACKWARD = 3
 """A training step costs as much as this many evaluations of the network on its batch."""
@@ -22,19 +22,10 @@ CPU core for ``quick``, an A100 for ``paper`` (App. A.2: 20 minutes for a run)."
 
 def passes(config: RunConfig) -> int:
     """Images that pass through the network in a run, forward passes counted."""
-    train, sweep = config.train, config.evaluate
-    space = build.concept_space(config.data)
-    classes, held_out = len(space.classes), len(space.ood_classes)
-    prompts = {
-        "overprompting": len(sweep.strengths) * held_out,
-        "latent": len(sweep.alphas) * len(sweep.betas) * held_out,
-        "guidance": 2 * len(sweep.guidance) * classes,
-        "patching": held_out,
-    }
-    asked = [prompts[name.split("-")[0]] for name in sweep.protocols if name != NAIVE]
-    images = sweep.samples * classes + sweep.elicitation_samples * sum(asked)
-    denoised = images * sweep.sampling_steps * len(build.checkpoints(config))
-    return BACKWARD * train.steps * train.batch_size + denoised
+    images = images_asked(config)
+    passed = sum(images.values()) + images.get("guidance", 0)  # guidance takes two for an image
+    denoised = passed * config.evaluate.sampling_steps * len(build.checkpoints(config))
+    return BACKWARD * config.train.steps * config.train.batch_size + denoised
 
 
 def covered(plan: Plan, out: Path) -> bool:

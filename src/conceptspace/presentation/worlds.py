@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import permutations
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import pandas as pd
 from pyarrow import ArrowException, parquet
 
-from conceptspace.analysis.reading import checked
-from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.build import world
 from conceptspace.config import RunConfig
-from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
+from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.recording.space import FILE as SPACE
@@ -40,8 +34,7 @@ class Recorded:
     """A world of one's own, of which no more is known than its run keeps.
 
     Attributes:
-        space: as ``space.json`` tells it; without that file the concepts of the trajectory with
-            labels such as "scale 0", and the classes of the config, or the paper's split.
+        space: as ``space.json`` tells it.
     """
 
     space: ConceptSpace
@@ -50,10 +43,8 @@ class Recorded:
 def world_of(run: Run) -> Spaced:
     """The world of a run's config, or the space that the run keeps if that is another.
 
-    Of a run that keeps none the trajectory tells the concepts.
-
     Raises:
-        UserError: config or space cannot be read, or there is none.
+        UserError: config or space cannot be read, or there is none for the concepts of the run.
     """
     kept = _kept(run)
     if not isinstance(run.description, RunConfig):
@@ -67,48 +58,15 @@ def world_of(run: Run) -> Spaced:
         return built if kept == built.space else Recorded(kept)
     if _concepts(run) <= {*built.space.names, JOINT}:
         return built
-    table = checked(run.trajectory())
-    classes = as_classes(sorted(table["concept_class"].unique()))
-    data = run.config.data
-    train, ood = paper_split(len(classes[0]))
-    trained = as_classes(data.train_classes) or train
-    held_out = as_classes(data.ood_classes) if data.train_classes or data.ood_classes else ood
-    concepts = tuple(
-        Concept(name, (f"{name} 0", f"{name} 1"), ((0.0,), (1.0,))) for name in by_bit(table)
+    raise UserError(
+        f"{run.path}/trajectory.parquet names concepts that its config does not have, and there is "
+        f"no {SPACE} that tells what they are; conceptspace.recording.space.write_space writes one"
     )
-    return Recorded(ConceptSpace(concepts, trained, held_out))
 
 
 def _kept(run: Run) -> ConceptSpace | None:
     require_plain(run.path / SPACE, bound_of(run))
     return read_space(run.path)
-
-
-def by_bit(table: pd.DataFrame) -> tuple[str, ...]:
-    """The concepts of a trajectory in the order of the bits of a class.
-
-    The accuracy of a concept is its coordinate where the class has bit 1, and one minus it where
-    that is 0: the order under which most of the table agrees.
-
-    Raises:
-        UserError: there are not as many concepts as bits.
-    """
-    rows = table[table["concept"] != JOINT]
-    names = concepts_of(table)
-    bits = np.array([[int(bit) for bit in name] for name in rows["concept_class"]])
-    if bits.shape[1] != len(names):
-        raise UserError(
-            f"the trajectory has the concepts {', '.join(names)} and classes of {bits.shape[1]} "
-            "bits; a class has one bit for each concept"
-        )
-    same = ((rows["coordinate"] - 0.5) * (rows["accuracy"] - 0.5)).to_numpy()[:, None]
-    of = rows["concept"].to_numpy()
-    agreement = {name: (same * (2 * bits - 1))[of == name].sum(0) for name in names}
-
-    def agreed(order: Sequence[str]) -> float:
-        return sum(float(agreement[name][bit]) for bit, name in enumerate(order))
-
-    return max(permutations(names), key=agreed)
 
 
 def _concepts(run: Run) -> set[str]:

@@ -120,16 +120,7 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
     Raises:
         DamagedCheckpoint: it is missing, incomplete or not what was written.
     """
-    path = folder / f"{step_name(step)}.safetensors"
-    try:
-        expected = information(folder, step)["sha256"]
-        content = path.read_bytes()
-    except (OSError, ValueError, KeyError) as error:
-        raise DamagedCheckpoint(f"checkpoint {path} is incomplete: {error}") from None
-    if sha256(content) != expected:
-        raise DamagedCheckpoint(
-            f"checkpoint {path} is damaged: its SHA-256 is not the recorded one"
-        )
+    path, content = folder / f"{step_name(step)}.safetensors", _content(folder, step)
     try:
         tensors = load_tensors(content)
     except SafetensorError as error:
@@ -150,11 +141,29 @@ def information(folder: Path, step: int) -> dict[str, Any]:
 def is_whole(folder: Path, step: int) -> bool:
     """Whether a checkpoint is there with the content that was written."""
     try:
-        expected = information(folder, step)["sha256"]
-        content = (folder / f"{step_name(step)}.safetensors").read_bytes()
-    except (OSError, ValueError, KeyError):
+        _content(folder, step)
+    except DamagedCheckpoint:
         return False
-    return bool(sha256(content) == expected)
+    return True
+
+
+def _content(folder: Path, step: int) -> bytes:
+    """The bytes of the tensors, verified.
+
+    Raises:
+        DamagedCheckpoint: they are missing, incomplete or not what was written.
+    """
+    path = folder / f"{step_name(step)}.safetensors"
+    try:
+        expected = information(folder, step)["sha256"]
+        content = path.read_bytes()
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedCheckpoint(f"checkpoint {path} is incomplete: {error}") from None
+    if sha256(content) != expected:
+        raise DamagedCheckpoint(
+            f"checkpoint {path} is damaged: its SHA-256 is not the recorded one"
+        )
+    return content
 
 
 def remove(folder: Path, step: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from conceptspace import files
 from conceptspace.files import DamagedTable, read_table, write_table
 from conceptspace.store import ASIDE
 from conceptspace.training.loop import StepRecord
@@ -29,7 +30,7 @@ class TrainingLog:
                 self.rows = read_table(path, f"it is kept as {aside.name}.")
             except DamagedTable as error:
                 self.aside = str(error)
-                path.replace(aside)
+                files.DISK.rename(path, aside)
         self.waiting: list[tuple[StepRecord, float]] = []
         self.rest()
 

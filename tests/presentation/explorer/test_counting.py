@@ -12,11 +12,13 @@ import pytest
 from evaluated import write_evaluated
 
 from conceptspace.cli import main
+from conceptspace.data.concepts import Concept, ConceptSpace, paper_split
 from conceptspace.errors import UserError
 from conceptspace.files import write_table
 from conceptspace.presentation import page
 from conceptspace.presentation.explorer.discover import runs_in
 from conceptspace.presentation.explorer.library import Library
+from conceptspace.recording.space import write_space
 
 
 @pytest.fixture
@@ -246,7 +248,9 @@ def test_the_page_of_a_run_lies_where_it_is_asked_for(seeds, tmp_path_factory):
     assert {path.name for path in elsewhere.iterdir()} == {"p.html", "p-figures"}
 
 
-def test_a_world_of_ones_own_is_reported(tmp_path):
+def test_a_world_of_ones_own_is_reported(tmp_path, capsys):
+    train, ood = paper_split(2)
+    concepts = [Concept(n, ("0", "1"), ((0.0,), (1.0,))) for n in ("hue", "a scale")]
     for seed in (0, 1):
         run = write_evaluated(tmp_path / f"own-{seed}", seed)
         for path in (run.path / "trajectory.parquet", *run.path.glob("scores/*/*.parquet")):
@@ -255,6 +259,9 @@ def test_a_world_of_ones_own_is_reported(tmp_path):
             names = {"color": "hue", "size": "a scale"}
             table["concept"] = table["concept"].replace(names)
             table.sort_values("concept", kind="stable").to_parquet(path)
+        assert main(["report", str(run.path), "-o", str(tmp_path / "p.html")]) == 2, "a guess"
+        assert "there is no space.json that tells what they are" in capsys.readouterr().err
+        write_space(run.path, ConceptSpace(tuple(concepts), train, ood))
     assert main(["report", str(tmp_path), "-o", str(tmp_path / "p.html")]) == 0
     assert main(["report", str(tmp_path / "own-0"), "-o", str(tmp_path / "q.html")]) == 0
     listed, told, _ = served(tmp_path)
