@@ -10,19 +10,19 @@ import torch
 from conceptspace import build
 from conceptspace.analysis.emergence import find_emergence, sentence, survival
 from conceptspace.analysis.memorization import episodes, memorization
-from conceptspace.data.concepts import Concept, ConceptSpace, paper_split
-from conceptspace.data.conditioning import Conditioning
-from conceptspace.data.dataset import split_dataset
-from conceptspace.data.seeding import generator
-from conceptspace.data.shapes import ShapesWorld, shape, size
-from conceptspace.diffusion.sampling import gaussian, sample
-from conceptspace.measurement.readout import AnalyticReadout
-from conceptspace.measurement.scoring import trajectory
-from conceptspace.measurement.signal import class_distances
+from conceptspace.models.sampling import gaussian, sample
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import save, trajectory_figure
 from conceptspace.presets import quick
+from conceptspace.recording.scoring import trajectory
+from conceptspace.seeding import generator
+from conceptspace.space import Concept, ConceptSpace, paper_split
 from conceptspace.training.loop import Trainer
+from conceptspace.worlds.conditioning import Conditioning
+from conceptspace.worlds.dataset import split_dataset
+from conceptspace.worlds.shapes.readout import AnalyticReadout
+from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.world import ShapesWorld, shape, size
 
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conceptspace.native import library
-from conceptspace.native.library import Native, native
+from conceptspace.engine.native import library
+from conceptspace.engine.native.library import Native, native
 
 FLAGS = ["-include", str(Path(__file__).parent / "native" / "emulated_tiles.hpp")]
 

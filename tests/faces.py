@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from conceptspace.data.celeba import IMAGES, LIST
+from conceptspace.worlds.faces.celeba import IMAGES, LIST
 
 NAMES = ("Eyeglasses", "Male", "Smiling", "Young")
 WIDTH, HEIGHT = 45, 55

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from conceptspace.diffusion import fusible
-from conceptspace.diffusion.unet import UNetTrunk, channels_last
-from conceptspace.native.library import Native
+from conceptspace.engine import fusible
+from conceptspace.engine.native.library import Native
+from conceptspace.models.unet import UNetTrunk, channels_last
 from emulated import kernels_with_tiles
 
 KERNELS = kernels_with_tiles()

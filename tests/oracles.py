@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from conceptspace.diffusion.unet import UNet
+from conceptspace.models.unet import UNet
 
 
 def coefficients(gamma: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace, all_classes
+from conceptspace.space import Concept, ConceptClass, ConceptSpace, all_classes
 
 HUE = Concept("hue", ("cold", "warm"), ((0.3,), (0.7,)), 0.05)
 LIGHT = Concept("light", ("dark", "bright"), ((0.2,), (0.8,)), 0.05)

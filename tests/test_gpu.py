@@ -9,10 +9,10 @@ import torch
 
 from conceptspace import build
 from conceptspace.cache import probe_cache
-from conceptspace.data.seeding import generator
-from conceptspace.diffusion.precision import Precision
-from conceptspace.diffusion.replay import Replayed
+from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.models.precision import Precision
 from conceptspace.pipeline import Session
+from conceptspace.seeding import generator
 from conceptspace.store import open_or_create
 from conceptspace.training.loop import Trainer
 from tiny import random_examples, tiny_config

@@ -13,9 +13,9 @@ from conceptspace import build, needs
 from conceptspace.cli import main
 from conceptspace.config import merged, nested
 from conceptspace.errors import UserError
-from conceptspace.measurement.readout import AnalyticReadout, templates
 from conceptspace.needs import Needs
 from conceptspace.presets import PRESETS, paper, quick
+from conceptspace.worlds.shapes.readout import AnalyticReadout, templates
 from tiny import CPU, tiny_config, tiny_session, tiny_world
 
 GIGABYTE = 10**9

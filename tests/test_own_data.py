@@ -13,9 +13,9 @@ from conceptspace import build
 from conceptspace.cli import main
 from conceptspace.config import DataConfig, RunConfig, merged
 from conceptspace.errors import UserError
-from conceptspace.own_data import names_of, own_world
 from conceptspace.presentation.page import write_page
 from conceptspace.values import COLUMNS
+from conceptspace.worlds.own_data import names_of, own_world
 from sprites import write_sprites
 from tiny import TINY, tiny_config, tiny_session
 

@@ -14,20 +14,20 @@ from conceptspace.analysis.findings import findings
 from conceptspace.analysis.memorization import episodes, memorization
 from conceptspace.analysis.reading import checked
 from conceptspace.analysis.trajectories import paths
-from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
-from conceptspace.data.shapes import ShapesWorld, color, size
 from conceptspace.errors import UserError
-from conceptspace.measurement.judge import Judgement, ShapesJudge
-from conceptspace.measurement.probe import Probe, ProbeSettings
-from conceptspace.measurement.scoring import Scorer, trajectory
-from conceptspace.measurement.signal import class_distances
+from conceptspace.judges.judge import Judgement, ShapesJudge
+from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.presentation.figures import (
     conditions_figure,
     signal_figure,
     story_figure,
     trajectory_figure,
 )
+from conceptspace.recording.scoring import Scorer, trajectory
+from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.values import along, axis
+from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.world import ShapesWorld, color, size
 
 HUES = Concept("hue", ("red", "green", "blue"), tuple(map(tuple, np.eye(3).tolist())))
 LIGHT = Concept("light", ("dark", "bright"), ((0.0,), (1.0,)))

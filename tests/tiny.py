@@ -18,10 +18,10 @@ from conceptspace.config import (
     merged,
     nested,
 )
-from conceptspace.data.dataset import Examples
-from conceptspace.data.shapes import ShapesWorld
 from conceptspace.pipeline import Session
 from conceptspace.store import open_or_create
+from conceptspace.worlds.dataset import Examples
+from conceptspace.worlds.shapes.world import ShapesWorld
 
 CPU = torch.device("cpu")
 

@@ -9,20 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from conceptspace.data.arrays import ArrayWorld
-    from conceptspace.data.concepts import Concept, ConceptClass, ConceptSpace
-    from conceptspace.data.datasets import from_huggingface, from_torch
-    from conceptspace.data.folder import FolderWorld
-    from conceptspace.data.naming import SpacePrompts, named_space
     from conceptspace.errors import UserError
-    from conceptspace.measurement.judge import Judgement
-    from conceptspace.measurement.protocols import (
-        EmbeddingPatching,
-        Guidance,
-        LatentIntervention,
-        MatchedControl,
-        Overprompting,
-    )
+    from conceptspace.judges.judge import Judgement
     from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
     from conceptspace.models.adapters.flow import from_flow
     from conceptspace.models.adapters.function import from_function
@@ -35,23 +23,35 @@ if TYPE_CHECKING:
         Guidable,
     )
     from conceptspace.models.noise import Noise
+    from conceptspace.protocols.controls import MatchedControl
+    from conceptspace.protocols.guidance import Guidance
+    from conceptspace.protocols.intervention import LatentIntervention
+    from conceptspace.protocols.overprompting import Overprompting
+    from conceptspace.protocols.patching import EmbeddingPatching
     from conceptspace.recording.recorder import Recorder
+    from conceptspace.space import Concept, ConceptClass, ConceptSpace
     from conceptspace.store import Run
     from conceptspace.training.schedule import checkpoint_steps
+    from conceptspace.worlds.arrays import ArrayWorld
+    from conceptspace.worlds.datasets import from_huggingface, from_torch
+    from conceptspace.worlds.folder import FolderWorld
+    from conceptspace.worlds.naming import SpacePrompts, named_space
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "data.arrays": "ArrayWorld",
-    "data.concepts": "Concept ConceptClass ConceptSpace",
-    "data.datasets": "from_huggingface from_torch",
-    "data.folder": "FolderWorld",
-    "data.naming": "SpacePrompts named_space",
+    "worlds.arrays": "ArrayWorld",
+    "space": "Concept ConceptClass ConceptSpace",
+    "worlds.datasets": "from_huggingface from_torch",
+    "worlds.folder": "FolderWorld",
+    "worlds.naming": "SpacePrompts named_space",
     "errors": "UserError",
-    "measurement.judge": "Judgement",
-    "measurement.protocols": (
-        "EmbeddingPatching Guidance LatentIntervention MatchedControl Overprompting"
-    ),
+    "judges.judge": "Judgement",
+    "protocols.controls": "MatchedControl",
+    "protocols.guidance": "Guidance",
+    "protocols.intervention": "LatentIntervention",
+    "protocols.overprompting": "Overprompting",
+    "protocols.patching": "EmbeddingPatching",
     "models.adapters.diffusers": "from_diffusers from_pipeline",
     "models.adapters.flow": "from_flow",
     "models.adapters.function": "from_function",

@@ -10,36 +10,34 @@ import torch
 
 from conceptspace.cache import image_cache, probe_cache
 from conceptspace.config import DataConfig, RunConfig
-from conceptspace.data import shapes
-from conceptspace.data.attributes import attribute_concept
-from conceptspace.data.celeba import CelebaWorld
-from conceptspace.data.concepts import Concept, ConceptSpace, as_classes, paper_split
-from conceptspace.data.conditioning import Conditioning
-from conceptspace.data.dataset import Masking
-from conceptspace.data.pools import Pools
-from conceptspace.data.seeding import stream_seed
-from conceptspace.data.shapes import ShapesWorld
-from conceptspace.data.world import World
-from conceptspace.diffusion.schedule import LinearSchedule
-from conceptspace.diffusion.unet import BlockEmbeddings, UNet, channels_last
-from conceptspace.diffusion.vdm import VDM
 from conceptspace.errors import UserError
-from conceptspace.measurement.evaluate import Sampling
-from conceptspace.measurement.judge import Judge, ShapesJudge
-from conceptspace.measurement.probe import ProbeSettings
-from conceptspace.measurement.protocols import (
-    EmbeddingPatching,
-    Guidance,
-    LatentIntervention,
-    MatchedControl,
-    Naive,
-    Overprompting,
-    Protocol,
-)
-from conceptspace.own_data import KINDS, own_world
+from conceptspace.judges.judge import Judge, ShapesJudge
+from conceptspace.judges.probe import ProbeSettings
+from conceptspace.models.schedule import LinearSchedule
+from conceptspace.models.unet import BlockEmbeddings, UNet, channels_last
+from conceptspace.models.vdm import VDM
+from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.controls import MatchedControl
+from conceptspace.protocols.guidance import Guidance
+from conceptspace.protocols.intervention import LatentIntervention
+from conceptspace.protocols.naive import Naive
+from conceptspace.protocols.overprompting import Overprompting
+from conceptspace.protocols.patching import EmbeddingPatching
+from conceptspace.recording.evaluate import Sampling
+from conceptspace.seeding import stream_seed
+from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.tables import NAIVE, PATCHING
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
+from conceptspace.worlds.conditioning import Conditioning
+from conceptspace.worlds.dataset import Masking
+from conceptspace.worlds.faces.attributes import attribute_concept
+from conceptspace.worlds.faces.celeba import CelebaWorld
+from conceptspace.worlds.own_data import KINDS, own_world
+from conceptspace.worlds.pools import Pools
+from conceptspace.worlds.shapes import world as shapes
+from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.world import World
 
 PIXEL_RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
 
@@ -84,7 +82,7 @@ def world(data: DataConfig) -> World:
 
     Raises:
         UserError: see :func:`shapes_world`, :func:`celeba_world` and
-            :func:`conceptspace.own_data.own_world`.
+            :func:`conceptspace.worlds.own_data.own_world`.
     """
     if data.kind in KINDS:
         return own_world(data)

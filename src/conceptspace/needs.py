@@ -21,8 +21,8 @@ import torch
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.measurement.readout import CHUNK, templates
 from conceptspace.tables import NAIVE, PATCHING
+from conceptspace.worlds.shapes.readout import CHUNK, templates
 
 FLOAT = 4
 """Bytes of a number."""

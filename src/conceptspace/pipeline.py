@@ -17,20 +17,19 @@ from torch import Tensor
 
 from conceptspace import build
 from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
-from conceptspace.data.dataset import split_dataset
-from conceptspace.data.pools import Pools
-from conceptspace.diffusion.precision import LoweredModel, Precision, fastest_precision
-from conceptspace.diffusion.replay import Replayed
-from conceptspace.diffusion.unet import BlockEmbeddings
+from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
-from conceptspace.measurement.evaluate import Evaluator
-from conceptspace.measurement.probe import ProbeStopped, TrainedProbe, load_or_train
-from conceptspace.measurement.protocols import Naive, Protocol
-from conceptspace.measurement.scoring import Scorer
-from conceptspace.measurement.sheets import pictures_of, write_pictures
-from conceptspace.native.library import native
+from conceptspace.judges.probe import ProbeStopped, TrainedProbe, load_or_train
+from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
+from conceptspace.models.unet import BlockEmbeddings
+from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.naive import Naive
 from conceptspace.recording.book import Book
+from conceptspace.recording.evaluate import Evaluator
+from conceptspace.recording.scoring import Scorer
+from conceptspace.recording.sheets import pictures_of, write_pictures
 from conceptspace.recording.space import write_space
 from conceptspace.recording.work import environment, noted, working_on
 from conceptspace.store import Run
@@ -38,6 +37,8 @@ from conceptspace.tables import NAIVE
 from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
 from conceptspace.training.loop import Trainer
+from conceptspace.worlds.dataset import split_dataset
+from conceptspace.worlds.pools import Pools
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""

@@ -190,7 +190,7 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """Every generated image's scores: run, seed, step, protocol, setting, concept_class,
         sample, concept, accuracy and coordinate by the judge, valid, and probe, see
-        :class:`conceptspace.measurement.scoring.Scorer`.
+        :class:`conceptspace.recording.scoring.Scorer`.
 
         Raises:
             UserError: the run has not been evaluated yet, or a file is damaged.

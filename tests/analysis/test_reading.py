@@ -12,7 +12,7 @@ from conceptspace.analysis.reading import checked, read_trajectory
 from conceptspace.analysis.selection import best_of_sweep
 from conceptspace.analysis.trajectories import condition
 from conceptspace.errors import UserError
-from conceptspace.measurement.scoring import trajectory
+from conceptspace.recording.scoring import trajectory
 from conceptspace.tables import TRAJECTORY_COLUMNS
 
 

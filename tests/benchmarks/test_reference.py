@@ -9,8 +9,8 @@ import torch
 
 from conceptspace import build
 from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
-from conceptspace.data.dataset import split_dataset
 from conceptspace.training.loop import Trainer
+from conceptspace.worlds.dataset import split_dataset
 from tiny import random_examples, tiny_config
 
 SETTINGS = [{}, {"model__schedule": "learned_linear"}, {"model__norm": "layer"}]

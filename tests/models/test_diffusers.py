@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from conceptspace.errors import UserError
-from conceptspace.measurement.protocols import Edited
 from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
 from conceptspace.models.generative import EditableModel, Guidable
 from conceptspace.models.noise import Noise
+from conceptspace.protocols.edits import Edited
 
 diffusers = pytest.importorskip(
     "diffusers", reason="the extra conceptspace[diffusers] is not installed"

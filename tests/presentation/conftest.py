@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from fabricated import PROTOCOLS, make_space, make_table, write_run
 
-from conceptspace.data.concepts import ConceptSpace
+from conceptspace.space import ConceptSpace
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pandas as pd
 
 from conceptspace.build import world
 from conceptspace.config import RunConfig, merged, nested
-from conceptspace.measurement.scoring import trajectory
 from conceptspace.presets import quick
+from conceptspace.recording.scoring import trajectory
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
 

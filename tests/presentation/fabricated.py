@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from conceptspace.config import RunConfig
-from conceptspace.data.concepts import Concept, ConceptSpace, all_classes, paper_split
-from conceptspace.measurement.sheets import encoded
+from conceptspace.recording.sheets import encoded
+from conceptspace.space import Concept, ConceptSpace, all_classes, paper_split
 from conceptspace.store import JOINT, NAIVE, TRAJECTORY_COLUMNS, Run
 
 STEPS = tuple(int(s) for s in np.linspace(np.sqrt(100), np.sqrt(4400), 30) ** 2)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from conceptspace.data.naming import named_space
 from conceptspace.models.noise import Noise
+from conceptspace.worlds.naming import named_space
 
 SPACE = named_space({"hue": ("red", "blue"), "side": ("left", "right")}, [("blue", "right")])
 SIZE = 6

@@ -12,14 +12,17 @@ from foreign import SIZE, SPACE, Painter, judge, patches, training
 
 from conceptspace.cli import main
 from conceptspace.contact_sheet import read_sheet
-from conceptspace.data.naming import SpacePrompts, named_space
 from conceptspace.errors import Diverged, UserError
 from conceptspace.files import read_record
 from conceptspace.locking import alone
-from conceptspace.measurement.protocols import Guidance, LatentIntervention, Naive, Overprompting
+from conceptspace.protocols.guidance import Guidance
+from conceptspace.protocols.intervention import LatentIntervention
+from conceptspace.protocols.naive import Naive
+from conceptspace.protocols.overprompting import Overprompting
 from conceptspace.recording.recorder import Recorder
 from conceptspace.recording.space import read_space
 from conceptspace.store import Run
+from conceptspace.worlds.naming import SpacePrompts, named_space
 
 LOUDER = Overprompting(SpacePrompts(SPACE), "hue", (1.5, 2.5))
 STEPS = range(0, 100, 2)

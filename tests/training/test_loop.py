@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from conceptspace import build
-from conceptspace.data.dataset import Examples
 from conceptspace.errors import Diverged
 from conceptspace.training.loop import Optimization, Trainer
+from conceptspace.worlds.dataset import Examples
 from tiny import random_examples, tiny_config
 
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from conceptspace.config import RunConfig
-from conceptspace.data.dataset import Examples
-from conceptspace.data.shapes import VARIABLES
+from conceptspace.worlds.dataset import Examples
+from conceptspace.worlds.shapes.world import VARIABLES
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

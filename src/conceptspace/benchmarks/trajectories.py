@@ -23,16 +23,16 @@ from conceptspace.analysis.statistics import mean
 from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
-from conceptspace.data.dataset import split_dataset
-from conceptspace.diffusion.precision import fastest_precision
 from conceptspace.files import write_table
-from conceptspace.measurement.evaluate import Evaluator
-from conceptspace.measurement.probe import load_or_train
-from conceptspace.measurement.protocols import Naive
-from conceptspace.measurement.scoring import Scorer
+from conceptspace.judges.probe import load_or_train
+from conceptspace.models.precision import fastest_precision
 from conceptspace.presets import PRESETS
+from conceptspace.protocols.naive import Naive
+from conceptspace.recording.evaluate import Evaluator
+from conceptspace.recording.scoring import Scorer
 from conceptspace.tables import NAIVE
 from conceptspace.training.loop import Trainer
+from conceptspace.worlds.dataset import split_dataset
 
 Kind = Literal["reference", "engine"]
 KINDS: tuple[Kind, ...] = ("reference", "engine")

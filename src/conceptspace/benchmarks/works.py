@@ -19,14 +19,14 @@ from conceptspace import build
 from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.reference import Diffusion, training
 from conceptspace.config import RunConfig
-from conceptspace.data.dataset import Examples, split_dataset
-from conceptspace.data.seeding import generator
-from conceptspace.data.shapes import VARIABLES
-from conceptspace.diffusion.precision import LoweredModel, fastest_precision
-from conceptspace.diffusion.replay import Replayed
-from conceptspace.diffusion.sampling import gaussian, sample
+from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.models.precision import LoweredModel, fastest_precision
+from conceptspace.models.sampling import gaussian, sample
+from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import Trainer
+from conceptspace.worlds.dataset import Examples, split_dataset
+from conceptspace.worlds.shapes.world import VARIABLES
 
 
 @dataclass(frozen=True)

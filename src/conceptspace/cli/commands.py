@@ -29,8 +29,8 @@ from conceptspace.completeness import (
     steps_in_words,
 )
 from conceptspace.config import RunConfig, merged, nested, read
-from conceptspace.diffusion.precision import Precision
 from conceptspace.errors import UserError
+from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS

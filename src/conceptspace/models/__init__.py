@@ -1,1 +1,1 @@
-"""What a model must be to be recorded: anything that makes images, and what more it may offer."""
+"""Models that generate: what one must be to be recorded, and the diffusion model of the paper."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from conceptspace.data.seeding import generator
+from conceptspace.seeding import generator
 
 
 class Noise:

@@ -19,12 +19,12 @@ from matplotlib.figure import Figure
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.analysis.emergence import Emergence
-from conceptspace.data.concepts import ConceptSpace
-from conceptspace.measurement.signal import class_distances
 from conceptspace.paper import fig06
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.results import Result, emerged, joined, world
 from conceptspace.presentation.figures import learning_curves
+from conceptspace.space import ConceptSpace
+from conceptspace.worlds.shapes.signal import class_distances
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ from conceptspace import build
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.config import merged, nested
-from conceptspace.data.concepts import ConceptSpace
-from conceptspace.measurement.signal import class_distances
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import Plan
 from conceptspace.paper.results import Result
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
+from conceptspace.space import ConceptSpace
+from conceptspace.worlds.shapes.signal import class_distances
 
 SETTINGS = {
     "color is stronger": {"data.color_separation": 0.8, "data.size_separation": 0.2},
@@ -49,7 +49,7 @@ class Data:
     Attributes:
         space: the concepts.
         distances: by setting, for each repetition on new images, those of
-            :func:`conceptspace.measurement.signal.class_distances`.
+            :func:`conceptspace.worlds.shapes.signal.class_distances`.
         images: by setting, an image of each class.
     """
 

@@ -22,13 +22,13 @@ from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.underspecification import step_trend, trend_note
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.measurement.signal import class_distances
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan, unique
 from conceptspace.paper.results import Result, emerged, levels, world
 from conceptspace.paper.settings import COLORS, SIZES, color, size
 from conceptspace.presentation.figures.speed import Speed, speed_figure
 from conceptspace.presets import PRESETS
+from conceptspace.worlds.shapes.signal import class_distances
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import detect_turn
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
 from conceptspace.paper.results import Result, by_seed, levels, merged_tables, world
 from conceptspace.paper.settings import COLORS, color
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from conceptspace.analysis.claims import Row, open_question
 from conceptspace.analysis.criteria import masking as criteria
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper import fig08
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.hues import blueness
@@ -30,6 +29,7 @@ from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.shares import shares_figure
 from conceptspace.presentation.figures.strips import tiles
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 BETWEEN = (0.25, 0.75)

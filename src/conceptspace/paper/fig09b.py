@@ -20,11 +20,11 @@ from conceptspace.analysis.criteria.dynamics import equation_fits
 from conceptspace.analysis.criteria.masking import target_shift
 from conceptspace.analysis.theory_fit import TheoryFit, fit_eq2
 from conceptspace.analysis.trajectories import Paths, paths
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper import fig08
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.results import Result, joined, levels, world
 from conceptspace.presentation.figures.fan import fan_figure
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 

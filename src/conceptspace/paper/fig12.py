@@ -22,12 +22,12 @@ from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.analysis.findings import change_points, turn_of
 from conceptspace.analysis.kinks import Kink
 from conceptspace.analysis.turning import Turn
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper import fig06, fig17
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.results import Result, joined, world
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import learning_curves, story_figure
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 Case = tuple[Turn | None, dict[str, Kink]]

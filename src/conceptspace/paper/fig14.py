@@ -30,7 +30,6 @@ from conceptspace.analysis.memorization import bias, memorization
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.contact_sheet import Sheet
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
@@ -38,6 +37,7 @@ from conceptspace.paper.plan import plans as seeded
 from conceptspace.paper.results import Result, joined, late
 from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.figures import image_strips, trajectory_figure
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT, NAIVE
 
 VARIABLE = "CONCEPTSPACE_CELEBA"

@@ -21,13 +21,13 @@ from matplotlib.figure import Figure
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import spaces as criteria
 from conceptspace.analysis.memorization import memorization
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
 from conceptspace.paper.results import Result, joined, late, require, world
 from conceptspace.paper.settings import three
 from conceptspace.presentation.cube_page import cube_page
 from conceptspace.presentation.figures.cube import cube_figure
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT, NAIVE
 
 SUCCESS, FAILURE = "success", "failure"

@@ -22,13 +22,13 @@ from conceptspace.analysis.claims import Bounds, Row, advance
 from conceptspace.analysis.criteria import elicitation as criteria
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import detect_turn
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import SEEDS, Plan
 from conceptspace.paper.results import Result, emerged, joined, world
 from conceptspace.paper.settings import guided
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import guidance_figure
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT
 
 PROTOCOL, ONE = "guidance", "1"

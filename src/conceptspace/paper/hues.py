@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from conceptspace.data.shapes import ShapesWorld
+from conceptspace.worlds.shapes.world import ShapesWorld
 
 OBJECT = 0.1
 """Share of an image's pixels that surely belong to the object: those least like the background."""

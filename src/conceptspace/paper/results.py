@@ -14,13 +14,13 @@ from conceptspace.analysis.elicitation import best_settings, honest_emergence
 from conceptspace.analysis.emergence import Emergence, find_emergence
 from conceptspace.config import RunConfig
 from conceptspace.contact_sheet import Sheet
-from conceptspace.data.shapes import ShapesWorld
 from conceptspace.errors import UserError
 from conceptspace.files import read_table
 from conceptspace.paper.plan import Plan
 from conceptspace.presentation import series
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE, PROBE
+from conceptspace.worlds.shapes.world import ShapesWorld
 
 BEST = "best.parquet"
 """In a kept run: what :func:`conceptspace.analysis.elicitation.best_settings` found."""

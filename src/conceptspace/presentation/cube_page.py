@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.cube import Case, curves
 from conceptspace.presentation.figures.square import axis_label
 from conceptspace.presentation.series import series
+from conceptspace.space import ConceptSpace
 
 TEMPLATE = Path(__file__).with_name("cube.html")
 

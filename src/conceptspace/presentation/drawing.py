@@ -19,12 +19,7 @@ from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.verdict import GATE, others, windows
-from conceptspace.data import border
-from conceptspace.data.concepts import ConceptSpace
-from conceptspace.data.shapes import ShapesWorld
-from conceptspace.data.world import World
 from conceptspace.errors import UserError
-from conceptspace.measurement.signal import class_distances
 from conceptspace.presentation.figures import (
     Emergence,
     elicitation_figure,
@@ -40,8 +35,13 @@ from conceptspace.presentation.figures import (
 from conceptspace.presentation.figures.guidance import PROTOCOL as GUIDANCE
 from conceptspace.presentation.figures.strips import tiles
 from conceptspace.presentation.worlds import Spaced
+from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE
+from conceptspace.worlds import border
+from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.world import World
 
 TITLES = {
     "hidden": "A hidden capability, and what one step shows",

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from conceptspace.data.seeding import generator
-from conceptspace.data.shapes import COLUMNS, ShapesWorld
 from conceptspace.files import write_table
-from conceptspace.measurement.signal import class_distances, local_signal
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presentation.style import save
+from conceptspace.seeding import generator
+from conceptspace.worlds.shapes.signal import class_distances, local_signal
+from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
 
 
 def write_signal(

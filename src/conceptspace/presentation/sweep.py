@@ -15,10 +15,7 @@ from conceptspace.analysis.underspecification import (
     sentences,
     underspecification,
 )
-from conceptspace.data.concepts import ConceptClass, ConceptSpace
-from conceptspace.data.shapes import ShapesWorld
 from conceptspace.errors import UserError
-from conceptspace.measurement.signal import class_distances
 from conceptspace.presentation.drawing import class_images, images_of
 from conceptspace.presentation.figures import (
     conditions_figure,
@@ -26,7 +23,10 @@ from conceptspace.presentation.figures import (
     underspecification_figure,
 )
 from conceptspace.presentation.worlds import world_of
+from conceptspace.space import ConceptClass, ConceptSpace
 from conceptspace.store import Run
+from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.world import ShapesWorld
 
 MASKED_SHARE = "data.masked_share"
 MASKING = ("data.masked_class", "data.masked_concept")

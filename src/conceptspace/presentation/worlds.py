@@ -10,11 +10,11 @@ from pyarrow import ArrowException, parquet
 
 from conceptspace.build import world
 from conceptspace.config import RunConfig
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.recording.space import FILE as SPACE
 from conceptspace.recording.space import read_space
+from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import JOINT
 

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conceptspace.data import border
-from conceptspace.data.concepts import ConceptClass
-from conceptspace.data.seeding import stream_seed
 from conceptspace.errors import UserError
-from conceptspace.measurement.evaluate import Generated
-from conceptspace.measurement.protocols import Embedding, Protocol
-from conceptspace.measurement.scoring import JudgeScorer
 from conceptspace.models.generative import EditableModel, Prompts, name_of, require
 from conceptspace.models.modes import evaluating
 from conceptspace.models.noise import Noise
+from conceptspace.protocols.base import Embedding, Protocol
+from conceptspace.recording.evaluate import Generated
+from conceptspace.recording.scoring import JudgeScorer
+from conceptspace.seeding import stream_seed
+from conceptspace.space import ConceptClass
+from conceptspace.worlds import border
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Asker:
     """Asks models for classes and scores what they make.
 
     Prompts and noise depend on the seed, the class and the sample alone, as in
-    :class:`~conceptspace.measurement.evaluate.Evaluator`.
+    :class:`~conceptspace.recording.evaluate.Evaluator`.
 
     Args:
         prompts: what each class is asked with, one for each sample.

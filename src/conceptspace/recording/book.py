@@ -9,10 +9,10 @@ import pandas as pd
 
 from conceptspace.events import Evaluated
 from conceptspace.files import write_table
-from conceptspace.measurement.evaluate import Generated
-from conceptspace.measurement.protocols import Protocol
-from conceptspace.measurement.scoring import agreement, trajectory
-from conceptspace.measurement.sheets import write_sheet
+from conceptspace.protocols.base import Protocol
+from conceptspace.recording.evaluate import Generated
+from conceptspace.recording.scoring import agreement, trajectory
+from conceptspace.recording.sheets import write_sheet
 from conceptspace.store import Run, read_scores
 from conceptspace.tables import JOINT, PROBE, SCORE_COLUMNS, VALID
 from conceptspace.training.checkpoint import step_name

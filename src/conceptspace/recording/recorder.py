@@ -12,29 +12,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conceptspace.data import border
-from conceptspace.data.concepts import NAME, ConceptClass, ConceptSpace
-from conceptspace.data.naming import SpacePrompts
-from conceptspace.data.seeding import stream_seed
-from conceptspace.data.world import Prompting, World
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
-from conceptspace.measurement.evaluate import prompt_vectors
-from conceptspace.measurement.judges import AnyJudge, checked, described
-from conceptspace.measurement.probe import TrainedProbe
-from conceptspace.measurement.protocols import Naive, Protocol
-from conceptspace.measurement.scoring import JudgeScorer
-from conceptspace.measurement.sheets import pictures_of, write_pictures
+from conceptspace.judges.function import AnyJudge, checked, described
+from conceptspace.judges.probe import TrainedProbe
 from conceptspace.models.generative import Prompts, name_of
+from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.naive import Naive
 from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
+from conceptspace.recording.evaluate import prompt_vectors
 from conceptspace.recording.metrics import Metrics
+from conceptspace.recording.scoring import JudgeScorer
+from conceptspace.recording.sheets import pictures_of, write_pictures
 from conceptspace.recording.space import read_space, write_space
 from conceptspace.recording.work import environment, noted, working_on
+from conceptspace.seeding import stream_seed
+from conceptspace.space import NAME, ConceptClass, ConceptSpace
 from conceptspace.store import Run, of_steps, open_or_create
 from conceptspace.tables import NAIVE
 from conceptspace.training.schedule import EvenInRoot
+from conceptspace.worlds import border
+from conceptspace.worlds.naming import SpacePrompts
+from conceptspace.worlds.world import Prompting, World
 
 Encoder = Callable[[ConceptClass, int], Prompts]
 """(class, number of samples) -> one prompt for each sample: a tensor (samples, ...), or texts."""
@@ -59,9 +60,9 @@ class Recorder:
     Args:
         folder: of the run; created if it is not there.
         world: whose classes are asked for: a concept space (see
-            :func:`~conceptspace.data.naming.named_space`), or a world, which brings pictures of
+            :func:`~conceptspace.worlds.naming.named_space`), or a world, which brings pictures of
             its classes.
-        judge: says what images show, see :func:`~conceptspace.measurement.judges.checked`.
+        judge: says what images show, see :func:`~conceptspace.judges.function.checked`.
         protocols: ways to ask beside naive prompting, which is always there.
         seed: of noise and prompts, and of the run in every table.
         samples: images per class and setting.

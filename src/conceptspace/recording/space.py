@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from conceptspace.data.concepts import Concept, ConceptSpace, as_classes
 from conceptspace.errors import UserError
 from conceptspace.files import read_record, write_record
 from conceptspace.settings_tree import tuples
+from conceptspace.space import Concept, ConceptSpace, as_classes
 
 FILE = "space.json"
 

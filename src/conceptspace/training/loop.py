@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from conceptspace.data.dataset import Examples
-from conceptspace.data.seeding import generator, stream_seed
-from conceptspace.diffusion.guidance import drop_condition
-from conceptspace.diffusion.precision import LoweredModel, Precision
-from conceptspace.diffusion.replay import Replayed
-from conceptspace.diffusion.vdm import VDM, Loss, stratified_times
+from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.errors import Diverged
+from conceptspace.models.guidance import drop_condition
+from conceptspace.models.precision import LoweredModel, Precision
+from conceptspace.models.vdm import VDM, Loss, stratified_times
+from conceptspace.seeding import generator, stream_seed
 from conceptspace.training.flat import FlatParameters
+from conceptspace.worlds.dataset import Examples
 
 LOOK = 50
 """Steps on a GPU after which it is looked whether the loss is finite; each look waits for it."""

@@ -12,13 +12,13 @@ import pytest
 from evaluated import write_evaluated
 
 from conceptspace.cli import main
-from conceptspace.data.concepts import Concept, ConceptSpace, paper_split
 from conceptspace.errors import UserError
 from conceptspace.files import write_table
 from conceptspace.presentation import page
 from conceptspace.presentation.explorer.discover import runs_in
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.recording.space import write_space
+from conceptspace.space import Concept, ConceptSpace, paper_split
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 from pyarrow import ArrowException, parquet
 
 from conceptspace.config import RunConfig
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
 from conceptspace.presentation.drawing import images_of
@@ -20,6 +19,7 @@ from conceptspace.presentation.explorer.guarded import Guarded, require_plain
 from conceptspace.presentation.explorer.liveness import State, state
 from conceptspace.presentation.sweep import compared, effective, shown
 from conceptspace.presentation.worlds import world_of
+from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 
 Tree = dict[str, Any]

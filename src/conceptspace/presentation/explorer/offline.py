@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from conceptspace.analysis.sentences import Finding
 from conceptspace.contact_sheet import Sheet
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically
 from conceptspace.presentation.explorer import details, points, tables, telling
@@ -24,6 +23,7 @@ from conceptspace.presentation.explorer.render import page
 from conceptspace.presentation.explorer.spaces import uri
 from conceptspace.presentation.style import to_png, to_svg
 from conceptspace.presentation.sweep import conditions
+from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 
 IMAGE_BUDGET = 3_500_000

@@ -10,8 +10,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.style import pixels
+from conceptspace.space import ConceptSpace
 
 Tree = dict[str, Any]
 

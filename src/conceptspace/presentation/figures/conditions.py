@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of, corner_classes, unit_square
 from conceptspace.presentation.figures.strokes import gradient_line
 from conceptspace.presentation.series import Series, best_settings, of_protocol, series, smooth
 from conceptspace.presentation.style import INK, MARKERS, footnote, styled
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 COLUMNS = 2

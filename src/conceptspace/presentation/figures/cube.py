@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import axis_label, color_of, on_axes
 from conceptspace.presentation.series import Array, series, smooth
@@ -24,6 +23,7 @@ from conceptspace.presentation.style import (
     footnote,
     styled,
 )
+from conceptspace.space import ConceptSpace
 
 Case = tuple[pd.DataFrame, ConceptSpace]
 """Naive trajectories of one or more runs, and their three concepts."""

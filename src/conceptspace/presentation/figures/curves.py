@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.series import Array, Series, best_settings, of_protocol, series
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
@@ -26,6 +25,7 @@ from conceptspace.presentation.style import (
     mark_band,
     styled,
 )
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT, NAIVE
 
 BINS = 200

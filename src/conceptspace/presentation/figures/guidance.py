@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.conditions import conditions_figure
 from conceptspace.presentation.series import of_protocol
+from conceptspace.space import ConceptSpace
 
 PROTOCOL = "guidance"
 

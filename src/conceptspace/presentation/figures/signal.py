@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import Array
 from conceptspace.presentation.style import CONCEPT_COLORS, INK, draw_tile, footnote, styled
+from conceptspace.space import ConceptSpace
 
 Setting = tuple[pd.DataFrame, Mapping[str, ArrayLike]]
 """Distances between classes, and an image of each class."""

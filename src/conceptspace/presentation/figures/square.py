@@ -12,8 +12,8 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.style import GRID, INK, MUTED, OOD, TRAIN, draw_tile
+from conceptspace.space import ConceptSpace
 
 TILE = 0.22
 MARGIN = 0.06

@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.curves import accuracy_panel, loss_panel
 from conceptspace.presentation.figures.trajectory import Painter
 from conceptspace.presentation.style import INK, Step, footnote, mark_band, styled
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 

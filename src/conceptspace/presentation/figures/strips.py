@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from conceptspace.contact_sheet import Sheet
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import best_settings
 from conceptspace.presentation.style import INK, MUTED, OOD, pixels, styled
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT
 
 CELL = 0.46

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from conceptspace.data.concepts import ConceptSpace
 from conceptspace.presentation.figures.square import (
     axis_label,
     color_of,
@@ -43,6 +42,7 @@ from conceptspace.presentation.style import (
     pixels,
     styled,
 )
+from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
 COLUMNS = 3

@@ -1,1 +1,0 @@
-"""Concept spaces and the images of their classes."""

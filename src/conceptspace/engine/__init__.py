@@ -1,0 +1,1 @@
+"""The same model, sooner: fused operations, reduced precision and recorded launches."""

@@ -1,0 +1,284 @@
+"""The probe: a classifier that reads each concept of an image on its own (paper App. A.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from conceptspace.files import sha256
+from conceptspace.models.modes import evaluating, float32_default
+from conceptspace.models.unet import UNetTrunk, channels_last
+from conceptspace.seeding import generator
+from conceptspace.training import checkpoint
+from conceptspace.worlds import border
+from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
+from conceptspace.worlds.world import World
+
+CALIBRATION_BINS = 15
+
+
+class ProbeStopped(Exception):
+    """The user asked to stop while a probe was trained; nothing of it is kept."""
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Architecture and training of a probe.
+
+    Args:
+        channels: width of each level of the U-Net backbone.
+        features: output channels of the backbone.
+        pooling: over all pixels.
+        images_per_class: training images.
+        held_out_per_class: images for the report.
+        steps: gradient steps of AdamW.
+        batch_size: images per step.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        margin: gap kept between the classes, as a share of their full range.
+    """
+
+    channels: tuple[int, ...] = (64, 128)
+    features: int = 64
+    pooling: Literal["max", "average"] = "max"
+    images_per_class: int = 4096
+    held_out_per_class: int = 512
+    steps: int = 10_000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    margin: float = 0.1
+
+
+class Probe(nn.Module):
+    """U-Net backbone, global pooling, and for each concept a two-layer MLP with a softmax.
+
+    Args:
+        concepts: names of the concepts, in the order of the outputs.
+        settings: architecture.
+        sizes: how many values each concept has; two unless told.
+    """
+
+    def __init__(
+        self, concepts: Sequence[str], settings: ProbeSettings, sizes: Sequence[int] = ()
+    ) -> None:
+        super().__init__()
+        self.concepts = tuple(concepts)
+        self.sizes = tuple(sizes) or (2,) * len(self.concepts)
+        self.pooling = settings.pooling
+        self.backbone = UNetTrunk(
+            3,
+            settings.features,
+            channels=settings.channels,
+            blocks=1,
+            heads=1,
+            dropout=0.0,
+            norm="group",
+            groups=8,
+        )
+        width = settings.features
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, size))
+            for size in self.sizes
+        )
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch concepts values"]:
+        """Logits of the values of every concept, for images in [0, 1].
+
+        A concept with fewer values than another has -inf in their places, a probability of 0.
+
+        Raises:
+            TypeError: images of whole numbers, such as bytes.
+            RuntimeError: images of another number of channels than 3.
+        """
+        if not images.is_floating_point():
+            raise TypeError(
+                f"a probe reads images of floating-point numbers in [0, 1], not {images.dtype}; "
+                "divide bytes by 255"
+            )
+        nothing = [None] * len(self.backbone.block_widths())
+        features = self.backbone(images * 2 - 1, nothing)
+        pooled = features.amax((2, 3)) if self.pooling == "max" else features.mean((2, 3))
+        most = max(self.sizes)
+        parts = [
+            logits if size == most else F.pad(logits, (0, most - size), value=-torch.inf)
+            for size, logits in zip(self.sizes, (head(pooled) for head in self.heads), strict=True)
+        ]
+        return torch.stack(parts, dim=1)
+
+    @torch.no_grad()
+    def probabilities(
+        self, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
+    ) -> Float[Tensor, "batch concepts values"]:
+        """Softmax probability of each value of every concept.
+
+        Raises:
+            TypeError, RuntimeError: see :meth:`forward`.
+        """
+        with evaluating(self):
+            found = torch.cat([self(chunk).softmax(2) for chunk in images.split(batch_size)])
+        two = torch.tensor(self.sizes, device=found.device) == 2
+        found[:, two, 0] = 1 - found[:, two, 1]  # one number tells of two values
+        return found
+
+    def coordinates(
+        self, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
+    ) -> Float[Tensor, "batch concepts"]:
+        """Probability of value 1 of every concept: of two values, the image's place between them.
+
+        Raises:
+            TypeError, RuntimeError: see :meth:`forward`.
+        """
+        return self.probabilities(images, batch_size)[..., 1]
+
+
+@dataclass(frozen=True)
+class TrainedProbe:
+    """A probe with what identifies and qualifies it.
+
+    Attributes:
+        probe: the classifier.
+        hash: SHA-256 of its weights, recorded in every result.
+        report: see :func:`assess`, and ``between``, see :func:`between`.
+    """
+
+    probe: Probe
+    hash: str
+    report: dict[str, Any]
+
+
+@float32_default()
+def train_probe(
+    world: World,
+    settings: ProbeSettings,
+    device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
+) -> Probe:
+    """Train on the labelled images of a world, with cross-entropy per concept.
+
+    The same arguments give the same probe on the same device; it does not depend on a run's seed,
+    nor on the type that new tensors have in this process.
+
+    Args:
+        world: whose concepts and images the probe is for.
+        settings: architecture and training.
+        device: where to train.
+        stop: asked before every step.
+
+    Raises:
+        ProbeStopped: ``stop`` said so.
+    """
+    images, values = border.labelled(world, "train", settings.images_per_class, settings.margin)
+    images, values = images.to(device), values.to(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
+    optimizer = torch.optim.AdamW(
+        probe.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
+    source = generator(0, "probe", "order")
+    for _ in range(settings.steps):
+        if stop():
+            raise ProbeStopped
+        chosen = torch.randint(len(images), (settings.batch_size,), generator=source).to(device)
+        loss = F.cross_entropy(probe(images[chosen]).flatten(0, 1), values[chosen].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return probe.eval()
+
+
+@float32_default()
+def assess(
+    probe: Probe, world: World, settings: ProbeSettings, device: torch.device
+) -> dict[str, Any]:
+    """How good a probe is, on images that it has not seen.
+
+    Returns:
+        ``accuracy`` (share right) and ``calibration_error`` (expected calibration error, 15
+        bins), each per concept.
+    """
+    held_out = settings.held_out_per_class
+    images, values = border.labelled(world, "held out", held_out, settings.margin)
+    confidences, found = probe.probabilities(images.to(device)).cpu().max(2)
+    right = (found == values).float()
+    report: dict[str, Any] = {"accuracy": {}, "calibration_error": {}}
+    for i, concept in enumerate(world.space.concepts):
+        report["accuracy"][concept.name] = right[:, i].mean().item()
+        error = calibration_error(confidences[:, i], right[:, i])
+        report["calibration_error"][concept.name] = error
+    return report
+
+
+@float32_default()
+def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[float]]:
+    """Mean probability of value 1 on the way from mean 0 to mean 1, 11 points for each concept.
+
+    The means are those of the world's own classes, so it belongs to a run and not to its probe.
+    Empty where nothing can be rendered in between.
+    """
+    curves: dict[str, list[float]] = {}
+    if not isinstance(world, ShapesWorld):
+        return curves
+    for i, concept in enumerate(world.space.concepts):
+        z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
+        points = []
+        for position in torch.linspace(0, 1, 11):
+            z[:, COLUMNS[concept.name]] = torch.lerp(concept.mean(0), concept.mean(1), position)
+            points.append(probe.coordinates(world.render(z).to(device))[:, i].mean().item())
+        curves[concept.name] = points
+    return curves
+
+
+def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]) -> float:
+    """Expected calibration error: |confidence - accuracy| averaged over equal-width bins."""
+    bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
+    total = confidence.new_zeros(CALIBRATION_BINS).index_add_(0, bins, confidence - right)
+    return (total.abs().sum() / len(right)).item()
+
+
+@float32_default()
+def load_or_train(
+    world: World,
+    settings: ProbeSettings,
+    device: torch.device,
+    cache: Path,
+    stop: Callable[[], bool] = lambda: False,
+) -> TrainedProbe:
+    """The probe for these images, from the cache if it is there, else trained and put there.
+
+    Its place in the cache is a hash of everything that determines it: images and probe settings.
+    A damaged entry is trained anew. Of the report only what these determine is cached; ``between``
+    depends on the world's separations besides, and is computed every time.
+
+    Raises:
+        ProbeStopped: ``stop`` said so; the cache is as it was.
+    """
+    recipe = world.recipe(settings.margin) | {"settings": asdict(settings)}
+    folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
+    with torch.random.fork_rng(devices=[]):
+        probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
+    try:
+        probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
+    except checkpoint.DamagedCheckpoint:
+        probe = train_probe(world, settings, device, stop)
+        report = assess(probe, world, settings, device)
+        checkpoint.save(folder, settings.steps, probe.state_dict(), recipe=recipe, report=report)
+    stored = checkpoint.information(folder, settings.steps)
+    report = stored["report"] | {"between": between(probe, world, device)}
+    return TrainedProbe(probe.eval(), stored["sha256"], report)

@@ -1,1 +1,0 @@
-"""From checkpoints to trajectories in concept space."""

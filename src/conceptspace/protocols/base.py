@@ -1,0 +1,55 @@
+"""What a protocol is: a way to ask a model for a concept class, (model, h) -> (model', h').
+
+A protocol offers named settings; each setting maps a model and its prompts to a possibly changed
+model and prompts, after training and without touching the weights on disk (paper section 4.4,
+App. B). A new protocol is a class with a ``name`` and a method ``settings``. What it needs of a
+model beyond prompts and images is an ability of :mod:`conceptspace.models.generative`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, runtime_checkable
+from typing import Protocol as Interface
+
+from torch import Tensor
+
+from conceptspace.models.generative import EditableCondition
+
+Setting = Callable[[Any, Any], tuple[Any, Any]]
+"""(model, prompts) -> (model', prompts' of the same number).
+
+The returned model is the one that is asked: the given one, edited embeddings of it, a changed copy,
+or whatever else makes images in its place.
+"""
+
+
+@runtime_checkable
+class Protocol(Interface):
+    """A way to ask: a name, and named settings to try for a class."""
+
+    @property
+    def name(self) -> str:
+        """Its name in tables and folders."""
+        ...
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """The settings by name, none if the protocol has nothing to say of the class."""
+        ...
+
+
+class Embedding(ABC):
+    """A model that differs from another in the condition embeddings alone.
+
+    Prompts of such models of one VDM, and of the VDM itself, are sampled together in one batch.
+
+    Attributes:
+        model: the other.
+    """
+
+    model: EditableCondition
+
+    @abstractmethod
+    def embed_condition(self, h: Tensor) -> list[Tensor]:
+        """The condition embedding of every place where it enters, (batch, ...) each."""

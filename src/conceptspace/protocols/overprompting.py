@@ -1,0 +1,55 @@
+"""Overprompting: a concept exaggerated in the prompt (paper section 4.4, App. B)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from conceptspace.protocols.base import Setting
+from conceptspace.protocols.prompts import placed, replaced
+from conceptspace.space import ConceptClass
+from conceptspace.worlds.world import Prompting
+
+
+@dataclass(frozen=True)
+class Overprompting:
+    """One concept of h exaggerated beyond the class mean (paper App. B).
+
+    A strength says how many times as far from the concept's center the prompt stands as the class
+    mean: for colors 0.2 apart, 4.5 prompts blue with (.05, .05, .95). Prompts are cut at the
+    concept's limits; strengths that the cut makes equal are asked once.
+
+    Args:
+        world: whose classes are prompted.
+        concept: the concept that is exaggerated.
+        strengths: above 1, one setting each.
+    """
+
+    world: Prompting
+    concept: str
+    strengths: Sequence[float]
+
+    @property
+    def name(self) -> str:
+        """``overprompting-color``, for example."""
+        return f"overprompting-{self.concept}"
+
+    def settings(self, concept_class: str) -> Mapping[str, Setting]:
+        """One setting per distinct prompt, for OOD classes.
+
+        Raises:
+            UserError: the world has no such concept, or its prompts no place for it.
+        """
+        if concept_class not in self.world.space.ood_classes:
+            return {}
+        concept, columns = placed(self.world, self.concept, self.name)
+        own = ConceptClass(concept_class).values[self.world.space.names.index(self.concept)]
+        asked, found = [concept.mean(own)], {}
+        for strength in sorted(self.strengths):
+            value = concept.exaggerated(own, strength)
+            if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
+                asked.append(value)
+                found[f"{strength:g}"] = replaced(value, columns, self.name)
+        return found

@@ -1,0 +1,51 @@
+"""Prompts whose entries for one concept are replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from conceptspace.errors import UserError
+from conceptspace.protocols.base import Setting
+from conceptspace.space import Concept
+from conceptspace.worlds.world import Prompting
+
+
+def placed(world: Prompting, name: str, protocol: str) -> tuple[Concept, slice]:
+    """A concept, and where its values stand in the prompts."""
+    what, names = type(world).__name__, world.space.names
+    if name not in names:
+        raise UserError(
+            f"{protocol} changes the concept {name!r}, and {what} has {', '.join(names)}"
+        )
+    concept = world.space.concepts[names.index(name)]
+    columns = world.columns.get(name)
+    if columns is None:
+        raise UserError(
+            f"{protocol} changes the entries of {name!r} in a prompt, and {what}.columns names "
+            f"{', '.join(world.columns)}; it needs a world whose prompts show the concepts' values"
+        )
+    if columns.stop - columns.start != len(concept.means[0]):
+        raise UserError(
+            f"{protocol} puts the {len(concept.means[0])} numbers of {name!r} into a prompt, and "
+            f"{what}.columns has {columns.stop - columns.start} entries for it"
+        )
+    return concept, columns
+
+
+def replaced(value: Tensor, columns: slice, protocol: str) -> Setting:
+    """The setting that puts a value into columns of the prompts; other prompts are refused."""
+
+    def apply(model: Any, h: Any) -> tuple[Any, Tensor]:
+        if not isinstance(h, Tensor) or h.ndim != 2 or h.shape[1] < columns.stop:
+            told = f"of shape {tuple(h.shape)}" if isinstance(h, Tensor) else "texts"
+            raise UserError(
+                f"{protocol} changes entries {columns.start}:{columns.stop} of prompts that are "
+                f"vectors, and these are {told}"
+            )
+        h = h.clone()
+        h[:, columns] = value.to(h)
+        return model, h
+
+    return apply

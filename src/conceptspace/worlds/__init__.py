@@ -1,0 +1,1 @@
+"""What the data look like: images of concept classes and their prompts."""

@@ -1,0 +1,1 @@
+"""Photos of faces whose concepts are attributes (paper App. C.3)."""

@@ -1,0 +1,100 @@
+"""The file of CelebA's attributes: which of 40 properties each image has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptspace.errors import UserError
+from conceptspace.space import Concept, ConceptClass
+
+NEGATION = "Not_"
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The content of ``list_attr_celeba.txt``.
+
+    Attributes:
+        path: the file.
+        names: of the attributes, A of them.
+        files: names of the images, N of them.
+        values: whether each image has each attribute, shape (N, A).
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+    values: NDArray[np.bool_]
+
+    def bits(self, concepts: Sequence[str]) -> NDArray[np.bool_]:
+        """Bit of each image for each concept, ``"Smiling"`` or ``"Not_Male"``; shape (N, d).
+
+        Raises:
+            UserError: there is no such attribute, or one is asked for twice.
+        """
+        asked = [name.removeprefix(NEGATION) for name in concepts]
+        for name in asked:
+            if name not in self.names:
+                close = get_close_matches(name, self.names, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(self.names)}"
+                raise UserError(f"{self.path} has no attribute {name!r}; {hint}")
+        if len(set(asked)) != len(asked):
+            raise UserError(f"data.attributes = {list(concepts)} names an attribute twice")
+        chosen = self.values[:, [self.names.index(name) for name in asked]]
+        return chosen ^ np.array([name.startswith(NEGATION) for name in concepts])
+
+    def files_of(self, concepts: Sequence[str], concept_class: str) -> list[str]:
+        """The images of one class, in the order of the file."""
+        wanted = np.array(ConceptClass(concept_class).values, dtype=np.bool_)
+        rows = np.flatnonzero((self.bits(concepts) == wanted).all(axis=1))
+        return [self.files[row] for row in rows]
+
+
+def attribute_concept(name: str) -> Concept:
+    """A concept that an attribute decides: one-hot, (1, 0) without it and (0, 1) with it.
+
+    ``"Not_Male"`` has the labels Male and Not Male, for bit 0 and bit 1.
+    """
+    plain = name.removeprefix(NEGATION).replace("_", " ")
+    labels = (f"Not {plain}", plain)
+    if name.startswith(NEGATION):
+        labels = (plain, f"Not {plain}")
+    return Concept(name, labels, ((1.0, 0.0), (0.0, 1.0)))
+
+
+def read_attributes(path: Path) -> Attributes:
+    """Read the list: the number of images, the names, then one line of 1 and -1 per image.
+
+    Raises:
+        UserError: the file is not there or not of this form.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read the attributes {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not a text file") from None
+    if len(lines) < 3 or not lines[0].strip().isdecimal():
+        raise UserError(
+            f"{path} does not begin as list_attr_celeba.txt does: line 1 gives the number of "
+            "images, line 2 the names of the attributes, then each image has a line"
+        )
+    names = tuple(lines[1].split())
+    rows = [line.split() for line in lines[2:] if line.strip()]
+    if len(rows) != int(lines[0]):
+        raise UserError(f"{path} announces {lines[0].strip()} images and lists {len(rows)}")
+    for number, row in enumerate(rows, start=3):
+        if len(row) != len(names) + 1 or set(row[1:]) - {"1", "-1"}:
+            raise UserError(
+                f"{path}, line {number}: a file name and {len(names)} values 1 or -1 belong "
+                f"there, one for each name in line 2"
+            )
+    files = tuple(row[0] for row in rows)
+    values = np.array([[value == "1" for value in row[1:]] for row in rows], dtype=np.bool_)
+    return Attributes(path, names, files, values)

@@ -1,0 +1,158 @@
+"""Columns of values as concepts: which values there are, what they are called, who has which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conceptspace.errors import UserError
+from conceptspace.space import DIGITS, Concept, ConceptClass
+
+Names = Sequence[str] | Mapping[Any, str]
+"""What the values of a column are called; see :func:`read_factors`."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The concepts of images, and the class of each.
+
+    Attributes:
+        concepts: one for each column, one-hot.
+        rows: numbers of the images whose values count, M of them.
+        classes: of these, shape (M,).
+    """
+
+    concepts: tuple[Concept, ...]
+    rows: NDArray[np.int64]
+    classes: NDArray[Any]
+
+    def rows_of(self, concept_class: str) -> NDArray[np.int64]:
+        """The images of a class, in their order."""
+        return self.rows[self.classes == concept_class]
+
+    def class_of(self, named: str | Sequence[Any]) -> ConceptClass:
+        """A class from its digits, "01", or from the names of its values, ("red", "small").
+
+        Raises:
+            UserError: there is no such value, or not one for each concept.
+        """
+        if isinstance(named, str):
+            return ConceptClass(named)
+        labels = [str(label) for label in named]
+        if len(labels) != len(self.concepts):
+            raise UserError(
+                f"the class {tuple(labels)} has {len(labels)} values, and there are the concepts "
+                f"{', '.join(concept.name for concept in self.concepts)}"
+            )
+        for concept, label in zip(self.concepts, labels, strict=True):
+            if label not in concept.labels:
+                raise UserError(
+                    f"{concept.name} has no value {label!r}; it has {', '.join(concept.labels)}"
+                )
+        pairs = zip(self.concepts, labels, strict=True)
+        return ConceptClass.of(concept.labels.index(label) for concept, label in pairs)
+
+
+def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: int) -> Factors:
+    """Concepts from columns of values, one for each image.
+
+    Values are told apart by their text: 1, 1.0 and "1" are the same. Those of numbers stand in the
+    order of the numbers, others in that of the alphabet.
+
+    Args:
+        columns: whole numbers, finite numbers or text, under the names of the concepts.
+        names: what the values of a concept are called: a list with a name for each value in order,
+            or with the values themselves in an order of one's own; or ``{value: name}``, which
+            leaves out the images of all other values. Without, values are called as they are.
+        count: of the images.
+
+    Raises:
+        UserError: a column is none, lacks a value or has another length; there is one value or more
+            than ten; or the names do not fit.
+    """
+    if not columns:
+        raise UserError("a concept space needs at least one column of values")
+    if unknown := [name for name in names if name not in columns]:
+        raise UserError(
+            f"there is no column {unknown[0]!r} to name; there are {', '.join(columns)}"
+        )
+    concepts, digits = [], []
+    for name, column in columns.items():
+        text = _text(column, name, count)
+        values = _ordered(set(text.tolist()))
+        values, labels = _named(name, values, names.get(name))
+        size = len(values)
+        if not 2 <= size <= len(DIGITS):
+            raise UserError(
+                f"{name} has {size} value{'s' * (size != 1)}, and a concept has 2 to "
+                f"{len(DIGITS)}; leave the column out, or name the values that count"
+            )
+        one_hot = tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
+        concepts.append(Concept(name, labels, one_hot))
+        places = {value: place for place, value in enumerate(values)}
+        digits.append(np.array([places.get(value, -1) for value in text.tolist()]))
+    table = np.stack(digits, axis=1)
+    rows = np.flatnonzero((table >= 0).all(axis=1))
+    if not len(rows):
+        raise UserError("no image has values that count in every column")
+    classes = np.array([str(ConceptClass.of(row)) for row in table[rows].tolist()])
+    return Factors(tuple(concepts), rows, classes)
+
+
+def _text(column: Any, name: str, count: int) -> NDArray[Any]:
+    """The values of a column as text, shape (count,)."""
+    values = np.asarray(column)
+    if values.shape != (count,):
+        raise UserError(
+            f"the column {name!r} has the shape {values.shape}, and there are {count} images; one "
+            "value for each belongs there"
+        )
+    items = values.tolist()
+    for row, item in enumerate(items):
+        number = isinstance(item, float) and not math.isfinite(item)
+        if item is None or item == "" or number or not isinstance(item, str | int | float | bytes):
+            raise UserError(f"row {row} of the column {name!r} holds no value, but {item!r}")
+    return np.array([_plain(item) for item in items], dtype=object)
+
+
+def _plain(item: Any) -> str:
+    if isinstance(item, bytes):
+        return item.decode(errors="replace")
+    return f"{item:g}" if isinstance(item, float) else str(item)
+
+
+def _ordered(values: set[str]) -> list[str]:
+    try:
+        return sorted(values, key=float)
+    except ValueError:
+        return sorted(values)
+
+
+def _named(
+    concept: str, values: list[str], names: Names | None
+) -> tuple[list[str], tuple[str, ...]]:
+    """The values that count, in order, and what each is called."""
+    if names is None:
+        return values, tuple(values)
+    if isinstance(names, Mapping):
+        chosen = {_plain(value): str(label) for value, label in names.items()}
+        if missing := [value for value in chosen if value not in values]:
+            raise UserError(
+                f"no image has the value {missing[0]!r} of {concept}; there are "
+                f"{', '.join(values[:12])}"
+            )
+        return list(chosen), tuple(chosen.values())
+    labels = [_plain(label) for label in names]
+    if sorted(labels) == sorted(values):
+        return labels, tuple(labels)
+    if len(labels) != len(values):
+        raise UserError(
+            f"{concept} has {len(values)} values ({', '.join(values[:12])}) and {len(labels)} "
+            f"names ({', '.join(labels[:12])})"
+        )
+    return values, tuple(labels)
