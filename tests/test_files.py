@@ -87,7 +87,7 @@ def test_tables_leave_out_the_index(tmp_path):
 def test_all_writing_goes_through_the_disk():
     """So that a disk which fails can be put in its place, under everything that a run writes."""
     elsewhere = {
-        "native/kept.py": "a folder with a mode of its own",
+        "engine/native/kept.py": "a folder with a mode of its own",
         "paper/execute.py": "logs of processes, which they append to",
     }
     changes = re.compile(

@@ -93,7 +93,7 @@ def dropout_seed(rate: float) -> int:
 def dropout_mask(shape: Sequence[int], rate: float, seed: int) -> Tensor:
     """By what a kernel's dropout multiplies: 0 or 1 / (1 - rate), a hash of the position.
 
-    The same as in ``native/norm_gelu.hpp``, for gradients of gradients.
+    The same as in ``engine/native/norm_gelu.hpp``, for gradients of gradients.
 
     Args:
         shape: of an image, (batch, c, h, w), whose channels are innermost in memory.
