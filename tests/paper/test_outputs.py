@@ -11,15 +11,15 @@ from planted import Behavior, plant, plant_all
 from conceptspace.analysis.claims import Verdict, above, measure, open_question
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
-from conceptspace.paper import fig10
-from conceptspace.paper.cost import estimate, passes
-from conceptspace.paper.index import index, write_index
-from conceptspace.paper.keep import extras_of, keep
-from conceptspace.paper.ledger import markdown, read_ledger, write_ledger
-from conceptspace.paper.outputs import produce
+from conceptspace.paper.fig10 import figure as fig10
+from conceptspace.paper.framework.cost import estimate, passes
+from conceptspace.paper.framework.index import index, write_index
+from conceptspace.paper.framework.keep import extras_of, keep
+from conceptspace.paper.framework.ledger import markdown, read_ledger, write_ledger
+from conceptspace.paper.framework.outputs import produce
+from conceptspace.paper.framework.registry import FIGURES, chosen
+from conceptspace.paper.framework.results import finished
 from conceptspace.paper.plan import Plan
-from conceptspace.paper.registry import FIGURES, chosen
-from conceptspace.paper.results import finished
 from conceptspace.store import Run
 
 FIG10 = FIGURES["fig10"]
