@@ -104,7 +104,7 @@ def test_modules_that_are_not_called_are_refused(
 def test_modules_that_give_no_tensor_are_refused(
     model: VDM, inputs: tuple[Tensor, Tensor, Tensor], name: str
 ) -> None:
-    """The hook fires, and there is no one output to move; embeddings have a protocol of their own."""
+    """The hook fires, and there is no one output to move."""
     with pytest.raises(UserError, match=f"the module {name} gives a list, not a tensor"):
         Hooked(model, name, lambda y: y, "test")(*inputs)
     assert hooks(model) == 0
