@@ -16,7 +16,7 @@ from conceptspace.config import RunConfig, complete, load, merged
 from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.needs import needs, protocols_asked
-from conceptspace.paper.cost import passes
+from conceptspace.paper.framework.cost import passes
 from conceptspace.presets import quick
 from conceptspace.protocols import registry
 from conceptspace.store import Run
