@@ -60,12 +60,14 @@ class Diffusers(GenerativeModel, FineTunable):
         condition = condition.to(device)
         if condition.is_floating_point():
             condition = condition.to(dtype)
-        x = noise(*self.shape).to(device, dtype) * scheduler.init_noise_sigma
+        x = noise(*self.shape).to(device, dtype) * getattr(scheduler, "init_noise_sigma", 1.0)
+        # Schedulers of flow matching lack both: noise has size 1, and inputs stay as they are.
+        scaled = getattr(scheduler, "scale_model_input", lambda x, t: x)
         draws = "generator" in inspect.signature(scheduler.step).parameters
         more: Mapping[str, Any] = {"generator": noise.generators} if draws else {}
         with evaluating(self.unet):
             for t in scheduler.timesteps:
-                output = self._output(scheduler.scale_model_input(x, t), t, condition)
+                output = self._output(scaled(x, t), t, condition)
                 x = scheduler.step(output, t, x, **more).prev_sample
             if self.decode is not None:
                 x = self.decode(x)
@@ -114,6 +116,11 @@ class Diffusers(GenerativeModel, FineTunable):
     def _output(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         if self.null is None or self.weight == 1:
             return self.predict(self.unet, x, t, condition)
+        if self.null.shape != condition.shape[1:]:
+            raise UserError(
+                f"the null prompt has shape {tuple(self.null.shape)}, and a prompt "
+                f"{tuple(condition.shape[1:])}"
+            )
         nothing = self.null.to(condition).expand_as(condition)
         both = torch.cat([x, x]), t, torch.cat([condition, nothing])
         conditional, without = self.predict(self.unet, *both).chunk(2)
@@ -250,11 +257,22 @@ def diffusers() -> Any:
 
 
 def _labelled(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
+    if condition.ndim > 2:
+        raise UserError(
+            "a UNet2DModel takes labels or vectors as prompts, and these are sequences of shape "
+            f"{tuple(condition.shape[1:])}, to which a UNet2DConditionModel attends"
+        )
     output: Tensor = unet(x, t, class_labels=condition).sample
     return output
 
 
 def _attending(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
+    width = unet.config.cross_attention_dim
+    if condition.ndim != 3 or (isinstance(width, int) and condition.shape[2] != width):
+        raise UserError(
+            f"the UNet2DConditionModel attends to prompts (batch, tokens, {width}), not "
+            f"{tuple(condition.shape)}"
+        )
     output: Tensor = unet(x, t, encoder_hidden_states=condition).sample
     return output
 
