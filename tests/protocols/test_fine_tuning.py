@@ -259,10 +259,9 @@ def test_saved_runs_are_asked_by_name_and_their_checkpoints_stay(tmp_path, probe
     session = tiny_session(folder, config, probe_cache_folder)
     list(session.execute())
     before = {path: path.read_bytes() for path in (folder / "checkpoints").iterdir()}
-    sizes = {"steps": (1,), "examples": (2,)}
-    asked = config.model_copy(update={"protocols": {"fine-tuning": sizes}})
     names = [f"fine-tuning-{on}" for on in ("training", "training-control", "held-out")]
-    list(session.evaluate(names, changed=asked))
+    own = {"fine-tuning": {"steps": (1,), "examples": (2,)}}
+    list(session.evaluate(names, own=own))
     table = session.run.trajectory()
     tuned_ = table[table["protocol"].isin(names)]
     assert set(tuned_["protocol"]) == set(names)

@@ -359,13 +359,14 @@ class TestPages:
             assert b"<html" in asked("/")
             (shown,) = json.loads(asked("/api/index"))["runs"]
             token = shown["token"]
-            for path in ("trajectories", "turns", "findings"):
-                assert b"11" in asked(f"/api/{path}?run={token}")
+            for path in ("trajectories", "findings"):
+                assert b"11" in asked(f"/api/{path}?runs={token}")
+            assert json.loads(asked(f"/api/turns?runs={token}"))["problems"] == []
             assert b"judge" in asked(f"/api/settings/{token}")
             assert b"finished" in asked(f"/api/details/{token}")
             for protocol in ("naive", LOUDER.name):
                 assert asked(f"/api/images/{token}/{protocol}/4").startswith(b"\x89PNG")
-            assert asked(f"/api/table.parquet?run={token}").startswith(b"PAR1")
+            assert asked(f"/api/table.parquet?runs={token}").startswith(b"PAR1")
         finally:
             running.should_exit = True
             thread.join()
