@@ -362,8 +362,8 @@ class TestPages:
             for path in ("trajectories", "findings"):
                 assert b"11" in asked(f"/api/{path}?runs={token}")
             assert json.loads(asked(f"/api/turns?runs={token}"))["problems"] == []
-            assert b"judge" in asked(f"/api/settings/{token}")
-            assert b"finished" in asked(f"/api/details/{token}")
+            assert LOUDER.name in json.loads(asked(f"/api/settings/{token}"))["protocols"]
+            assert json.loads(asked(f"/api/details/{token}"))["training"]["step"] == [2, 4, 6, 8]
             for protocol in ("naive", LOUDER.name):
                 assert asked(f"/api/images/{token}/{protocol}/4").startswith(b"\x89PNG")
             assert asked(f"/api/table.parquet?runs={token}").startswith(b"PAR1")
