@@ -61,7 +61,7 @@ async function images({ line, i }) {
 const settingsOf = (run, protocol) => trajectoryOf(run.token)?.protocols.find((p) => p.name === protocol)?.settings ?? [""];
 
 export function startDetail() {
-  subscribe(["focus", "step", "data", "chosen", "classes", "protocols", "mode", "setting", "space", "turns", "hiddenSeeds"], () => {
+  subscribe(["focus", "step", "data", "chosen", "classes", "protocols", "mode", "ends", "setting", "space", "turns", "hiddenSeeds"], () => {
     const now = space() && focused();
     byId("detail").hidden = !now;
     byId("what").setAttribute("aria-live", state.playing ? "off" : "polite");
