@@ -14,10 +14,10 @@ from conceptspace.paper.fig06.criteria import earlier
 from conceptspace.paper.fig10 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, emerged, joined, late, world
-from conceptspace.paper.plan import STUDIED_SEEDS, Plan
-from conceptspace.paper.settings import masked
+from conceptspace.paper.settings import STUDIED_SEEDS, masked
 from conceptspace.presentation import series
 from conceptspace.presentation.figures import elicitation_figure
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
 
 PROTOCOL = "overprompting-color"
