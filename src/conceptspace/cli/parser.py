@@ -185,10 +185,11 @@ def parser(flags: bool = False) -> Parser:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
-    options, unknown = parser(flags=configurable).parse_known_args(arguments)
-    options.own = {}
+    own: dict[str, str] = {}
     if configurable or arguments[:1] == ["evaluate"]:
-        options.own, unknown = _own_flags(unknown)
+        own, arguments = _own_flags(arguments)
+    options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    options.own = own
     if unknown:
         hint = ""
         if configurable and unknown[0].startswith("-"):
@@ -206,17 +207,17 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _own_flags(unknown: list[str]) -> tuple[dict[str, str], list[str]]:
+def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     """Flags of single protocols, ``--protocols.NAME.SETTING VALUE``, and all other arguments."""
     found: dict[str, str] = {}
     rest: list[str] = []
-    left = iter(unknown)
+    left = iter(arguments)
     for argument in left:
         if not argument.startswith("--protocols."):
             rest.append(argument)
             continue
-        flag, equals, value = argument.removeprefix("--").partition("=")
-        found[flag] = value if equals else next(left, "")
+        flag, _, value = argument.removeprefix("--").partition("=")
+        found[flag] = value or next(left, "")
         if not found[flag]:
             raise UserError(f"--{flag} takes a value")
     return found, rest
