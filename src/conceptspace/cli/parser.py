@@ -156,7 +156,8 @@ def parser(flags: bool = False) -> Parser:
         "--protocol",
         action="append",
         metavar="NAME",
-        help="may be given several times; default: all that fit the run",
+        help="also FILE.py:NAME or module:NAME; may be given several times; default: the usual "
+        "ones that fit the run. --protocols.NAME.SETTING VALUE changes a setting of its own",
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
