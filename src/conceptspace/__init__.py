@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from conceptspace.errors import UserError
     from conceptspace.judges.judge import Judgement
+    from conceptspace.judges.zero_shot import ZeroShot, from_clip
     from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
     from conceptspace.models.adapters.flow import from_flow
     from conceptspace.models.adapters.function import from_function
@@ -47,6 +48,7 @@ _MODULES = {
     "worlds.naming": "SpacePrompts named_space",
     "errors": "UserError",
     "judges.judge": "Judgement",
+    "judges.zero_shot": "ZeroShot from_clip",
     "protocols.controls": "MatchedControl",
     "protocols.guidance": "Guidance",
     "protocols.intervention": "LatentIntervention",
@@ -87,7 +89,9 @@ __all__ = [
     "Run",
     "SpacePrompts",
     "UserError",
+    "ZeroShot",
     "checkpoint_steps",
+    "from_clip",
     "from_diffusers",
     "from_flow",
     "from_function",

@@ -23,7 +23,8 @@ from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.judges.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
-from conceptspace.models.unet import BlockEmbeddings
+from conceptspace.models.vdm import VDM
+from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
 from conceptspace.recording.book import Book
@@ -104,7 +105,7 @@ class Session:
         """Score every saved checkpoint under protocols, skipping the settings that are there.
 
         Args:
-            protocols: names, see :func:`conceptspace.build.protocol_names`.
+            protocols: names, see :func:`conceptspace.protocols.registry.names`.
             stop: asked after every checkpoint, and every step of the probe's training.
             sweeps: strengths, alphas, betas or guidance weights in place of the config's.
 
@@ -307,18 +308,18 @@ class Session:
         )
         config = self.config.model_copy(update={"evaluate": changed})
 
-        def later(step: int | None) -> BlockEmbeddings:
+        def load(step: int | None) -> VDM:
             step = build.checkpoints(self.config)[-1] if step is None else step
             if step not in checkpoint.saved_steps(self.run.checkpoints):
                 raise UserError(
-                    f"patching needs the checkpoint of step {step}, which {self.run.path} does "
+                    f"{name} needs the checkpoint of step {step}, which {self.run.path} does "
                     f"not have; go on with: conceptspace run --out {self.run.path}"
                 )
             model = build.model(self.config, self.device)
             model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
-            return model.network.block_condition
+            return model
 
-        return build.protocol(name, config, later)
+        return registry.make(name, build.context(config, load))
 
     def _environment(self) -> dict[str, Any]:
         """What a result depends on beside its config."""

@@ -34,6 +34,7 @@ from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
+from conceptspace.protocols import registry
 from conceptspace.record_config import RecordConfig
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
@@ -90,7 +91,7 @@ def evaluate(options: Namespace) -> int:
     opened = Run(options.run)
     config = opened.config
     require_checkpoints(opened)
-    protocols = options.protocol or build.protocol_names(config)
+    protocols = options.protocol or registry.names(build.context(config), usual=True)
     if not options.protocol and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)

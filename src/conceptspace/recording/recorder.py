@@ -16,6 +16,7 @@ from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
 from conceptspace.judges.function import AnyJudge, checked, described
 from conceptspace.judges.probe import TrainedProbe
+from conceptspace.judges.zero_shot import ZeroShot
 from conceptspace.models.generative import Prompts, name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
@@ -204,6 +205,8 @@ class Recorder:
 
     def _judged(self) -> dict[str, Any]:
         """How images are judged, for ``run.json``."""
+        if isinstance(self.judge, ZeroShot):
+            return {"judge": self.description.judge, "texts": self.judge.texts}
         if not isinstance(self.judge, TrainedProbe):
             return {"judge": self.description.judge}
         told = {"hash": self.judge.hash, **self.judge.report}
