@@ -26,7 +26,7 @@ from conceptspace.presentation.figures import (
 from conceptspace.recording.scoring import Scorer, trajectory
 from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.values import along, axis
-from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.signal import class_distances
 from conceptspace.worlds.shapes.world import ShapesWorld, color, size
 
 HUES = Concept("hue", ("red", "green", "blue"), tuple(map(tuple, np.eye(3).tolist())))

@@ -13,23 +13,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
+    BeforeValidator,
     Field,
+    SerializeAsAny,
     ValidationError,
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from conceptspace.bounds import Each
 from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
+from conceptspace.kinds import READING, Kind
+from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
 from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
 from conceptspace.versions import without_header
+from conceptspace.worlds.config import WORLDS, DataConfig
+from conceptspace.worlds.shapes.config import ShapesData
 
 __all__ = [
-    "DataConfig",
     "EvaluateConfig",
-    "ModelConfig",
     "ProbeConfig",
     "RunConfig",
     "TrainConfig",
@@ -153,9 +157,9 @@ class RunConfig(Description):
 
     preset: str = "paper"
     """The preset that this config started from."""
-    data: DataConfig = DataConfig()
+    data: Annotated[SerializeAsAny[DataConfig], BeforeValidator(WORLDS.section)] = ShapesData()
     """The concept space and the images."""
-    model: ModelConfig = ModelConfig()
+    model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(MODELS.section)] = UNetConfig()
     """The diffusion model."""
     train: TrainConfig = TrainConfig()
     """Optimisation and checkpoints."""
@@ -175,40 +179,65 @@ class RunConfig(Description):
         return tree
 
     def settings(self) -> dict[str, Any]:
-        """Every setting under its dotted name."""
-        own = {f"protocols.{of}.{k}": v for of, s in self.protocols.items() for k, v in s.items()}
-        return {name: _leaf(self, name) for name in field_names()} | own
+        """Every setting that has an effect, under its dotted name."""
+        found: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                own = value.settings() if isinstance(value, Kind) else dict(value)
+                found |= {f"{name}.{key}": setting for key, setting in own.items()}
+            elif name == "protocols":
+                found |= {
+                    f"{name}.{of}.{k}": v for of, own in value.items() for k, v in own.items()
+                }
+            else:
+                found[name] = value
+        return found
+
+    def loaded(self) -> RunConfig:
+        """The same config with the kinds of one's own, whose code is imported.
+
+        Raises:
+            UserError: it cannot be, or has other settings.
+        """
+        return merged(self, {}, "config")
 
 
-def field_names(section: type[BaseModel] = RunConfig, prefix: str = "") -> dict[str, Any]:
+KINDS = {"data": WORLDS, "model": MODELS}
+"""Sections that come in kinds."""
+
+
+def field_names(**kinds: str) -> dict[str, FieldInfo]:
     """Every leaf field under its dotted name, with pydantic's field information; those of single
     protocols are not among them.
+
+    Args:
+        kinds: kinds of one's own whose settings are to be among them, by section.
     """
-    names: dict[str, Any] = {}
-    for name, info in section.model_fields.items():
-        if section is RunConfig and name == "protocols":
-            continue
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            names |= field_names(info.annotation, f"{prefix}{name}.")
-        else:
-            names[prefix + name] = info
+    names: dict[str, FieldInfo] = {}
+    for name, info in RunConfig.model_fields.items():
+        if name in KINDS:
+            fields = KINDS[name].fields(kinds.get(name, ""))
+            names |= {f"{name}.{field}": found for field, found in fields.items()}
+        elif isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            fields = info.annotation.model_fields
+            names |= {f"{name}.{field}": found for field, found in fields.items()}
+        elif name != "protocols":
+            names[name] = info
     return names
 
 
-def _leaf(section: Any, name: str) -> Any:
-    for part in name.split("."):
-        section = getattr(section, part)
-    return section
-
-
-def merged(base: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig:
+def merged(
+    base: RunConfig, values: Mapping[str, Any], source: str, *, reading: bool = False
+) -> RunConfig:
     """A new config with nested ``values`` in place of the base's.
 
     Args:
-        base: where all other values come from.
+        base: where all other values come from; where a kind changes, those that both have.
         values: as read from TOML; sections are mappings. ``version`` and ``format`` tell who wrote
             them.
         source: named in the error message, e.g. a file name.
+        reading: whether settings of kinds of one's own stay as they are, and nothing is imported.
 
     Raises:
         UserError: an unknown key, a wrong type or an impossible value; of a newer version, it names
@@ -216,9 +245,16 @@ def merged(base: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig
     """
     tree = base.model_dump()
     settings, newer = without_header(values, source)
+    for name, kinds in KINDS.items():
+        given = settings.get(name, {})
+        if isinstance(given, Mapping):
+            kind = given.get("kind", getattr(base, name).kind)
+            tree[name] = kinds.start(tree[name], kind)
+            if settings == values and isinstance(kind, str) and not reading:
+                kinds.refuse_others(given, kind, name, source)
     merge(tree, settings)
     try:
-        return RunConfig.model_validate(tuples(tree))
+        return RunConfig.model_validate(tuples(tree), context=READING if reading else None)
     except ValidationError as error:
         raise UserError(f"{source}: {complaint(error, field_names())}{newer}") from None
 
@@ -233,23 +269,24 @@ def load(path: Path, base: RunConfig) -> RunConfig:
 
 
 def complete(path: Path) -> RunConfig:
-    """Read a run's own config, in which nothing is left to a preset.
+    """Read a run's own config, in which nothing is left to a preset; no code is imported for it,
+    see :meth:`RunConfig.loaded`.
 
     Raises:
         UserError: as for :func:`load`, or a setting is missing.
     """
     values = read(path)
     settings, newer = without_header(values, str(path))
-    names = field_names()
-    there = {name for name in dotted(settings) if not name.startswith("protocols.")}
-    missing = [name for name in names if name not in there | OPTIONAL]
-    if missing and there <= set(names):
+    config = merged(RunConfig(), values, str(path), reading=True)
+    there = dotted(settings)
+    missing = [name for name in dotted(config.model_dump()) if name not in there]
+    if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
             f"{path} is not whole: it lacks {', '.join(missing[:3])}{more}, and a run's config "
             f"holds every setting; put it back as it was{newer}"
         )
-    return merged(RunConfig(), values, str(path))
+    return config
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -131,19 +131,25 @@ class Kinds(Registry[K], Generic[K]):
         order = self.get(self.default).order
         return {name: found[name] for name in dict.fromkeys([*order, *found]) if name in found}
 
-    def refuse_others(self, names: Mapping[str, Any], kind: str, section: str) -> None:
+    def refuse_others(self, given: Mapping[str, Any], kind: str, section: str, source: str) -> None:
         """Refuse settings of another kind.
+
+        Args:
+            given: settings by name.
+            kind: that they have to be of.
+            section: named in the message, as is the source.
+            source: where the settings come from.
 
         Raises:
             UserError: names one, and the kinds that have it.
         """
         own = self.get(kind).model_fields
-        for name in names:
+        for name in given:
             having = [k for k in self.built_in if name in self.get(k).model_fields]
             if name not in own and having:
                 raise UserError(
-                    f"{section}.{name} is a setting of {section}.kind = {' or '.join(having)}, and "
-                    f"{section}.kind is {kind}"
+                    f"{source}: {section}.{name} is a setting of {section}.kind = "
+                    f"{' or '.join(having)}, and {section}.kind is {kind}"
                 )
 
     def _named(self, section: K) -> str:

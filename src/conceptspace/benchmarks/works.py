@@ -26,6 +26,8 @@ from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import Trainer
 from conceptspace.worlds.dataset import Examples, split_dataset
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.shapes.world import VARIABLES
 
 
@@ -122,7 +124,7 @@ def sampling(
 
 def renderer(resolution: int, images: int, repeats: int) -> float:
     """Images of the data-generating process per second, pixel noise included."""
-    world = build.shapes_world(RunConfig().data.model_copy(update={"resolution": resolution}))
+    world = shapes_world(ShapesData(resolution=resolution))
     source = generator(0, "bench")
     z = torch.cat([world.sample(c, images // 4, source) for c in world.space.classes])
     world.render(z, source)

@@ -32,6 +32,10 @@ class ModelConfig(Kind):
     pixel_range: Literal["unit", "symmetric"] = "unit"
     """Pixels enter the model in [0, 1] or in [-1, 1]."""
 
+    embeds: ClassVar[bool] = False
+    """Whether the network is an :class:`~conceptspace.models.denoiser.EmbeddingDenoiser`; then
+    latent interventions and patching can be asked."""
+
     def network(self, prompt: int, resolution: int) -> Any:
         """An untrained denoiser: a ``torch.nn.Module`` that is called with z_t, (batch, 3,
         resolution, resolution), gamma_t, (batch,), and prompts, (batch, ``prompt``), and predicts
@@ -74,6 +78,7 @@ class UNetConfig(ModelConfig):
     embedding_size: int = Field(256, ge=1, le=16384)
     """Width of the time MLP."""
 
+    embeds: ClassVar[bool] = True
     default: ClassVar[bool] = True
     order: ClassVar[tuple[str, ...]] = (
         "kind",

@@ -24,7 +24,7 @@ from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.results import Result, emerged, joined, world
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.space import ConceptSpace
-from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.signal import class_distances
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from conceptspace import build
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.criteria import dynamics as criteria
 from conceptspace.config import merged, nested
@@ -30,7 +29,9 @@ from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
 from conceptspace.space import ConceptSpace
-from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.shapes.settings import shapes_world
+from conceptspace.worlds.signal import class_distances
 
 SETTINGS = {
     "color is stronger": {"data.color_separation": 0.8, "data.size_separation": 0.2},
@@ -49,7 +50,7 @@ class Data:
     Attributes:
         space: the concepts.
         distances: by setting, for each repetition on new images, those of
-            :func:`conceptspace.worlds.shapes.signal.class_distances`.
+            :func:`conceptspace.worlds.signal.class_distances`.
         images: by setting, an image of each class.
     """
 
@@ -67,7 +68,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Measure both settings, several times."""
     base = PRESETS[preset]()
     worlds = {
-        name: build.shapes_world(merged(base, nested(changes), name).data)
+        name: shapes_world(ShapesData.of(merged(base, nested(changes), name).data))
         for name, changes in SETTINGS.items()
     }
     distances = {

@@ -26,6 +26,7 @@ from conceptspace.paper.results import Result, joined, levels, world
 from conceptspace.presentation.figures.fan import fan_figure
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
+from conceptspace.worlds.shapes.config import ShapesData
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     found = levels(results, fig08.share)
     space = world(results).space
     ood = str(space.ood_classes[0])
-    masked = space.names.index(results[0].config.data.masked_concept)
+    masked = space.names.index(ShapesData.of(results[0].config.data).masked_concept)
 
     def fit(of: Mapping[float, Sequence[Result]]) -> TheoryFit:
         measured = {100 * level: _paths(runs, ood) for level, runs in of.items()}
