@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from conceptspace.bounds import Each
 from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
-from conceptspace.kinds import READING, Kind
+from conceptspace.kinds import READING, Kind, Kinds
 from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
 from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
 from conceptspace.versions import without_header
@@ -187,9 +187,7 @@ class RunConfig(Description):
                 own = value.settings() if isinstance(value, Kind) else dict(value)
                 found |= {f"{name}.{key}": setting for key, setting in own.items()}
             elif name == "protocols":
-                found |= {
-                    f"{name}.{of}.{k}": v for of, own in value.items() for k, v in own.items()
-                }
+                found |= dotted({name: value})
             else:
                 found[name] = value
         return found
@@ -203,7 +201,7 @@ class RunConfig(Description):
         return merged(self, {}, "config")
 
 
-KINDS = {"data": WORLDS, "model": MODELS}
+KINDS: dict[str, Kinds[Any]] = {"data": WORLDS, "model": MODELS}
 """Sections that come in kinds."""
 
 

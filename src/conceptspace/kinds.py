@@ -17,7 +17,7 @@ from conceptspace.errors import UserError
 from conceptspace.registry import Registry
 
 READING = "reading"
-"""Context of a validation that imports no code: settings of a kind of one's own stay as they are."""
+"""Context of a validation that imports no code: settings of one's own kinds stay as they are."""
 
 
 class Kind(Section):

@@ -22,6 +22,7 @@ from conceptspace.config import RunConfig
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.models.precision import LoweredModel, fastest_precision
 from conceptspace.models.sampling import gaussian, sample
+from conceptspace.models.vdm import EmbeddingVDM
 from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import Trainer
@@ -93,6 +94,7 @@ def sampling(
     precision = fastest_precision(device)
     reference = Diffusion(config).to(device).eval()
     fast = LoweredModel(build.model(config, device).eval(), precision).fast
+    assert isinstance(fast, EmbeddingVDM)
     denoise = Replayed(fast.denoise, device)
     h = torch.rand(images, VARIABLES, device=device)
     noise = gaussian((images, 3, resolution, resolution), generator(0, "bench"), device)

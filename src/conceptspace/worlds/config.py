@@ -33,7 +33,7 @@ class DataConfig(Kind):
     """Share of these images that is kept from training."""
 
     pages_render: ClassVar[bool] = False
-    """Whether pages build the world to draw it; of all others a run keeps an image of each class."""
+    """Whether pages build the world to draw it; of others a run keeps an image of each class."""
     pooled: ClassVar[bool] = False
     """Whether there are ``images_per_class`` images and no more, of which the probe takes some."""
 
@@ -82,7 +82,7 @@ class DataConfig(Kind):
 
 
 class UnreadData(DataConfig):
-    """Data of one's own, whose code was not imported: enough to show a run, not to go on with it."""
+    """Data of one's own, whose code was not imported: enough to show a run, not to train it."""
 
     model_config = ConfigDict(extra="allow")
 
