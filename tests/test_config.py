@@ -16,8 +16,6 @@ from pydantic import ValidationError
 
 from conceptspace import build
 from conceptspace.config import (
-    CELEBA_FIELDS,
-    ConceptName,
     RunConfig,
     complete,
     field_names,
@@ -31,6 +29,9 @@ from conceptspace.paper.settings import studied
 from conceptspace.presets import PRESETS, paper, quick
 from conceptspace.store import Run, open_or_create
 from conceptspace.versions import without_header
+from conceptspace.worlds.older import CELEBA
+from conceptspace.worlds.shapes.config import ConceptName
+from conceptspace.worlds.shapes.settings import concept as concept_of
 
 FIELDS = field_names()
 
@@ -449,21 +450,21 @@ class TestBuild:
     def test_every_concept_takes_its_separation_and_spread(self, name):
         kind = "position" if name in ("x", "y") else name
         data = quick().data
-        base = build.concept(name, data)
+        base = concept_of(name, data)
         assert base.name == name
         if name == "shape":
             return
         changed = merged(
             quick(), {"data": {f"{kind}_separation": 0.3, f"{kind}_spread": 0.05}}, "x"
         )
-        c = build.concept(name, changed.data)
+        c = concept_of(name, changed.data)
         assert c.spread == pytest.approx(0.3 * 0.05)
         distance = max(abs(a - b) for a, b in zip(*c.means, strict=True))
         assert distance == pytest.approx(0.3)
 
     def test_own_split(self):
         changes = {"data.train_classes": ["00", "11"], "data.ood_classes": ["01"]}
-        space = build.concept_space(merged(quick(), nested(changes), "x").data)
+        space = build.world(merged(quick(), nested(changes), "x").data).space
         assert (space.train_classes, space.ood_classes) == (("00", "11"), ("01",))
 
     def test_world_takes_the_image_settings(self):
@@ -518,7 +519,7 @@ class TestKindsOfData:
         assert run.config == plan.config
 
     def test_shapes_are_stored_without_settings_of_other_images(self):
-        assert not set(CELEBA_FIELDS) & set(quick().data.model_dump())
+        assert not set(("kind", *CELEBA)) & set(quick().data.model_dump())
 
     def test_a_setting_that_differs_is_stored_even_without_effect(self, tmp_path):
         config = merged(quick(), nested({"data.flips": 0.25}), "test")
@@ -527,6 +528,6 @@ class TestKindsOfData:
 
     def test_images_with_attributes_are_stored_whole(self, tmp_path):
         config = merged(quick(), nested({"data.kind": "celeba", "data.root": "faces"}), "test")
-        assert set(CELEBA_FIELDS) <= set(config.data.model_dump())
+        assert set(("kind", *CELEBA)) <= set(config.data.model_dump())
         (tmp_path / "c.toml").write_text(config.to_toml())
         assert load(tmp_path / "c.toml", RunConfig()) == config

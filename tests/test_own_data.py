@@ -11,11 +11,13 @@ from PIL import Image
 
 from conceptspace import build
 from conceptspace.cli import main
-from conceptspace.config import DataConfig, RunConfig, merged
+from conceptspace.config import RunConfig, merged
 from conceptspace.errors import UserError
 from conceptspace.presentation.page import write_page
 from conceptspace.values import COLUMNS
-from conceptspace.worlds.own_data import names_of, own_world
+from conceptspace.worlds.faces.config import CelebaData
+from conceptspace.worlds.own_data import ArraysData, names_of
+from conceptspace.worlds.shapes.config import ShapesData
 from sprites import write_sprites
 from tiny import TINY, tiny_config, tiny_session
 
@@ -85,10 +87,10 @@ def _read(out: Path) -> dict:
 
 
 def test_shapes_and_celeba_are_stored_as_before():
-    for kind in ("shapes", "celeba"):
-        stored = DataConfig(kind=kind).model_dump()
+    for of in (ShapesData(), CelebaData()):
+        stored = of.model_dump()
         assert not {"path", "factors", "values", "table", "file_column"} & set(stored)
-    assert "path" in DataConfig(kind="arrays", path="x.npz").model_dump()
+    assert "path" in ArraysData(path="x.npz").model_dump()
 
 
 REFUSED = [
@@ -120,10 +122,10 @@ def test_more_images_for_the_probe_than_there_are(sprites: Path):
 def test_a_file_is_read_once_until_it_changes(sprites: Path, tmp_path: Path):
     path = tmp_path / "copy.npz"
     path.write_bytes(sprites.read_bytes())
-    first = own_world(config(path).data)
-    assert own_world(config(path).data) is first
+    first = build.world(config(path).data)
+    assert build.world(config(path).data) is first
     write_sprites(path, per_class=30, seed=1)
-    assert own_world(config(path).data) is not first
+    assert build.world(config(path).data) is not first
 
 
 def test_names_of_values():

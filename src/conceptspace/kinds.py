@@ -7,9 +7,9 @@ own bring their settings, and build what these describe.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import ValidationInfo, model_serializer
+from pydantic import model_serializer
 from pydantic.fields import FieldInfo
 
 from conceptspace.description import Section
@@ -18,6 +18,9 @@ from conceptspace.registry import Registry
 
 READING = "reading"
 """Context of a validation that imports no code: settings of one's own kinds stay as they are."""
+
+
+S = TypeVar("S", bound="Kind")
 
 
 class Kind(Section):
@@ -32,7 +35,7 @@ class Kind(Section):
     """Whether this is the kind where none is named; it is stored without its name."""
 
     @classmethod
-    def of(cls, section: Kind) -> Self:
+    def of(cls: type[S], section: Kind) -> S:
         """A section that has to be of this kind.
 
         Raises:
@@ -89,7 +92,7 @@ class Kinds(Registry[K], Generic[K]):
         self.unread = unread
         self.alike = alike
 
-    def section(self, given: Any, info: ValidationInfo) -> Any:
+    def section(self, given: Any, info: Any) -> Any:
         """The section that settings describe; what is none is left to the check that follows.
 
         Raises:
@@ -158,5 +161,5 @@ class Kinds(Registry[K], Generic[K]):
         names = [name for name, found in self.registered.items() if found is of]
         return names[0] if names else f"{of.__module__}:{of.__qualname__}"
 
-    def _reading(self, info: ValidationInfo) -> bool:
+    def _reading(self, info: Any) -> bool:
         return info.context == READING

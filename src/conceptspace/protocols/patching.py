@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from conceptspace.protocols.registry import Context, family
 from conceptspace.tables import PATCHING
 from conceptspace.worlds.world import Prompting
 
+Embed = Callable[[Tensor], list[Tensor]]
+"""Prompts (batch, k) -> the embedding of every place where they enter, (batch, channels) each."""
+
 
 @dataclass(frozen=True)
 class EmbeddingPatching:
@@ -21,12 +24,12 @@ class EmbeddingPatching:
 
     Args:
         world: whose classes are prompted.
-        later: the model at the later checkpoint.
+        later: embeds prompts as the model does at the later checkpoint.
         name: in tables and folders; one for each later checkpoint.
     """
 
     world: Prompting
-    later: EditableCondition
+    later: Embed
     name: str = PATCHING
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
@@ -44,11 +47,11 @@ class Patched(Embedding):
     """Condition embeddings of another checkpoint."""
 
     model: EditableCondition
-    later: EditableCondition
+    later: Embed
 
     def embed_condition(self, h: Tensor) -> list[Tensor]:
         """The other checkpoint's embeddings, (batch, channels) each."""
-        return self.later.embed_condition(h)
+        return self.later(h)
 
 
 @family(
@@ -60,5 +63,5 @@ class Patched(Embedding):
 def patching(name: str, run: Context) -> Protocol:
     """The embedding MLPs of the run's last checkpoint, or of step 400 as ``patching-400``."""
     _, _, step = name.partition("-")
-    later = run.load(int(step) if step else None)
-    return EmbeddingPatching(run.world, require(later, EditableCondition, name), name)
+    later = require(run.load(int(step) if step else None), EditableCondition, name)
+    return EmbeddingPatching(run.world, later.embed_condition, name)

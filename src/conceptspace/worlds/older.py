@@ -6,11 +6,11 @@ so that files and digests of runs stay what they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
-from pydantic import ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
+from pydantic import PrivateAttr, create_model, model_validator
 
 from conceptspace.description import Section
 from conceptspace.worlds.config import BUILT_IN, WORLDS, DataConfig
@@ -53,11 +53,11 @@ class OlderData(DataConfig):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _set_aside(cls, given: Any, handler: ModelWrapValidatorHandler[OlderData]) -> OlderData:
+    def _set_aside(cls, given: Any, handler: Callable[[Any], Any]) -> OlderData:
         if not isinstance(given, Mapping):
-            return handler(given)
+            return handler(given)  # type: ignore[no-any-return]
         others = _others(cls)
-        section = handler({k: v for k, v in given.items() if k not in others.model_fields})
+        section: OlderData = handler({k: v for k, v in given.items() if k not in others.model_fields})
         kept = others.model_validate({k: v for k, v in given.items() if k in others.model_fields})
         section._aside = {
             name: value
