@@ -100,17 +100,20 @@ REFUSED = [
     ({"values": ["shape"]}, "FACTOR=NAME"),
     ({"values": ["shape=a|b"]}, "3 values .* and 2 names"),
     ({"images_per_class": 25}, "24 images of class 00 .square large., and 25 are asked for"),
-    ({"masked_class": "01"}, "are settings of shapes"),
-    ({"conditioned": ["color"]}, "are settings of shapes"),
+    (
+        {"masked_class": "01"},
+        "data.masked_class is a setting of data.kind = shapes, and data.kind is",
+    ),
+    ({"conditioned": ["color"]}, "conditioned is a setting of data.kind = shapes, .* is arrays"),
+    ({"table": "a.csv"}, "data.table is a setting of data.kind = folder, and data.kind is arr"),
     ({"ood_classes": ["31"]}, "has value 3 of shape"),
 ]
 
 
 @pytest.mark.parametrize(("change", "told"), REFUSED)
 def test_what_is_refused_before_any_work(sprites: Path, change, told):
-    changed = merged(config(sprites), {"data": change}, "test")
     with pytest.raises(UserError, match=told) as error:
-        build.validate(changed)
+        build.validate(merged(config(sprites), {"data": change}, "test"))
     assert "\n" not in str(error.value)
 
 

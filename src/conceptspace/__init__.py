@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     )
     from conceptspace.models.noise import Noise
     from conceptspace.protocols.controls import MatchedControl
+    from conceptspace.protocols.fine_tuning import FineTuning
     from conceptspace.protocols.guidance import Guidance
     from conceptspace.protocols.intervention import LatentIntervention
     from conceptspace.protocols.overprompting import Overprompting
     from conceptspace.protocols.patching import EmbeddingPatching
+    from conceptspace.recording.accelerate import AccelerateRecorder
+    from conceptspace.recording.lightning import LightningRecorder
     from conceptspace.recording.recorder import Recorder
     from conceptspace.space import Concept, ConceptClass, ConceptSpace
     from conceptspace.store import Run
@@ -50,6 +53,7 @@ _MODULES = {
     "judges.judge": "Judgement",
     "judges.zero_shot": "ZeroShot from_clip",
     "protocols.controls": "MatchedControl",
+    "protocols.fine_tuning": "FineTuning",
     "protocols.guidance": "Guidance",
     "protocols.intervention": "LatentIntervention",
     "protocols.overprompting": "Overprompting",
@@ -60,6 +64,8 @@ _MODULES = {
     "models.adapters.replay": "replay",
     "models.generative": "EditableCondition EditableModel FineTunable GenerativeModel Guidable",
     "models.noise": "Noise",
+    "recording.accelerate": "AccelerateRecorder",
+    "recording.lightning": "LightningRecorder",
     "recording.recorder": "Recorder",
     "store": "Run",
     "training.schedule": "checkpoint_steps",
@@ -68,6 +74,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "AccelerateRecorder",
     "ArrayWorld",
     "Concept",
     "ConceptClass",
@@ -76,12 +83,14 @@ __all__ = [
     "EditableModel",
     "EmbeddingPatching",
     "FineTunable",
+    "FineTuning",
     "FolderWorld",
     "GenerativeModel",
     "Guidable",
     "Guidance",
     "Judgement",
     "LatentIntervention",
+    "LightningRecorder",
     "MatchedControl",
     "Noise",
     "Overprompting",

@@ -248,7 +248,7 @@ def merged(
         if isinstance(given, Mapping):
             kind = given.get("kind", getattr(base, name).kind)
             tree[name] = kinds.start(tree[name], kind)
-            if settings == values and isinstance(kind, str) and not reading:
+            if isinstance(kind, str) and not reading:
                 kinds.refuse_others(given, kind, name, source)
     merge(tree, settings)
     try:
@@ -275,16 +275,21 @@ def complete(path: Path) -> RunConfig:
     """
     values = read(path)
     settings, newer = without_header(values, str(path))
-    config = merged(RunConfig(), values, str(path), reading=True)
     there = dotted(settings)
-    missing = [name for name in dotted(config.model_dump()) if name not in there]
-    if missing:
+    named = {name: there.get(f"{name}.kind", kinds.default) for name, kinds in KINDS.items()}
+    sections = {name: {"kind": kind} for name, kind in named.items()}
+    usual = RunConfig.model_validate(sections, context=READING).model_dump()
+    missing = [name for name in dotted(usual) if name not in there]
+    own = [f"{name}." for name, kind in named.items() if kind not in KINDS[name].built_in]
+    open_ended = ("protocols.", *own)
+    known = field_names()
+    if missing and all(name in known or name.startswith(open_ended) for name in there):
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
             f"{path} is not whole: it lacks {', '.join(missing[:3])}{more}, and a run's config "
             f"holds every setting; put it back as it was{newer}"
         )
-    return config
+    return merged(RunConfig(), values, str(path), reading=True)
 
 
 def read(path: Path) -> dict[str, Any]:

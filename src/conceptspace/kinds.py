@@ -135,7 +135,8 @@ class Kinds(Registry[K], Generic[K]):
         return {name: found[name] for name in dict.fromkeys([*order, *found]) if name in found}
 
     def refuse_others(self, given: Mapping[str, Any], kind: str, section: str, source: str) -> None:
-        """Refuse settings of another kind.
+        """Refuse settings of another kind, unless every setting of this one is there, too: then a
+        stored config is read, which may hold what has no effect.
 
         Args:
             given: settings by name.
@@ -146,7 +147,10 @@ class Kinds(Registry[K], Generic[K]):
         Raises:
             UserError: names one, and the kinds that have it.
         """
-        own = self.get(kind).model_fields
+        of = self.get(kind)
+        own, stored = of.model_fields, of.model_validate({"kind": kind}).model_dump()
+        if stored.keys() - {"kind"} <= given.keys():
+            return
         for name in given:
             having = [k for k in self.built_in if name in self.get(k).model_fields]
             if name not in own and having:

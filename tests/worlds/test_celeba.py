@@ -208,8 +208,6 @@ def test_a_damaged_folder_is_told_in_one_sentence(
     ("settings", "told"),
     [
         ({"root": ""}, "needs data.root"),
-        ({"masked_class": "01"}, "are settings of shapes"),
-        ({"conditioned": ("color",)}, "are settings of shapes"),
         ({"images_per_class": 7}, r"6 images of class 00 \(Male Not Smiling\).*asks for 7"),
         ({"attributes": ("Male", "Not_Male")}, "names an attribute twice"),
     ],

@@ -25,9 +25,10 @@ def passes(config: RunConfig) -> int:
     """Images that pass through the network in a run, forward passes counted."""
     steps, each = config.evaluate.sampling_steps, 0
     for protocol in protocols_asked(config):
-        costly = isinstance(protocol, Costly)
-        passed = images_asked(protocol, config) * (protocol.passes if costly else 1)
-        each += passed * steps + (protocol.beside(steps) if costly else 0)
+        each += images_asked(protocol, config) * steps
+        if isinstance(protocol, Costly):
+            each += (protocol.passes - 1) * images_asked(protocol, config) * steps
+            each += protocol.beside(steps)
     trained = BACKWARD * config.train.steps * config.train.batch_size
     return trained + each * len(build.checkpoints(config))
 

@@ -39,7 +39,7 @@ class Protocol(Interface):
         ...
 
 
-class Costly(ABC):
+class Costly:
     """A protocol that takes more of the network than a pass for each image and denoising step."""
 
     @property

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
-from conceptspace.protocols.edits import Edit, edited, project
+from conceptspace.protocols.edits import Edit, edited, project, require_vectors
 from conceptspace.protocols.prompts import placed
 from conceptspace.protocols.registry import Context, family
 from conceptspace.space import Concept, ConceptClass
@@ -109,6 +109,7 @@ class LatentIntervention:
 
     def _edit(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Edit:
         def edit(model: EditableCondition, blocks: list[Tensor]) -> list[Tensor]:
+            require_vectors(blocks, self.name)
             device = blocks[0].device
             plus, minus = (model.embed_condition(h.to(device)) for h in (add, remove))
             edited = []

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 from torch import Tensor
@@ -135,7 +135,7 @@ def protocol(kind: Kind) -> Kind:
     if issubclass(kind, Section):
         _add(Family(name, lambda _, run: run.own, lambda run: (name,), kind, source=kind))
     else:
-        _add(Family(name, lambda _, run: kind(), lambda run: (name,), source=kind))
+        _add(Family(name, lambda _, run: cast(Protocol, kind()), lambda run: (name,), source=kind))
     return kind
 
 
@@ -269,10 +269,10 @@ def completed(config: RunConfig) -> RunConfig:
         if own is not None:
             found[of.name] = own.model_dump()
     for name in config.protocols:
-        of = family_of(name)
-        if of is None or of.name != name:
+        section = family_of(name)
+        if section is None or section.name != name:
             known = ", ".join(of.name for of in families() if of.settings)
-            raise UserError(f"[protocols.{name}]: no protocol {name!r} with settings; known: {known}")
-        own_settings(of, config)
+            raise UserError(f"[protocols.{name}]: there is no such protocol; there are {known}")
+        own_settings(section, config)
     both = {**config.protocols, **found}
     return config.model_copy(update={"protocols": both}) if found else config

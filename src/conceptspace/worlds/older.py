@@ -55,10 +55,11 @@ class OlderData(DataConfig):
     @classmethod
     def _set_aside(cls, given: Any, handler: Callable[[Any], Any]) -> OlderData:
         if not isinstance(given, Mapping):
-            return handler(given)  # type: ignore[no-any-return]
+            return handler(given)
         others = _others(cls)
-        section: OlderData = handler({k: v for k, v in given.items() if k not in others.model_fields})
-        kept = others.model_validate({k: v for k, v in given.items() if k in others.model_fields})
+        foreign = {name: value for name, value in given.items() if name in others.model_fields}
+        section: OlderData = handler({k: v for k, v in given.items() if k not in foreign})
+        kept = others.model_validate(foreign)
         section._aside = {
             name: value
             for name, value in kept.model_dump().items()
