@@ -26,9 +26,7 @@ def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for place in (_given(arguments, "config"), _given(arguments, "out") + "/config.toml"):
-        with contextlib.suppress(
-            OSError, ValueError, TypeError
-        ):  # the command itself tells what is wrong
+        with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
             told = tomllib.loads(Path(place).read_text())
             found |= {s: str(told[s]["kind"]) for s in KINDS if "kind" in told.get(s, {})}
             break
