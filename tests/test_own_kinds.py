@@ -40,7 +40,8 @@ def test_a_world_in_one_file_is_stopped_resumed_asked_and_shown_without_it(here:
     steps: list[int] = []
     with pytest.raises(Stopped):
         for event in session.execute(lambda: len(steps) > 4):
-            steps += [event.step] if isinstance(event, Trained) else []
+            if isinstance(event, Trained):
+                steps.append(event.step)
     assert 9 not in checkpoint.saved_steps(session.run.checkpoints)
     assert main(["run", "--out", "run", "--device", "cpu"]) == 0
     run = Run(here / "run")
@@ -140,10 +141,11 @@ def test_what_is_built_has_to_be_a_world_or_a_network(here: Path, capsys):
     assert main(["run", "quick", "--data.kind", "bad.py:Stripes", "--out", "run"]) == 2
     assert "builds object, which is no world: it lacks space" in capsys.readouterr().err
     (here / "net.py").write_text(
-        NETWORK.replace("return Layers(", "return print and (lambda: 0) or (")
+        NETWORK.replace("return Layers(3 * resolution**2, prompt, self.width)", "return 3")
     )
-    assert main(["run", "quick", "--model.kind", "net.py:Mlp", "--out", "run"]) == 2
-    assert "builds function, and a network is a torch.nn.Module" in capsys.readouterr().err
+    words = "run --config tiny.toml --model.kind net.py:Mlp --model.width 8 --out run"
+    assert main(words.split()) == 2
+    assert "builds int, and a network is a torch.nn.Module" in capsys.readouterr().err
 
 
 def test_a_registered_class_has_its_name():
