@@ -561,7 +561,7 @@ class TestKindsOfData:
         assert load(tmp_path / "config.toml", paper()).digest() == digest
 
     def test_shapes_are_stored_without_settings_of_other_images(self):
-        assert not set(("kind", *CELEBA)) & set(quick().data.model_dump())
+        assert not {"kind", *CELEBA} & set(quick().data.model_dump())
 
     def test_a_setting_that_differs_is_stored_even_without_effect(self, tmp_path):
         stored = quick().data.model_dump()
