@@ -116,6 +116,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         epilog="example: " + EXAMPLES["quickstart"],
         allow_abbrev=False,
     )
+    top.set_defaults(kinds=kinds)
     top.add_argument("--version", action="version", version=f"conceptspace {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
@@ -189,7 +190,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
     kinds = kinds_named(arguments) if configurable else {}
     options, unknown = parser(configurable, kinds).parse_known_args(arguments)
-    options.own, options.kinds = {}, kinds
+    options.own = {}
     if configurable or arguments[:1] == ["evaluate"]:
         options.own, unknown = _own_flags(unknown)
     if unknown:
