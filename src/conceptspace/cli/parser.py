@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(arguments: list[str]) -> int:
     """Parse and do; returns the command's status."""
-    options = _parse(arguments)
+    options = parsed(arguments)
     if options.command is None:
         parser().print_help()
         return 0
@@ -186,13 +186,19 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     return top
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The command and its flags; those of single protocols are in ``own``, by their names.
+
+    Raises:
+        UserError: one is unknown, or lacks its value.
+    """
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
+    own: dict[str, str] = {}
+    if configurable or arguments[:1] == ["evaluate"]:
+        own, arguments = _own_flags(arguments)
     kinds = kinds_named(arguments) if configurable else {}
     options, unknown = parser(configurable, kinds).parse_known_args(arguments)
-    options.own = {}
-    if configurable or arguments[:1] == ["evaluate"]:
-        options.own, unknown = _own_flags(unknown)
+    options.own = own
     if unknown:
         hint = ""
         if configurable and unknown[0].startswith("-"):
@@ -210,17 +216,17 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _own_flags(unknown: list[str]) -> tuple[dict[str, str], list[str]]:
+def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     """Flags of single protocols, ``--protocols.NAME.SETTING VALUE``, and all other arguments."""
     found: dict[str, str] = {}
     rest: list[str] = []
-    left = iter(unknown)
+    left = iter(arguments)
     for argument in left:
         if not argument.startswith("--protocols."):
             rest.append(argument)
             continue
-        flag, equals, value = argument.removeprefix("--").partition("=")
-        found[flag] = value if equals else next(left, "")
+        flag, _, value = argument.removeprefix("--").partition("=")
+        found[flag] = value or next(left, "")
         if not found[flag]:
             raise UserError(f"--{flag} takes a value")
     return found, rest
