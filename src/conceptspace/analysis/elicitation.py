@@ -58,27 +58,24 @@ def elicitation(
     """
     rows = best[best["concept_class"] == ood]
     present = sorted((p for p in rows["protocol"].unique() if p != NAIVE), key=is_control)
-    told = []
+    told = _gap(rows, ood, [p for p in present if not is_control(p)])
     for protocol in present:
+        control = is_control(protocol)
         fair = honest_emergence(best, ood, protocol)
         honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
-        text = f"{'control: ' if is_control(protocol) else ''}under {protocol}, {honest}"
+        text = f"{'control: ' if control else ''}under {protocol}, {honest}"
         if table[table["protocol"] == protocol]["setting"].nunique() > 1:
             text += ", with settings chosen on one half of the images and scored on the other"
         if rows[PROBE].notna().all():
             plain = emergence.survival(honest_emergence(best, ood, protocol, PROBE))
             text += f"; by the plain probe, best of the sweep, {arrival(plain, 'it')}"
-        told.append(Finding("elicitation", text))
-        same = {run.seed for run in fair}
-        told.append(
-            Finding(
-                "elicitation",
-                behind([r for r in naive if r.seed in same], fair, "naive prompting", protocol),
-            )
-        )
-        if not is_control(protocol):
+        told.append(Finding("control" if control else "elicitation", text))
+        same = [r for r in naive if r.seed in {run.seed for run in fair}]
+        later = behind(same, fair, "naive prompting", protocol)
+        told.append(Finding("control" if control else "emergence", later))
+        if not control:
             told += _coincidence(fair, protocol, turn)
-    return told + _gap(rows, ood, [p for p in present if not is_control(p)]) + _first(rows, ood)
+    return told + _first(rows, ood)
 
 
 def is_control(protocol: str) -> bool:
@@ -148,7 +145,7 @@ def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
     )
     if top < emergence.THRESHOLD:
         text += ": no protocol elicits what is not there yet"
-    return [Finding("elicitation", text)]
+    return [Finding("control", text)]
 
 
 def _gap(best: pd.DataFrame, ood: str, protocols: Sequence[str]) -> list[Finding]:

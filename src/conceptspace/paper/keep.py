@@ -14,8 +14,8 @@ from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.figure import PaperFigure
 from conceptspace.paper.plan import Plan
-from conceptspace.paper.results import BEST, Result
-from conceptspace.store import Run
+from conceptspace.paper.results import Result
+from conceptspace.store import BEST, Run
 from conceptspace.tables import NAIVE
 
 FILES = ("config.toml", "run.json", "trajectory.parquet")

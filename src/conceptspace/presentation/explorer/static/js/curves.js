@@ -5,7 +5,8 @@ import { state, change, subscribe } from "./store.js";
 import { space, chosenRuns, each, groups, lines, load, ofClass, protocolNames, shownLines, turnOf, trajectoryOf } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, axes } from "./chart.js";
-import { coloring, lookAt } from "./space.js";
+import { lookAt } from "./space.js";
+import { colorKey, coloring } from "./coloring.js";
 import { comparedClass } from "./compare.js";
 import { positions } from "./clock.js";
 
@@ -44,7 +45,7 @@ function bands(surface, all, x, y, kind, c, tint, dash = []) {
 function joint(surface, width, height) {
   const y = d3.scaleLinear().domain([0, 1.02]), all = shownLines(), x = frame(surface, width, height, y, "joint accuracy"), paint = coloring(), color = ink();
   surface.line([[x(0), y(0.8)], [x.range()[1], y(0.8)]], { color: color.quiet, dash: [4, 3], width: 1 });
-  const dash = (line) => (state.protocols.size < 2 || state.color === "protocol" ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length]);
+  const dash = (line) => (state.protocols.size < 2 || colorKey() === "protocol" ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length]);
   const hits = bands(surface, all, x, y, "joint", null, paint.of, dash);
   for (const line of all) {
     const turn = line.protocol === "naive" ? turnOf(line) : null;
@@ -95,7 +96,7 @@ function gamma(surface, width, height) {
 // Runs have no class: they take the color of their setting, or one of their own.
 function coloringOfRuns() {
   const runs = chosenRuns(), paint = coloring();
-  if (state.color.includes(".")) return (run) => paint.of({ runs: [run], name: comparedClass(), protocol: "naive" });
+  if (colorKey().includes(".")) return (run) => paint.of({ runs: [run], name: comparedClass(), protocol: "naive" });
   const all = groups(), at = (run) => all.findIndex((group) => group.includes(run));
   return (run) => (all.length > 1 ? apart(at(run)) : runs.length > 1 && state.mode === "runs" ? apart(runs.indexOf(run)) : apart(0));
 }
