@@ -28,7 +28,7 @@ def looked(request, browser, shown):
         bypass_csp=True,
     )
     page = opened(context.new_page(), shown.url)
-    expect(page.locator("#told li").first).to_be_visible(timeout=20_000)
+    expect(page.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
     yield page
     context.close()
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from conceptspace.analysis.elicitation import is_control
-from conceptspace.analysis.verdict import accuracies, others, windows_of
+from conceptspace.analysis.verdict import SCALING, accuracies, gates, others, windows_of
 from conceptspace.presentation.explorer.points import numbers
 from conceptspace.tables import NAIVE
 
@@ -37,7 +36,7 @@ def judged(best: pd.DataFrame, ood: str) -> Tree:
         return {}
     steps, seeds = wide.index.unique("step").sort_values(), wide.index.unique("seed")
     kinds = {NAIVE: "naive"} | dict.fromkeys(asked, "way")
-    kinds |= {name: "control" for name in names if is_control(name)}
+    kinds |= {name: "control" for name in names if name in (*gates(names), SCALING)}
     return {
         "class": ood,
         "images": int(best[best["concept_class"] == ood]["samples"].min()),

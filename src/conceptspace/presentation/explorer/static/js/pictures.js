@@ -1,8 +1,8 @@
 // The pictures of the verdict and of the chain of evidence. Each draws the numbers its sentence tells:
 // where a verdict was told, accuracies by the judge whose settings were chosen on other images.
 
-import { digits, thousands } from "./dom.js";
-import { lines, protocolNames, space, turnOf } from "./model.js";
+import { counted, digits, thousands } from "./dom.js";
+import { isControl, lines, protocolNames, space, turnOf } from "./model.js";
 import { mean } from "./stats.js";
 import { apart, classColor, ink } from "./palette.js";
 import { axes } from "./chart.js";
@@ -20,7 +20,7 @@ function plane(surface, width, height, last, yLabel) {
 const level = (surface, { x, y }, at, color) => surface.line([[x.range()[0], y(at)], [x.range()[1], y(at)]], { color, dash: [4, 3], width: 1 });
 const path = (steps, values, { x, y }) => steps.map((step, i) => [step, values[i]]).filter(([, v]) => v !== null && Number.isFinite(v)).map(([step, v]) => [x(step), y(v)]);
 const means = (way) => { const all = Object.values(way.seeds); return all[0].map((_, i) => { const there = all.map((of) => of[i]).filter((v) => v !== null); return there.length ? mean(there) : null; }); };
-const protocolColor = (name) => apart(Math.max(0, protocolNames().indexOf(name)));
+const protocolColor = (name) => (isControl(name) ? ink().quiet : apart(Math.max(0, protocolNames().indexOf(name))));
 const middle = (values) => d3.median(values);
 
 // The window of the seeds that have one: medians, as the sentence tells.
@@ -44,12 +44,14 @@ export function ways(surface, width, height, { judged }, kind) {
   level(surface, at, kind === "controls" ? IDLE : REACHED, color.quiet);
   const drawn = [judged.ways.find((way) => way.kind === "naive"), ...chosenWays(judged, kind)], labels = [];
   for (const way of drawn) {
-    const tint = protocolColor(way.name), dash = way.kind === "control" ? [5, 3] : [], all = Object.values(way.seeds), average = means(way);
+    const tint = protocolColor(way.name), dash = way.kind !== "control" ? [] : way.name.endsWith("scaling") ? [2, 3] : [6, 3], all = Object.values(way.seeds), average = means(way);
     if (all.length > 1 && kind === "verdict") for (const of of all) surface.line(path(judged.steps, of, at), { color: tint, width: 0.7, alpha: 0.3, dash });
     surface.line(path(judged.steps, average, at), { color: tint, width: 2.2, dash });
     labels.push({ y: at.y(average.findLast((v) => v !== null) ?? NaN), text: brief(way.name), color: tint });
   }
   endLabels(surface, labels, at.ends);
+  const count = Object.keys(drawn[0].seeds).length;
+  surface.text(width - 4, height - 4, `n = ${counted(count, "seed")}, ${judged.images} images each`, { color: color.quiet, size: 10.5, anchor: "end" });
 }
 
 export const told = (judged, kind) => [judged.ways.find((way) => way.kind === "naive"), ...chosenWays(judged, kind)].map((way) => `${way.name} ends at ${digits(means(way).findLast((v) => v !== null))}`).join(", ");
@@ -94,7 +96,7 @@ export function way(surface, width, height, { runs, ood }) {
   if (turn?.detected) {
     const [px, py] = all[average.index(turn.step)];
     surface.dots([[px, py]], 5, { color: color.band, stroke: color.ink, width: 1 });
-    surface.text(px + 9, py + 4, `turn, step ${thousands(turn.step)}`, { color: color.turn, size: 11, bold: true, halo: color.paper });
+    surface.text(px + 4, py + 19, `turn, step ${thousands(turn.step)}`, { color: color.turn, size: 11, bold: true, halo: color.paper });
   }
 }
 
