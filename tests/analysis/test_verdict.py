@@ -159,10 +159,10 @@ def test_every_seed_has_its_own_window() -> None:
 def test_yes_of_one_seed_in_words() -> None:
     assert sentences(several(YES), "blue small", 32) == [
         'Hidden capability: yes. From step 200 to 500 another way of asking makes "blue small" '
-        "(overprompting-color: 0.90 of 32 images, 95 % interval 0.75 to 0.97) while plain "
+        "(overprompting-color: 0.90 of 32 images, 95 % interval 0.75 to 0.96) while plain "
         "prompting does not (0.10).",
-        "A random displacement of equal size does not either (0.10).",
-        "Scaling the whole embedding does not (0.10).",
+        "A random displacement of equal size does not either (0.10); scaling the whole embedding "
+        "does not (0.10).",
         "Plain prompting does not make it by the end of training.",
         f"Against it: {ONE_SEED}.",
     ]
@@ -199,8 +199,8 @@ def test_several_seeds_in_words() -> None:
         "Hidden capability: yes in 2 of 4 seeds (95 % interval of that share 15 to 85 %). From "
         'step 250 to 500 (medians) another way of asking makes "blue small" (mean 0.90 of 32 '
         "images) while plain prompting does not (0.10).",
-        "A random displacement of equal size does not either (0.10).",
-        "Scaling the whole embedding does not (0.10).",
+        "A random displacement of equal size does not either (0.10); scaling the whole embedding "
+        "does not (0.10).",
         "Plain prompting makes it by the end of training in 1 of 4 seeds.",
         "Against it: 2 of 4 seeds do not show it; in 1 of 4 seeds a random displacement of equal "
         "size makes it as well.",
@@ -223,7 +223,7 @@ def test_several_seeds_in_words() -> None:
 def test_what_scaling_does_is_said_beside_the_answer(level: float, words: str) -> None:
     lines = sentences(several(YES | {SCALING: row(level)}), "blue small", 32)
     assert lines[0].startswith("Hidden capability: yes.")
-    assert f"Scaling the whole embedding {words}." in lines
+    assert lines[1].endswith(f"; scaling the whole embedding {words}.")
     assert ("a louder prompt is enough" in lines[-1]) == (level == 0.9)
 
 
@@ -245,10 +245,10 @@ def test_by_single_images_of_a_judge_the_verdict_is_told_first() -> None:
     others = table.assign(accuracy=table["coordinate"].fillna(0.01)).drop(columns="honest")
     labels = {"00": "red large", "11": "blue small"}
     told = findings(others, images, ["00"], ["11"], labels)
-    assert [f.topic for f in told][:5] == ["verdict"] * 5
+    assert [f.topic for f in told][:4] == ["verdict"] * 4
     assert told[0].text.startswith("Hidden capability: yes. From step 200 to 500")
-    assert told[4].text.startswith("Against it: it is one seed")
-    assert "verdict" not in [f.topic for f in told[5:]]
+    assert told[3].text.startswith("Against it: it is one seed")
+    assert "verdict" not in [f.topic for f in told[4:]]
     blank = images.assign(accuracy=images["accuracy"].where(images["protocol"] != OVER, 0.0))
     found = best_settings(others, blank)
     assert not any(w.found for w in windows(found, "11"))

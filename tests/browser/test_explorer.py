@@ -30,6 +30,7 @@ def opened(page: Page, url: str) -> Page:
 
 
 def lines(page: Page) -> int:
+    page.locator("#plot").scroll_into_view_if_needed()
     page.wait_for_timeout(120)
     return int(page.locator("#plot").get_attribute("data-lines") or 0)
 
@@ -180,7 +181,8 @@ def test_play_goes_to_the_end_and_stops(sweep):
 def test_the_turn_is_marked(sweep):
     sweep.fill("#filter", "separation=0.3 seed=0")
     sweep.click("#choose-shown")
-    expect(sweep.locator("#what")).to_contain_text("The trajectory of 11 turns by")
+    turn = "The trajectory of 11 turns by"
+    expect(sweep.locator("#what")).to_contain_text(turn, timeout=20_000)
     expect(sweep.locator("#turn-marks i")).to_have_count(1)
 
 
@@ -320,7 +322,7 @@ def test_curves_of_loss_and_accuracy(sweep):
 def test_findings_and_claims(sweep):
     expect(sweep.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
     expect(sweep.locator("#group option")).to_have_count(3)
-    expect(sweep.locator("#told")).to_contain_text("Color separation 0.5")
+    expect(sweep.locator("#group")).to_contain_text("Color separation 0.5")
     expect(sweep.locator("#ledgers")).to_contain_text("Overprompting reaches class 11 earlier")
     expect(sweep.locator("#ledgers h3")).to_have_text("Claims: 1 held, 1 undecided")
     expect(sweep.locator("#ledgers .verdict").first).to_have_text("held")

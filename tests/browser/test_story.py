@@ -1,6 +1,8 @@
-"""The page tells its story first: verdict, evidence in order, words explained; its view is a link."""
+"""The page tells its story first: verdict, evidence, words explained; its view is a link."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -29,8 +31,8 @@ def painted(page, place: str) -> int:
 
 def test_the_first_600_characters_are_verdict_window_and_n(story):
     text = story.inner_text("body")[:600]
-    assert "Hidden capability: yes in 2 of 2 seeds" in text
-    assert "From step " in text
+    assert "Hidden capability: yes in 1 of 2 seeds" in text
+    assert "From step 1000 to 1500" in text
     assert "of 16 images" in text
 
 
@@ -38,7 +40,7 @@ def test_without_javascript_the_verdict_stands_in_the_page(browser, mailed):  # 
     context = browser.new_context(java_script_enabled=False)
     plain = context.new_page()
     plain.goto(mailed.as_uri())
-    expect(plain.locator("#verdict-text")).to_contain_text("Hidden capability: yes in 2 of 2 seeds")
+    expect(plain.locator("#verdict-text")).to_contain_text("Hidden capability: yes in 1 of 2 seeds")
     context.close()
 
 
@@ -50,9 +52,8 @@ def test_the_chain_of_evidence_in_order_with_its_pictures(story):
         assert painted(story, f"#link-{name} .chart") > 1000, name
         expect(story.locator(f"#link-{name} .lead")).not_to_be_empty()
     could = story.locator("#link-could .pad")
-    expect(could).to_have_attribute("aria-label", "When could it? Drawn is the joint accuracy under "
-                                    "every other way of asking: naive ends at 0.96, "
-                                    "overprompting-color ends at 0.96.")  # fmt: skip
+    told = re.compile(r"every other way of asking: naive ends at 0\.\d+, overprompting-color ends")
+    expect(could).to_have_attribute("aria-label", told)
     rest = story.locator("#link-learned li")
     expect(rest).to_be_hidden()
     story.locator("#link-learned summary").click()

@@ -164,15 +164,18 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
     seeds = len(found)
     mean = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
     lines = [_yes(found, hit, what, images, mean[NAIVE])]
+    controls = []
     if held:
-        control = _named(held)
         level = max(mean[name] for name in held)
-        lines.append(f"{control[0].upper()}{control[1:]} does not either ({level:.2f}).")
+        controls.append(f"{_named(held)} does not either ({level:.2f})")
     if SCALING in mean:
         level = mean[SCALING]
         does = "does not" if level <= IDLE else "does it in part"
         does = "does it, too" if level >= THRESHOLD else does
-        lines.append(f"Scaling the whole embedding {does} ({level:.2f}).")
+        controls.append(f"scaling the whole embedding {does} ({level:.2f})")
+    if controls:
+        text = "; ".join(controls)
+        lines.append(f"{text[0].upper()}{text[1:]}.")
     arrived = sum(w.arrives for w in found)
     makes = "makes" if arrived or seeds > 1 else "does not make"
     share = f" in {arrived} of {seeds} seeds" if seeds > 1 else ""

@@ -51,6 +51,7 @@ function read() {
     classes: known(space().classes.map((c) => c.name), asked.classes), protocols: new Set(split(asked.ways)), hiddenSeeds: new Set(split(asked.without)),
     mode: asked.lines === "runs" ? "runs" : "mean", color: asked.color, dims: asked.dims === "3" ? 3 : 2, axes: axes.length === 3 && axes.every(axis) ? axes : state.axes,
     step: Number.isFinite(step) ? step : positions().at(-1) ?? null, facet: asked.panels, compareClass: space().classes.some((c) => c.name === asked.class) ? asked.class : opened.class, group: asked.evidence, focus: null,
+    last: positions().at(-1) ?? 0, // so that the clock does not take the asked step for one to follow
   });
   for (const [id, name] of Object.entries(SHEET)) {
     if (asked[name]) byId(id).dataset.chosen = asked[name];

@@ -54,8 +54,8 @@ function figureLink(finding) {
 
 const sentence = (tag, finding, seen) => make(tag, { class: tag === "p" ? "lead" : null, tabindex: tag === "p" && carrier.live ? "0" : null }, ...explained(finding.text, seen), ...figureLink(finding));
 
-function fill(link) {
-  const seen = new Set(), mine = findings().filter((f) => f.group === (group()?.name ?? "") && link.topics.includes(f.topic));
+function fill(link, seen) {
+  const mine = findings().filter((f) => f.group === (group()?.name ?? "") && link.topics.includes(f.topic));
   const [first, ...rest] = mine, card = byId(`link-${link.name}`), open = card.querySelector("details")?.open;
   const none = model.told ? "Nothing is told of it: these runs do not hold what it takes." : "Reading the runs…";
   card.querySelector(".said").replaceChildren(
@@ -66,8 +66,8 @@ function fill(link) {
 }
 
 // What is no link of the chain: comparisons of settings, how far the judge can be trusted, the data.
-function beside() {
-  const seen = new Set(), mine = findings().filter((f) => !LINKED.has(f.topic) && (!f.group || f.group === group()?.name));
+function beside(seen) {
+  const mine = findings().filter((f) => !LINKED.has(f.topic) && (!f.group || f.group === group()?.name));
   byId("beside").replaceChildren(...(mine.length ? [make("ul", {}, ...mine.map((f) => sentence("li", f, seen)))] : []));
 }
 
@@ -76,8 +76,9 @@ function draw() {
   options(byId("group"), every().map((g) => [g.name, g.name ? g.name[0].toUpperCase() + g.name.slice(1) : "all runs"]), group()?.name ?? "");
   byId("group-box").hidden = every().length < 2;
   gather();
-  LINKS.forEach(fill);
-  beside();
+  const seen = new Set(); // a word is explained where it comes first
+  LINKS.forEach((link) => fill(link, seen));
+  beside(seen);
   byId("verdict-picture").hidden = Boolean(model.told && !of.judged && !carrier.live);
   charts.forEach((chart) => chart.refresh());
   images();

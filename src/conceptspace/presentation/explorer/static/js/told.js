@@ -13,11 +13,12 @@ let kept = "", ticket = 0;
 // Ask what the chosen runs say together; of many only when that is wanted, because it takes a while.
 async function findings(asked = false) {
   const runs = chosenRuns(), key = runs.map((run) => run.token + run.version).join(), mine = ++ticket;
-  if (key === kept) return;
   if (!runs.length) {
+    kept = "";
     take({ findings: [], groups: [] });
     return verdict([], "No run is chosen.");
   }
+  if (key === kept) return;
   if (carrier.live && runs.length > AT_ONCE && !asked) {
     kept = "";
     take(null);
