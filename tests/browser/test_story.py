@@ -57,7 +57,7 @@ def test_the_chain_of_evidence_in_order_with_its_pictures(story):
     rest = story.locator("#link-learned li")
     expect(rest).to_be_hidden()
     story.locator("#link-learned summary").click()
-    expect(rest).to_contain_text("training classes end with")
+    expect(rest).to_contain_text("Training classes end with")
     before = story.locator("#link-did .lead").inner_text()
     story.select_option("#group", "color separation 0.3")
     expect(story.locator("#link-did .lead")).not_to_have_text(before)
@@ -145,3 +145,35 @@ def test_paper_has_the_evidence_and_no_controls(story):
     expect(story.locator("#link-learned li")).to_be_visible()
     expect(story.locator("footer")).to_be_hidden()
     expect(story.locator("#view-controls")).to_be_hidden()
+
+
+def test_curves_have_names_at_their_ends_and_a_crosshair_with_all_values(story):
+    story.fill("#filter", "separation-0.2")
+    story.click("#choose-shown")
+    pad, readout = story.locator("#curve-joint .pad"), story.locator("#curve-joint .readout")
+    painted(story, "#curve-joint")
+    box = pad.bounding_box()
+    story.mouse.move(box["x"] + 60, box["y"] + 100)
+    expect(readout).to_be_visible()
+    assert re.search(r"step \d+\n01\t0\.\d\d\t0\.\d\d–0\.\d\d", readout.inner_text())
+    expect(readout.locator("tr")).to_have_count(4)
+    story.mouse.move(5, 5)
+    expect(readout).to_be_hidden()
+    pad.focus()
+    story.keyboard.press("ArrowLeft")
+    expect(readout).to_contain_text("step 2,750")
+    story.keyboard.press("Escape")
+    expect(readout).to_be_hidden()
+
+
+def test_more_than_eight_lines_get_panels_by_themselves(story):
+    height = "document.querySelector('#curve-joint').clientHeight"
+    story.select_option("#color", "class")
+    story.select_option("#mode", "runs")
+    painted(story, "#curve-joint")
+    many = story.evaluate(height)
+    story.fill("#filter", "separation-0.2 seed=0")
+    story.click("#choose-shown")
+    painted(story, "#curve-joint")
+    assert story.evaluate(height) == 240
+    assert many > 240

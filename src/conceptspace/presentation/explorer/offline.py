@@ -71,8 +71,13 @@ def write(
 
 
 def verdict_lines(told: Tree | None) -> list[str]:
-    """The sentences of every verdict, each group under its name."""
+    """The sentences of every verdict, each setting under its name; those that all share, once."""
     found = [f for f in (told or {"findings": []})["findings"] if f["topic"] == "verdict"]
+    by_group: dict[str, list[str]] = {}
+    for f in found:
+        by_group.setdefault(f["group"], []).append(str(f["text"]))
+    if len(by_group) > 1 and len({tuple(of) for of in by_group.values()}) == 1:
+        return next(iter(by_group.values()))
     return [f"{f['group']}: {f['text']}" if f["group"] else str(f["text"]) for f in found]
 
 

@@ -38,6 +38,7 @@ MODULES = (
     "table",
     "compare",
     "timeline",
+    "readout",
     "curves",
     "sheets",
     "terms",

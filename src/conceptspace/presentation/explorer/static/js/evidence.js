@@ -52,7 +52,7 @@ function figureLink(finding) {
   return finding.figure ? [" ", make("a", { href: `#figure-${at}` }, finding.figure)] : [];
 }
 
-const sentence = (tag, finding, seen) => make(tag, { class: tag === "p" ? "lead" : null, tabindex: tag === "p" && carrier.live ? "0" : null }, ...explained(finding.text, seen), ...figureLink(finding));
+const sentence = (tag, finding, seen) => make(tag, { class: tag === "p" ? "lead" : null }, ...explained(finding.text, seen), ...figureLink(finding));
 
 function fill(link, seen) {
   const mine = findings().filter((f) => f.group === (group()?.name ?? "") && link.topics.includes(f.topic));
@@ -74,7 +74,7 @@ function beside(seen) {
 function draw() {
   if (!space()) return;
   options(byId("group"), every().map((g) => [g.name, g.name ? g.name[0].toUpperCase() + g.name.slice(1) : "all runs"]), group()?.name ?? "");
-  byId("group-box").hidden = every().length < 2;
+  byId("group-box").classList.toggle("away", every().length < 2);
   gather();
   const seen = new Set(); // a word is explained where it comes first
   LINKS.forEach((link) => fill(link, seen));
@@ -86,7 +86,7 @@ function draw() {
 
 function card(link) {
   const chart = make("div", { class: "chart" });
-  byId("chain").append(make("li", { class: "link", id: `link-${link.name}` }, make("h3", {}, link.question), chart, make("div", { class: "said" })));
+  byId("chain").append(make("li", { class: "link", id: `link-${link.name}` }, make("h3", {}, link.question), chart, make("div", { class: "said", tabindex: carrier.live ? "0" : null, role: carrier.live ? "region" : null, "aria-label": carrier.live ? link.question : null })));
   charts.push(new Chart(chart, {
     name: link.name, height: () => HEIGHT,
     draw: (surface, width, height) => { if (of.judged || !link.judged) link.draw(surface, width, height, of); },

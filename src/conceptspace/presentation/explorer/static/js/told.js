@@ -44,13 +44,21 @@ const notes = (...nodes) => byId("told-notes").replaceChildren(...nodes);
 
 // The answer to the main question, above everything else: its first sentence large.
 function verdict(found, none = `No other way of asking ${tabular() ? "is in the table" : "was tried in these runs"}, so there is no verdict.`) {
+  found = onceIfTheSame(found);
   const groups = [...new Set(found.map((finding) => finding.group))], seen = new Set();
   if (!found.length) return byId("verdict-text").replaceChildren(make("p", { class: "quiet" }, none));
   return byId("verdict-text").replaceChildren(...groups.flatMap((group) => {
     const [first, ...rest] = found.filter((finding) => finding.group === group).map((finding) => finding.text);
     const more = make("p", {}, ...explained(rest.join(" "), seen));
-    return [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("p", { class: "answer" }, ...explained(first, seen)), rest.length ? make("details", { class: "why", open: !state.narrow && groups.length < 3 }, make("summary", {}, "Why, and what speaks against it"), more) : ""];
+    return [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("p", { class: "answer" }, ...explained(first, seen)), rest.length === 1 ? more : rest.length ? make("details", { class: "why", open: !state.narrow && groups.length < 3 }, make("summary", {}, "Why, and what speaks against it"), more) : ""];
   }));
+}
+
+// A verdict that every setting shares stands once.
+function onceIfTheSame(found) {
+  const texts = new Set(d3.groups(found, (f) => f.group).map(([, of]) => of.map((f) => f.text).join()));
+  const groups = new Set(found.map((f) => f.group));
+  return texts.size === 1 && groups.size > 1 ? found.filter((f) => f.group === found[0].group).map((f) => ({ ...f, group: "" })) : found;
 }
 
 const VERDICTS = { held: "held", "did not hold": "not" };
