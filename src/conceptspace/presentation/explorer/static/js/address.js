@@ -19,7 +19,7 @@ function view() {
   return {
     space: String(state.space), runs: list(state.chosen) === list(everyRun()) ? "all" : list([...state.chosen].filter((token) => runsHere().some((run) => run.token === token))),
     classes: list(state.classes), ways: list(state.protocols), without: list(state.hiddenSeeds),
-    lines: state.mode, color: state.color, dims: String(state.dims), axes: state.axes.join(), setting: state.setting,
+    lines: state.mode, color: state.color, dims: String(state.dims), axes: state.axes.join(), ends: Object.entries(state.ends).map(([c, ends]) => `${c}:${ends.join("-")}`).join(), setting: state.setting,
     step: state.step === null || state.step === positions().at(-1) ? "last" : String(state.step),
     panels: state.facet, class: state.compareClass, evidence: state.group, filter: byId("filter").value,
     ...Object.fromEntries(Object.entries(SHEET).map(([id, name]) => [name, byId(id).dataset.chosen ?? ""])),
@@ -43,13 +43,14 @@ function read() {
   if (model.index.spaces[number] && number !== state.space) enter(number);
   const known = (names, text) => new Set(split(text).filter((name) => names.includes(name)));
   const axes = split(asked.axes).map(Number), axis = (a) => Number.isInteger(a) && a >= -1 && a < space().concepts.length;
-  const step = Number(asked.step);
+  const step = Number(asked.step), labels = (c) => space().concepts[c]?.labels?.length ?? 0;
+  const ends = split(asked.ends).map((text) => text.match(/^(\d+):(\d+)-(\d+)$/)?.slice(1).map(Number)).filter((found) => found && found[1] !== found[2] && Math.max(found[1], found[2]) < labels(found[0]));
   byId("filter").value = asked.filter;
   byId("filter").dispatchEvent(new Event("input"));
   change({
     chosen: asked.runs === "all" ? new Set(everyRun()) : known(runsHere().map((run) => run.token), asked.runs),
     classes: known(space().classes.map((c) => c.name), asked.classes), protocols: new Set(split(asked.ways)), hiddenSeeds: new Set(split(asked.without)),
-    mode: asked.lines === "runs" ? "runs" : "mean", color: asked.color, dims: asked.dims === "3" ? 3 : 2, axes: axes.length === 3 && axes.every(axis) ? axes : state.axes,
+    mode: asked.lines === "runs" ? "runs" : "mean", color: asked.color, dims: asked.dims === "3" ? 3 : 2, axes: axes.length === 3 && axes.every(axis) ? axes : state.axes, ends: Object.fromEntries(ends.map(([c, from, to]) => [c, [from, to]])),
     step: Number.isFinite(step) ? step : positions().at(-1) ?? null, facet: asked.panels, compareClass: space().classes.some((c) => c.name === asked.class) ? asked.class : opened.class, group: asked.evidence, focus: null,
     last: positions().at(-1) ?? 0, // so that the clock does not take the asked step for one to follow
   });
@@ -89,6 +90,6 @@ export function startAddress() {
     opened = view();
     read();
   });
-  subscribe(["chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "setting", "space", "facet", "compareClass", "group"], () => write(true));
+  subscribe(["chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "ends", "setting", "space", "facet", "compareClass", "group"], () => write(true));
   subscribe(["step", "playing"], () => write(false));
 }

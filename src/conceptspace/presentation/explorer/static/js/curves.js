@@ -2,7 +2,7 @@
 
 import { byId, digits, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { space, chosenRuns, each, groups, label, lines, load, settingName, ofClass, protocolNames, shownLines, turnOf, trajectoryOf } from "./model.js";
+import { space, chosenRuns, each, groups, label, lines, load, settingName, ofClass, protocolNames, shownLines, turnOf, trajectoryOf, threshold } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, axes } from "./chart.js";
 import { lookAt } from "./space.js";
@@ -70,7 +70,7 @@ function panels(surface, width, all) {
     const left = (n % columns) * cell + 30, top = Math.floor(n / columns) * high + 20;
     const x = d3.scaleLinear([0, positions().at(-1) ?? 1], [left, left + cell - 46]), y = d3.scaleLinear([0, 1.02], [top + high - 44, top]);
     axes(surface, { x, y, xTicks: 2, yTicks: 2 });
-    surface.line([[left, y(0.8)], [x.range()[1], y(0.8)]], { color: color.quiet, dash: [4, 3], width: 1 });
+    surface.line([[left, y(threshold())], [x.range()[1], y(threshold())]], { color: color.quiet, dash: [4, 3], width: 1 });
     for (const line of all) if (!of.includes(line) && all.length <= 60) surface.line(line.steps.map((step, i) => [x(step), y(line.joint[i])]), { color: color.line, width: 0.7 });
     hits.push(...bands(surface, of, x, y, "joint", null, paint.of, dashOf));
     const told = colorKey().includes(".") ? `${words(colorKey())} ${value}` : colorKey() === "class" ? `class ${value}` : cut(label(of[0], true).length < 30 && colorKey() === "run" ? label(of[0], true) : String(value), 26);
@@ -87,7 +87,7 @@ const jointHeight = (width) => { const all = shownLines(); return all.length > L
 function together(surface, width, height, all) {
   const right = all.length > 1 ? LABELS : 20, y = d3.scaleLinear().domain([0, 1.02]), x = frame(surface, width, height, y, "joint accuracy", { right }), paint = coloring(), color = ink();
   charts.joint.spans = [x];
-  surface.line([[x(0), y(0.8)], [x.range()[1], y(0.8)]], { color: color.quiet, dash: [4, 3], width: 1 });
+  surface.line([[x(0), y(threshold())], [x.range()[1], y(threshold())]], { color: color.quiet, dash: [4, 3], width: 1 });
   const hits = bands(surface, all, x, y, "joint", null, paint.of, dashOf);
   if (all.length > 1) endLabels(surface, all.map((line) => ({ y: y(line.joint.at(-1)), text: cut(nameOf(line, all)), color: paint.of(line) })), { x: x.range()[1], top: 22, bottom: height - 38 });
   for (const line of all) {

@@ -2,13 +2,14 @@
 // where a verdict was told, accuracies by the judge whose settings were chosen on other images.
 
 import { counted, digits, thousands } from "./dom.js";
-import { isControl, lines, protocolNames, space, turnOf } from "./model.js";
+import { isControl, lines, protocolNames, space, threshold, turnOf } from "./model.js";
 import { mean } from "./stats.js";
 import { apart, classColor, ink } from "./palette.js";
 import { axes } from "./chart.js";
+import { axisLabel } from "./space.js";
 import { brief, endLabels } from "./labels.js";
 
-const LEFT = 40, RIGHT = 112, TOP = 16, BOTTOM = 34, REACHED = 0.8, IDLE = 0.6;
+const LEFT = 40, RIGHT = 112, TOP = 16, BOTTOM = 34, IDLE = 0.6;
 
 // Accuracies against steps; returns where a step and a value lie.
 function plane(surface, width, height, last, yLabel) {
@@ -41,7 +42,7 @@ export function ways(surface, width, height, { judged }, kind) {
     surface.rect(at.x(span[0]), TOP, Math.max(2, at.x(span[1]) - at.x(span[0])), height - BOTTOM - TOP, { fill: color.band, alpha: 0.2 });
     surface.text((at.x(span[0]) + at.x(span[1])) / 2, TOP - 4, "hidden", { color: color.turn, size: 11, anchor: "middle", bold: true });
   }
-  level(surface, at, kind === "controls" ? IDLE : REACHED, color.quiet);
+  level(surface, at, kind === "controls" ? IDLE : threshold(), color.quiet);
   const drawn = [judged.ways.find((way) => way.kind === "naive"), ...chosenWays(judged, kind)], labels = [];
   for (const way of drawn) {
     const tint = protocolColor(way.name), dash = way.kind !== "control" ? [] : way.name.endsWith("scaling") ? [2, 3] : [6, 3], all = Object.values(way.seeds), average = means(way);
@@ -61,7 +62,7 @@ export function concepts(surface, width, height, { runs, ood }) {
   const color = ink(), seeds = lines(["naive"], [ood], runs, "runs"), [average] = lines(["naive"], [ood], runs, "mean");
   if (!average) return;
   const at = plane(surface, width, height, average.steps.at(-1), "accuracy");
-  level(surface, at, REACHED, color.quiet);
+  level(surface, at, threshold(), color.quiet);
   const labels = space().concepts.map((concept, c) => {
     if (seeds.length > 1) for (const line of seeds) surface.line(path(line.steps, line.accuracy[c], at), { color: apart(c), width: 0.7, alpha: 0.3 });
     surface.line(path(average.steps, average.accuracy[c], at), { color: apart(c), width: 2.2 });
@@ -76,7 +77,7 @@ export function naive(surface, width, height, { runs, ood, judged }) {
   const all = plain ? Object.values(plain.seeds).map((values) => [judged.steps, values]) : lines(["naive"], [ood], runs, "runs").map((line) => [line.steps, line.joint]);
   if (!all.length) return;
   const at = plane(surface, width, height, d3.max(all, ([steps]) => steps.at(-1)), "joint accuracy"), tint = protocolColor("naive");
-  level(surface, at, REACHED, color.quiet);
+  level(surface, at, threshold(), color.quiet);
   for (const [steps, values] of all) surface.line(path(steps, values, at), { color: tint, width: all.length > 1 ? 1.1 : 2.2, alpha: all.length > 1 ? 0.7 : 1 });
   endLabels(surface, [{ y: at.y(mean(all.map(([, values]) => Array.from(values).findLast((v) => v !== null) ?? 0))), text: `naive${all.length > 1 ? `, ${all.length} seeds` : ""}`, color: tint }], at.ends);
 }
@@ -86,7 +87,7 @@ export function way(surface, width, height, { runs, ood }) {
   const color = ink(), [average] = lines(["naive"], [ood], runs, "mean"), here = space().concepts;
   if (!average || here.length < 2) return;
   const side = Math.min(width - 70, height - BOTTOM - TOP), left = 58, x = d3.scaleLinear([-0.03, 1.03], [left, left + side]), y = d3.scaleLinear([-0.03, 1.03], [TOP + side, TOP]);
-  axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: `${here[0].name}: ${here[0].labels[here[0].axis[0]]} → ${here[0].labels[here[0].axis[1]]}`, yLabel: here[1].name });
+  axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: axisLabel(0), yLabel: here[1].name });
   const tint = classColor(space(), ood), spots = (line) => line.steps.map((_, i) => [x(line.coordinate[0][i]), y(line.coordinate[1][i])]);
   if (runs.length > 1) for (const line of lines(["naive"], [ood], runs, "runs")) surface.line(spots(line), { color: tint, width: 0.6, alpha: 0.25 });
   const all = spots(average), turn = turnOf(average);
