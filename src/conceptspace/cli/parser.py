@@ -170,6 +170,9 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
+    )
     analyze = add("analyze", "Tell what a table of steps and accuracies says, of any model.")
     add_flags(analyze)
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
