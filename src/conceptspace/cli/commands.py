@@ -24,6 +24,7 @@ from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
+from conceptspace.cli.sweep import sweep
 from conceptspace.completeness import (
     has_last_checkpoint,
     missing_checkpoints,
@@ -51,6 +52,7 @@ __all__ = [
     "reproduce",
     "run",
     "signal",
+    "sweep",
 ]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
