@@ -157,7 +157,7 @@ def _held(folder: Path) -> int:
 def _enough(needed: int, there: int, what: str, where: str) -> None:
     if needed > there:
         raise UserError(
-            f"this run needs about {_told(needed)} of {what}, and {where} {_told(there)}; take "
+            f"this run needs about {told(needed)} of {what}, and {where} {told(there)}; take "
             "fewer or smaller images, channels, samples or checkpoints"
         )
 
@@ -171,7 +171,8 @@ def _memory() -> int:
         return whole
 
 
-def _told(count: int) -> str:
+def told(count: int) -> str:
+    """Bytes in words: 1.5 GB."""
     size, unit = count / 10**6, "MB"
     for larger in ("GB", "TB", "PB", "EB"):
         if size < 1000:

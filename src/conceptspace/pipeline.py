@@ -210,7 +210,8 @@ class Session:
                 log.add(record, config.train.batch_size)
                 if trainer.update.note and record.step == first + 1:
                     yield Notice(trainer.update.note)
-                yield Trained(record.step, config.train.steps)
+                loss, norm = record.loss.total, record.grad_norm
+                yield Trained(record.step, config.train.steps, loss, norm)
                 halted = stop()
                 if record.step in planned or record.step == config.train.steps or halted:
                     yield from self._save(trainer, log, planned)

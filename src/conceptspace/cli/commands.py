@@ -25,6 +25,7 @@ from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
+from conceptspace.cli.sweep import sweep
 from conceptspace.completeness import (
     has_last_checkpoint,
     missing_checkpoints,
@@ -52,6 +53,7 @@ __all__ = [
     "reproduce",
     "run",
     "signal",
+    "sweep",
 ]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")

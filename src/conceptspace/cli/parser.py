@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from conceptspace import __version__
+from conceptspace.cli import sweep_flags
 from conceptspace.cli.flags import dashed, kinds_named
 from conceptspace.cli.table_flags import add_flags
 from conceptspace.errors import UserError
@@ -28,6 +29,7 @@ EXAMPLES = {
     "analyze": "conceptspace analyze evals.csv -o page.html --concept skill --accuracy acc",
     "report": "conceptspace report runs/a runs/b -o report.html",
     "reproduce": "conceptspace reproduce fig04 --preset quick --out runs/paper-quick",
+    "sweep": "conceptspace sweep sweep.toml --out runs/sweep --dry-run",
     "serve": "conceptspace serve runs",
     "bench": "conceptspace bench -o bench.json",
     "info": "conceptspace info runs/a",
@@ -177,6 +179,9 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     add_flags(analyze)
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)
+    sweep_flags.add_flags(
+        add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
+    )
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
     bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="of each work")
