@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from conceptspace import build, events, needs, pipeline
+from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli.analyze import analyze
 from conceptspace.cli.bench import bench
@@ -24,6 +25,7 @@ from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
+from conceptspace.cli.sweep import sweep
 from conceptspace.completeness import (
     has_last_checkpoint,
     missing_checkpoints,
@@ -51,6 +53,7 @@ __all__ = [
     "reproduce",
     "run",
     "signal",
+    "sweep",
 ]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
@@ -117,10 +120,10 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    settings = {"this config": build.shapes_world(config.data)}
+    settings = {"this config": build.rendered(config.data)}
     if options.versus:
-        other = merged(config, nested(pairs(options.versus)), "--versus")
-        settings["\n".join(options.versus)] = build.shapes_world(other.data)
+        other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
+        settings["\n".join(options.versus)] = build.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
@@ -132,11 +135,13 @@ def signal(options: Namespace) -> int:
 def report(options: Namespace) -> int:
     """Write the page of one or several runs."""
     from conceptspace.presentation.explorer.discover import runs_in
+    from conceptspace.presentation.explorer.note import read_note
 
     runs, left_out = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
-    _report(runs, options.out or runs[0].path / "report.html", "", left_out)
+    note = read_note(options.note) if options.note else ""
+    _report(runs, options.out or runs[0].path / "report.html", "", left_out, note)
     return 0
 
 
@@ -189,7 +194,19 @@ def info(options: Namespace) -> int:
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
+    if options.run is not None:
+        print("", *_verdict(options.run), sep="\n")
     return 0
+
+
+def _verdict(folder: Path) -> list[str]:
+    """Whether a run hides a capability, in sentences."""
+    from conceptspace.presentation.explorer.telling import verdict
+
+    opened = Run(folder)
+    if not (folder / "trajectory.parquet").exists():
+        return [UNTOLD, "No checkpoint has been scored yet."]
+    return verdict(opened) or [UNTOLD, "No class is held out."]
 
 
 def _precision(options: Namespace) -> Precision | None:
@@ -235,17 +252,22 @@ def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     return str(named)
 
 
-def _report(runs: list[Run], path: Path, topic: str = "", left_out: Sequence[LeftOut] = ()) -> None:
-    """Write the page, and tell its findings on the terminal, all of them or those of a topic.
+def _report(
+    runs: list[Run],
+    path: Path,
+    topic: str = "",
+    left_out: Sequence[LeftOut] = (),
+    note: str = "",
+) -> None:
+    """Write the page, and tell its findings on the terminal: the verdict, then the others.
 
-    Where none has that topic, all are told.
+    With a topic only those that have it; where none has, or the verdict is not to be told, all.
     """
     from conceptspace.presentation.page import write_page
 
-    found = write_page(runs, path, left_out)
+    found = write_page(runs, path, left_out, note)
     chosen = [finding for finding in found if finding.topic == topic]
-    for finding in chosen:
-        print(finding.text)
-    for finding in found if not chosen else []:
-        print(f"- {finding.text}")
+    told = chosen and not any(UNTOLD in finding.text for finding in chosen)
+    for finding in chosen if told else found:
+        print(finding.text if finding.topic == "verdict" else f"- {finding.text}")
     print(f"page: {path}", file=sys.stderr)

@@ -17,6 +17,7 @@ from conceptspace.events import Evaluated
 from conceptspace.judges.function import AnyJudge, checked, described
 from conceptspace.judges.probe import TrainedProbe
 from conceptspace.judges.zero_shot import ZeroShot
+from conceptspace.loggers import Logger, log_metrics, log_scores, opened
 from conceptspace.models.generative import Prompts, name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
@@ -78,6 +79,8 @@ class Recorder:
             default the world's.
         settings: of the training, by which pages compare runs, e.g. ``{"width": 64}``.
         batch_size: largest number of images that the model is asked for at once.
+        loggers: where metrics, accuracies and contact sheets go besides: "tensorboard", "wandb",
+            "mlflow", or objects like :class:`~conceptspace.loggers.Logger`.
 
     Raises:
         UserError: the folder holds a run of another space, seed, judge, protocol or setting, or
@@ -98,6 +101,7 @@ class Recorder:
         pictures: Mapping[str, Tensor] | None = None,
         settings: Mapping[str, Value] | None = None,
         batch_size: int = 256,
+        loggers: Sequence[str | Logger] = (),
     ) -> None:
         asked = SpacePrompts(world) if isinstance(world, ConceptSpace) else world
         self.space = asked.space
@@ -125,6 +129,7 @@ class Recorder:
         self.ask = Asker(encoded, scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder)
+        self.asked_loggers = tuple(loggers)
         self.open = False
 
     def __enter__(self) -> Recorder:
@@ -143,6 +148,7 @@ class Recorder:
             stack.enter_context(noted(self.run, environment(**self._judged())))
             if self.recorded:
                 self._collect()
+            self.loggers = stack.enter_context(opened(self.asked_loggers, self.run, self.folder))
             self.stack = stack.pop_all()
         self.open = True
         return self
@@ -193,7 +199,8 @@ class Recorder:
             there = self.book.scored(protocol.name, at)
             generated = self.ask(model, protocol, there)
             found.append(self.book.store(protocol.name, at, generated))
-        self.metrics.add(at, metrics)
+            log_scores(found[-1], self.run, self.loggers)
+        log_metrics(at, self.metrics.add(at, metrics), self.loggers)
         if found:
             self._collect()
         return found

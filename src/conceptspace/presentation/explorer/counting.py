@@ -155,6 +155,8 @@ def hidden_fault(entry: Entry) -> str:
     try:
         if any((run.path / "scores").glob("*/*.parquet")):
             _require_numbers(run.scores(), SCORE_COLUMNS, ("accuracy", "coordinate"), "scores")
+        if (best := run.kept_best()) is not None:
+            _require_numbers(best, [*KEYS, "honest"], ("honest", "accuracy"), "best settings")
         if keeps_log(run):
             details.training_curves(run.training())
         known(run)
