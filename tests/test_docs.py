@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from conceptspace.cli.flags import overrides
-from conceptspace.cli.parser import parser
-from conceptspace.config import field_names, merged, nested
+from conceptspace.cli.parser import parsed
+from conceptspace.config import RunConfig, field_names, merged, nested
 from conceptspace.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,16 +42,15 @@ def settings_table() -> str:
             lines += [f"\n### {group}\n"] if group != "run" else [""]
             lines += [f"| setting | {' | '.join(presets)} | meaning |"]
             lines += [f"|---|{'---|' * len(presets)}---|"]
-        values = " | ".join(_shown(_value(config, name)) for config in presets.values())
-        meaning = (info.description or "").replace("|", r"\|")
+        values = " | ".join(_shown(_value(config, name, info)) for config in presets.values())
+        meaning = (info.description or "").replace("|", r"\|").replace("\n", " ")
         lines.append(f"| `{name}` | {values} | {meaning} |")
     return "\n".join(lines) + "\n\n"
 
 
-def _value(config: Any, name: str) -> Any:
-    for part in name.split("."):
-        config = getattr(config, part)
-    return config
+def _value(config: RunConfig, name: str, info: FieldInfo) -> Any:
+    """A setting's value; of another kind than the preset's, its default."""
+    return config.settings().get(name, info.default)
 
 
 def _shown(value: Any) -> str:
@@ -86,12 +86,18 @@ def anchors(page: Path) -> set[str]:
     return {heading.replace(" ", "-") for heading in kept}
 
 
+EXTRAS = {"diffusers": ["diffusers", "mlxtend"], "recorder": ["lightning", "accelerate"]}
+"""What pages need beside the package."""
+
+
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
 @pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.stem)
 def test_python_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if page.stem == "diffusers":
-        pytest.importorskip("diffusers", reason="the extra conceptspace[diffusers] is missing")
+    for package in EXTRAS.get(page.stem, []):
+        pytest.importorskip(package, reason=f"the package {package} is missing")
     monkeypatch.chdir(tmp_path)
     code = compile(python_blocks(page), str(page), "exec", dont_inherit=True)
     exec(code, {"__name__": f"docs_{page.stem}"})
@@ -105,7 +111,7 @@ def test_commands_parse(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     if words == ["--version"] or "--help" in words:
         return
-    options = parser(flags=True).parse_args(words)
+    options = parsed(words)
     assert options.command == words[0]
     base = PRESETS[getattr(options, "preset", None) or "quick"]()
     merged(base, nested(overrides(options)), page)

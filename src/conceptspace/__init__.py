@@ -16,20 +16,26 @@ if TYPE_CHECKING:
     from conceptspace.models.adapters.flow import from_flow
     from conceptspace.models.adapters.function import from_function
     from conceptspace.models.adapters.replay import replay
+    from conceptspace.models.config import ModelConfig
+    from conceptspace.models.denoiser import Accelerated, EmbeddingDenoiser
     from conceptspace.models.generative import (
         EditableCondition,
         EditableModel,
         FineTunable,
         GenerativeModel,
         Guidable,
+        Hookable,
     )
     from conceptspace.models.noise import Noise
     from conceptspace.protocols.controls import MatchedControl
+    from conceptspace.protocols.embedding_steering import EmbeddingSteering
+    from conceptspace.protocols.ensembling import PromptEnsemble
     from conceptspace.protocols.fine_tuning import FineTuning
     from conceptspace.protocols.guidance import Guidance
     from conceptspace.protocols.intervention import LatentIntervention
     from conceptspace.protocols.overprompting import Overprompting
     from conceptspace.protocols.patching import EmbeddingPatching
+    from conceptspace.protocols.steering import Steering
     from conceptspace.recording.accelerate import AccelerateRecorder
     from conceptspace.recording.lightning import LightningRecorder
     from conceptspace.recording.recorder import Recorder
@@ -37,13 +43,20 @@ if TYPE_CHECKING:
     from conceptspace.store import Run
     from conceptspace.training.schedule import checkpoint_steps
     from conceptspace.worlds.arrays import ArrayWorld
+    from conceptspace.worlds.config import DataConfig
     from conceptspace.worlds.datasets import from_huggingface, from_torch
     from conceptspace.worlds.folder import FolderWorld
     from conceptspace.worlds.naming import SpacePrompts, named_space
+    from conceptspace.worlds.rendered import RenderedWorld
+
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "worlds.rendered": "RenderedWorld",
+    "worlds.config": "DataConfig",
+    "models.config": "ModelConfig",
+    "models.denoiser": "Accelerated EmbeddingDenoiser",
     "worlds.arrays": "ArrayWorld",
     "space": "Concept ConceptClass ConceptSpace",
     "worlds.datasets": "from_huggingface from_torch",
@@ -54,7 +67,10 @@ _MODULES = {
     "judges.zero_shot": "ZeroShot from_clip",
     "protocols.controls": "MatchedControl",
     "protocols.fine_tuning": "FineTuning",
+    "protocols.embedding_steering": "EmbeddingSteering",
+    "protocols.ensembling": "PromptEnsemble",
     "protocols.guidance": "Guidance",
+    "protocols.steering": "Steering",
     "protocols.intervention": "LatentIntervention",
     "protocols.overprompting": "Overprompting",
     "protocols.patching": "EmbeddingPatching",
@@ -62,7 +78,9 @@ _MODULES = {
     "models.adapters.flow": "from_flow",
     "models.adapters.function": "from_function",
     "models.adapters.replay": "replay",
-    "models.generative": "EditableCondition EditableModel FineTunable GenerativeModel Guidable",
+    "models.generative": (
+        "EditableCondition EditableModel FineTunable GenerativeModel Guidable Hookable"
+    ),
     "models.noise": "Noise",
     "recording.accelerate": "AccelerateRecorder",
     "recording.lightning": "LightningRecorder",
@@ -75,28 +93,37 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names.s
 
 __all__ = [
     "AccelerateRecorder",
+    "Accelerated",
     "ArrayWorld",
     "Concept",
     "ConceptClass",
     "ConceptSpace",
+    "DataConfig",
     "EditableCondition",
     "EditableModel",
+    "EmbeddingDenoiser",
     "EmbeddingPatching",
+    "EmbeddingSteering",
     "FineTunable",
     "FineTuning",
     "FolderWorld",
     "GenerativeModel",
     "Guidable",
     "Guidance",
+    "Hookable",
     "Judgement",
     "LatentIntervention",
     "LightningRecorder",
     "MatchedControl",
+    "ModelConfig",
     "Noise",
     "Overprompting",
+    "PromptEnsemble",
     "Recorder",
+    "RenderedWorld",
     "Run",
     "SpacePrompts",
+    "Steering",
     "UserError",
     "ZeroShot",
     "checkpoint_steps",
