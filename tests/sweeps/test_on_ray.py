@@ -25,11 +25,12 @@ ray = pytest.importorskip("ray", reason="the extra conceptspace[ray] is missing"
 
 ON_CPU = Resources(device="cpu")
 KEPT = ("checkpoints/*.safetensors", "samples/*/*.png", "scores/*/*.parquet", "*.toml")
-LONG = {"train__steps": 600, "train__checkpoint_steps": (100, 200, 300, 400, 500, 600)}
+LONG = {"train__steps": 200, "train__checkpoint_steps": (50, 100, 200)}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def cluster() -> Iterator[None]:
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 waits for ever on a busy machine
     before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
     source = Path(on_ray.__file__).parents[2]
     ray.init(
@@ -102,7 +103,7 @@ def test_runs_on_ray_are_the_same_bytes_and_a_killed_worker_loses_nothing(
     both, out = [plan(0, **LONG), plan(1, evaluate__protocols=("overprompting-color",))], tmp_path
     folder = both[0].folder(out)
     killed: list[int] = []
-    saved = folder / "checkpoints" / "step-00000200.json"
+    saved = folder / "checkpoints" / "step-00000050.json"
     thread = kill_when(saved.exists, folder, killed)
     events = list(execute(both, out, resources=ON_CPU))
     thread.join()
@@ -112,7 +113,7 @@ def test_runs_on_ray_are_the_same_bytes_and_a_killed_worker_loses_nothing(
         assert content(one.folder(out)) == alone(one, tmp_path / "alone", probe_cache_folder)
     told = Run(folder).information()
     assert (told["status"], told["threads"]) == ("finished", 1)
-    assert len(Run(folder).training()) == 600
+    assert len(Run(folder).training()) == 200
     assert "resuming at step" in (out / "logs" / "level-seed-0.log").read_text()
     assert list(execute(both, out, resources=ON_CPU)) == []
 
@@ -129,7 +130,7 @@ def test_a_stop_saves_and_the_next_call_goes_on(cluster: None, tmp_path: Path) -
     run = Run(waiting[0].folder(tmp_path))
     assert run.information()["status"] == "stopped"
     step = checkpoint.saved_steps(run.path / "resume")[-1]
-    assert 100 <= step < 4000
+    assert 100 <= step < 300
     assert len(run.training()) == step
     events = list(execute(waiting, tmp_path, resources=ON_CPU))
     assert {e.plan.name for e in events if isinstance(e, Finished)} == {p.name for p in waiting}
@@ -149,9 +150,9 @@ def test_a_run_that_cannot_be_is_told_and_the_others_go_on(cluster: None, tmp_pa
 def test_a_run_whose_workers_are_always_lost_fails(cluster: None, tmp_path: Path) -> None:
     long = plan(0, train__steps=10**6, train__checkpoint_steps=(100, 10**6))
     folder, killed = long.folder(tmp_path), list[int]()
-    threads = [kill_when((folder / "run.json").exists, folder, killed)]
+    thread = kill_when((folder / "run.json").exists, folder, killed)
     (failed,) = execute([long], tmp_path, resources=Resources(device="cpu", retries=0))
-    threads[0].join()
+    thread.join()
     assert isinstance(failed, Failed)
     assert "its workers were lost" in failed.reason
 
