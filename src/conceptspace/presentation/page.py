@@ -61,7 +61,7 @@ def _write(entries: Sequence[Entry], left_out: Sequence[str], path: Path) -> lis
     figures: dict[str, Figure] = {}
     if not found.setting:
         figures = draw(runs, tables[None], single_scores(runs), world)
-    elif "," not in found.setting:
+    elif found.comparable:
         figures = draw_sweep(found, tables, world.space, masking_effect(found, tables, world.space))
     inside = len(runs) == 1 and path.resolve().parent == runs[0].path.resolve()
     folder = path.with_name("figures" if inside else f"{path.stem}-figures")
