@@ -32,8 +32,16 @@ def covered(plan: Plan, out: Path) -> bool:
     """Whether a run exists, without complaint about a folder that holds something else."""
     try:
         return plan.exists(out)
-    except UserError:
+    except (UserError, OSError):
         return False
+
+
+def seconds(run: Run) -> float:
+    """What a run has taken; 0 where its record does not tell."""
+    try:
+        return float(run.information().get("seconds", 0.0))
+    except (UserError, OSError):
+        return 0.0
 
 
 def estimate(plans: Sequence[Plan], out: Path, jobs: int) -> float:
@@ -42,14 +50,11 @@ def estimate(plans: Sequence[Plan], out: Path, jobs: int) -> float:
     The speed is that of the runs below ``out`` that have finished, else :data:`SECONDS`.
     """
     done = {plan.name for plan in plans if covered(plan, out)}
-    spent = sum(
-        Run(plan.folder(out)).information().get("seconds", 0.0)
-        for plan in plans
-        if plan.name in done
-    )
+    spent = {p.name: seconds(Run(p.folder(out))) for p in plans if p.name in done}
     left = [plan for plan in plans if plan.name not in done]
-    if spent:
-        speed = spent / sum(passes(plan.config) for plan in plans if plan.name in done)
+    if any(spent.values()):
+        timed = sum(passes(plan.config) for plan in plans if spent.get(plan.name))
+        speed = sum(spent.values()) / timed
         times = [speed * passes(plan.config) for plan in left]
     else:
         times = [SECONDS[plan.config.preset] * passes(plan.config) for plan in left]

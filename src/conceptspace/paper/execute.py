@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conceptspace import build, needs
 from conceptspace.errors import UserError
+from conceptspace.paper.cost import covered, seconds
 from conceptspace.paper.plan import Plan
 from conceptspace.store import Run, open_or_create
 
@@ -132,9 +133,8 @@ def _start(plan: Plan, out: Path, device: str) -> _Worker:
 
 def _ended(worker: _Worker, out: Path) -> Finished | Failed:
     plan, status = worker.plan, worker.process.returncode
-    if status == 0 and plan.exists(out):
-        seconds = Run(plan.folder(out)).information().get("seconds", 0.0)
-        return Finished(plan, float(seconds))
+    if status == 0 and covered(plan, out):
+        return Finished(plan, seconds(Run(plan.folder(out))))
     lines = worker.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it left no message"
     if status == STOPPED:

@@ -149,7 +149,7 @@ class Load:
         connection.close()
 
     def asked(self, connection, method: str, path: str) -> http.client.HTTPResponse:
-        """The answer; what the server closed because it lay idle is opened again, as browsers do."""
+        """The answer; as browsers do, a connection that the server closed is opened again."""
         used = connection.sock is not None
         try:
             connection.request(method, path)
