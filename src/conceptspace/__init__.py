@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from conceptspace.errors import UserError
     from conceptspace.judges.judge import Judgement
+    from conceptspace.judges.zero_shot import ZeroShot, from_clip
     from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
     from conceptspace.models.adapters.flow import from_flow
     from conceptspace.models.adapters.function import from_function
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
         FineTunable,
         GenerativeModel,
         Guidable,
+        Hookable,
     )
     from conceptspace.models.noise import Noise
     from conceptspace.protocols.controls import MatchedControl
+    from conceptspace.protocols.embedding_steering import EmbeddingSteering
+    from conceptspace.protocols.ensembling import PromptEnsemble
+    from conceptspace.protocols.fine_tuning import FineTuning
     from conceptspace.protocols.guidance import Guidance
     from conceptspace.protocols.intervention import LatentIntervention
     from conceptspace.protocols.overprompting import Overprompting
     from conceptspace.protocols.patching import EmbeddingPatching
+    from conceptspace.protocols.steering import Steering
+    from conceptspace.recording.accelerate import AccelerateRecorder
+    from conceptspace.recording.lightning import LightningRecorder
     from conceptspace.recording.recorder import Recorder
     from conceptspace.space import Concept, ConceptClass, ConceptSpace
     from conceptspace.store import Run
@@ -47,8 +55,13 @@ _MODULES = {
     "worlds.naming": "SpacePrompts named_space",
     "errors": "UserError",
     "judges.judge": "Judgement",
+    "judges.zero_shot": "ZeroShot from_clip",
     "protocols.controls": "MatchedControl",
+    "protocols.fine_tuning": "FineTuning",
+    "protocols.embedding_steering": "EmbeddingSteering",
+    "protocols.ensembling": "PromptEnsemble",
     "protocols.guidance": "Guidance",
+    "protocols.steering": "Steering",
     "protocols.intervention": "LatentIntervention",
     "protocols.overprompting": "Overprompting",
     "protocols.patching": "EmbeddingPatching",
@@ -56,8 +69,12 @@ _MODULES = {
     "models.adapters.flow": "from_flow",
     "models.adapters.function": "from_function",
     "models.adapters.replay": "replay",
-    "models.generative": "EditableCondition EditableModel FineTunable GenerativeModel Guidable",
+    "models.generative": (
+        "EditableCondition EditableModel FineTunable GenerativeModel Guidable Hookable"
+    ),
     "models.noise": "Noise",
+    "recording.accelerate": "AccelerateRecorder",
+    "recording.lightning": "LightningRecorder",
     "recording.recorder": "Recorder",
     "store": "Run",
     "training.schedule": "checkpoint_steps",
@@ -66,6 +83,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "AccelerateRecorder",
     "ArrayWorld",
     "Concept",
     "ConceptClass",
@@ -73,21 +91,29 @@ __all__ = [
     "EditableCondition",
     "EditableModel",
     "EmbeddingPatching",
+    "EmbeddingSteering",
     "FineTunable",
+    "FineTuning",
     "FolderWorld",
     "GenerativeModel",
     "Guidable",
     "Guidance",
+    "Hookable",
     "Judgement",
     "LatentIntervention",
+    "LightningRecorder",
     "MatchedControl",
     "Noise",
     "Overprompting",
+    "PromptEnsemble",
     "Recorder",
     "Run",
     "SpacePrompts",
+    "Steering",
     "UserError",
+    "ZeroShot",
     "checkpoint_steps",
+    "from_clip",
     "from_diffusers",
     "from_flow",
     "from_function",

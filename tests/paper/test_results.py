@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from planted import Behavior, plant, plant_all
 
 from conceptspace.errors import UserError
-from conceptspace.paper.plan import Plan
-from conceptspace.paper.results import (
+from conceptspace.paper.framework.results import (
     PLAIN,
     emerged,
     finished,
@@ -20,6 +18,8 @@ from conceptspace.paper.results import (
     scored_images,
     world,
 )
+from conceptspace.sweeps.plan import Plan
+from planted import Behavior, plant, plant_all
 from tiny import tiny_config
 
 OVER = "overprompting-color"

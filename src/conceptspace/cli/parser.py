@@ -10,9 +10,11 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn, get_origin
+from typing import Any, NoReturn
 
 from conceptspace import __version__
+from conceptspace.cli.flags import dashed
+from conceptspace.cli.table_flags import add_flags
 from conceptspace.errors import UserError
 
 PRESET_NAMES = ("quick", "paper")
@@ -29,19 +31,6 @@ EXAMPLES = {
     "bench": "conceptspace bench -o bench.json",
     "info": "conceptspace info runs/a",
 }
-
-
-TABLE_COLUMNS = {
-    "step": "steps, tokens, epochs: whole numbers",
-    "concept": "the concept, skill or task",
-    "protocol": "the way of asking",
-    "setting": "a setting of the way of asking; each counts as a way of its own",
-    "seed": "the seed; runs differ in it alone",
-    "run": "the run, where there is no seed",
-    "samples": "how many samples are behind an accuracy",
-    "class": "the class that is asked for, a bit for each concept",
-}
-"""Columns of a table that `analyze` is told of, by flag."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -179,7 +168,7 @@ def parser(flags: bool = False) -> Parser:
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
     analyze = add("analyze", "Tell what a table of steps and accuracies says, of any model.")
-    _add_analyze(analyze)
+    add_flags(analyze)
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)
     bench = add("bench", "Measure training and sampling against a plain reference.")
@@ -198,14 +187,18 @@ def parser(flags: bool = False) -> Parser:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
+    own: dict[str, str] = {}
+    if configurable or arguments[:1] == ["evaluate"]:
+        own, arguments = _own_flags(arguments)
     options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    options.own = own
     if unknown:
         hint = ""
         if configurable and unknown[0].startswith("-"):
             from conceptspace.config import field_names
 
             asked = unknown[0].split("=")[0]
-            known = ["--" + _dashed(name) for name in field_names() if name != "preset"]
+            known = ["--" + dashed(name) for name in field_names() if name != "preset"]
             close = get_close_matches(asked, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             if asked == "--preset" and arguments[0] != "quickstart":
@@ -214,6 +207,22 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                 )
         raise UserError(f"unknown argument {unknown[0]}{hint}")
     return options
+
+
+def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Flags of single protocols, ``--protocols.NAME.SETTING VALUE``, and all other arguments."""
+    found: dict[str, str] = {}
+    rest: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if not argument.startswith("--protocols."):
+            rest.append(argument)
+            continue
+        flag, _, value = argument.removeprefix("--").partition("=")
+        found[flag] = value or next(left, "")
+        if not found[flag]:
+            raise UserError(f"--{flag} takes a value")
+    return found, rest
 
 
 def _numbers(text: str) -> list[float]:
@@ -254,38 +263,6 @@ def _add_reproduce(command: Parser) -> None:
     _add_device(command)
 
 
-def _add_analyze(command: Parser) -> None:
-    command.add_argument("table", type=Path, metavar="TABLE", help="a .csv or .parquet file")
-    command.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page; default: none")
-    columns = command.add_argument_group("columns; those called like the flag need none")
-    for name, what in TABLE_COLUMNS.items():
-        columns.add_argument(f"--{name}", metavar="COLUMN", help=what)
-    columns.add_argument(
-        "--accuracy",
-        action="append",
-        default=[],
-        metavar="[NAME[:CONCEPT]=]COLUMN",
-        help="accuracies; of a wide table once for each column, with the way of asking and concept",
-    )
-    meaning = command.add_argument_group("what they mean")
-    meaning.add_argument("--plain", default="", metavar="NAME", help="the plain way of asking")
-    meaning.add_argument(
-        "--control",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a way that should do nothing",
-    )
-    meaning.add_argument("--joint", default="", metavar="CONCEPT", help="is all concepts at once")
-    meaning.add_argument("--percent", action="store_true", help="accuracies are percentages")
-    meaning.add_argument(
-        "--skip-empty", action="store_true", help="a missing accuracy was not measured"
-    )
-    meaning.add_argument(
-        "--restore-zeros", action="store_true", help="classes lost their zeros in front: 1 is 01"
-    )
-
-
 def _count(text: str) -> int:
     if int(text) < 1:
         raise ValueError(text)
@@ -312,10 +289,6 @@ def _add_serve(command: Parser) -> None:
     )
 
 
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
 def _add_config_flags(command: Parser) -> None:
     from conceptspace.config import field_names
 
@@ -327,55 +300,9 @@ def _add_config_flags(command: Parser) -> None:
         if section not in groups:
             groups[section] = command.add_argument_group(f"settings: {section}")
         groups[section].add_argument(
-            "--" + _dashed(name),
+            "--" + dashed(name),
             dest="config:" + name,
             default=None,
             metavar="VALUE",
             help=(info.description or "").replace("%", "%%"),
         )
-
-
-def overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """The config fields given as flags, converted to the fields' types.
-
-    Raises:
-        UserError: a value is not of its field's type.
-    """
-    from conceptspace.config import field_names
-
-    fields = field_names()
-    given = {
-        key.removeprefix("config:"): value
-        for key, value in vars(options).items()
-        if key.startswith("config:") and value is not None
-    }
-    return {name: _convert(name, value, fields[name].annotation) for name, value in given.items()}
-
-
-def pairs(texts: Sequence[str]) -> dict[str, Any]:
-    """Config fields given as ``data.color-separation=0.8``, converted to the fields' types.
-
-    Raises:
-        UserError: an unknown field, or a value that is not of its type.
-    """
-    from conceptspace.config import field_names
-
-    fields, found = field_names(), {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        key = name.replace("-", "_")
-        if key not in fields or not value:
-            raise UserError(f"--versus takes NAME=VALUE with the name of a setting, not {text!r}")
-        found[key] = _convert(key, value, fields[key].annotation)
-    return found
-
-
-def _convert(name: str, text: str, annotation: Any) -> Any:
-    if get_origin(annotation) is tuple:
-        item = annotation.__args__[0]
-        return [_convert(name, part.strip(), item) for part in text.split(",") if part.strip()]
-    try:
-        return annotation(text) if annotation in (int, float) else text
-    except ValueError:
-        kind = {int: "a whole number", float: "a number"}[annotation]
-        raise UserError(f"--{_dashed(name)} takes {kind}, not {text!r}") from None

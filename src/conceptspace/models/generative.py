@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from conceptspace.errors import UserError
@@ -69,22 +70,43 @@ class Guidable(ABC):
 
 
 class FineTunable(ABC):
-    """Whatever has parameters that a protocol may train on, in a copy."""
+    """Whatever a protocol may train further, in a copy."""
 
     @abstractmethod
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters."""
+    def tunable_copy(self) -> tuple[FineTunable, nn.Module]:
+        """The same model with weights of its own, and the module in it that holds them.
+
+        The module's parameters are floating-point numbers of single precision or more.
+        """
 
     @abstractmethod
-    def loss(self, images: Tensor, prompts: Tensor) -> Tensor:
-        """The training loss of images in [0, 1] with their prompts, a scalar with gradient."""
+    def training_loss(self, images: Tensor, prompts: Tensor, source: torch.Generator) -> Tensor:
+        """The loss that the model was trained with, a scalar with gradient.
+
+        Args:
+            images: in [0, 1], shape (batch, channels, height, width).
+            prompts: one for each image, as the model is asked with.
+            source: draws all that is random, on the CPU.
+        """
+
+
+class Hookable(ABC):
+    """Whatever computes with modules of PyTorch, whose outputs a protocol may change.
+
+    Hooks on a module fire whenever the model calls it; nothing may compute in its place.
+    """
+
+    @abstractmethod
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """The modules by their names, as ``torch.nn.Module.named_modules`` gives them."""
 
 
 ABILITIES: dict[type, str] = {
     EditableCondition: "condition embeddings that can be edited",
     EditableModel: "condition embeddings that can be edited",
     Guidable: "a null prompt",
-    FineTunable: "parameters that can be fine-tuned",
+    FineTunable: "weights that can be fine-tuned",
+    Hookable: "modules that can be hooked",
 }
 """What a model can be asked for, in words."""
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, runtime_checkable
+from typing import Protocol as Interface
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition, require
 from conceptspace.protocols.base import Embedding, Setting
 
 Edit = Callable[[EditableCondition, list[Tensor]], list[Tensor]]
 """(model, embeddings of all blocks, (batch, channels) each) -> changed embeddings."""
+
+
+@runtime_checkable
+class Editing(Interface):
+    """A protocol each of whose settings is an edit."""
+
+    def edits(self, concept_class: str) -> Mapping[str, Edit]:
+        """What each setting does to the embeddings of a class."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,20 @@ def edited(edit: Edit, protocol: str) -> Setting:
         return Edited(editable, lambda blocks: edit(editable, blocks)), h
 
     return apply
+
+
+def require_vectors(blocks: Sequence[Tensor], protocol: str) -> None:
+    """Refuse condition embeddings that are sequences (batch, tokens, width).
+
+    Raises:
+        UserError: names their shape.
+    """
+    for block in blocks:
+        if block.ndim != 2:
+            raise UserError(
+                f"{protocol} moves condition embeddings that are vectors, and these are sequences "
+                f"of shape {tuple(block.shape[1:])}"
+            )
 
 
 def project(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from conceptspace.models.generative import GenerativeModel, Prompts
+from conceptspace.models.generative import GenerativeModel, Hookable, Prompts
 from conceptspace.models.noise import Noise
 
 PixelRange = tuple[float, float]
@@ -17,6 +17,12 @@ def to_unit(x: Tensor, pixel_range: PixelRange) -> Tensor:
     """A model's pixels in [0, 1]; what lies outside is cut off."""
     low, high = pixel_range
     return ((x - low) / (high - low)).clamp(0, 1)
+
+
+def from_unit(images: Tensor, pixel_range: PixelRange) -> Tensor:
+    """Images in [0, 1] as a model's pixels."""
+    low, high = pixel_range
+    return images * (high - low) + low
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,16 @@ class FunctionModel(GenerativeModel):
     def __call__(self, prompts: Prompts, noise: Noise) -> Tensor:
         """Images in [0, 1]."""
         return to_unit(self.function(prompts, noise(*self.shape)), self.pixel_range)
+
+
+@dataclass(frozen=True)
+class ModuleModel(FunctionModel, Hookable):
+    """A function that is a ``torch.nn.Module``."""
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its modules."""
+        assert isinstance(self.function, nn.Module)
+        return self.function.named_modules()
 
 
 def from_function(
@@ -46,4 +62,5 @@ def from_function(
         shape: of the noise of one image.
         pixel_range: of the function's pixels, black and white.
     """
-    return FunctionModel(function, shape, pixel_range)
+    kind = ModuleModel if isinstance(function, nn.Module) else FunctionModel
+    return kind(function, shape, pixel_range)
