@@ -16,10 +16,10 @@ from conceptspace.config import RunConfig, complete, load, merged
 from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.needs import needs, protocols_asked
-from conceptspace.paper.framework.cost import passes
 from conceptspace.presets import quick
 from conceptspace.protocols import registry
 from conceptspace.store import Run
+from conceptspace.sweeps.cost import passes
 from tiny import tiny_config
 
 LOUDER = '''

@@ -33,6 +33,7 @@ from conceptspace.completeness import (
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.models.precision import Precision
+from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
@@ -177,12 +178,12 @@ def info(options: Namespace) -> int:
         return 0
     runs, left_out = runs_in(options.runs)
     if len(runs) == 1 and not left_out:
-        _print_rows(_about(runs[0]))
+        _print_rows(_about(Guarded(runs[0], runs[0].name)))
         return 0
     told = 0
     for run in runs:
         try:
-            _print_rows(_about(run))
+            _print_rows(_about(Guarded(run, run.name)))
             told += 1
         except (UserError, OSError) as error:
             _print_rows({"run": run.name, "problem": error})

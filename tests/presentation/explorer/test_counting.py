@@ -245,7 +245,11 @@ def test_info_of_several_runs_names_the_bad_one(seeds, capsys):
     assert re.findall(r"^run +(s.)$", told, re.MULTILINE) == ["s0", "s1", "s2"]
     assert len(re.findall(r"^status +", told, re.MULTILINE)) == 2
     assert re.search(r"run +s1\nproblem +.*'texture' is not possible", told)
-    for name in ("s0", "s2"):
+    fifo("run.json")(seeds / "s1")  # reading it would wait for ever
+    edited(('"texture"', '"color"'))(seeds / "s1")
+    assert main(["info", str(seeds)]) == 0
+    assert re.search(r"run +s1\nproblem +.*not a regular file", capsys.readouterr().out)
+    for name in ("s0", "s1", "s2"):
         edited(('"color"', '"texture"'))(seeds / name)
     assert main(["info", str(seeds)]) == 2
 
