@@ -133,7 +133,7 @@ def test_all_writing_goes_through_the_disk():
     """So that a disk which fails can be put in its place, under everything that a run writes."""
     elsewhere = {
         "engine/native/kept.py": "a folder with a mode of its own",
-        "paper/execute.py": "logs of processes, which they append to",
+        "sweeps/local.py": "logs of processes, which they append to",
     }
     changes = re.compile(
         r"\.(mkdir|write_bytes|write_text|unlink|rmdir|rename|touch|symlink_to)\("

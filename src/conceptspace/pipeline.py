@@ -25,7 +25,7 @@ from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.judges.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
-from conceptspace.models.vdm import VDM
+from conceptspace.models.vdm import VDM, EmbeddingVDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
@@ -41,7 +41,7 @@ from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
 from conceptspace.training.loop import Trainer
 from conceptspace.worlds.dataset import split_dataset
-from conceptspace.worlds.pools import Pools
+from conceptspace.worlds.world import HasSource
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
@@ -181,15 +181,18 @@ class Session:
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        self.scorer = Scorer(self.probe.probe, build.judge(self.world), self.world.space.axes())
+        self.scorer = Scorer(
+            self.probe.probe, build.judge(self.config.data, self.world), self.world.space.axes()
+        )
 
     def _introduce(self) -> Iterator[Event]:
-        """Read images that are not rendered, and keep what they are and how classes look."""
-        if not isinstance(self.world, Pools):
+        """Keep how classes look and where their images are from, unless pages render them."""
+        if self.config.data.pages_render:
             return
         yield Notice("images: reading them, or taking them from the cache")
         write_pictures(self.run, pictures_of(self.world))
-        self.run.note(data=self.world.provenance())
+        if isinstance(self.world, HasSource):
+            self.run.note(data=self.world.provenance())
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
@@ -288,8 +291,10 @@ class Session:
     def _sampled(self) -> LoweredModel:
         """The model that is evaluated, whatever weights it holds at the moment."""
         model = LoweredModel(build.model(self.config, self.device), self.precision)
-        replayed = Replayed(model.fast.denoise, self.device, aside=lambda: hooked(model.fast))
-        model.fast.denoise = replayed  # type: ignore[method-assign, assignment]
+        fast = model.fast
+        if isinstance(fast, EmbeddingVDM) and fast.accelerated:
+            replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
+            fast.denoise = replayed  # type: ignore[method-assign, assignment]
         return model
 
     def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:

@@ -16,7 +16,7 @@ CONFIG = tiny_config(
     probe__steps=1,
     probe__batch_size=64,
     evaluate__sampling_steps=1,
-    evaluate__strengths=[1.5, 2.5],
+    evaluate__strengths=[1.5],
     evaluate__protocols=["overprompting-color"],
 )
 

@@ -30,6 +30,15 @@ KILLS = 200
 """SIGKILLs at random moments."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def only_what_is_stored():
+    """No figures, and no curves of the probe, which take a third of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+        patch.setattr("conceptspace.judges.probe.between", lambda *a: {})
+        yield
+
+
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """What a run without faults writes, its number of operations, and its processor time."""
@@ -40,7 +49,6 @@ def reference(tmp_path_factory):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(VARIABLE, str(folder / "cache"))
             patch.setattr(files, "DISK", disk)
-            patch.setattr("conceptspace.cli.commands._report", lambda *a: None)
             asked = ["--config", str(config_file(folder)), "--out", str(folder / "r")]
             assert main(["run", *asked]) == 0
         seconds = time.process_time() - started
@@ -63,7 +71,6 @@ def check(fault, n, folder, reference, monkeypatch, capsys):
     """One fault, then a second start on a good disk."""
     folder.mkdir()
     monkeypatch.setenv(VARIABLE, str(folder / "cache"))
-    monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
     status, told = faulty(fault, n, folder, monkeypatch, capsys)
     run, what = folder / "r", f"{fault} at operation {n}"
     assert "Traceback" not in told, what
@@ -126,7 +133,6 @@ def processor_time(process):
 
 
 def killed_at(moment, folder, reference, monkeypatch):
-    monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
     monkeypatch.setenv(VARIABLE, str(folder / "cache"))
     folder.mkdir()
     hit, run = kill(folder, moment * reference[2]), folder / "r"

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conceptspace import build
 from conceptspace.judges import probe as probes
 from conceptspace.judges.probe import (
     Probe,
@@ -18,6 +17,7 @@ from conceptspace.judges.probe import (
     calibration_error,
     load_or_train,
 )
+from conceptspace.worlds.shapes.settings import concept as concept_of
 from conceptspace.worlds.shapes.world import widest, widest_world
 from tiny import CPU, tiny_config, tiny_world
 
@@ -49,7 +49,7 @@ class TestCalibration:
 class TestWidest:
     @given(st.sampled_from(["color", "size", "background", "x", "y"]), st.floats(0.01, 0.9))
     def test_classes_do_not_overlap(self, name, margin):
-        concept = widest(build.concept(name, tiny_config().data), margin)
+        concept = widest(concept_of(name, tiny_config().data), margin)
         source = torch.Generator().manual_seed(0)
         zero, one = (concept.coordinate(concept.sample(bit, 500, source)) for bit in (0, 1))
         assert zero.max() < 0.5 < one.min()
@@ -69,7 +69,7 @@ class TestWidest:
     )
     def test_does_not_depend_on_the_separation(self, name, field, separations):
         found = [
-            widest(build.concept(name, tiny_config(**{f"data__{field}": s}).data), 0.1)
+            widest(concept_of(name, tiny_config(**{f"data__{field}": s}).data), 0.1)
             for s in separations
         ]
         assert found[0] == found[1]
@@ -86,7 +86,7 @@ class TestWidest:
     )
     @pytest.mark.parametrize("margin", [0.01, 0.1, 0.5])
     def test_classes_fill_the_range_but_for_a_gap_in_the_middle(self, name, low, high, margin):
-        wide = widest(build.concept(name, tiny_config().data), margin)
+        wide = widest(concept_of(name, tiny_config().data), margin)
         for channel in zip(*wide.means, strict=True):
             lower, upper = sorted(channel)
             if lower == upper:
@@ -110,7 +110,7 @@ class TestWidest:
 
     @pytest.mark.parametrize("name", ["color", "size", "background", "x"])
     def test_covers_the_values_that_models_are_trained_on(self, name):
-        ordinary = build.concept(name, tiny_config().data)
+        ordinary = concept_of(name, tiny_config().data)
         wide = widest(ordinary, 0.1)
 
         def reach(concept):

@@ -118,10 +118,10 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    settings = {"this config": build.shapes_world(config.data)}
+    settings = {"this config": build.rendered(config.data)}
     if options.versus:
-        other = merged(config, nested(pairs(options.versus)), "--versus")
-        settings["\n".join(options.versus)] = build.shapes_world(other.data)
+        other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
+        settings["\n".join(options.versus)] = build.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()

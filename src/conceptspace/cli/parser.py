@@ -7,13 +7,14 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from conceptspace import __version__
-from conceptspace.cli.flags import dashed
+from conceptspace.cli.flags import dashed, kinds_named
 from conceptspace.cli.table_flags import add_flags
 from conceptspace.errors import UserError
 
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(arguments: list[str]) -> int:
     """Parse and do; returns the command's status."""
-    options = _parse(arguments)
+    options = parsed(arguments)
     if options.command is None:
         parser().print_help()
         return 0
@@ -102,11 +103,12 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def parser(flags: bool = False) -> Parser:
+def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({})) -> Parser:
     """The parser of all commands.
 
     Args:
         flags: whether to add the config's flags, which takes the time to import the config.
+        kinds: kinds of one's own whose flags are among them, by section.
     """
     top = Parser(
         prog="conceptspace",
@@ -114,6 +116,7 @@ def parser(flags: bool = False) -> Parser:
         epilog="example: " + EXAMPLES["quickstart"],
         allow_abbrev=False,
     )
+    top.set_defaults(kinds=kinds)
     top.add_argument("--version", action="version", version=f"conceptspace {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
@@ -149,7 +152,7 @@ def parser(flags: bool = False) -> Parser:
         command.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
     for command in (quickstart, run, signal):
         if flags:
-            _add_config_flags(command)
+            _add_config_flags(command, kinds)
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
     evaluate.add_argument("run", type=Path, metavar="RUN")
     evaluate.add_argument(
@@ -185,12 +188,18 @@ def parser(flags: bool = False) -> Parser:
     return top
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The command and its flags; those of single protocols are in ``own``, by their names.
+
+    Raises:
+        UserError: one is unknown, or lacks its value.
+    """
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
     own: dict[str, str] = {}
     if configurable or arguments[:1] == ["evaluate"]:
         own, arguments = _own_flags(arguments)
-    options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    kinds = kinds_named(arguments) if configurable else {}
+    options, unknown = parser(configurable, kinds).parse_known_args(arguments)
     options.own = own
     if unknown:
         hint = ""
@@ -198,7 +207,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             from conceptspace.config import field_names
 
             asked = unknown[0].split("=")[0]
-            known = ["--" + dashed(name) for name in field_names() if name != "preset"]
+            known = ["--" + dashed(name) for name in field_names(**kinds) if name != "preset"]
             close = get_close_matches(asked, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             if asked == "--preset" and arguments[0] != "quickstart":
@@ -289,11 +298,11 @@ def _add_serve(command: Parser) -> None:
     )
 
 
-def _add_config_flags(command: Parser) -> None:
+def _add_config_flags(command: Parser, kinds: Mapping[str, str]) -> None:
     from conceptspace.config import field_names
 
     groups: dict[str, Any] = {}
-    for name, info in field_names().items():
+    for name, info in field_names(**kinds).items():
         if name == "preset":
             continue
         section = name.split(".")[0] if "." in name else "run"

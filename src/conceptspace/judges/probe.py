@@ -19,7 +19,7 @@ from conceptspace.models.unet import UNetTrunk, channels_last
 from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.worlds import border
-from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.world import World
 
 CALIBRATION_BINS = 15
@@ -233,13 +233,15 @@ def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[
     Empty where nothing can be rendered in between.
     """
     curves: dict[str, list[float]] = {}
-    if not isinstance(world, ShapesWorld):
+    if not isinstance(world, RenderedWorld):
         return curves
     for i, concept in enumerate(world.space.concepts):
         z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
         points = []
         for position in torch.linspace(0, 1, 11):
-            z[:, COLUMNS[concept.name]] = torch.lerp(concept.mean(0), concept.mean(1), position)
+            z[:, world.columns[concept.name]] = torch.lerp(
+                concept.mean(0), concept.mean(1), position
+            )
             points.append(probe.coordinates(world.render(z).to(device))[:, i].mean().item())
         curves[concept.name] = points
     return curves

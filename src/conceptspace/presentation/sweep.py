@@ -25,8 +25,8 @@ from conceptspace.presentation.figures import (
 from conceptspace.presentation.worlds import world_of
 from conceptspace.space import ConceptClass, ConceptSpace
 from conceptspace.store import Run
-from conceptspace.worlds.shapes.signal import class_distances
-from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
+from conceptspace.worlds.signal import class_distances
 
 MASKED_SHARE = "data.masked_share"
 MASKING = ("data.masked_class", "data.masked_concept")
@@ -143,12 +143,13 @@ def masking_effect(
     """The effect of the masked share, if that is all that the runs differ in, and of a concept."""
     if found.setting != MASKED_SHARE or not found.comparable or not space.ood_classes:
         return None
-    data = next(run.config.data for run in found.groups[max(found.groups)])
-    if data.masked_concept not in space.names:
+    run = found.groups[max(found.groups)][0]
+    masked_class, concept = (value_of(run, name) for name in MASKING)
+    if concept not in space.names:
         return None  # another variable that prompts show
-    flipped = ConceptClass(data.masked_class).flip(space.names.index(data.masked_concept))
+    flipped = ConceptClass(masked_class).flip(space.names.index(concept))
     ood = flipped if flipped in space.ood_classes else space.ood_classes[0]
-    return underspecification(tables, str(ood), data.masked_concept)
+    return underspecification(tables, str(ood), concept)
 
 
 def effect_findings(effect: Underspecification | None) -> list[Finding]:
@@ -188,7 +189,7 @@ def draw_sweep(
     measured = {
         found.name(value): (class_distances(data), class_images(data))
         for value, data in worlds.items()
-        if isinstance(data, ShapesWorld)
+        if isinstance(data, RenderedWorld)
     }
     if "separation" in found.setting or "spread" in found.setting:
         figures["signal"] = signal_figure(space, measured)

@@ -21,6 +21,8 @@ from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.shapes.world import ShapesWorld
 
 BEST = "best.parquet"
@@ -122,7 +124,7 @@ def world(results: Sequence[Result]) -> ShapesWorld:
     Raises:
         UserError: no run has finished.
     """
-    return build.shapes_world(require(results)[0].config.data)
+    return shapes_world(ShapesData.of(require(results)[0].config.data))
 
 
 def require(results: Sequence[Result], least: int = 1) -> Sequence[Result]:
