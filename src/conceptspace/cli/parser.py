@@ -190,8 +190,10 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
     _add_serve(serve)
-    info = add("info", "Tell about this installation, or about a run.")
-    info.add_argument("run", type=Path, nargs="?", metavar="RUN")
+    info = add("info", "Tell about this installation, or about runs.")
+    info.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
+    )
     return top
 
 
