@@ -40,7 +40,7 @@ SCORE = 12
 STEP = 60
 """Bytes on disk of a step in the training log."""
 
-PAGE = 20 * 2**20
+PAGE = 8 * 2**20
 """Bytes on disk of the figures and the page, beside what they take from the contact sheets."""
 
 CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -53,7 +53,8 @@ class Needs:
     Attributes:
         program: beside the tensors below, in the computer's memory.
         tensors: on the device that computes.
-        disk: of the run's folder at its end.
+        disk: of the run's folder at its largest: while a training state is written, the two before
+            it are there.
     """
 
     program: int

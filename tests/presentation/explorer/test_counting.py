@@ -162,7 +162,7 @@ DAMAGES = {
     ),
     "a kind of data that nobody knows": (
         edited(("[data]", '[data]\nkind = "sound"')),
-        "'sound' is not possible",
+        "the world 'sound' is not loaded",
     ),
     "images that are not there": (
         edited(("[data]", '[data]\nkind = "folder"\npath = "/nowhere"')),
