@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from conceptspace.cli.parser import overrides, parser
+from conceptspace.cli.flags import overrides
+from conceptspace.cli.parser import parser
 from conceptspace.config import field_names, merged, nested
 from conceptspace.presets import PRESETS
 

@@ -13,6 +13,7 @@ from conceptspace.errors import UserError
 from conceptspace.pipeline import Session
 from conceptspace.presentation.page import write_page
 from conceptspace.presets import quick
+from conceptspace.protocols import registry
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import JOINT, PROBE, TRAJECTORY_COLUMNS, VALID
 from faces import write_folder
@@ -134,12 +135,12 @@ def test_a_sweep_of_weak_prompts_is_refused(root: Path) -> None:
     config = faces_config(root, evaluate__strengths=(1.0,), evaluate__protocols=())
     build.validate(config)
     with pytest.raises(UserError, match="must all exceed 1"):
-        build.protocol("overprompting-Smiling", config, lambda step: pytest.fail("not asked"))
+        registry.make("overprompting-Smiling", build.context(config))
 
 
 def test_overprompting_exaggerates_one_attribute(root: Path) -> None:
     config = faces_config(root)
-    asked = build.protocol("overprompting-Smiling", config, lambda step: pytest.fail("not asked"))
+    asked = registry.make("overprompting-Smiling", build.context(config))
     world = build.world(config.data)
     h = world.class_mean("11")[None]
     _, stronger = asked.settings("11")["2"](build.model(config), h)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from conceptspace.errors import UserError
     from conceptspace.judges.judge import Judgement
+    from conceptspace.judges.zero_shot import ZeroShot, from_clip
     from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
     from conceptspace.models.adapters.flow import from_flow
     from conceptspace.models.adapters.function import from_function
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     )
     from conceptspace.models.noise import Noise
     from conceptspace.protocols.controls import MatchedControl
+    from conceptspace.protocols.fine_tuning import FineTuning
     from conceptspace.protocols.guidance import Guidance
     from conceptspace.protocols.intervention import LatentIntervention
     from conceptspace.protocols.overprompting import Overprompting
     from conceptspace.protocols.patching import EmbeddingPatching
+    from conceptspace.recording.accelerate import AccelerateRecorder
+    from conceptspace.recording.lightning import LightningRecorder
     from conceptspace.recording.recorder import Recorder
     from conceptspace.space import Concept, ConceptClass, ConceptSpace
     from conceptspace.store import Run
@@ -47,7 +51,9 @@ _MODULES = {
     "worlds.naming": "SpacePrompts named_space",
     "errors": "UserError",
     "judges.judge": "Judgement",
+    "judges.zero_shot": "ZeroShot from_clip",
     "protocols.controls": "MatchedControl",
+    "protocols.fine_tuning": "FineTuning",
     "protocols.guidance": "Guidance",
     "protocols.intervention": "LatentIntervention",
     "protocols.overprompting": "Overprompting",
@@ -58,6 +64,8 @@ _MODULES = {
     "models.adapters.replay": "replay",
     "models.generative": "EditableCondition EditableModel FineTunable GenerativeModel Guidable",
     "models.noise": "Noise",
+    "recording.accelerate": "AccelerateRecorder",
+    "recording.lightning": "LightningRecorder",
     "recording.recorder": "Recorder",
     "store": "Run",
     "training.schedule": "checkpoint_steps",
@@ -66,6 +74,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [
+    "AccelerateRecorder",
     "ArrayWorld",
     "Concept",
     "ConceptClass",
@@ -74,12 +83,14 @@ __all__ = [
     "EditableModel",
     "EmbeddingPatching",
     "FineTunable",
+    "FineTuning",
     "FolderWorld",
     "GenerativeModel",
     "Guidable",
     "Guidance",
     "Judgement",
     "LatentIntervention",
+    "LightningRecorder",
     "MatchedControl",
     "Noise",
     "Overprompting",
@@ -87,7 +98,9 @@ __all__ = [
     "Run",
     "SpacePrompts",
     "UserError",
+    "ZeroShot",
     "checkpoint_steps",
+    "from_clip",
     "from_diffusers",
     "from_flow",
     "from_function",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,19 +13,14 @@ from conceptspace.errors import UserError
 from conceptspace.judges.judge import Judge, ShapesJudge
 from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.schedule import LinearSchedule
-from conceptspace.models.unet import BlockEmbeddings, UNet, channels_last
+from conceptspace.models.unet import UNet, channels_last
 from conceptspace.models.vdm import VDM
-from conceptspace.protocols.base import Protocol
-from conceptspace.protocols.controls import MatchedControl
-from conceptspace.protocols.guidance import Guidance
-from conceptspace.protocols.intervention import LatentIntervention
-from conceptspace.protocols.naive import Naive
-from conceptspace.protocols.overprompting import Overprompting
-from conceptspace.protocols.patching import EmbeddingPatching
+from conceptspace.protocols import registry
+from conceptspace.protocols.registry import Context
 from conceptspace.recording.evaluate import Sampling
 from conceptspace.seeding import stream_seed
 from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
-from conceptspace.tables import NAIVE, PATCHING
+from conceptspace.tables import NAIVE
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
 from conceptspace.worlds.conditioning import Conditioning
@@ -260,64 +254,19 @@ def sampling(config: RunConfig, protocol_name: str) -> Sampling:
     return Sampling(samples, evaluate.sampling_steps, evaluate.sampler, evaluate.batch_size)
 
 
-def protocol(
-    name: str, config: RunConfig, later: Callable[[int | None], BlockEmbeddings]
-) -> Protocol:
-    """A protocol by its name, with the config's sweeps.
+def context(config: RunConfig, load: Callable[[int | None], VDM] | None = None) -> Context:
+    """What the protocols of a run are made from.
 
     Args:
-        name: one of :func:`protocol_names`, or ``patching-STEP`` for that step's embedding.
         config: of the run.
-        later: loads the condition embedding of a checkpoint, the last one for None.
+        load: the model at a saved step, the last one for None; where nothing is asked but the
+            settings' names, an untrained one does.
 
     Raises:
-        UserError: there is no such protocol, or the run was not trained for it.
+        UserError: see :func:`world`.
     """
-    data, sweep = world(config.data), config.evaluate
-    names = data.space.names
-    kind, _, target = name.partition("-")
-    patched = kind == "patching" and target.isdecimal()
-    if name not in protocol_names(config) and not patched:
-        known = ", ".join(protocol_names(config))
-        raise UserError(f"there is no protocol {name!r} for this run; it has {known}")
-    if kind == "naive":
-        return Naive()
-    if kind == "overprompting":
-        _check_strengths(config)
-        return Overprompting(data, target, sweep.strengths)
-    if kind == "guidance":
-        return Guidance(sweep.guidance)
-    if kind == "patching":
-        return EmbeddingPatching(data, later(int(target) if patched else None), name)
-    add, remove = ("color", "size") if {"color", "size"} <= set(names) else names[:2]
-    intervention = LatentIntervention(data, add, remove, sweep.alphas, sweep.betas)
-    match target:
-        case "control-scaling":
-            return MatchedControl(intervention, "scaling")
-        case "control-random":
-            return MatchedControl(intervention, "random")
-        case "intervention-text":
-            return replace(intervention, order="text")
-        case _:
-            return intervention
-
-
-LATENT = (
-    "latent-intervention",
-    "latent-intervention-text",
-    "latent-control-scaling",
-    "latent-control-random",
-)
-"""Protocols that change condition embeddings; they need two concepts."""
-
-
-def protocol_names(config: RunConfig) -> list[str]:
-    """The protocols that make sense for a run; guidance needs a condition dropout."""
-    names = concept_space(config.data).names
-    overprompting = [f"overprompting-{name}" for name in names]
-    latent = LATENT if len(names) > 1 else ()
-    guidance = ["guidance"] if config.train.condition_dropout > 0 else []
-    return [NAIVE, *overprompting, *latent, *guidance, PATCHING]
+    untrained = load or (lambda step: outline(config))
+    return Context(config, world(config.data), conditioning(config.data), untrained)
 
 
 def validate(config: RunConfig) -> None:
@@ -334,24 +283,11 @@ def validate(config: RunConfig) -> None:
         images.check()
     if isinstance(images, Pools):
         _check_pools(config)
+    asked = context(config)
     for name in config.evaluate.protocols:
-        if name.startswith("overprompting-"):
-            _check_strengths(config)
-        if name not in protocol_names(config):
-            raise UserError(
-                f"evaluate.protocols: there is no protocol {name!r} for this config; "
-                f"it has {', '.join(protocol_names(config))}"
-            )
+        registry.make(name, asked)
     outline(config)
     checkpoints(config)
-
-
-def _check_strengths(config: RunConfig) -> None:
-    if not all(strength > 1 for strength in config.evaluate.strengths):
-        raise UserError(
-            f"evaluate.strengths = {list(config.evaluate.strengths)} must all exceed 1, the "
-            "strength of a naive prompt"
-        )
 
 
 def _check_pools(config: RunConfig) -> None:

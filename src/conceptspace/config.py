@@ -292,16 +292,31 @@ class RunConfig(Description):
     """The classifier that scores images."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How images are generated at each checkpoint."""
+    protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of protocols that have some of their own, checked by the protocols themselves."""
+
+    @model_serializer(mode="wrap")
+    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """A run whose protocols have no settings of their own is stored without the section."""
+        tree = handler(self)
+        if not self.protocols:
+            del tree["protocols"]
+        return tree
 
     def settings(self) -> dict[str, Any]:
         """Every setting under its dotted name."""
-        return {name: _leaf(self, name) for name in field_names()}
+        own = {f"protocols.{of}.{k}": v for of, s in self.protocols.items() for k, v in s.items()}
+        return {name: _leaf(self, name) for name in field_names()} | own
 
 
 def field_names(section: type[BaseModel] = RunConfig, prefix: str = "") -> dict[str, Any]:
-    """Every leaf field under its dotted name, with pydantic's field information."""
+    """Every leaf field under its dotted name, with pydantic's field information; those of single
+    protocols are not among them.
+    """
     names: dict[str, Any] = {}
     for name, info in section.model_fields.items():
+        if section is RunConfig and name == "protocols":
+            continue
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             names |= field_names(info.annotation, f"{prefix}{name}.")
         else:
@@ -354,7 +369,8 @@ def complete(path: Path) -> RunConfig:
     """
     values = read(path)
     settings, newer = without_header(values, str(path))
-    names, there = field_names(), dotted(settings)
+    names = field_names()
+    there = {name for name in dotted(settings) if not name.startswith("protocols.")}
     missing = [name for name in names if name not in there | OPTIONAL]
     if missing and there <= set(names):
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""

@@ -21,7 +21,9 @@ import torch
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.tables import NAIVE, PATCHING
+from conceptspace.protocols import registry
+from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.naive import Naive
 from conceptspace.worlds.shapes.readout import CHUNK, templates
 
 FLOAT = 4
@@ -82,7 +84,7 @@ def needs(config: RunConfig) -> Needs:
     probing = (
         math.prod(space.sizes) * (probe.images_per_class + probe.held_out_per_class)
     ) * image * COPIES + probe.batch_size * _activations(probe.channels, 1, config)
-    images = images_asked(config)
+    images = {p.name: images_asked(p, config) for p in protocols_asked(config)}
     largest = max(images.values())
     asked = min(config.evaluate.batch_size, largest)
     evaluating = (
@@ -118,21 +120,21 @@ def _activations(channels: Sequence[int], blocks: int, config: RunConfig) -> int
     return (LIVE * (2 * blocks + 1) * sum(sizes) + attention) * FLOAT
 
 
-def images_asked(config: RunConfig) -> dict[str, int]:
-    """Images that one checkpoint makes under each protocol."""
-    space, evaluate = build.concept_space(config.data), config.evaluate
-    settings = {
-        "overprompting": len(evaluate.strengths),
-        "latent": len(evaluate.alphas) * len(evaluate.betas),
-        "guidance": len(evaluate.guidance),
-        PATCHING: 1,
-    }
-    found = {NAIVE: len(space.classes) * evaluate.samples}
-    for name in evaluate.protocols:
-        kind = name.partition("-")[0]
-        classes = space.classes if kind == "guidance" else space.ood_classes
-        found[name] = settings.get(kind, 1) * len(classes) * evaluate.elicitation_samples
-    return found
+def protocols_asked(config: RunConfig) -> list[Protocol]:
+    """Naive prompting, and the protocols that a run adds after training.
+
+    Raises:
+        UserError: one does not fit the run.
+    """
+    names = config.evaluate.protocols
+    return [Naive(), *(registry.make(name, build.context(config)) for name in names)]
+
+
+def images_asked(protocol: Protocol, config: RunConfig) -> int:
+    """Images that one checkpoint makes under a protocol."""
+    classes = build.concept_space(config.data).classes
+    settings = sum(len(protocol.settings(name)) for name in classes)
+    return settings * build.sampling(config, protocol.name).samples
 
 
 def _judging(config: RunConfig) -> int:

@@ -17,13 +17,15 @@ from torch import Tensor
 
 from conceptspace import build
 from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
+from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.judges.probe import ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
-from conceptspace.models.unet import BlockEmbeddings
+from conceptspace.models.vdm import VDM
+from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
 from conceptspace.recording.book import Book
@@ -92,7 +94,7 @@ class Session:
         with noted(self.run, self._environment()):
             yield from self._prepare(stop)
             yield from self._train(stop)
-            yield from self._evaluate([NAIVE, *self.config.evaluate.protocols], stop, {})
+            yield from self._evaluate([NAIVE, *self.config.evaluate.protocols], stop, self.config)
             self._require_all()
 
     def evaluate(
@@ -100,13 +102,16 @@ class Session:
         protocols: Iterable[str],
         stop: Callable[[], bool] = lambda: False,
         sweeps: Mapping[str, Sequence[float]] | None = None,
+        own: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Iterator[Event]:
         """Score every saved checkpoint under protocols, skipping the settings that are there.
 
         Args:
-            protocols: names, see :func:`conceptspace.build.protocol_names`.
+            protocols: names, see :func:`conceptspace.protocols.registry.names`.
             stop: asked after every checkpoint, and every step of the probe's training.
             sweeps: strengths, alphas, betas or guidance weights in place of the config's.
+            own: by family, settings of protocols that have some of their own, in place of the
+                config's.
 
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
@@ -114,15 +119,13 @@ class Session:
                 process works on the run.
         """
         with working_on(self.run, self.config):
-            yield from self._evaluate(protocols, stop, sweeps or {})
+            yield from self._evaluate(protocols, stop, self._asking(sweeps or {}, own or {}))
 
     def _evaluate(
-        self,
-        protocols: Iterable[str],
-        stop: Callable[[], bool],
-        sweeps: Mapping[str, Sequence[float]],
+        self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
     ) -> Iterator[Event]:
-        asked = [self._protocol(name, sweeps) for name in protocols]
+        run = build.context(config, self._load)
+        asked = [registry.make(name, run) for name in protocols]
         yield from self._prepare(stop)
         if lacking := missing_checkpoints(self.run):
             yield Notice(
@@ -301,24 +304,24 @@ class Session:
         generated = evaluator(self._sampled.fast, protocol, self.world.space.classes, there)
         return self.book.store(protocol.name, step, generated)
 
-    def _protocol(self, name: str, sweeps: Mapping[str, Sequence[float]]) -> Protocol:
-        changed = self.config.evaluate.model_copy(
-            update={key: tuple(values) for key, values in sweeps.items()}
-        )
-        config = self.config.model_copy(update={"evaluate": changed})
+    def _asking(
+        self, sweeps: Mapping[str, Sequence[float]], own: Mapping[str, Mapping[str, Any]]
+    ) -> RunConfig:
+        """The config with other settings of protocols, for one evaluation."""
+        changes = {"evaluate": dict(sweeps), "protocols": own}
+        return merged(self.config, changes, "the protocols' settings")
 
-        def later(step: int | None) -> BlockEmbeddings:
-            step = build.checkpoints(self.config)[-1] if step is None else step
-            if step not in checkpoint.saved_steps(self.run.checkpoints):
-                raise UserError(
-                    f"patching needs the checkpoint of step {step}, which {self.run.path} does "
-                    f"not have; go on with: conceptspace run --out {self.run.path}"
-                )
-            model = build.model(self.config, self.device)
-            model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
-            return model.network.block_condition
-
-        return build.protocol(name, config, later)
+    def _load(self, step: int | None) -> VDM:
+        """The model as it was at a saved step, the last planned one for None."""
+        step = build.checkpoints(self.config)[-1] if step is None else step
+        if step not in checkpoint.saved_steps(self.run.checkpoints):
+            raise UserError(
+                f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
+                f"not have; go on with: conceptspace run --out {self.run.path}"
+            )
+        model = build.model(self.config, self.device)
+        model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
+        return model
 
     def _environment(self) -> dict[str, Any]:
         """What a result depends on beside its config."""

@@ -39,6 +39,12 @@ JOINT = "joint"
 PATCHING = "patching"
 """The protocol that borrows the condition embeddings of the run's last checkpoint."""
 
+FINE_TUNING = "fine-tuning"
+"""How the names of protocols begin that train a copy of the model further."""
+
+TEACHING = "fine-tuning-held-out"
+"""Of those, the ones that show the model what it is asked for: they teach and do not elicit."""
+
 NAIVE = "naive"
 """The protocol that prompts the model as it was trained; its only setting is ``""``."""
 

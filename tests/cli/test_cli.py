@@ -149,7 +149,7 @@ class TestRefusals:
         events.close()
         assert main(["evaluate", str(folder), "--protocol", "patching"]) == 2
         err = capsys.readouterr().err
-        assert "patching needs the checkpoint of step 9" in err
+        assert "a protocol needs the checkpoint of step 9" in err
         assert f"conceptspace run --out {folder}" in err
         assert err.count("\n") == 1
 

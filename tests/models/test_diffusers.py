@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -29,12 +31,12 @@ def labelled(**changes):
     return diffusers.UNet2DModel(**(SMALL | blocks | {"num_class_embeds": 5} | changes))
 
 
-def attending():
+def attending(channels=3):
     torch.manual_seed(0)
     return diffusers.UNet2DConditionModel(
         **SMALL,
-        in_channels=3,
-        out_channels=3,
+        in_channels=channels,
+        out_channels=channels,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
         cross_attention_dim=6,
@@ -52,7 +54,14 @@ LABELS = torch.tensor([1, 3])
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(
     "name",
-    ["DDPMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "EulerDiscreteScheduler"],
+    [
+        "DDPMScheduler",
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler",
+        "EulerDiscreteScheduler",
+        "FlowMatchEulerDiscreteScheduler",
+        "FlowMatchHeunDiscreteScheduler",
+    ],
 )
 def test_the_library_own_loop_makes_the_same_images(name):
     unet, scheduler = labelled(), getattr(diffusers, name)(num_train_timesteps=50)
@@ -60,11 +69,12 @@ def test_the_library_own_loop_makes_the_same_images(name):
     assert made.shape == (2, 3, 8, 8)
     own = type(scheduler).from_config(scheduler.config)
     own.set_timesteps(4)
-    source = noise()
-    x = source(3, 8, 8) * own.init_noise_sigma
+    source, flow = noise(), name.startswith("FlowMatch")
+    x = source(3, 8, 8) * (1.0 if flow else own.init_noise_sigma)
     with torch.no_grad():
         for t in own.timesteps:
-            output = unet(own.scale_model_input(x, t), t, class_labels=LABELS).sample
+            scaled = x if flow else own.scale_model_input(x, t)
+            output = unet(scaled, t, class_labels=LABELS).sample
             x = own.step(output, t, x, generator=source.generators).prev_sample
     torch.testing.assert_close(made, (x / 2 + 0.5).clamp(0, 1))
 
@@ -151,6 +161,92 @@ def test_a_pipeline_keeps_its_own_loop():
     assert 0 <= made.min() <= made.max() <= 1
     torch.testing.assert_close(model(LABELS, noise()), made)
     assert not torch.equal(made, model(LABELS, Noise(1, "01", range(2))))
+
+
+def test_a_pipeline_without_prompts():
+    """Unconditional: only how many images there are is asked for."""
+    unet = labelled(num_class_embeds=None)
+    pipeline = diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(num_train_timesteps=20))
+    asked = {"num_inference_steps": 2}
+    made = from_pipeline(pipeline, lambda h: asked | {"batch_size": len(h)})(LABELS, noise())
+    bare = from_diffusers(unet, diffusers.DDPMScheduler(num_train_timesteps=20), steps=2)
+    bare = replace(bare, predict=lambda unet, x, t, condition: unet(x, t).sample)
+    torch.testing.assert_close(made, bare(LABELS, noise()), atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def painter():
+    """A StableDiffusionPipeline of some thousand weights, with a tokenizer of letters."""
+    transformers = pytest.importorskip("transformers")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{c}</w>" for c in letters)]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    torch.manual_seed(0)
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=6,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=10,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    latents = {"latent_channels": 4, "norm_num_groups": 4, "sample_size": 8}
+    return diffusers.StableDiffusionPipeline(
+        vae=diffusers.AutoencoderKL(block_out_channels=(8,), **latents),
+        text_encoder=transformers.CLIPTextModel(config),
+        tokenizer=transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=10),
+        unet=attending(4),
+        scheduler=diffusers.DDIMScheduler(
+            num_train_timesteps=20, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+STEPS = {"num_inference_steps": 2, "guidance_scale": 3.0}
+
+
+def test_a_pipeline_with_texts_is_the_same_as_with_their_embeddings(painter):
+    texts = ["red cube", "blue"]
+    made = from_pipeline(painter, lambda texts: {"prompt": texts, **STEPS})(texts, noise())
+    assert made.shape == (2, 3, 8, 8)
+    other = from_pipeline(painter, lambda texts: {"prompt": texts, **STEPS})(texts[::-1], noise())
+    assert not torch.equal(made, other)
+    shown, nothing = painter.encode_prompt(texts, "cpu", 1, True)
+    assert shown.shape == (2, 10, 6)
+    by_embedding = from_pipeline(
+        painter, lambda h: {"prompt_embeds": h, "negative_prompt_embeds": nothing, **STEPS}
+    )
+    torch.testing.assert_close(by_embedding(shown, noise()), made)
+
+
+def test_the_parts_of_a_pipeline_are_the_pipeline(painter):
+    """U-Net, scheduler and decoder on their own, with the text's embeddings and guidance."""
+    texts = ["red cube", "blue"]
+    pipeline = from_pipeline(painter, lambda texts: {"prompt": texts, **STEPS})
+    with torch.no_grad():
+        shown, nothing = painter.encode_prompt(texts, "cpu", 1, True)
+    scale = painter.vae.config.scaling_factor
+    model = from_diffusers(
+        painter.unet,
+        painter.scheduler,
+        steps=2,
+        null=nothing[0],
+        decode=lambda z: painter.vae.decode(z / scale).sample,
+    ).guided(3.0)
+    expected = pipeline(texts, noise())
+    torch.testing.assert_close(model(shown, noise()), expected, atol=1e-4, rtol=0)
+
+
+def test_sequences_belong_to_models_that_attend():
+    model = from_diffusers(labelled(), diffusers.DDIMScheduler(), steps=2)
+    with pytest.raises(UserError, match=r"sequences of shape \(4, 6\), to which a UNet2DCond"):
+        model(torch.zeros(2, 4, 6), noise())
 
 
 def test_what_is_none_of_these_is_refused():

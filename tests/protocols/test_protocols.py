@@ -18,6 +18,7 @@ from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.models.schedule import LinearSchedule
 from conceptspace.models.unet import BlockEmbeddings
 from conceptspace.models.vdm import VDM
+from conceptspace.protocols import registry
 from conceptspace.protocols.controls import MatchedControl
 from conceptspace.protocols.edits import project
 from conceptspace.protocols.guidance import Guidance
@@ -407,31 +408,34 @@ def test_sweeps_leave_training_classes_alone(world: ShapesWorld) -> None:
 
 def test_protocols_by_name() -> None:
     config = RunConfig()
-    names = build.protocol_names(config)
-    assert "guidance" not in names
-    dropped = RunConfig(train=TrainConfig(condition_dropout=0.2))
-    assert "guidance" in build.protocol_names(dropped)
-    for name in build.protocol_names(dropped):
-        assert build.protocol(name, dropped, lambda step: Gain(1.0)).name == name
+    assert "guidance" not in registry.names(build.context(config))
+    dropped = build.context(RunConfig(train=TrainConfig(condition_dropout=0.2)))
+    names = registry.names(dropped)
+    assert (names[0], len(set(names))) == ("naive", len(names))
+    assert "guidance" in names
+    for name in names:
+        assert registry.make(name, dropped).name == name
     with pytest.raises(UserError, match="no protocol 'hypnosis'"):
-        build.protocol("hypnosis", config, lambda step: Gain(1.0))
-    for name in build.LATENT:
-        latent = build.protocol(name, config, lambda step: Gain(1.0))
-        assert len(latent.settings("11")) == 16
+        registry.make("hypnosis", build.context(config))
+    latent = [name for name in names if name.startswith("latent-")]
+    assert len(latent) == 4
+    for name in latent:
+        assert len(registry.make(name, build.context(config)).settings("11")) == 16
 
 
 def test_latent_protocols_need_two_concepts() -> None:
     alone = RunConfig(
         data=DataConfig(concepts=("color",), train_classes=("0",), ood_classes=("1",))
     )
-    assert build.protocol_names(alone) == ["naive", "overprompting-color", "patching"]
+    names = registry.names(build.context(alone), usual=True)
+    assert names == ["naive", "overprompting-color", "patching"]
 
 
 @pytest.mark.parametrize("strengths", [(0.5, 2.0), (1.0,)])
 def test_strengths_that_ask_for_less_are_refused(strengths: tuple[float, ...]) -> None:
     weak = RunConfig(evaluate=EvaluateConfig(strengths=strengths))
     with pytest.raises(UserError, match="must all exceed 1, the strength of a naive prompt"):
-        build.protocol("overprompting-color", weak, lambda step: Gain(1.0))
+        registry.make("overprompting-color", build.context(weak))
     build.validate(weak)
     asked = weak.model_copy(
         update={"evaluate": EvaluateConfig(strengths=strengths, protocols=("overprompting-size",))}
@@ -443,13 +447,13 @@ def test_strengths_that_ask_for_less_are_refused(strengths: tuple[float, ...]) -
 def test_patching_from_any_checkpoint() -> None:
     asked = []
 
-    def later(step: int | None) -> Gain:
+    def load(step: int | None) -> VDM:
         asked.append(step)
-        return Gain(1.0)
+        return build.outline(RunConfig())
 
-    config = RunConfig()
-    assert build.protocol("patching-2000", config, later).name == "patching-2000"
-    assert build.protocol("patching", config, later).name == "patching"
+    run = build.context(RunConfig(), load)
+    assert registry.make("patching-2000", run).name == "patching-2000"
+    assert registry.make("patching", run).name == "patching"
     assert asked == [2000, None]
     with pytest.raises(UserError, match="no protocol 'patching-last'"):
-        build.protocol("patching-last", config, later)
+        registry.make("patching-last", run)

@@ -137,9 +137,9 @@ class TestArrayWorld:
         made = world(encode=lambda words: torch.tensor([float(len(w)) for w in words] + [1.0]))
         assert made.class_mean("11").tolist() == [5.0, 1.0, 1.0]
         assert dict(made.columns) == {"prompt": slice(0, 3)}
-        with pytest.raises(UserError, match=r"the encoder gives \(1, 2\) for"):
-            world(encode=lambda words: torch.zeros(1, 2))
-        with pytest.raises(UserError, match="of the same length for every class"):
+        with pytest.raises(UserError, match=r"the encoder gives \(1, 1, 2\) for"):
+            world(encode=lambda words: torch.zeros(1, 1, 2))
+        with pytest.raises(UserError, match="pad prompts to one length"):
             world(encode=lambda words: torch.zeros(len(words[0])))
 
     def test_images_of_given_rows_are_read_once(self):
@@ -348,3 +348,32 @@ def test_a_data_set_of_rows_by_columns_and_by_caption():
         from_huggingface(rows(), ("hue",), image="picture", **options)
     with pytest.raises(UserError, match="has no items"):
         from_huggingface([], ("hue",), resolution=8)
+
+
+def test_the_real_library_by_columns_by_caption_and_by_class_label():
+    datasets = pytest.importorskip("datasets")
+    table = {key: [row[key] for row in rows()] for key in ("image", "text", "hue", "light")}
+    features = datasets.Features(
+        image=datasets.Image(),
+        text=datasets.Value("string"),
+        hue=datasets.ClassLabel(names=list(HUES)),
+        light=datasets.Value("int64"),
+    )
+    real = datasets.Dataset.from_dict(table, features=features)
+    options = {"resolution": 8, "names": {"hue": HUES}, "held_out": [("green", 1)]}
+    by_caption = from_huggingface(
+        real, lambda row: {"hue": row["text"].split()[1], "light": row["text"][-1]}, **options
+    )
+    by_columns = from_huggingface(real, ("hue", "light"), **options)
+    assert by_columns.space == by_caption.space == world().space
+    assert by_columns.digest == by_caption.digest == world().digest
+    streamed = from_huggingface(real.to_iterable_dataset(), ("hue", "light"), **options)
+    assert streamed.digest == world().digest
+    with pytest.raises(UserError, match="no column 'shape'; it has image, text, hue, light"):
+        from_huggingface(real, ("shape",), **options)
+    unlabelled = real.map(lambda row: {"hue": -1 if row["light"] else row["hue"]})
+    with pytest.raises(UserError, match="hue is -1 in some row, and its labels are red, green"):
+        from_huggingface(unlabelled, ("hue", "light"), **options)
+    splits = datasets.DatasetDict(train=real, test=real)
+    with pytest.raises(UserError, match=r"has the splits train, test; choose one"):
+        from_huggingface(splits, ("hue", "light"), **options)

@@ -150,7 +150,7 @@ def test_prompts_of_training_classes(change, told):
     [
         (lambda z: z * NAN, "NaN or infinite"),
         (lambda z: z[:1], r"shape \(1, 2\), not float32 of shape \(1, 1\)"),
-        (lambda z: z[None], r"a vector \(2,\) belongs there"),
+        (lambda z: z[None, None], r"a vector \(2,\) belongs there"),
         (lambda z: z.long(), "not int64"),
     ],
 )

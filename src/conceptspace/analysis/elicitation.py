@@ -11,7 +11,7 @@ from conceptspace.analysis import emergence, selection, statistics
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.sentences import Finding, arrival, delay, oriented
 from conceptspace.analysis.turning import Turn
-from conceptspace.tables import JOINT, NAIVE, PROBE
+from conceptspace.tables import JOINT, NAIVE, PROBE, TEACHING
 
 BEST = "best"
 """The setting of the rows that :func:`best_settings` returns."""
@@ -57,12 +57,13 @@ def elicitation(
     ``best`` has the rows of the other classes, too: nothing emerges before they are ready.
     """
     rows = best[best["concept_class"] == ood]
-    present = sorted((p for p in rows["protocol"].unique() if p != NAIVE), key=is_control)
+    asked = [protocol for protocol in rows["protocol"].unique() if protocol != NAIVE]
+    present = sorted(asked, key=lambda protocol: (is_control(protocol), teaches(protocol)))
     told = []
     for protocol in present:
         fair = honest_emergence(best, ood, protocol)
         honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
-        text = f"{'control: ' if is_control(protocol) else ''}under {protocol}, {honest}"
+        text = f"{kind(protocol)}under {protocol}, {honest}"
         if table[table["protocol"] == protocol]["setting"].nunique() > 1:
             text += ", with settings chosen on one half of the images and scored on the other"
         if rows[PROBE].notna().all():
@@ -76,14 +77,31 @@ def elicitation(
                 behind([r for r in naive if r.seed in same], fair, "naive prompting", protocol),
             )
         )
-        if not is_control(protocol):
+        if elicits(protocol):
             told += _coincidence(fair, protocol, turn)
-    return told + _gap(rows, ood, [p for p in present if not is_control(p)]) + _first(rows, ood)
+    return told + _gap(rows, ood, [p for p in present if elicits(p)]) + _first(rows, ood)
 
 
 def is_control(protocol: str) -> bool:
     """Whether a protocol changes the model without a concept in mind, seen by its name."""
     return "control" in protocol
+
+
+def teaches(protocol: str) -> bool:
+    """Whether a protocol shows the model the very class that it asks for, seen by its name."""
+    return protocol.startswith(TEACHING)
+
+
+def elicits(protocol: str) -> bool:
+    """Whether what a protocol makes of a model counts as there already."""
+    return not is_control(protocol) and not teaches(protocol)
+
+
+def kind(protocol: str) -> str:
+    """What stands before a sentence on a protocol that does not elicit."""
+    if is_control(protocol):
+        return "control: "
+    return "after teaching the class itself: " if teaches(protocol) else ""
 
 
 def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_name: str) -> str:
@@ -140,6 +158,7 @@ def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
     wide = _wide(best)
     steps = sorted(wide.index.unique("step"))
     until = steps[max(1, len(steps) // 4) - 1]
+    wide = wide[[protocol for protocol in wide if not teaches(str(protocol))]]
     early = wide[wide.index.get_level_values("step") <= until].max()
     top, name = early.max(), early.idxmax()
     text = (

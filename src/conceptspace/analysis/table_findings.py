@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.elicitation import behind, is_control
+from conceptspace.analysis.elicitation import behind, is_control, kind
 from conceptspace.analysis.emergence import (
     HOLD,
     THRESHOLD,
@@ -260,7 +260,8 @@ def _elicited(table: pd.DataFrame, quantity: Quantity) -> Iterator[Finding]:
     rows = rows[(rows["concept"] == quantity.concept) & (rows["protocol"] != NAIVE)]
     for protocol in sorted(str(p) for p in rows["protocol"].unique()):
         runs = find_emergence(table, quantity.concept_class, protocol, concept=quantity.concept)
-        text = f"under {protocol}, {arrival(survival(runs), quantity.name)}{_between(runs)}"
+        taught = "" if is_control(protocol) else kind(protocol)
+        text = f"{taught}under {protocol}, {arrival(survival(runs), quantity.name)}{_between(runs)}"
         if is_control(protocol):
             yield Finding("elicitation", text)
             continue

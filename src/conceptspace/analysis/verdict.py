@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.elicitation import is_control
+from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.emergence import HOLD, THRESHOLD, ready
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
@@ -86,13 +86,13 @@ def windows_of(wide: pd.DataFrame) -> list[Window]:
 
 
 def others(protocols: list[str]) -> list[str]:
-    """The ways of asking of a checkpoint itself that are neither naive nor controls."""
-    return [p for p in protocols if not is_control(p) and p not in (NAIVE, PATCHING)]
+    """The ways of asking of a checkpoint itself that are neither naive nor controls, nor teach."""
+    return [p for p in protocols if elicits(p) and p not in (NAIVE, PATCHING)]
 
 
 def gates(protocols: list[str]) -> list[str]:
     """The controls that have to stay idle."""
-    return [p for p in protocols if is_control(p) and p != SCALING]
+    return [p for p in protocols if is_control(p) and not teaches(p) and p != SCALING]
 
 
 def _window(seed: int, wide: pd.DataFrame) -> Window:

@@ -19,8 +19,10 @@ from conceptspace import build, events, needs, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.cli.analyze import analyze
 from conceptspace.cli.bench import bench
-from conceptspace.cli.parser import INTERRUPTED, overrides, pairs
+from conceptspace.cli.flags import overrides, pairs
+from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
+from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
 from conceptspace.completeness import (
     has_last_checkpoint,
@@ -34,6 +36,7 @@ from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
+from conceptspace.protocols import registry
 from conceptspace.record_config import RecordConfig
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
@@ -90,7 +93,9 @@ def evaluate(options: Namespace) -> int:
     opened = Run(options.run)
     config = opened.config
     require_checkpoints(opened)
-    protocols = options.protocol or build.protocol_names(config)
+    protocols = named(options.protocol or (), config) or registry.names(
+        build.context(config), usual=True
+    )
     if not options.protocol and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
@@ -100,7 +105,7 @@ def evaluate(options: Namespace) -> int:
     interrupt = Interrupt()
     try:
         with interrupt.listening():
-            show(session.evaluate(protocols, interrupt, sweeps))
+            show(session.evaluate(protocols, interrupt, sweeps, own_settings(options)))
     except events.Stopped:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED
@@ -193,8 +198,17 @@ def _precision(options: Namespace) -> Precision | None:
 
 
 def _config(options: Namespace, folder: Path | None) -> RunConfig:
-    """Where the config starts from (see :func:`_base`), changed by the flags."""
-    return merged(_base(options, folder), nested(overrides(options)), "command line")
+    """Where the config starts from (see :func:`_base`), changed by the flags, with every setting of
+    the protocols that it asks.
+    """
+    base, given = _base(options, folder), overrides(options)
+    asked = given.pop("evaluate.protocols", None)
+    config = merged(base, nested(given), "command line")
+    if asked is not None:
+        changed = {"evaluate.protocols": named(asked, config)}
+        config = merged(config, nested(changed), "command line")
+    own = {"protocols": own_settings(options)}
+    return registry.completed(merged(config, own, "command line"))
 
 
 def _base(options: Namespace, folder: Path | None) -> RunConfig:

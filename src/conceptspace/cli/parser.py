@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn, get_origin
+from typing import Any, NoReturn
 
 from conceptspace import __version__
+from conceptspace.cli.flags import dashed
 from conceptspace.errors import UserError
 
 PRESET_NAMES = ("quick", "paper")
@@ -197,13 +198,16 @@ def parser(flags: bool = False) -> Parser:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
     options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    options.own = {}
+    if configurable or arguments[:1] == ["evaluate"]:
+        options.own, unknown = _own_flags(unknown)
     if unknown:
         hint = ""
         if configurable and unknown[0].startswith("-"):
             from conceptspace.config import field_names
 
             asked = unknown[0].split("=")[0]
-            known = ["--" + _dashed(name) for name in field_names() if name != "preset"]
+            known = ["--" + dashed(name) for name in field_names() if name != "preset"]
             close = get_close_matches(asked, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             if asked == "--preset" and arguments[0] != "quickstart":
@@ -212,6 +216,22 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                 )
         raise UserError(f"unknown argument {unknown[0]}{hint}")
     return options
+
+
+def _own_flags(unknown: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Flags of single protocols, ``--protocols.NAME.SETTING VALUE``, and all other arguments."""
+    found: dict[str, str] = {}
+    rest: list[str] = []
+    left = iter(unknown)
+    for argument in left:
+        if not argument.startswith("--protocols."):
+            rest.append(argument)
+            continue
+        flag, equals, value = argument.removeprefix("--").partition("=")
+        found[flag] = value if equals else next(left, "")
+        if not found[flag]:
+            raise UserError(f"--{flag} takes a value")
+    return found, rest
 
 
 def _numbers(text: str) -> list[float]:
@@ -310,10 +330,6 @@ def _add_serve(command: Parser) -> None:
     )
 
 
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
 def _add_config_flags(command: Parser) -> None:
     from conceptspace.config import field_names
 
@@ -325,55 +341,9 @@ def _add_config_flags(command: Parser) -> None:
         if section not in groups:
             groups[section] = command.add_argument_group(f"settings: {section}")
         groups[section].add_argument(
-            "--" + _dashed(name),
+            "--" + dashed(name),
             dest="config:" + name,
             default=None,
             metavar="VALUE",
             help=(info.description or "").replace("%", "%%"),
         )
-
-
-def overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """The config fields given as flags, converted to the fields' types.
-
-    Raises:
-        UserError: a value is not of its field's type.
-    """
-    from conceptspace.config import field_names
-
-    fields = field_names()
-    given = {
-        key.removeprefix("config:"): value
-        for key, value in vars(options).items()
-        if key.startswith("config:") and value is not None
-    }
-    return {name: _convert(name, value, fields[name].annotation) for name, value in given.items()}
-
-
-def pairs(texts: Sequence[str]) -> dict[str, Any]:
-    """Config fields given as ``data.color-separation=0.8``, converted to the fields' types.
-
-    Raises:
-        UserError: an unknown field, or a value that is not of its type.
-    """
-    from conceptspace.config import field_names
-
-    fields, found = field_names(), {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        key = name.replace("-", "_")
-        if key not in fields or not value:
-            raise UserError(f"--versus takes NAME=VALUE with the name of a setting, not {text!r}")
-        found[key] = _convert(key, value, fields[key].annotation)
-    return found
-
-
-def _convert(name: str, text: str, annotation: Any) -> Any:
-    if get_origin(annotation) is tuple:
-        item = annotation.__args__[0]
-        return [_convert(name, part.strip(), item) for part in text.split(",") if part.strip()]
-    try:
-        return annotation(text) if annotation in (int, float) else text
-    except ValueError:
-        kind = {int: "a whole number", float: "a number"}[annotation]
-        raise UserError(f"--{_dashed(name)} takes {kind}, not {text!r}") from None

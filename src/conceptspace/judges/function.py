@@ -12,6 +12,7 @@ from torch import Tensor
 from conceptspace.errors import UserError
 from conceptspace.judges.judge import Judge, Judgement
 from conceptspace.judges.probe import Probe, TrainedProbe
+from conceptspace.judges.zero_shot import ZeroShot
 from conceptspace.models.generative import name_of
 from conceptspace.space import Concept
 
@@ -68,7 +69,9 @@ def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
 
 
 def described(judge: AnyJudge) -> str:
-    """A judge in words: its name, or of a trained probe its hash."""
+    """A judge in words: its name, or of a trained probe and of a zero-shot judge a hash."""
+    if isinstance(judge, ZeroShot):
+        return judge.described
     return f"probe {judge.hash[:16]}" if isinstance(judge, TrainedProbe) else name_of(judge)
 
 

@@ -7,9 +7,10 @@ is one of the abstract classes here; it is never guessed from the names of metho
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from conceptspace.errors import UserError
@@ -69,22 +70,31 @@ class Guidable(ABC):
 
 
 class FineTunable(ABC):
-    """Whatever has parameters that a protocol may train on, in a copy."""
+    """Whatever a protocol may train further, in a copy."""
 
     @abstractmethod
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters."""
+    def tunable_copy(self) -> tuple[FineTunable, nn.Module]:
+        """The same model with weights of its own, and the module in it that holds them.
+
+        The module's parameters are floating-point numbers of single precision or more.
+        """
 
     @abstractmethod
-    def loss(self, images: Tensor, prompts: Tensor) -> Tensor:
-        """The training loss of images in [0, 1] with their prompts, a scalar with gradient."""
+    def training_loss(self, images: Tensor, prompts: Tensor, source: torch.Generator) -> Tensor:
+        """The loss that the model was trained with, a scalar with gradient.
+
+        Args:
+            images: in [0, 1], shape (batch, channels, height, width).
+            prompts: one for each image, as the model is asked with.
+            source: draws all that is random, on the CPU.
+        """
 
 
 ABILITIES: dict[type, str] = {
     EditableCondition: "condition embeddings that can be edited",
     EditableModel: "condition embeddings that can be edited",
     Guidable: "a null prompt",
-    FineTunable: "parameters that can be fine-tuned",
+    FineTunable: "weights that can be fine-tuned",
 }
 """What a model can be asked for, in words."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.models.generative import EditableCondition, Guidable
+from conceptspace.models.generative import EditableCondition, FineTunable, Guidable
 from conceptspace.models.guidance import GuidedDenoiser
 from conceptspace.models.schedule import LinearSchedule, alpha, sigma
 from conceptspace.models.unet import UNet
@@ -37,7 +38,7 @@ class Loss:
         return Loss(self.diffusion.detach(), self.prior.detach(), self.reconstruction.detach())
 
 
-class VDM(nn.Module, EditableCondition, Guidable):
+class VDM(nn.Module, EditableCondition, Guidable, FineTunable):
     """A continuous-time variational diffusion model (Kingma et al. 2021, arXiv 2107.00630).
 
     Called as ``model(z_t, gamma_t, h)`` it is a denoiser: it returns the predicted noise.
@@ -116,6 +117,17 @@ class VDM(nn.Module, EditableCondition, Guidable):
             prior=prior_loss(x, end) * scale,
             reconstruction=reconstruction_loss(x, start) * scale,
         )
+
+    def tunable_copy(self) -> tuple[VDM, nn.Module]:
+        """A copy in single precision, all of whose parameters can be trained."""
+        copy = VDM(deepcopy(self.network), deepcopy(self.schedule), self.pixel_range).float()
+        return copy, copy
+
+    def training_loss(self, images: Tensor, prompts: Tensor, source: torch.Generator) -> Tensor:
+        """The bound at noise and times that the generator draws."""
+        times = stratified_times(len(images), source).to(images.device)
+        noise = torch.randn(images.shape, generator=source).to(images.device)
+        return self.loss(images, prompts, noise, times).total
 
 
 def prior_loss(x: Float[Tensor, "batch c height width"], gamma: Float[Tensor, ""]) -> Tensor:

@@ -8,8 +8,9 @@ from pathlib import Path
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.needs import images_asked
+from conceptspace.needs import images_asked, protocols_asked
 from conceptspace.paper.plan import Plan
+from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
 
 BACKWARD = 3
@@ -22,10 +23,14 @@ CPU core for ``quick``, an A100 for ``paper`` (App. A.2: 20 minutes for a run)."
 
 def passes(config: RunConfig) -> int:
     """Images that pass through the network in a run, forward passes counted."""
-    images = images_asked(config)
-    passed = sum(images.values()) + images.get("guidance", 0)  # guidance takes two for an image
-    denoised = passed * config.evaluate.sampling_steps * len(build.checkpoints(config))
-    return BACKWARD * config.train.steps * config.train.batch_size + denoised
+    steps, each = config.evaluate.sampling_steps, 0
+    for protocol in protocols_asked(config):
+        each += images_asked(protocol, config) * steps
+        if isinstance(protocol, Costly):
+            each += (protocol.passes - 1) * images_asked(protocol, config) * steps
+            each += protocol.beside(steps)
+    trained = BACKWARD * config.train.steps * config.train.batch_size
+    return trained + each * len(build.checkpoints(config))
 
 
 def covered(plan: Plan, out: Path) -> bool:

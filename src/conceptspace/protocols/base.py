@@ -39,6 +39,23 @@ class Protocol(Interface):
         ...
 
 
+class Costly:
+    """A protocol that takes more of the network than a pass for each image and denoising step."""
+
+    @property
+    def passes(self) -> int:
+        """Passes through the network for an image, at each denoising step."""
+        return 1
+
+    def beside(self, denoising_steps: int) -> int:
+        """Images that pass through the network at a checkpoint, beside those that are judged.
+
+        Args:
+            denoising_steps: that the sampler takes for an image.
+        """
+        return 0
+
+
 class Embedding(ABC):
     """A model that differs from another in the condition embeddings alone.
 

@@ -10,9 +10,14 @@ import torch
 from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition
-from conceptspace.protocols.base import Setting
+from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.edits import Edit, edited
-from conceptspace.protocols.intervention import LatentIntervention
+from conceptspace.protocols.intervention import (
+    LatentIntervention,
+    intervention,
+    with_two_concepts,
+)
+from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
 
 
@@ -58,3 +63,15 @@ class MatchedControl:
             return edited
 
         return edit
+
+
+KINDS: dict[str, Literal["scaling", "random"]] = {
+    "latent-control-scaling": "scaling",
+    "latent-control-random": "random",
+}
+
+
+@family("latent-control", names=lambda run: with_two_concepts(run, KINDS), usual=True)
+def latent_control(name: str, run: Context) -> Protocol:
+    """A control of the published latent intervention, with its sweep."""
+    return MatchedControl(intervention(run, "published"), KINDS[name])

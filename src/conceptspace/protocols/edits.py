@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition, require
 from conceptspace.protocols.base import Embedding, Setting
 
@@ -42,6 +43,20 @@ def edited(edit: Edit, protocol: str) -> Setting:
         return Edited(editable, lambda blocks: edit(editable, blocks)), h
 
     return apply
+
+
+def require_vectors(blocks: Sequence[Tensor], protocol: str) -> None:
+    """Refuse condition embeddings that are sequences (batch, tokens, width).
+
+    Raises:
+        UserError: names their shape.
+    """
+    for block in blocks:
+        if block.ndim != 2:
+            raise UserError(
+                f"{protocol} moves condition embeddings that are vectors, and these are sequences "
+                f"of shape {tuple(block.shape[1:])}"
+            )
 
 
 def project(

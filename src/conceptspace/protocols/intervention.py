@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal
@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition
-from conceptspace.protocols.base import Setting
-from conceptspace.protocols.edits import Edit, edited, project
+from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.edits import Edit, edited, project, require_vectors
 from conceptspace.protocols.prompts import placed
+from conceptspace.protocols.registry import Context, family
 from conceptspace.space import Concept, ConceptClass
 from conceptspace.worlds.shapes.world import MEAN_SIZE, SMALLEST_SIZE
 from conceptspace.worlds.world import Prompting
@@ -108,6 +109,7 @@ class LatentIntervention:
 
     def _edit(self, add: Tensor, remove: Tensor, alpha: float, beta: float) -> Edit:
         def edit(model: EditableCondition, blocks: list[Tensor]) -> list[Tensor]:
+            require_vectors(blocks, self.name)
             device = blocks[0].device
             plus, minus = (model.embed_condition(h.to(device)) for h in (add, remove))
             edited = []
@@ -117,3 +119,24 @@ class LatentIntervention:
             return edited
 
         return edit
+
+
+NAMES: dict[str, Order] = {"latent-intervention": "published", "latent-intervention-text": "text"}
+
+
+def with_two_concepts(run: Context, names: Iterable[str]) -> list[str]:
+    """The names, if the run has a second concept, whose other value can be removed."""
+    return list(names) if len(run.world.space.names) > 1 else []
+
+
+def intervention(run: Context, order: Order) -> LatentIntervention:
+    """The intervention on color and size, or on the run's first two concepts."""
+    concepts, sweep = run.world.space.names, run.config.evaluate
+    add, remove = ("color", "size") if {"color", "size"} <= set(concepts) else concepts[:2]
+    return LatentIntervention(run.world, add, remove, sweep.alphas, sweep.betas, order)
+
+
+@family("latent-intervention", names=lambda run: with_two_concepts(run, NAMES), usual=True)
+def latent_intervention(name: str, run: Context) -> Protocol:
+    """Latent intervention in one of its readings, with the config's sweep."""
+    return intervention(run, NAMES[name])

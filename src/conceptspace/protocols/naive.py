@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conceptspace.protocols.base import Setting
+from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.registry import Context, family
 from conceptspace.tables import NAIVE
 
 
@@ -16,3 +17,9 @@ class Naive:
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting, without a name."""
         return {"": lambda model, h: (model, h)}
+
+
+@family(NAIVE, usual=True)
+def naive(name: str, run: Context) -> Protocol:
+    """Naive prompting, which every run has."""
+    return Naive()

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from conceptspace.protocols.base import Setting
+from conceptspace.errors import UserError
+from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.prompts import placed, replaced
+from conceptspace.protocols.registry import Context, family
 from conceptspace.space import ConceptClass
 from conceptspace.worlds.world import Prompting
 
@@ -53,3 +55,23 @@ class Overprompting:
                 asked.append(value)
                 found[f"{strength:g}"] = replaced(value, columns, self.name)
         return found
+
+
+@family(
+    "overprompting",
+    names=lambda run: [f"overprompting-{name}" for name in run.world.space.names],
+    usual=True,
+)
+def overprompting(name: str, run: Context) -> Protocol:
+    """Overprompting of one of the run's concepts, with the strengths of the config.
+
+    Raises:
+        UserError: a strength asks for no more than a naive prompt.
+    """
+    strengths = run.config.evaluate.strengths
+    if not all(strength > 1 for strength in strengths):
+        raise UserError(
+            f"evaluate.strengths = {list(strengths)} must all exceed 1, the strength of a naive "
+            "prompt"
+        )
+    return Overprompting(run.world, name.removeprefix("overprompting-"), strengths)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition, require
 from conceptspace.models.unet import BlockEmbeddings
-from conceptspace.protocols.base import Embedding, Setting
+from conceptspace.protocols.base import Embedding, Protocol, Setting
+from conceptspace.protocols.registry import Context, family
 from conceptspace.tables import PATCHING
 from conceptspace.worlds.world import Prompting
 
@@ -50,3 +51,11 @@ class Patched(Embedding):
         """The other checkpoint's embeddings, (batch, channels) each."""
         embedded: list[Tensor] = self.embeddings(h)
         return embedded
+
+
+@family(PATCHING, also=rf"{PATCHING}-\d+", usual=True)
+def patching(name: str, run: Context) -> Protocol:
+    """The embedding MLPs of the run's last checkpoint, or of step 400 as ``patching-400``."""
+    _, _, step = name.partition("-")
+    later = run.load(int(step) if step else None)
+    return EmbeddingPatching(run.world, later.network.block_condition, name)

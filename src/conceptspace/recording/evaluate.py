@@ -57,10 +57,11 @@ class Generated:
 
 def prompt_vectors(
     world: Prompting, concept_class: str, count: int, seed: int
-) -> Float[Tensor, "count k"]:
+) -> Float[Tensor, "count *tokens k"]:
     """Concept vectors to ask for a class: its mean if it is OOD, else drawn from it by the seed."""
     if concept_class in world.space.ood_classes:
-        return border.class_mean(world, concept_class).expand(count, -1)
+        mean = border.class_mean(world, concept_class)
+        return mean.expand(count, *mean.shape)
     source = generator(seed, "prompts", concept_class)
     return border.sample(world, concept_class, count, source)
 

@@ -16,6 +16,7 @@ from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
 from conceptspace.judges.function import AnyJudge, checked, described
 from conceptspace.judges.probe import TrainedProbe
+from conceptspace.judges.zero_shot import ZeroShot
 from conceptspace.models.generative import Prompts, name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
@@ -38,7 +39,11 @@ from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.world import Prompting, World
 
 Encoder = Callable[[ConceptClass, int], Prompts]
-"""(class, number of samples) -> one prompt for each sample: a tensor (samples, ...), or texts."""
+"""(class, number of samples) -> one prompt for each sample: a tensor (samples, ...), or texts.
+
+Tensors of labels (samples,), vectors (samples, k) or sequences of embeddings (samples, tokens, k)
+have the same shape for every class; there are no masks.
+"""
 
 
 class Recorder:
@@ -115,12 +120,9 @@ class Recorder:
         self.pictures = _pictures(asked, pictures)
         scorer = JudgeScorer(self.space, checked(judge, self.space.concepts))
         encode = prompts or (lambda name, count: prompt_vectors(asked, name, count, seed))
-        self.ask = Asker(
-            {c: _encoded(encode, c, samples, seed) for c in self.space.classes},
-            scorer,
-            seed,
-            batch_size,
-        )
+        encoded = {c: _encoded(encode, c, samples, seed) for c in self.space.classes}
+        _require_one_shape(encoded)
+        self.ask = Asker(encoded, scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder)
         self.open = False
@@ -204,6 +206,8 @@ class Recorder:
 
     def _judged(self) -> dict[str, Any]:
         """How images are judged, for ``run.json``."""
+        if isinstance(self.judge, ZeroShot):
+            return {"judge": self.description.judge, "texts": self.judge.texts}
         if not isinstance(self.judge, TrainedProbe):
             return {"judge": self.description.judge}
         told = {"hash": self.judge.hash, **self.judge.report}
@@ -255,9 +259,27 @@ def _encoded(encode: Encoder, concept_class: ConceptClass, count: int, seed: int
     if not (texts or isinstance(prompts, Tensor)) or len(prompts) != count:
         raise UserError(
             f"the prompts of class {concept_class} are {count} rows of a tensor or {count} texts "
-            f"in a list, not {type(prompts).__name__}"
+            f"in a list, without masks, not {_told(prompts)}"
         )
+    if isinstance(prompts, Tensor) and not bool(torch.isfinite(prompts).all()):
+        raise UserError(f"the prompts of class {concept_class} hold NaN or infinite numbers")
     return prompts
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"{len(value)} in a list" if isinstance(value, list) else type(value).__name__
+
+
+def _require_one_shape(prompts: Mapping[ConceptClass, Prompts]) -> None:
+    shapes = {c: tuple(p.shape[1:]) for c, p in prompts.items() if isinstance(p, Tensor)}
+    if len(set(shapes.values())) > 1:
+        one, other = min(shapes, key=lambda c: shapes[c]), max(shapes, key=lambda c: shapes[c])
+        raise UserError(
+            f"the prompts of class {one} have shape {shapes[one]} and those of class {other} "
+            f"{shapes[other]}; pad them to one length"
+        )
 
 
 def _step(step: Any) -> int:

@@ -23,7 +23,7 @@ PROMPT = "prompt"
 """The variable of prompts that an encoder makes of a class as a whole."""
 
 Encode = Callable[[tuple[str, ...]], Tensor]
-"""The names of a class's values -> its prompt, shape (k,)."""
+"""The names of a class's values -> its prompt, (k,), or a sequence of embeddings, (tokens, k)."""
 
 Classes = Sequence[str | Sequence[Any]]
 """Classes by their digits, "01", or by the names of their values, ("red", "small")."""
@@ -46,7 +46,8 @@ class ArrayWorld(Pools):
         resolution: pixels per side; may be left out for squares, others are scaled to it.
         per_class: images taken of each class, chosen at random once and for all seeds; all unless
             told.
-        encode: makes prompts; without it they are one-hot codes, one after the other.
+        encode: makes prompts, vectors or sequences of one shape, such as embeddings of texts;
+            without it they are one-hot codes, one after the other.
 
     Raises:
         UserError: images, columns, names or classes are none, or do not fit together; a training
@@ -98,9 +99,9 @@ class ArrayWorld(Pools):
         """Of one-hot prompts, as many entries as a concept has values; of others, one part."""
         if self._prompts is None:
             return super().columns
-        return {PROMPT: slice(0, len(next(iter(self._prompts.values()))))}
+        return {PROMPT: slice(0, next(iter(self._prompts.values())).shape[-1])}
 
-    def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
+    def class_mean(self, concept_class: str) -> Float[Tensor, "*tokens k"]:
         """The prompt of a class."""
         if self._prompts is None:
             return super().class_mean(concept_class)
@@ -185,12 +186,17 @@ def _encoded(space: ConceptSpace, encode: Encode) -> dict[str, Tensor]:
         pairs = zip(space.concepts, name.values, strict=True)
         prompt = encode(tuple(concept.labels[value] for concept, value in pairs))
         first = next(iter(prompts.values()), prompt)
-        vector = isinstance(prompt, Tensor) and prompt.ndim == 1 and prompt.shape == first.shape
-        if not vector or not bool(torch.isfinite(prompt).all()):
+        right = isinstance(prompt, Tensor) and prompt.ndim in (1, 2) and prompt.numel() > 0
+        if not right or not bool(torch.isfinite(prompt).all()):
             told = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
             raise UserError(
-                f"the encoder gives {told} for {space.describe(name)}; a vector of finite numbers "
-                "belongs there, of the same length for every class"
+                f"the encoder gives {told} for {space.describe(name)}; one tensor of finite "
+                "numbers belongs there, a vector or a sequence (tokens, width), without a mask"
+            )
+        if prompt.shape != first.shape:
+            raise UserError(
+                f"the encoder gives {tuple(prompt.shape)} for {space.describe(name)} and "
+                f"{tuple(first.shape)} for another class; pad prompts to one length"
             )
         prompts[str(name)] = prompt.detach().to(torch.get_default_dtype())
     return prompts

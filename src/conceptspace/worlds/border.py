@@ -22,7 +22,9 @@ TOLERANCE = 1e-4
 def draw(
     world: World, concept_class: str, count: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """``world.draw``, checked: images (count, 3, resolution, resolution) in [0, 1], z (count, k).
+    """``world.draw``, checked: images (count, 3, resolution, resolution) in [0, 1], and z.
+
+    z are vectors (count, k), or sequences (count, tokens, k).
 
     Raises:
         UserError: they are something else.
@@ -33,7 +35,7 @@ def draw(
 
 
 def sample(world: Prompting, concept_class: str, count: int, generator: torch.Generator) -> Tensor:
-    """``world.sample``, checked: concept vectors (count, k).
+    """``world.sample``, checked: concept vectors (count, k), or sequences (count, tokens, k).
 
     Raises:
         UserError: they are something else.
@@ -43,14 +45,14 @@ def sample(world: Prompting, concept_class: str, count: int, generator: torch.Ge
 
 
 def class_mean(world: Prompting, concept_class: str) -> Tensor:
-    """``world.class_mean``, checked: one concept vector (k,).
+    """``world.class_mean``, checked: one concept vector (k,), or a sequence (tokens, k).
 
     Raises:
         UserError: it is something else.
     """
     what = f"{_name(world)}.class_mean, class {concept_class}"
     z = world.class_mean(concept_class)
-    if not isinstance(z, Tensor) or z.ndim != 1:
+    if not isinstance(z, Tensor) or z.ndim not in (1, 2):
         raise UserError(f"{what}: a vector ({_width(world)},) belongs there, not {_told(z)}")
     return _vectors(z[None], what, 1, world)[0]
 
@@ -168,7 +170,8 @@ def _require_range(images: Tensor, what: str) -> None:
 
 
 def _vectors(z: Any, what: str, count: int, world: Prompting) -> Tensor:
-    _check(z, (count, _width(world)), "concept vectors", what)
+    tokens = z.shape[1:2] if isinstance(z, Tensor) and z.ndim == 3 else ()
+    _check(z, (count, *tokens, _width(world)), "concept vectors", what)
     return _plain(z)
 
 

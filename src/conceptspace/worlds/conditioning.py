@@ -22,13 +22,20 @@ class Conditioning:
         columns: where each variable stands in z; those of the shapes world unless told.
 
     Raises:
-        UserError: when called, if a variable has no place in z or z is of another length.
+        UserError: when called, if a variable has no place in z, z is of another length, or prompts
+            are sequences of embeddings.
     """
 
     variables: tuple[str, ...]
     columns: Mapping[str, slice] = field(default_factory=lambda: COLUMNS)
 
     def __call__(self, z: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch k"]:
+        if z.ndim > 2:
+            raise UserError(
+                "the built-in network and its conditioning take prompts that are vectors, and "
+                f"these are sequences of shape {tuple(z.shape[1:])}; train a model of your own on "
+                "them, and record it with Recorder"
+            )
         visible = self.visible()
         if z.shape[-1] != len(visible):
             raise UserError(

@@ -44,21 +44,30 @@ def from_huggingface(
     """A world from a data set whose rows are mappings, as those of ``datasets``.
 
     Args:
-        dataset: iterable over rows.
-        factors: columns that are the concepts, or a function of a row, which may parse its caption:
+        dataset: iterable over rows; one split.
+        factors: columns that are the concepts (a ``ClassLabel`` counts by its names), or a function
+            of a row, which may parse its caption:
             ``lambda row: dict(zip(("hue", "shape"), row["text"].split()))``.
         resolution: pixels per side, to which all images are scaled.
         image: the column of the images.
         options: of :class:`ArrayWorld`.
 
     Raises:
-        UserError: a column is missing, an image is none; see :class:`ArrayWorld`.
+        UserError: a column is missing, an image is none, the splits are not told apart; see
+            :class:`ArrayWorld`.
     """
+    if isinstance(dataset, Mapping):
+        raise UserError(
+            f"the data set has the splits {', '.join(map(str, dataset))}; choose one, as in "
+            f"dataset[{next(iter(dataset), 'train')!r}]"
+        )
+    features = getattr(dataset, "features", None) or {}
+    labels = {name: f.names for name, f in features.items() if hasattr(f, "names")}
 
     def values(row: Mapping[str, Any]) -> Mapping[str, Any]:
         if callable(factors):
             return factors(row)
-        return {name: _of(row, name) for name in factors}
+        return {name: _labelled(_of(row, name), name, labels.get(name)) for name in factors}
 
     return _world(((_of(row, image), values(row)) for row in dataset), resolution, options)
 
@@ -67,6 +76,15 @@ def _of(row: Mapping[str, Any], name: str) -> Any:
     if name not in row:
         raise UserError(f"the data set has no column {name!r}; it has {', '.join(row)}")
     return row[name]
+
+
+def _labelled(value: Any, name: str, labels: Sequence[str] | None) -> Any:
+    """The name of a class label; other values as they are."""
+    if labels is None:
+        return value
+    if not 0 <= value < len(labels):
+        raise UserError(f"{name} is {value} in some row, and its labels are {', '.join(labels)}")
+    return labels[value]
 
 
 def _world(items: Any, resolution: int, options: Mapping[str, Any]) -> ArrayWorld:

@@ -51,7 +51,7 @@ def as_images(images: Any, what: str = "images") -> Tensor:
         if not (low >= 0 and high <= 1):
             hint = " (divide by 255)" if low >= 0 and high > 2 else ""
             raise UserError(f"{what} reach from {low:g} to {high:g}, not [0, 1]{hint}")
-    return _on_white(tensor) if tensor.shape[1] == 4 else tensor
+    return on_white(tensor) if tensor.shape[1] == 4 else tensor
 
 
 def scaled(images: Tensor, side: int) -> Tensor:
@@ -104,7 +104,8 @@ def _channels_first(tensor: Tensor, what: str) -> Tensor:
     return tensor if first else tensor.permute(0, 3, 1, 2)
 
 
-def _on_white(images: Tensor) -> Tensor:
+def on_white(images: Tensor) -> Tensor:
+    """Three channels of four, of which the last is opacity and lets white through."""
     parts = []
     for part in images.split(CHUNK):
         colors, opacity = as_floats(part).split((3, 1), dim=1)

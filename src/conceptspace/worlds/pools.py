@@ -42,7 +42,7 @@ class Pools(ABC):
         sizes = zip(self.space.names, self.space.sizes, ends, strict=True)
         return {name: slice(end - size, end) for name, size, end in sizes}
 
-    def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
+    def class_mean(self, concept_class: str) -> Float[Tensor, "*tokens k"]:
         """The one-hot codes of a class's values, one after the other."""
         values = ConceptClass(concept_class).values
         concepts = zip(self.space.concepts, values, strict=True)
@@ -50,13 +50,14 @@ class Pools(ABC):
 
     def sample(
         self, concept_class: str, count: int, generator: torch.Generator
-    ) -> Float[Tensor, "count k"]:
+    ) -> Float[Tensor, "count *tokens k"]:
         """The class mean, as often as asked: values have no spread."""
-        return self.class_mean(concept_class).repeat(count, 1)
+        prompt = self.class_mean(concept_class)
+        return prompt.repeat(count, *(1 for _ in prompt.shape))
 
     def draw(
         self, concept_class: str, count: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count k"]]:
+    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count *tokens k"]]:
         """Different images of a class in random order, not augmented.
 
         Raises:

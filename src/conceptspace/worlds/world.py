@@ -15,7 +15,11 @@ from conceptspace.worlds.augmentation import Augmentation
 
 @runtime_checkable
 class Prompting(Protocol):
-    """A concept space whose classes can be asked for with concept vectors z."""
+    """A concept space whose classes can be asked for with concept vectors z.
+
+    Instead of a vector (k,) a prompt may be a sequence of embeddings (tokens, k), for models that
+    attend to one.
+    """
 
     @property
     def space(self) -> ConceptSpace:
@@ -24,16 +28,16 @@ class Prompting(Protocol):
 
     @property
     def columns(self) -> Mapping[str, slice]:
-        """Where each variable stands in z and h."""
+        """Where each variable stands in z and h, counted along the last dimension."""
         ...
 
     def sample(
         self, concept_class: str, count: int, generator: torch.Generator
-    ) -> Float[Tensor, "count k"]:
+    ) -> Float[Tensor, "count *tokens k"]:
         """Concept vectors of a class, for prompts."""
         ...
 
-    def class_mean(self, concept_class: str) -> Float[Tensor, " k"]:
+    def class_mean(self, concept_class: str) -> Float[Tensor, "*tokens k"]:
         """The concept vector in the middle of a class."""
         ...
 
@@ -54,7 +58,7 @@ class World(Prompting, Protocol):
 
     def draw(
         self, concept_class: str, count: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count k"]]:
+    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count *tokens k"]]:
         """Images of a class in [0, 1], with their concept vectors."""
         ...
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conceptspace.errors import UserError
-from conceptspace.models.adapters.function import PixelRange, to_unit
-from conceptspace.models.generative import EditableModel, GenerativeModel, Guidable, Prompts
+from conceptspace.models.adapters.function import PixelRange, from_unit, to_unit
+from conceptspace.models.generative import (
+    EditableModel,
+    FineTunable,
+    GenerativeModel,
+    Guidable,
+    Prompts,
+)
 from conceptspace.models.modes import evaluating
 from conceptspace.models.noise import Noise
 
@@ -22,7 +29,7 @@ Predict = Callable[[Any, Tensor, Any, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Diffusers(GenerativeModel):
+class Diffusers(GenerativeModel, FineTunable):
     """A U-Net that is sampled with a scheduler; see :func:`from_diffusers`.
 
     The scheduler is a copy, so that the one of the training stays as it is.
@@ -35,6 +42,7 @@ class Diffusers(GenerativeModel):
     shape: tuple[int, ...]
     pixel_range: PixelRange
     decode: Callable[[Tensor], Tensor] | None
+    encode: Callable[[Tensor], Tensor] | None = None
     null: Tensor | None = None
     weight: float = 1.0
 
@@ -52,20 +60,67 @@ class Diffusers(GenerativeModel):
         condition = condition.to(device)
         if condition.is_floating_point():
             condition = condition.to(dtype)
-        x = noise(*self.shape).to(device, dtype) * scheduler.init_noise_sigma
+        x = noise(*self.shape).to(device, dtype) * getattr(scheduler, "init_noise_sigma", 1.0)
+        # Schedulers of flow matching lack both: noise has size 1, and inputs stay as they are.
+        scaled = getattr(scheduler, "scale_model_input", lambda x, t: x)
         draws = "generator" in inspect.signature(scheduler.step).parameters
         more: Mapping[str, Any] = {"generator": noise.generators} if draws else {}
         with evaluating(self.unet):
             for t in scheduler.timesteps:
-                output = self._output(scheduler.scale_model_input(x, t), t, condition)
+                output = self._output(scaled(x, t), t, condition)
                 x = scheduler.step(output, t, x, **more).prev_sample
             if self.decode is not None:
                 x = self.decode(x)
         return to_unit(x, self.pixel_range)
 
+    def tunable_copy(self) -> tuple[Diffusers, nn.Module]:
+        """The same with a copy of the U-Net in single precision.
+
+        Raises:
+            UserError: the scheduler is not of the kind whose loss is known, or latents cannot be
+                made of images.
+        """
+        if not hasattr(self.scheduler, "alphas_cumprod"):
+            raise UserError(
+                f"fine-tuning needs a scheduler with betas, such as DDPMScheduler, and "
+                f"{type(self.scheduler).__name__} has none"
+            )
+        if self.decode is not None and self.encode is None:
+            raise UserError("to fine-tune a U-Net of latents, give from_diffusers(..., encode=)")
+        unet = deepcopy(self.unet).float()
+        return replace(self, unet=unet), unet
+
+    def training_loss(self, images: Tensor, prompts: Tensor, source: torch.Generator) -> Tensor:
+        """The mean squared error of what the scheduler's ``prediction_type`` says, at random times.
+
+        With a = alphas_cumprod at t, x_t = sqrt(a) x + sqrt(1 - a) noise, and the U-Net predicts
+        the noise ("epsilon"), x ("sample"), or sqrt(a) noise - sqrt(1 - a) x ("v_prediction").
+        """
+        x = from_unit(images, self.pixel_range)
+        if self.encode is not None:
+            with torch.no_grad():
+                x = self.encode(x)
+        noise = torch.randn(x.shape, generator=source).to(x)
+        alphas = self.scheduler.alphas_cumprod.to(x)
+        t = torch.randint(len(alphas), (len(x),), generator=source).to(x.device)
+        a = alphas[t][:, None, None, None]
+        targets = {
+            "epsilon": noise,
+            "sample": x,
+            "v_prediction": a.sqrt() * noise - (1 - a).sqrt() * x,
+        }
+        found = self.predict(self.unet, a.sqrt() * x + (1 - a).sqrt() * noise, t, prompts)
+        target = targets[self.scheduler.config.prediction_type]
+        return (found[:, : x.shape[1]] - target).square().mean()  # beside it, its variance
+
     def _output(self, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         if self.null is None or self.weight == 1:
             return self.predict(self.unet, x, t, condition)
+        if self.null.shape != condition.shape[1:]:
+            raise UserError(
+                f"the null prompt has shape {tuple(self.null.shape)}, and a prompt "
+                f"{tuple(condition.shape[1:])}"
+            )
         nothing = self.null.to(condition).expand_as(condition)
         both = torch.cat([x, x]), t, torch.cat([condition, nothing])
         conditional, without = self.predict(self.unet, *both).chunk(2)
@@ -108,6 +163,7 @@ def from_diffusers(
     pixel_range: PixelRange = (-1.0, 1.0),
     null: Tensor | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
+    encode: Callable[[Tensor], Tensor] | None = None,
 ) -> Diffusers:
     """A model from a U-Net of ``diffusers`` and one of its schedulers.
 
@@ -124,6 +180,7 @@ def from_diffusers(
         pixel_range: of its images, black and white.
         null: the label or embedding that stands for no prompt; it makes guidance possible.
         decode: latents -> pixels, e.g. ``lambda z: vae.decode(z / scale).sample``.
+        encode: pixels -> latents, without which a U-Net of latents cannot be fine-tuned.
 
     Raises:
         UserError: diffusers is not installed; the U-Net is none of these; or it tells no shape.
@@ -148,7 +205,7 @@ def from_diffusers(
         height, width = (size, size) if isinstance(size, int) else size
         shape = (unet.config.in_channels, height, width)
     kind = kinds[null is not None]
-    return kind(unet, scheduler, predict, steps, shape, pixel_range, decode, null)
+    return kind(unet, scheduler, predict, steps, shape, pixel_range, decode, encode, null)
 
 
 @dataclass(frozen=True)
@@ -200,11 +257,22 @@ def diffusers() -> Any:
 
 
 def _labelled(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
+    if condition.ndim > 2:
+        raise UserError(
+            "a UNet2DModel takes labels or vectors as prompts, and these are sequences of shape "
+            f"{tuple(condition.shape[1:])}, to which a UNet2DConditionModel attends"
+        )
     output: Tensor = unet(x, t, class_labels=condition).sample
     return output
 
 
 def _attending(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
+    width = unet.config.cross_attention_dim
+    if condition.ndim != 3 or (isinstance(width, int) and condition.shape[2] != width):
+        raise UserError(
+            f"the UNet2DConditionModel attends to prompts (batch, tokens, {width}), not "
+            f"{tuple(condition.shape)}"
+        )
     output: Tensor = unet(x, t, encoder_hidden_states=condition).sample
     return output
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conceptspace.errors import UserError
-from conceptspace.models.adapters.function import PixelRange, to_unit
-from conceptspace.models.generative import GenerativeModel, Guidable, Prompts
+from conceptspace.models.adapters.function import PixelRange, from_unit, to_unit
+from conceptspace.models.generative import FineTunable, GenerativeModel, Guidable, Prompts
+from conceptspace.models.modes import evaluating
 from conceptspace.models.noise import Noise
 
 Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -32,11 +35,16 @@ class Flow(GenerativeModel):
     times: tuple[float, float]
     pixel_range: PixelRange
     device: torch.device
+    module: nn.Module | None
 
     def __call__(self, prompts: Prompts, noise: Noise) -> Tensor:
-        """Images in [0, 1]."""
+        """Images in [0, 1]; a module is in evaluation mode meanwhile."""
         if not isinstance(prompts, Tensor):
             raise UserError("a velocity field takes prompts as a tensor, not texts")
+        with nullcontext() if self.module is None else evaluating(self.module):
+            return self._integrated(prompts, noise)
+
+    def _integrated(self, prompts: Tensor, noise: Noise) -> Tensor:
         h, x = prompts.to(self.device), noise(*self.shape).to(self.device)
         for t, s in pairwise(torch.linspace(*self.times, self.steps + 1).tolist()):
             v = self.velocity(x, x.new_full((len(x),), t), h)
@@ -45,6 +53,32 @@ class Flow(GenerativeModel):
                 v = (v + ahead) / 2
             x = x + (s - t) * v
         return to_unit(x, self.pixel_range)
+
+
+@dataclass(frozen=True)
+class TunableFlow(Flow, FineTunable):
+    """A flow whose velocity field is a ``torch.nn.Module``."""
+
+    def tunable_copy(self) -> tuple[TunableFlow, nn.Module]:
+        """The flow of a copy of the module in single precision."""
+        module = deepcopy(self.module)
+        assert module is not None
+        module.float()
+        return replace(self, velocity=module, module=module), module
+
+    def training_loss(self, images: Tensor, prompts: Tensor, source: torch.Generator) -> Tensor:
+        """The mean squared error of the velocity on straight lines from noise to images.
+
+        Between the time of noise t0 and that of images t1, x_t goes evenly from one to the other,
+        and dx/dt = (image - noise) / (t1 - t0) (arXiv 2209.03003).
+        """
+        x = from_unit(images, self.pixel_range)
+        noise = torch.randn(x.shape, generator=source).to(x)
+        share = torch.rand(len(x), generator=source).to(x)
+        start, end = self.times
+        between = torch.lerp(noise, x, share.view(-1, *[1] * (x.ndim - 1)))
+        found = self.velocity(between, start + (end - start) * share, prompts)
+        return (found - (x - noise) / (end - start)).square().mean()
 
 
 @dataclass(frozen=True)
@@ -62,7 +96,13 @@ class GuidableFlow(Flow, Guidable):
             conditional, without = self.velocity(*both).chunk(2)
             return without + weight * (conditional - without)
 
-        return replace(self, velocity=velocity)
+        settings = self.shape, self.steps, self.method, self.times, self.pixel_range, self.device
+        return Flow(velocity, *settings, self.module)
+
+
+@dataclass(frozen=True)
+class GuidableTunableFlow(GuidableFlow, TunableFlow):
+    """A flow whose velocity field is a module, and which knows a null prompt."""
 
 
 def from_flow(
@@ -79,7 +119,8 @@ def from_flow(
     """A model from a velocity field (flow matching, arXiv 2210.02747; rectified flow, 2209.03003).
 
     Args:
-        velocity: (x_t, t, prompts) -> dx/dt, see :data:`Velocity`.
+        velocity: (x_t, t, prompts) -> dx/dt, see :data:`Velocity`; a ``torch.nn.Module`` can be
+            fine-tuned.
         shape: of one image, (channels, height, width).
         steps: of equal length from noise to images; "heun" asks the field twice in each.
         method: "euler", of first order, or "heun", of second.
@@ -93,5 +134,8 @@ def from_flow(
     """
     if steps < 1:
         raise UserError(f"a flow takes 1 step or more, not {steps}")
-    settings = velocity, shape, steps, method, times, pixel_range, torch.device(device)
-    return Flow(*settings) if null is None else GuidableFlow(*settings, null)
+    module = velocity if isinstance(velocity, nn.Module) else None
+    settings = velocity, shape, steps, method, times, pixel_range, torch.device(device), module
+    if null is None:
+        return (Flow if module is None else TunableFlow)(*settings)
+    return (GuidableFlow if module is None else GuidableTunableFlow)(*settings, null)

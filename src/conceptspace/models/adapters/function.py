@@ -19,6 +19,12 @@ def to_unit(x: Tensor, pixel_range: PixelRange) -> Tensor:
     return ((x - low) / (high - low)).clamp(0, 1)
 
 
+def from_unit(images: Tensor, pixel_range: PixelRange) -> Tensor:
+    """Images in [0, 1] as a model's pixels."""
+    low, high = pixel_range
+    return images * (high - low) + low
+
+
 @dataclass(frozen=True)
 class FunctionModel(GenerativeModel):
     """See :func:`from_function`."""

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptspace.analysis.elicitation import is_control
+from conceptspace.analysis.elicitation import elicits
 from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import Quantity
 from conceptspace.analysis.verdict import Window
@@ -56,7 +56,7 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
     rows = table[table["concept_class"] == of.concept_class]
     rows = rows[rows["concept"] == of.concept]
     names = sorted(map(str, rows["protocol"].unique()), key=lambda name: (name != NAIVE, name))
-    others = [name for name in names if name != NAIVE and not is_control(name)]
+    others = [name for name in names if name != NAIVE and elicits(name)]
     interval = ""
     for name in names:
         drawn = series(rows, of.concept_class, of.concept, "accuracy", name)

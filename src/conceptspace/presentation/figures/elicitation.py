@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conceptspace.analysis.elicitation import teaches
 from conceptspace.analysis.emergence import HOLD
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import best_settings, series
@@ -81,6 +82,8 @@ def elicitation_figure(
         name = (labels or {}).get(protocol, protocol)
         axes.set_title(name, pad=12 if turn else 6)
         remark = f"best of {settings[protocol]} settings" if settings[protocol] > 1 else ""
+        if teaches(protocol):
+            remark = f"taught the class itself; {remark}".rstrip("; ")
         if emergence is not None and protocol in emergence:
             reached = f"reached by {len(times)} of {len(drawn.runs)} runs"
             remark = f"{remark}; {reached}" if remark else reached

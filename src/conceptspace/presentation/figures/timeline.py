@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptspace.analysis.elicitation import is_control
+from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.presentation.style import (
     INK,
     MUTED,
@@ -88,6 +88,8 @@ def emergence_timeline(
         note += " Hollow: by a score that decides nothing."
     if any(is_control(s.label) for s in spans):
         note += " Gray: controls."
+    if any(teaches(s.label) for s in spans):
+        note += " Gray as well: taught the class itself."
     footnote(figure, note)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
@@ -95,7 +97,7 @@ def emergence_timeline(
 
 
 def _color(span: Emergence) -> str:
-    if is_control(span.label):
+    if not elicits(span.label):
         return MUTED
     return TRAIN if span.label.startswith(NAIVE) else OOD
 

@@ -1,0 +1,278 @@
+"""Protocols by name: those of this package, of installed ones and of a file of one's own.
+
+A family makes protocols of one kind from a run's config. It is registered by a decorator, when its
+module is imported: the modules beside this one; those that installed packages name in the entry
+point group :data:`GROUP`, once they are asked for; and files that the command line names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+from torch import Tensor
+
+from conceptspace import protocols
+from conceptspace.config import RunConfig
+from conceptspace.description import Section
+from conceptspace.errors import UserError
+from conceptspace.models.vdm import VDM
+from conceptspace.protocols.base import Protocol
+from conceptspace.registry import located
+from conceptspace.settings_tree import complaint, tuples
+from conceptspace.space import NAME
+from conceptspace.tables import NAIVE
+from conceptspace.worlds.world import World
+
+GROUP = "conceptspace.protocols"
+"""Entry points of installed packages: a family's name, and the function or class that makes it."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The run for which protocols are made.
+
+    Attributes:
+        config: of the run, with the sweeps that are asked for.
+        world: whose classes are asked for.
+        conditioning: M, concept vectors (batch, k) to the prompts that the model is shown.
+        load: the model as it was at a saved step, at the last planned one for None.
+        own: the family's own settings; None if it has none.
+    """
+
+    config: RunConfig
+    world: World
+    conditioning: Callable[[Tensor], Tensor]
+    load: Callable[[int | None], VDM]
+    own: Any = None
+
+
+Make = Callable[[str, Context], Protocol]
+"""(name, run) -> the protocol of that name. It is called to count settings, too, so what takes
+time belongs into the settings."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Protocols that are made in one way.
+
+    Attributes:
+        name: with which their names begin, and of their settings' section, ``[protocols.NAME]``.
+        make: see :data:`Make`.
+        names: of those that make sense for a run, controls included; none if it lacks something.
+        settings: type of the family's own settings, None if it has none.
+        also: a regular expression of further names.
+        usual: whether `evaluate` asks them where no protocol is named.
+        source: the function or class that was registered.
+    """
+
+    name: str
+    make: Make
+    names: Callable[[Context], Sequence[str]]
+    settings: type[Section] | None = None
+    also: str = ""
+    usual: bool = False
+    source: object = None
+
+
+_registered: dict[str, Family] = {}
+
+Maker = TypeVar("Maker", bound=Make)
+Kind = TypeVar("Kind", bound=type)
+
+
+def family(
+    name: str,
+    *,
+    names: Callable[[Context], Sequence[str]] | None = None,
+    settings: type[Section] | None = None,
+    also: str = "",
+    usual: bool = False,
+) -> Callable[[Maker], Maker]:
+    """Register the family that a function makes.
+
+    Args:
+        name: see :class:`Family`, as for the others; by default the only protocol's name as well.
+        names: ``NAME``, or ``NAME-...``; those of controls contain "control".
+        settings: a subclass of ``Section`` with a default for every setting.
+        also: full match of further names.
+        usual: see :class:`Family`.
+
+    Raises:
+        UserError: there is another family of that name, or the name is none for a folder.
+    """
+
+    def add(make: Maker) -> Maker:
+        every = names or (lambda run: (name,))
+        _add(Family(name, make, every, settings, also, usual, make))
+        return make
+
+    return add
+
+
+def protocol(kind: Kind) -> Kind:
+    """Register a protocol that needs nothing of the run, by its class.
+
+    Its ``name`` is an attribute of the class. The fields of a subclass of ``Section`` are its
+    settings; any other class is called without arguments.
+
+    Raises:
+        UserError: there is another one of that name, or the class is no protocol.
+    """
+    name = getattr(kind, "name", None)
+    if not isinstance(name, str) or not callable(getattr(kind, "settings", None)):
+        raise UserError(
+            f"{kind.__name__} is no protocol: it needs a name, as an attribute of the class, and a "
+            "method settings(concept_class)"
+        )
+    if issubclass(kind, Section):
+        _add(Family(name, lambda _, run: run.own, lambda run: (name,), kind, source=kind))
+    else:
+        _add(Family(name, lambda _, run: cast(Protocol, kind()), lambda run: (name,), source=kind))
+    return kind
+
+
+def _add(new: Family) -> None:
+    if not NAME.fullmatch(new.name):
+        raise UserError(
+            f"a protocol cannot be called {new.name[:80]!r}; its name is up to 64 letters and "
+            "digits, between them spaces, _ . + or -"
+        )
+    if new.name in _registered:
+        raise UserError(f"there are two protocols {new.name}; each needs a name of its own")
+    _registered[new.name] = new
+
+
+def families() -> list[Family]:
+    """Those of this package, and those that have been registered."""
+    _load_built_in()
+    return list(_registered.values())
+
+
+@cache
+def _load_built_in() -> None:
+    for module in iter_modules(protocols.__path__, f"{protocols.__name__}."):
+        import_module(module.name)
+
+
+def family_of(name: str) -> Family | None:
+    """The family to which a protocol's name belongs; of several the one with the longest name.
+
+    Raises:
+        UserError: it is that of an installed package, and cannot be imported, or is another.
+    """
+    known = {of.name: of for of in families()}
+    points = {point.name: point.value for point in entry_points(group=GROUP)}
+    fitting = [n for n in known | points if name == n or name.startswith(f"{n}-")]
+    if not fitting:
+        return None
+    chosen = max(fitting, key=len)
+    return known.get(chosen) or of_package(chosen, points[chosen])
+
+
+def of_package(name: str, place: str) -> Family:
+    """The family of an entry point.
+
+    Raises:
+        UserError: it cannot be imported, or is not called so.
+    """
+    found = adopted(located(place, f"the protocol {name!r}"), place)
+    if found.name != name:
+        raise UserError(f"the entry point {name!r} in {GROUP} is the protocol {found.name!r}")
+    return found
+
+
+def adopted(found: object, place: str) -> Family:
+    """The family of a function or class in a package or file; a class is registered if need be.
+
+    Args:
+        found: the function or class.
+        place: where it was found, for messages.
+
+    Raises:
+        UserError: it makes no protocol, or its name is taken.
+    """
+    if isinstance(found, type) and all(of.source is not found for of in families()):
+        protocol(found)
+    for of in families():
+        if of.source is found:
+            return of
+    raise UserError(
+        f"{place} is no protocol; name a class with a name and a method settings(concept_class), "
+        "or a function that @family registers"
+    )
+
+
+def names(run: Context, usual: bool = False) -> list[str]:
+    """The protocols that make sense for a run, naive prompting first.
+
+    Args:
+        run: see :class:`Context`.
+        usual: only those that `evaluate` asks where none is named.
+    """
+    chosen = [of for of in families() if of.usual or not usual]
+    found = [name for of in chosen for name in of.names(run)]
+    return sorted(found, key=lambda name: name != NAIVE)
+
+
+def make(name: str, run: Context) -> Protocol:
+    """A protocol by its name.
+
+    Raises:
+        UserError: there is none for this run, or its settings are not possible.
+    """
+    of = family_of(name)
+    if of is None or not (name in of.names(run) or re.fullmatch(of.also, name)):
+        packages = [point.name for point in entry_points(group=GROUP)]
+        raise UserError(
+            f"there is no protocol {name!r} for this run; there are "
+            f"{', '.join(dict.fromkeys([*names(run), *packages]))}; one of your own is named "
+            "FILE.py:NAME or module:NAME on the command line"
+        )
+    return of.make(name, replace(run, own=own_settings(of, run.config)))
+
+
+def own_settings(of: Family, config: RunConfig) -> Section | None:
+    """A family's own settings, from the section ``[protocols.NAME]``.
+
+    Raises:
+        UserError: the section holds what is none of them, or an impossible value.
+    """
+    given = config.protocols.get(of.name, {})
+    if of.settings is None:
+        if given:
+            raise UserError(f"the protocol {of.name} has no settings, and [protocols.{of.name}] is")
+        return None
+    try:
+        return of.settings.model_validate(tuples(given))
+    except ValidationError as error:
+        told = complaint(error, dict(of.settings.model_fields))
+        raise UserError(f"[protocols.{of.name}] {told}") from None
+
+
+def completed(config: RunConfig) -> RunConfig:
+    """The config with every setting of the protocols that it asks, as it is stored with a run.
+
+    Raises:
+        UserError: a section is of no protocol, or holds what is not possible.
+    """
+    found = {}
+    for of in filter(None, map(family_of, config.evaluate.protocols)):
+        own = own_settings(of, config)
+        if own is not None:
+            found[of.name] = own.model_dump()
+    for name in config.protocols:
+        section = family_of(name)
+        if section is None or section.name != name:
+            known = ", ".join(of.name for of in families() if of.settings)
+            raise UserError(f"[protocols.{name}]: there is no such protocol; there are {known}")
+        own_settings(section, config)
+    both = {**config.protocols, **found}
+    return config.model_copy(update={"protocols": both}) if found else config
