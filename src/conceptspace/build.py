@@ -244,7 +244,7 @@ def checkpoints(config: RunConfig) -> list[int]:
 def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
     _check_channels("probe.channels", config.probe.channels, config.data.resolution)
-    return ProbeSettings(**config.probe.model_dump())
+    return ProbeSettings(**config.probe.model_dump(exclude={"agreement"}))
 
 
 def sampling(config: RunConfig, protocol_name: str) -> Sampling:

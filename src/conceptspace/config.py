@@ -46,10 +46,12 @@ ConceptName = Literal["shape", "x", "y", "color", "size", "background"]
 CELEBA_FIELDS = ("kind", "root", "attributes", "jitter", "flips")
 """Settings of CelebA; a shapes config is stored and hashed without them."""
 
-OWN_FIELDS = ("path", "factors", "values", "table", "file_column")
+OWN_FIELDS = ("path", "factors", "values", "shown", "table", "file_column")
 """Settings of data of one's own; a config of shapes or of CelebA is stored without them."""
 
-OPTIONAL = frozenset(f"data.{name}" for name in (*CELEBA_FIELDS, *OWN_FIELDS))
+OPTIONAL = frozenset(
+    [*(f"data.{name}" for name in (*CELEBA_FIELDS, *OWN_FIELDS)), "probe.agreement"]
+)
 """Settings that the config of a run may lack."""
 
 
@@ -69,6 +71,9 @@ class DataConfig(Section):
     values: tuple[str, ...] = Field((), max_length=10)
     """Arrays, folder: names of values, e.g. "hue=red|blue" in order, or "scale=0:small|5:large" to
     take these values alone."""
+    shown: tuple[str, ...] = Field((), max_length=10)
+    """Arrays, folder: numbers in [0, 1] by which prompts show each value, in their order, e.g.
+    "hue=0.6 0.4 0.4|0.4 0.4 0.6"; of all other concepts one-hot codes."""
     table: str = ""
     """Folder: a CSV or Parquet file in it with a row for each picture; empty: class subfolders."""
     file_column: str = "file"
@@ -142,6 +147,8 @@ class DataConfig(Section):
         for name in foreign.get(self.kind, ()):
             if getattr(self, name) == fields[name].default:
                 del tree[name]
+        if not self.shown:  # as before there was this setting
+            tree.pop("shown", None)
         return tree
 
 
@@ -250,6 +257,17 @@ class ProbeConfig(Section):
     """AdamW weight decay."""
     margin: float = Field(0.1, gt=0, lt=1)
     """Gap kept between the two classes, as a share of their full range."""
+    agreement: float = Field(0.0, ge=0, lt=1)
+    """Above 0: images are judged by the agreement of this probe with a second one, and an image is
+    valid if the probe's features are as near to real ones as this share of held-out real images."""
+
+    @model_serializer(mode="wrap")
+    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """A probe without a second one is stored as it was before there could be one."""
+        tree = handler(self)
+        if not self.agreement:
+            tree.pop("agreement", None)
+        return tree
 
 
 class EvaluateConfig(Section):

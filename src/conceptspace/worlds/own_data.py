@@ -11,7 +11,7 @@ from typing import Any
 from conceptspace.config import DataConfig
 from conceptspace.errors import UserError
 from conceptspace.worlds.arrays import ArrayWorld
-from conceptspace.worlds.factors import Names
+from conceptspace.worlds.factors import Names, Shown
 from conceptspace.worlds.folder import FolderWorld
 from conceptspace.worlds.stored import read_arrays
 
@@ -48,6 +48,7 @@ def _read(data: DataConfig, changed: int) -> ArrayWorld:
         "train": data.train_classes or None,
         "resolution": data.resolution,
         "per_class": data.images_per_class,
+        "shown": shown_of(data.shown),
     }
     if data.kind == "arrays":
         return read_arrays(Path(data.path), data.factors, **options)
@@ -73,4 +74,26 @@ def names_of(values: tuple[str, ...]) -> Mapping[str, Names]:
         pairs = [part.partition(":") for part in parts]
         chosen = {value: name or value for value, _, name in pairs}
         found[factor.strip()] = chosen if any(colon for _, colon, _ in pairs) else parts
+    return found
+
+
+def shown_of(values: tuple[str, ...]) -> Shown:
+    """``("hue=0.6 0.4 0.4|0.4 0.4 0.6",)`` as the numbers that prompts show of values.
+
+    Raises:
+        UserError: a text has another form.
+    """
+    found: dict[str, list[list[float]]] = {}
+    for text in values:
+        factor, equals, rest = text.partition("=")
+        try:
+            numbers = [[float(number) for number in part.split()] for part in rest.split("|")]
+        except ValueError:
+            numbers = [[]]
+        if not factor.strip() or not equals or not all(numbers) or factor.strip() in found:
+            raise UserError(
+                f"data.shown = {text!r}: FACTOR=NUMBERS|NUMBERS belongs there, the numbers of each "
+                "value with spaces between them, once for each factor"
+            )
+        found[factor.strip()] = numbers
     return found
