@@ -8,14 +8,14 @@ import pytest
 from planted import Behavior, plant_all
 
 from conceptspace.analysis.claims import Verdict
-from conceptspace.analysis.criteria.thresholds import LEANING, MOST
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
-from conceptspace.paper import fig14
-from conceptspace.paper.outputs import produce
+from conceptspace.paper.fig14 import figure as fig14
+from conceptspace.paper.framework.outputs import produce
+from conceptspace.paper.framework.registry import FIGURES, chosen
+from conceptspace.paper.framework.results import finished
 from conceptspace.paper.plan import Plan
-from conceptspace.paper.registry import FIGURES, chosen
-from conceptspace.paper.results import finished
+from conceptspace.paper.thresholds import LEANING, MOST
 from conceptspace.pipeline import Session
 from conceptspace.presets import quick
 from conceptspace.store import open_or_create

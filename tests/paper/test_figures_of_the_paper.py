@@ -11,11 +11,11 @@ import pytest
 from planted import Behavior, log, plant_all
 
 from conceptspace.analysis.claims import Row, Verdict
-from conceptspace.paper.fig12 import loss_rank
-from conceptspace.paper.figure import PaperFigure
+from conceptspace.paper.fig12.figure import loss_rank
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.registry import FIGURES
+from conceptspace.paper.framework.results import finished
 from conceptspace.paper.plan import Plan
-from conceptspace.paper.registry import FIGURES
-from conceptspace.paper.results import finished
 
 HELD, FAILED = Verdict.HELD, Verdict.FAILED
 PLAIN = ("", "-plain")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from conceptspace.paper.hues import blueness
+from conceptspace.paper.fig09a.hues import blueness
 from tiny import tiny_world
 
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from planted import Behavior, plant, plant_all
 
+from conceptspace import paper
 from conceptspace.analysis.claims import Verdict, above, measure, open_question
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
-from conceptspace.paper import fig10
-from conceptspace.paper.cost import estimate, passes
-from conceptspace.paper.index import index, write_index
-from conceptspace.paper.keep import extras_of, keep
-from conceptspace.paper.ledger import markdown, read_ledger, write_ledger
-from conceptspace.paper.outputs import produce
+from conceptspace.paper.framework.cost import estimate, passes
+from conceptspace.paper.framework.index import index, write_index
+from conceptspace.paper.framework.keep import extras_of, keep
+from conceptspace.paper.framework.ledger import markdown, read_ledger, write_ledger
+from conceptspace.paper.framework.outputs import produce
+from conceptspace.paper.framework.registry import FIGURES, chosen, found
+from conceptspace.paper.framework.results import finished
 from conceptspace.paper.plan import Plan
-from conceptspace.paper.registry import FIGURES, chosen
-from conceptspace.paper.results import finished
 from conceptspace.store import Run
 
 FIG10 = FIGURES["fig10"]
@@ -211,14 +211,24 @@ def test_the_page_of_the_command_lists_every_figure_with_its_cost() -> None:
         assert f"| `{name}` | {figure.number} | {cost['quick']} | {cost['paper']} |" in page
 
 
-def test_every_module_opens_with_claim_cost_and_command() -> None:
-    for name in FIGURES:
-        text = (Path(fig10.__file__).parent / f"{name}.py").read_text()
-        opening = text.split('"""')[1]
-        assert "Claim: " in opening
-        assert "Cost: " in opening
-        assert "Command: ``" in opening
-        assert f"conceptspace reproduce {name} --preset quick``" in opening
+def test_every_figure_says_its_claim_its_cost_and_what_decides() -> None:
+    for name, figure in FIGURES.items():
+        assert figure.claim.endswith("."), name
+        assert set(figure.cost) == {"quick", "paper"}, name
+        assert figure.primary.startswith(name), name
+
+
+def test_a_figure_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "fig99"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "figure.py").write_text(
+        "from dataclasses import replace\n"
+        "from conceptspace.paper.fig10.figure import FIGURE as OTHER\n"
+        "FIGURE = replace(OTHER, name='fig99')\n"
+    )
+    monkeypatch.setattr(paper, "__path__", [*paper.__path__, str(tmp_path)])
+    assert [*found()][-2:] == ["fig99", "clip"]
 
 
 def test_the_cubes_leave_a_page_that_the_index_links(tmp_path: Path) -> None:

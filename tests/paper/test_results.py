@@ -8,8 +8,7 @@ import pytest
 from planted import Behavior, plant, plant_all
 
 from conceptspace.errors import UserError
-from conceptspace.paper.plan import Plan
-from conceptspace.paper.results import (
+from conceptspace.paper.framework.results import (
     PLAIN,
     emerged,
     finished,
@@ -20,6 +19,7 @@ from conceptspace.paper.results import (
     scored_images,
     world,
 )
+from conceptspace.paper.plan import Plan
 from tiny import tiny_config
 
 OVER = "overprompting-color"

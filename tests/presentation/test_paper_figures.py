@@ -14,11 +14,11 @@ from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.theory_fit import fit_eq2
 from conceptspace.analysis.trajectories import Paths
 from conceptspace.errors import UserError
-from conceptspace.presentation.cube_page import cube_page
-from conceptspace.presentation.figures.cube import cube_figure, curves
-from conceptspace.presentation.figures.fan import fan_figure
-from conceptspace.presentation.figures.shares import shares_figure
-from conceptspace.presentation.figures.speed import Speed, speed_figure
+from conceptspace.paper.fig03.drawing import Speed, speed_figure
+from conceptspace.paper.fig09a.drawing import shares_figure
+from conceptspace.paper.fig09b.drawing import fan_figure
+from conceptspace.paper.fig15.cube import cube_figure, curves
+from conceptspace.paper.fig15.page import cube_page
 from conceptspace.presentation.series import series
 from conceptspace.tables import NAIVE
 

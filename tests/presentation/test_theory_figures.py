@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from conceptspace.analysis.theory import eq1, simulate_eq2
 from conceptspace.analysis.theory_fit import fit_eq1
 from conceptspace.analysis.trajectories import Paths
-from conceptspace.presentation.figures.theory import TIMES, theory_family, theory_fits
+from conceptspace.paper.fig05.drawing import TIMES, theory_family, theory_fits
 
 
 def curves(axes: Axes) -> list[np.ndarray]:

@@ -11,16 +11,16 @@ from pathlib import Path
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt
 from conceptspace.errors import UserError
-from conceptspace.paper.cost import covered, estimate
 from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
-from conceptspace.paper.figure import PaperFigure
-from conceptspace.paper.index import write_index
-from conceptspace.paper.keep import extras_of, keep
-from conceptspace.paper.ledger import read_ledger
-from conceptspace.paper.outputs import LEDGER, produce
+from conceptspace.paper.framework.cost import covered, estimate
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.index import write_index
+from conceptspace.paper.framework.keep import extras_of, keep
+from conceptspace.paper.framework.ledger import read_ledger
+from conceptspace.paper.framework.outputs import LEDGER, produce
+from conceptspace.paper.framework.registry import FIGURES, chosen
+from conceptspace.paper.framework.results import finished
 from conceptspace.paper.plan import Plan, unique
-from conceptspace.paper.registry import FIGURES, chosen
-from conceptspace.paper.results import finished
 
 
 def reproduce(options: Namespace) -> int:

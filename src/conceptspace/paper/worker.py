@@ -18,7 +18,7 @@ from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
 from conceptspace.paper.execute import STOPPED
-from conceptspace.paper.origin import commit, processor
+from conceptspace.paper.framework.origin import commit, processor
 from conceptspace.store import Run
 
 

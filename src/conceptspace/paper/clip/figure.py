@@ -1,0 +1,159 @@
+"""What the published clip norm does together with the reconstruction term (not in the paper).
+
+The published settings clip at 0.01; the paper does not say so. Compared are a learned and a fixed
+gamma(t), which has no such gradient, each with a clip norm of 0.01 and of 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from conceptspace.analysis.claims import Bounds, Row, above, measure, open_question
+from conceptspace.analysis.emergence import THRESHOLD, Emergence, emergence
+from conceptspace.config import RunConfig
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, require, world
+from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.settings import clipped
+from conceptspace.presentation.figures.conditions import shades
+from conceptspace.presentation.style import INK, footnote, styled
+from conceptspace.tables import JOINT, NAIVE
+
+PUBLISHED, LOOSE = 0.01, 1.0
+"""Clip norms that are compared."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One combination of schedule and clip norm.
+
+    Attributes:
+        learned: whether gamma(t) is learned.
+        clip_norm: largest norm of the gradient.
+        trained: by seed, when the worst training class reaches 0.8.
+        steps: checkpoints, shape (T,).
+        worst: joint accuracy of the worst training class, shape (seeds, T).
+        ood: of the first OOD class, shape (seeds, T).
+    """
+
+    learned: bool
+    clip_norm: float
+    trained: Mapping[int, Emergence]
+    steps: NDArray[np.float64]
+    worst: NDArray[np.float64]
+    ood: NDArray[np.float64]
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"{'learned' if self.learned else 'fixed'} γ, clip norm {self.clip_norm:g}"
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Both clip norms, with a learned and (``quick``) with a fixed schedule."""
+    return clipped(preset, seeds or SEEDS[preset], (PUBLISHED, LOOSE))
+
+
+def analyse(preset: str, results: Sequence[Result]) -> list[Setting]:
+    """When the training classes are learned under each setting."""
+    space = world(results).space
+    found = []
+    kinds = {_kind(result.config) for result in require(results)}
+    for learned, clip_norm in sorted(kinds):
+        of = [result for result in results if _kind(result.config) == (learned, clip_norm)]
+        tables = [_joint(result) for result in of]
+        steps = tables[0].index.to_numpy(dtype=np.float64)
+        worst = [table[list(space.train_classes)].min(axis=1).to_numpy() for table in tables]
+        ood = [table[space.ood_classes[0]].to_numpy() for table in tables]
+        trained = {
+            result.seed: emergence(steps, accuracy, seed=result.seed)
+            for result, accuracy in zip(of, worst, strict=True)
+        }
+        found.append(Setting(learned, clip_norm, trained, steps, np.stack(worst), np.stack(ood)))
+    return found
+
+
+@styled
+def clip_figure(settings: Sequence[Setting]) -> Figure:
+    """Joint accuracy of the worst training class and of the OOD class against steps."""
+    figure = Figure(figsize=(7.4, 3.3), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for setting, color in zip(settings, shades(len(settings)), strict=True):
+        style = "-" if setting.learned else "--"
+        for axes, curves in ((left, setting.worst), (right, setting.ood)):
+            axes.plot(setting.steps, curves.T, style, color=color, lw=0.7, alpha=0.45)
+            axes.plot(setting.steps, curves.mean(axis=0), style, color=color, lw=2.2)
+        left.plot([], [], style, color=color, lw=2.2, label=setting.name)
+    left.set_title("a  worst training class")
+    right.set_title("b  OOD class")
+    for axes in (left, right):
+        axes.axhline(THRESHOLD, color=INK, lw=0.6, ls=":")
+        axes.set(xlabel="gradient steps", ylim=(-0.02, 1.02))
+    left.set_ylabel("joint accuracy, naive prompting")
+    figure.legend(loc="outside upper center", ncols=2)
+    footnote(figure, f"Thin: seeds. Thick: their mean. Dotted: {THRESHOLD:g}.")
+    return figure
+
+
+def draw(data: Sequence[Setting]) -> Mapping[str, Figure]:
+    """The figure."""
+    return {"clip": clip_figure(data)}
+
+
+def checks(data: Sequence[Setting]) -> list[Row]:
+    """The delay by the published clip norm under each schedule."""
+    return [_delay(data, learned) for learned in (True, False)]
+
+
+def _delay(data: Sequence[Setting], learned: bool) -> Row:
+    kind = "learned" if learned else "fixed"
+    name = f"clip-{kind}"
+    claim = (
+        f"With a {kind} schedule, a clip norm of {PUBLISHED:g} in place of {LOOSE:g} delays the "
+        "training classes."
+    )
+    by_norm = {s.clip_norm: s.trained for s in data if s.learned == learned}
+    tight, loose = by_norm.get(PUBLISHED, {}), by_norm.get(LOOSE, {})
+    bounds = [_between(tight[seed], loose[seed]) for seed in tight if seed in loose]
+    row = above(name, claim, measure(bounds), 0.0, "(share of training)")
+    if bounds:
+        return row
+    return open_question(name, claim, row.criterion, "these runs were not made")
+
+
+def _between(later: Emergence, earlier: Emergence) -> Bounds:
+    """By what share of training one comes after the other, by what is known of both."""
+    high = float("inf") if not later.reached else later.upper - earlier.lower
+    low = -float("inf") if not earlier.reached else later.lower - earlier.upper
+    return low / later.last, high / later.last
+
+
+def _kind(config: RunConfig) -> tuple[bool, float]:
+    return config.model.schedule == "learned_linear", config.train.clip_norm
+
+
+def _joint(result: Result) -> pd.DataFrame:
+    """Joint accuracy under naive prompting, steps by classes."""
+    table = result.table
+    rows = table[(table["protocol"] == NAIVE) & (table["concept"] == JOINT)]
+    return rows.pivot_table(index="step", columns="concept_class", values="accuracy")
+
+
+FIGURE = PaperFigure(
+    name="clip",
+    number="– (published settings)",
+    title="The published clip norm and the reconstruction term",
+    claim="Where gamma is learned, the published clip norm of 0.01 delays learning.",
+    cost={"quick": "24 runs and 8 of Fig. 6", "paper": "10 runs of 20 minutes on an A100"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="clip-learned",
+)

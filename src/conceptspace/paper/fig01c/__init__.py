@@ -1,0 +1,1 @@
+"""Fig. 1c: concepts are learned in an order."""

@@ -1,0 +1,76 @@
+"""Fig. 1c: concepts are learned in an order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.claims import Row
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.paper.fig01c import criteria
+from conceptspace.paper.fig06 import figure as fig06
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, emerged, joined, world
+from conceptspace.presentation.figures import learning_curves
+from conceptspace.space import ConceptSpace
+from conceptspace.worlds.shapes.signal import class_distances
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        table: trajectories of all seeds.
+        space: the concepts.
+        by_signal: concepts, the one with the strongest signal first.
+        emergence: by concept, of each seed, in the OOD class under naive prompting.
+    """
+
+    table: pd.DataFrame
+    space: ConceptSpace
+    by_signal: list[str]
+    emergence: Mapping[str, list[Emergence]]
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """When each concept emerges in the OOD class."""
+    shapes = world(results)
+    ood = str(shapes.space.ood_classes[0])
+    signal = class_distances(shapes).groupby("concept")["distance"].mean()
+    by_signal = [str(name) for name in signal.sort_values(ascending=False).index]
+    emergence = {name: list(emerged(results, ood, concept=name).values()) for name in by_signal}
+    return Data(joined(results), shapes.space, by_signal, emergence)
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Accuracy of every class, and of each concept in the OOD class."""
+    return {
+        "fig01c": learning_curves(
+            data.table, None, data.space, title="Concepts are learned in an order"
+        )
+    }
+
+
+def checks(data: Data) -> list[Row]:
+    """The strongest concept before the weakest."""
+    first, last = data.by_signal[0], data.by_signal[-1]
+    return [criteria.learning_order(data.emergence[first], data.emergence[last])]
+
+
+FIGURE = PaperFigure(
+    name="fig01c",
+    number="1c",
+    title="Concepts are learned in an order",
+    claim="The accuracies of single concepts in the OOD class rise one after the other, that of "
+    "the concept with the stronger signal first.",
+    cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
+    plans=fig06.plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig01c-order",
+)

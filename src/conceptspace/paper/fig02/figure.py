@@ -1,0 +1,108 @@
+"""Figs. 2 and 11: concept spaces with different concept signals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from conceptspace import build
+from conceptspace.analysis.claims import Row
+from conceptspace.config import merged, nested
+from conceptspace.paper.fig02 import criteria
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result
+from conceptspace.paper.plan import Plan
+from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.figures import signal_figure
+from conceptspace.presets import PRESETS
+from conceptspace.space import ConceptSpace
+from conceptspace.worlds.shapes.signal import class_distances
+
+SETTINGS = {
+    "color is stronger": {"data.color_separation": 0.8, "data.size_separation": 0.2},
+    "size is stronger": {"data.color_separation": 0.2, "data.size_separation": 0.4},
+}
+"""App. A.1: red and blue means (0.9, 0.1, 0.1) or (0.6, 0.4, 0.4)."""
+
+REPETITIONS = 5
+IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        space: the concepts.
+        distances: by setting, for each repetition on new images, those of
+            :func:`conceptspace.worlds.shapes.signal.class_distances`.
+        images: by setting, an image of each class.
+    """
+
+    space: ConceptSpace
+    distances: Mapping[str, list[pd.DataFrame]]
+    images: Mapping[str, dict[str, NDArray[np.float32]]]
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """None: the signal belongs to the data alone."""
+    return []
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Measure both settings, several times."""
+    base = PRESETS[preset]()
+    worlds = {
+        name: build.shapes_world(merged(base, nested(changes), name).data)
+        for name, changes in SETTINGS.items()
+    }
+    distances = {
+        name: [class_distances(world, IMAGES, seed) for seed in range(REPETITIONS)]
+        for name, world in worlds.items()
+    }
+    images = {name: class_images(world) for name, world in worlds.items()}
+    return Data(next(iter(worlds.values())).space, distances, images)
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Both settings side by side."""
+    drawn = {name: (of[0], data.images[name]) for name, of in data.distances.items()}
+    title = "Concept spaces with different concept signals"
+    return {"fig02": signal_figure(data.space, drawn, title=title)}
+
+
+def checks(data: Data) -> list[Row]:
+    """Which concept is stronger in which setting, and by how much."""
+    ratios = [
+        [_log_ratio(table, *pair) for table in tables]
+        for tables, pair in zip(
+            data.distances.values(), (("color", "size"), ("size", "color")), strict=True
+        )
+    ]
+    return [criteria.signals(*ratios)]
+
+
+def _log_ratio(table: pd.DataFrame, first: str, second: str) -> float:
+    means = table.groupby("concept")["distance"].mean()
+    return log(means[first] / means[second])
+
+
+FIGURE = PaperFigure(
+    name="fig02",
+    number="2 and 11",
+    title="Concept spaces with different concept signals",
+    claim="The pixel distance between classes tells a concept's signal; color is the stronger "
+    "concept in one setting of the data, size in the other.",
+    cost={"quick": "seconds, no training", "paper": "seconds, no training"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig02-signal",
+)

@@ -1,0 +1,1 @@
+"""Fig. 3: concept signal determines learning speed."""

@@ -1,0 +1,36 @@
+"""When the claims hold: numbers, one per seed, to rows of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conceptspace.analysis.claims import (
+    SIGNED,
+    Row,
+    above,
+    concordance,
+    measure,
+)
+from conceptspace.analysis.emergence import THRESHOLD, Emergence
+from conceptspace.paper.framework.seeds import by_seed
+from conceptspace.paper.thresholds import (
+    ORDERED,
+)
+
+
+def speed(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
+    """Fig. 3. Do runs with a larger separation of a concept reach 0.8 on 11 earlier?
+
+    Tau over the separations within a seed, bounded where runs never arrive.
+
+    Args:
+        concept: ``"color"`` or ``"size"``.
+        runs: for each separation the emergence of each seed.
+    """
+    return above(
+        f"fig03-{concept}",
+        f"Speed, 1 / (steps to {THRESHOLD:g} on 11), rises with the signal of {concept}.",
+        measure([concordance(levels) for levels in by_seed(runs).values()], SIGNED),
+        ORDERED,
+        "(Kendall's tau)",
+    )

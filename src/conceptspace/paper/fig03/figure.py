@@ -1,0 +1,134 @@
+"""Fig. 3: concept signal determines learning speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.claims import Row
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.underspecification import step_trend, trend_note
+from conceptspace.config import RunConfig
+from conceptspace.errors import UserError
+from conceptspace.paper.fig03 import criteria
+from conceptspace.paper.fig03.drawing import Speed, speed_figure
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, emerged, levels, world
+from conceptspace.paper.plan import SEEDS, Plan, unique
+from conceptspace.paper.settings import COLORS, SIZES, color, size
+from conceptspace.presets import PRESETS
+from conceptspace.worlds.shapes.signal import class_distances
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs that differ in the separation of one concept.
+
+    Attributes:
+        signal: by separation, the mean squared pixel distance of the concept's classes.
+        joint: by separation and seed, the emergence of the joint accuracy on the OOD class.
+        own: the same of the accuracy of the concept alone.
+    """
+
+    signal: Mapping[float, float]
+    joint: Mapping[float, Mapping[int, Emergence]]
+    own: Mapping[float, Mapping[int, Emergence]]
+
+
+Data = dict[str, Sweep]
+"""By concept."""
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Every color separation, and every size separation at the preset's color."""
+    of = seeds or SEEDS[preset]
+    colors = [plan for level in COLORS[preset] for plan in color(preset, of, level)]
+    sizes = [plan for level in SIZES[preset] for plan in size(preset, of, level)]
+    return unique(colors + sizes)
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Signal and emergence along both sweeps, those that have runs of two separations or more."""
+    base = PRESETS[preset]().data
+    color_runs = [r for r in results if r.config.data.size_separation == base.size_separation]
+    size_runs = [r for r in results if r.config.data.color_separation == base.color_separation]
+    data: Data = {}
+    for concept, runs, separation in (
+        ("color", color_runs, _color),
+        ("size", size_runs, _size),
+    ):
+        try:
+            data[concept] = _sweep(concept, runs, separation)
+        except UserError:
+            continue
+    if not data:
+        raise UserError("no sweep has finished runs of two separations")
+    return data
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Speed against signal, a panel for each concept."""
+    panels = {
+        concept: Speed(
+            [sweep.signal[level] for level in sweep.joint],
+            [list(of.values()) for of in sweep.joint.values()],
+            [f"{level:g}" for level in sweep.joint],
+        )
+        for concept, sweep in data.items()
+    }
+    return {"fig03": speed_figure(panels, title="Concept signal determines learning speed")}
+
+
+def checks(data: Data) -> list[Row]:
+    """The accuracy of each concept alone, and the joint accuracy beside it."""
+    rows = []
+    for concept, sweep in data.items():
+        row = _row(concept, sweep.own)
+        alone = f"{row.claim.removesuffix('.')} (accuracy of {concept} alone)."
+        rows.append(replace(row, name=f"{row.name}-alone", claim=alone))
+    return rows + [_row(concept, sweep.joint) for concept, sweep in data.items()]
+
+
+def _row(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
+    """The check, and a test over all runs as a remark."""
+    pairs = [(level, run) for level, of in runs.items() for run in of.values()]
+    found = step_trend([level for level, _ in pairs], [run for _, run in pairs])
+    return replace(criteria.speed(concept, runs), note=trend_note(found, "separation"))
+
+
+def _sweep(concept: str, runs: Sequence[Result], separation: Callable[[RunConfig], float]) -> Sweep:
+    found = levels(runs, separation)
+    signal, joint, own = {}, {}, {}
+    for level, of in found.items():
+        shapes = world(of)
+        ood = str(shapes.space.ood_classes[0])
+        distances = class_distances(shapes)
+        signal[level] = float(distances[distances["concept"] == concept]["distance"].mean())
+        joint[level] = emerged(of, ood)
+        own[level] = emerged(of, ood, concept=concept)
+    return Sweep(signal, joint, own)
+
+
+def _color(config: RunConfig) -> float:
+    return config.data.color_separation
+
+
+def _size(config: RunConfig) -> float:
+    return config.data.size_separation
+
+
+FIGURE = PaperFigure(
+    name="fig03",
+    number="3",
+    title="Concept signal determines learning speed",
+    claim="1 / (steps to an accuracy of 0.8 on class 11) rises with the concept signal, for color "
+    "and for size.",
+    cost={"quick": "40 naive runs and 8 of Fig. 6", "paper": "45 runs of 20 minutes on an A100"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig03-color-alone",
+)

@@ -1,0 +1,1 @@
+"""Figs. 4 and 13: concept signal governs generalization dynamics."""

@@ -1,0 +1,1 @@
+"""Fig. 6: emergence of hidden capabilities."""

@@ -1,0 +1,124 @@
+"""When the claims hold: numbers, one per seed, to rows of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from conceptspace.analysis.claims import (
+    Row,
+    advance,
+    below,
+    gap,
+    measure,
+    most,
+    open_question,
+    some,
+    within,
+)
+from conceptspace.analysis.emergence import THRESHOLD, Emergence
+from conceptspace.paper.thresholds import (
+    COINCIDENT,
+    PAPERS_SEEDS,
+)
+
+
+def hidden(cases: Sequence[bool]) -> Row:
+    """Fig. 6, its primary endpoint: most seeds have a window in which the capability is hidden.
+
+    See :mod:`conceptspace.analysis.verdict` for what a window is.
+    """
+    return most(
+        "fig06-hidden",
+        "Another way of asking makes the OOD class at checkpoints where neither naive prompting "
+        "nor a random displacement of equal size does.",
+        cases,
+    )
+
+
+def earlier(
+    figure: str, protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]
+) -> Row:
+    """Figs. 6 and 10. In most seeds a protocol reaches 0.8 before naive prompting does.
+
+    A paired statement: a seed counts if the protocol arrives at an earlier checkpoint, or arrives
+    and naive prompting never does. The mean advance, steps counted up to the end, is noted.
+    """
+    pairs = list(zip(naive, elicited, strict=True))
+    row = most(
+        f"{figure}-{protocol}-earlier",
+        f"{protocol} reaches {THRESHOLD:g} on the OOD class before naive prompting does, which may "
+        "never.",
+        [a.reached and a.upper < b.upper for b, a in pairs],
+    )
+    mean = measure([advance(a, b)[0] for a, b in pairs])
+    limits = f" ({mean.low:.2f} to {mean.high:.2f})" if mean.seeds > 1 else ""
+    return replace(row, note=f"earlier by {mean.value:.2f}{limits} of training or more on average")
+
+
+def fails_where_elicited(
+    protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emergence]
+) -> Row:
+    """Fig. 6. In some seed naive prompting never arrives where the protocol does."""
+    return some(
+        f"fig06-{protocol}-naive-fails",
+        f"In some seed {protocol} reaches {THRESHOLD:g} and naive prompting never does.",
+        [a.reached and not b.reached for b, a in zip(naive, elicited, strict=True)],
+        PAPERS_SEEDS,
+    )
+
+
+def same_step(protocol: str, elicited: Sequence[Emergence]) -> Row:
+    """Fig. 6. A protocol succeeds at about the same step in every seed.
+
+    The mean distance of the seeds from their median, as a share of training. A run that never
+    arrives is at least as far away as the end, without an upper bound.
+    """
+    claim = f"{protocol} reaches {THRESHOLD:g} at about the same step in every seed."
+    if not any(run.reached for run in elicited):
+        return open_question(
+            f"fig06-{protocol}-same-step",
+            claim,
+            f"95 % interval over seeds below {COINCIDENT:g} of training",
+            f"it is reached in none of {len(elicited)} seeds",
+            len(elicited),
+        )
+    middle = float(np.median([min(run.upper, run.last) for run in elicited]))
+    gaps = [gap(run, middle) for run in elicited]
+    distances = [(abs(low), high if np.isinf(high) else abs(high)) for low, high in gaps]
+    return below(
+        f"fig06-{protocol}-same-step", claim, measure(distances), COINCIDENT, "of training"
+    )
+
+
+def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequence[float]) -> Row:
+    """Fig. 6. A protocol succeeds where the trajectory turns: an equivalence within the margin.
+
+    Args:
+        protocol: its name.
+        elicited: its emergence by seed.
+        turn_steps: where each seed's naive trajectory turns.
+    """
+    return within(
+        f"fig06-{protocol}-turn",
+        f"{protocol} reaches {THRESHOLD:g} at about the step at which the trajectory turns.",
+        measure([gap(run, step) for run, step in zip(elicited, turn_steps, strict=True)]),
+        COINCIDENT,
+        "of training",
+    )
+
+
+def control(
+    protocol: str, control: str, elicited: Sequence[Emergence], controls: Sequence[Emergence]
+) -> Row:
+    """Fig. 6. In most seeds a protocol arrives before its control does, which may never.
+
+    Emergence is compared with emergence, by the same statistic.
+    """
+    return most(
+        f"fig06-{protocol}-before-{control}",
+        f"{protocol} reaches {THRESHOLD:g} before {control} does, which may never.",
+        [a.reached and a.upper < b.upper for a, b in zip(elicited, controls, strict=True)],
+    )

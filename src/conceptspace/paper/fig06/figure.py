@@ -1,0 +1,185 @@
+"""Fig. 6: emergence of hidden capabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.claims import Row, open_question
+from conceptspace.analysis.elicitation import is_control
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.findings import turn_of
+from conceptspace.analysis.trajectories import paths
+from conceptspace.analysis.turning import Turn, detect_turn
+from conceptspace.analysis.verdict import Window, windows
+from conceptspace.errors import UserError
+from conceptspace.paper.fig06 import criteria
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import (
+    JUDGED,
+    PLAIN,
+    Result,
+    emerged,
+    joined,
+    require,
+    scored_images,
+    world,
+)
+from conceptspace.paper.plan import STUDIED_SEEDS, Plan
+from conceptspace.paper.settings import studied
+from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
+from conceptspace.presentation.figures.timeline import Emergence as Span
+from conceptspace.tables import NAIVE, PATCHING
+
+WORDS = {JUDGED: "by the judge, settings chosen on other images", PLAIN: "best by the plain probe"}
+
+CONTROLS = {
+    "overprompting-color": ("overprompting-size",),
+    "latent-intervention": ("latent-control-scaling", "latent-control-random"),
+}
+"""What each protocol is compared with."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        table: trajectories of all seeds.
+        ood: the OOD class.
+        turn: of the mean naive trajectory, if there are enough checkpoints.
+        turn_steps: where each seed's own trajectory turns, or bends most.
+        emergence: by statistic and protocol, of each seed.
+        windows: of each seed.
+    """
+
+    table: pd.DataFrame
+    ood: str
+    turn: Turn | None
+    turn_steps: list[float]
+    emergence: Mapping[str, Mapping[str, list[Emergence]]]
+    windows: list[Window]
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """The studied setting under every protocol."""
+    return studied(preset, seeds or STUDIED_SEEDS[preset])
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Emergence under every protocol, by the judge and by the plain probe, and the windows."""
+    ood = str(world(results).space.ood_classes[0])
+    if not scored_images(require(results)):
+        raise UserError("its runs kept no scores of single images")
+    table = joined(results)
+    table = table[table["protocol"] != PATCHING]
+    shown = [NAIVE, *sorted({*table["protocol"]} - {NAIVE}, key=lambda p: (is_control(p), p))]
+    return Data(
+        table,
+        ood,
+        turn_of(table, ood),
+        [seed_turn(result, ood) for result in results],
+        {
+            statistic: {
+                p: list(emerged(results, ood, p, statistic=statistic).values()) for p in shown
+            }
+            for statistic in (JUDGED, PLAIN)
+        },
+        [w for result in results if result.best is not None for w in windows(result.best, ood)],
+    )
+
+
+def seed_turn(result: Result, ood: str) -> float:
+    """Where one seed's naive trajectory bends most."""
+    found = paths(result.table, NAIVE, ood)
+    return detect_turn(found.steps, found.values, found.samples).step
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Accuracies under every protocol, and the timeline of emergence."""
+    reached = {
+        p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[JUDGED].items()
+    }
+    band = data.turn.step_interval if data.turn is not None and data.turn.detected else None
+    return {
+        "fig06": elicitation_figure(
+            data.table,
+            data.ood,
+            protocols=list(reached),
+            emergence=reached,
+            turn=band,
+            title="Emergence of hidden capabilities",
+        ),
+        "timeline": _timeline(data, JUDGED, band),
+        "timeline-plain": _timeline(data, PLAIN, band),
+    }
+
+
+def _timeline(data: Data, statistic: str, band: tuple[float, float] | None) -> Figure:
+    spans = [
+        Span(protocol, run.lower, run.upper, not run.reached)
+        for protocol, runs in data.emergence[statistic].items()
+        for run in runs
+    ]
+    return emergence_timeline(
+        spans,
+        turn=band,
+        last_step=float(data.table["step"].max()),
+        hollow=statistic == PLAIN,
+        title=f"When the OOD class is first made, by protocol and seed ({statistic})",
+    )
+
+
+def checks(data: Data) -> list[Row]:
+    """The primary endpoint, then every protocol against naive prompting and its controls."""
+    rows = [criteria.hidden([w.found for w in data.windows])]
+    for statistic, emergence in data.emergence.items():
+        for protocol, controls in CONTROLS.items():
+            rows += [
+                replace(
+                    row,
+                    name=row.name if statistic == JUDGED else f"{row.name}-plain",
+                    claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
+                )
+                for row in _elicited(data, emergence, protocol, controls)
+            ]
+    return rows
+
+
+def _elicited(
+    data: Data, emergence: Mapping[str, list[Emergence]], protocol: str, controls: Sequence[str]
+) -> list[Row]:
+    naive, runs = emergence[NAIVE], emergence[protocol]
+    return [
+        criteria.earlier("fig06", protocol, naive, runs),
+        criteria.fails_where_elicited(protocol, naive, runs),
+        criteria.same_step(protocol, runs),
+        _at_the_turn(data, protocol, runs),
+        *(criteria.control(protocol, name, runs, emergence[name]) for name in controls),
+    ]
+
+
+def _at_the_turn(data: Data, protocol: str, runs: list[Emergence]) -> Row:
+    row = criteria.at_the_turn(protocol, runs, data.turn_steps)
+    if data.turn is not None and data.turn.detected:
+        return row
+    return open_question(row.name, row.claim, row.criterion, "no turn was detected", row.seeds)
+
+
+FIGURE = PaperFigure(
+    name="fig06",
+    number="6",
+    title="Emergence of hidden capabilities",
+    claim="Overprompting and latent intervention reach the OOD class earlier than naive prompting, "
+    "at about the same step in every seed and about where the trajectory turns; naive prompting "
+    "may never arrive.",
+    cost={"quick": "12 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig06-hidden",
+)

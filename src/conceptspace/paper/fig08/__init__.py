@@ -1,0 +1,1 @@
+"""Fig. 8: underspecification delays out-of-distribution generalization."""

@@ -1,0 +1,1 @@
+"""Figs. 7b and 9a: underspecification hinders out-of-distribution generalization."""

@@ -1,0 +1,140 @@
+"""Figs. 7b and 9a: underspecification hinders out-of-distribution generalization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from conceptspace.analysis.claims import Row, open_question
+from conceptspace.paper.fig08 import figure as fig08
+from conceptspace.paper.fig09a import criteria
+from conceptspace.paper.fig09a.drawing import shares_figure
+from conceptspace.paper.fig09a.hues import blueness
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, by_seed, late, levels, merged_tables, world
+from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.figures import conditions_figure
+from conceptspace.presentation.figures.strips import tiles
+from conceptspace.space import ConceptSpace
+from conceptspace.tables import NAIVE
+
+BETWEEN = (0.25, 0.75)
+"""The middle half between red and blue: purple."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figures show.
+
+    Attributes:
+        tables: naive trajectories by share of masked prompts.
+        space: the concepts.
+        images: an image of each class.
+        ends: by share and seed, the mean color coordinate of the last checkpoints, 1 for blue.
+        generated: by share, images of the OOD class from the last checkpoint, of every seed that
+            kept them, shape (count, height, width, 3), bytes.
+        purple: by share strictly between the smallest and the largest, and by seed, the share of
+            these images whose object lies between red and blue; empty if none were kept.
+    """
+
+    tables: Mapping[float, pd.DataFrame]
+    space: ConceptSpace
+    images: Mapping[str, NDArray[np.float32]]
+    ends: Mapping[float, Mapping[int, float]]
+    generated: Mapping[float, NDArray[np.uint8]]
+    purple: Mapping[float, Mapping[int, float]]
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Trajectories, colors at the end, and images."""
+    found = levels(results, fig08.share)
+    shapes = world(results)
+    space = shapes.space
+    ood = str(space.ood_classes[0])
+    tables = {
+        level: table[table["protocol"] == NAIVE] for level, table in merged_tables(found).items()
+    }
+    shown = {level: _images(of, ood) for level, of in found.items()}
+    blue = {
+        level: {seed: blueness(images, shapes) for seed, images in of.items()}
+        for level, of in shown.items()
+    }
+    middle = [level for level in sorted(found)[1:-1] if blue[level]]
+    low, high = BETWEEN
+    return Data(
+        tables,
+        space,
+        class_images(shapes),
+        {level: by_seed(of, lambda result: _end(result, ood)) for level, of in found.items()},
+        {level: np.concatenate(list(of.values())) for level, of in shown.items() if of},
+        {
+            level: {
+                seed: float(np.mean((values > low) & (values < high)))
+                for seed, values in blue[level].items()
+            }
+            for level in middle
+        },
+    )
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Trajectories by share, and the images that were made in the end."""
+    figures = {
+        "fig09a": conditions_figure(
+            {f"{100 * level:g} %": table for level, table in data.tables.items()},
+            data.space,
+            data.images,
+            label="masked prompts",
+            title="Underspecification hinders generalization",
+        )
+    }
+    if data.generated:
+        ood = data.space.describe(data.space.ood_classes[0])
+        figures["fig07b"] = shares_figure(
+            {f"{100 * level:g} %": images for level, images in data.generated.items()},
+            label="masked prompts",
+            title=f'What the model makes of "{ood}" in the end',
+        )
+    return figures
+
+
+def checks(data: Data) -> list[Row]:
+    """The color at the end, and whether it passes through purple."""
+    purple = criteria.purple(data.purple)
+    if not data.purple:
+        reason = "the runs kept no images"
+        purple = open_question(purple.name, purple.claim, purple.criterion, reason)
+    return [*criteria.color_shift(data.ends), purple]
+
+
+def _images(results: Sequence[Result], ood: str) -> dict[int, NDArray[np.uint8]]:
+    sheets = {result.seed: result.last_sheet() for result in results}
+    return {seed: tiles(sheet, ood) for seed, sheet in sheets.items() if sheet is not None}
+
+
+def _end(result: Result, ood: str) -> float:
+    rows = late(result.table[result.table["protocol"] == NAIVE])
+    concept = result.config.data.masked_concept
+    rows = rows[(rows["concept_class"] == ood) & (rows["concept"] == concept)]
+    return float(rows["coordinate"].mean())
+
+
+FIGURE = PaperFigure(
+    name="fig09a",
+    number="7b and 9a",
+    title="Underspecification hinders generalization",
+    claim="As the share of masked prompts grows, the color of the OOD class goes from blue over "
+    "purple to red.",
+    cost=fig08.FIGURE.cost,
+    plans=fig08.plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig09a-shift",
+    keeps=("images",),
+)

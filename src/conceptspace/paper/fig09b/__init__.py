@@ -1,0 +1,1 @@
+"""Fig. 9b: underspecification in the toy model (Eq. 2)."""

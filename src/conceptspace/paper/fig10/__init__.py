@@ -1,0 +1,1 @@
+"""Fig. 10: underspecification and hidden capabilities."""

@@ -1,0 +1,103 @@
+"""Fig. 10: underspecification and hidden capabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.claims import Row
+from conceptspace.analysis.emergence import Emergence
+from conceptspace.paper.fig06.criteria import earlier
+from conceptspace.paper.fig10 import criteria
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, emerged, joined, late, world
+from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.settings import masked
+from conceptspace.presentation import series
+from conceptspace.presentation.figures import elicitation_figure
+from conceptspace.tables import JOINT, NAIVE
+
+PROTOCOL = "overprompting-color"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        table: trajectories of all seeds.
+        ood: the OOD class.
+        naive: emergence by seed.
+        elicited: the same under overprompting, best of the sweep.
+        complete: by seed, the mean joint accuracy under overprompting at the last checkpoints.
+    """
+
+    table: pd.DataFrame
+    ood: str
+    naive: list[Emergence]
+    elicited: list[Emergence]
+    complete: list[float]
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Half of the prompts masked."""
+    return masked(preset, seeds or SEEDS[preset], 0.5)
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Emergence under both protocols."""
+    ood = str(world(results).space.ood_classes[0])
+    return Data(
+        joined(results),
+        ood,
+        list(emerged(results, ood).values()),
+        list(emerged(results, ood, PROTOCOL).values()),
+        [_last(result, ood) for result in results],
+    )
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Accuracies under both protocols."""
+    emergence = {NAIVE: data.naive, PROTOCOL: data.elicited}
+    return {
+        "fig10": elicitation_figure(
+            data.table,
+            data.ood,
+            protocols=[NAIVE, PROTOCOL],
+            emergence={p: [e.upper for e in of if e.reached] for p, of in emergence.items()},
+            title="Half of the prompts masked",
+        )
+    }
+
+
+def checks(data: Data) -> list[Row]:
+    """What overprompting reaches, who fails, and which is earlier."""
+    return [
+        criteria.complete(data.complete),
+        criteria.naive_fails(data.naive),
+        earlier("fig10", PROTOCOL, data.naive, data.elicited),
+    ]
+
+
+def _last(result: Result, ood: str) -> float:
+    rows = late(result.table[result.table["protocol"] == PROTOCOL])
+    best = series.best_settings(rows[rows["concept_class"] == ood])
+    return float(best[best["concept"] == JOINT]["accuracy"].mean())
+
+
+FIGURE = PaperFigure(
+    name="fig10",
+    number="10",
+    title="Underspecification and hidden capabilities",
+    claim="With half of the prompts masked, overprompting reaches an accuracy of 1 on the OOD "
+    "class while naive prompting fails in some seeds.",
+    cost={"quick": "8 of the runs of Fig. 8", "paper": "5 runs of 20 minutes on an A100"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig10-overprompting-color-earlier",
+)

@@ -1,0 +1,1 @@
+"""Fig. 12: loss, accuracy and trajectory."""

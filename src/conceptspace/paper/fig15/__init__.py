@@ -1,0 +1,1 @@
+"""Fig. 15: three concepts, one success and one failure."""

@@ -1,0 +1,52 @@
+"""When the claims hold: numbers, one per seed, to rows of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conceptspace.analysis.claims import SHARE, Row, above, below, measure
+from conceptspace.analysis.emergence import THRESHOLD
+from conceptspace.paper.thresholds import MOST
+
+
+def success(lowest: Sequence[float]) -> Row:
+    """Fig. 15a. Every OOD class is generated in the end.
+
+    The joint accuracy of the worst OOD class at the last three checkpoints, by seed.
+    """
+    return above(
+        "fig15-success",
+        "With a strong color every OOD class is generated in the end.",
+        measure(list(lowest), SHARE),
+        THRESHOLD,
+        "joint accuracy of the worst class",
+    )
+
+
+def failure(lowest: Sequence[float]) -> Row:
+    """Fig. 15b. Some OOD class does not show the dark background that is asked for.
+
+    The accuracy of the background in the worst OOD class at the last three checkpoints, by seed.
+    """
+    return below(
+        "fig15-failure",
+        "With a weak background some OOD class never shows the background that is asked for.",
+        measure(list(lowest), SHARE),
+        0.5,
+        "accuracy of the background in the worst class",
+    )
+
+
+def taken_for(shares: Sequence[float]) -> Row:
+    """Fig. 15a. 011 is first taken for 010, which shares the two stronger concepts.
+
+    The share of 010 among the checkpoints at which 011 looks more like a training class than like
+    itself, by seed; most of them.
+    """
+    return above(
+        "fig15-memorization",
+        "The class 011 is first taken for 010, which shares the two stronger concepts.",
+        measure(list(shares), SHARE),
+        MOST,
+        "of the checkpoints of memorization",
+    )

@@ -1,0 +1,129 @@
+"""Fig. 15: three concepts, one success and one failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptspace.analysis.claims import Row
+from conceptspace.analysis.memorization import memorization
+from conceptspace.paper.fig15 import criteria
+from conceptspace.paper.fig15.cube import cube_figure
+from conceptspace.paper.fig15.page import cube_page
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, joined, late, require, world
+from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.settings import three
+from conceptspace.space import ConceptSpace
+from conceptspace.tables import JOINT, NAIVE
+
+SUCCESS, FAILURE = "success", "failure"
+CASES = (SUCCESS, FAILURE)
+MISTAKEN, TAKEN_FOR = "011", "010"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the two settings.
+
+    Attributes:
+        table: naive trajectories of all seeds.
+        space: the concepts.
+        worst: by seed, the joint accuracy of the worst OOD class at the last checkpoints.
+        background: by seed, the accuracy of the background in the worst OOD class there.
+        taken_for: of each seed that memorizes 011, the share of checkpoints at which it is taken
+            for 010.
+    """
+
+    table: pd.DataFrame
+    space: ConceptSpace
+    worst: list[float]
+    background: list[float]
+    taken_for: list[float]
+
+
+Data = dict[str, Case]
+"""By case; one that has no finished run is left out."""
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Both cases."""
+    return [plan for case in CASES for plan in three(preset, seeds or SEEDS[preset], case)]
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """How each case ends, and for what 011 is taken."""
+    require(results)
+    groups = {c: [r for r in results if r.plan.name.startswith(f"three-{c}/")] for c in CASES}
+    return {case: _case(of) for case, of in groups.items() if of}
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Both cubes from one side."""
+    return {
+        "fig15": cube_figure(
+            {f"{name}": (case.table, case.space) for name, case in data.items()},
+            title="Three concepts: a success and a failure",
+        )
+    }
+
+
+def pages(data: Data) -> Mapping[str, str]:
+    """Both cubes, to be turned."""
+    return {"fig15": cube_page({name: (case.table, case.space) for name, case in data.items()})}
+
+
+def checks(data: Data) -> list[Row]:
+    """How the cases end, and what is memorized on the way."""
+    rows = []
+    if SUCCESS in data:
+        rows.append(criteria.success(data[SUCCESS].worst))
+        rows.append(criteria.taken_for(data[SUCCESS].taken_for))
+    if FAILURE in data:
+        rows.append(criteria.failure(data[FAILURE].background))
+    return rows
+
+
+def _case(results: Sequence[Result]) -> Case:
+    table = joined(results)
+    space = world(results).space
+    ood = [str(c) for c in space.ood_classes]
+    return Case(
+        table[table["protocol"] == NAIVE],
+        space,
+        [_worst(result, JOINT, ood) for result in results],
+        [_worst(result, "background", ood) for result in results],
+        _mistaken(table, space),
+    )
+
+
+def _worst(result: Result, concept: str, classes: Sequence[str]) -> float:
+    rows = late(result.table[result.table["protocol"] == NAIVE])
+    rows = rows[(rows["concept"] == concept) & rows["concept_class"].isin(classes)]
+    return float(rows.groupby("concept_class")["accuracy"].mean().min())
+
+
+def _mistaken(table: pd.DataFrame, space: ConceptSpace) -> list[float]:
+    train = [str(c) for c in space.train_classes]
+    found = memorization(table, train, MISTAKEN, concepts=space.names)
+    during = found[found["memorized"]]
+    return [float((of["nearest"] == TAKEN_FOR).mean()) for _, of in during.groupby("seed")]
+
+
+FIGURE = PaperFigure(
+    name="fig15",
+    number="15",
+    title="Three concepts: a success and a failure",
+    claim="With a strong color every OOD class is generated in the end; with a weak background "
+    "some OOD classes never show the background that is asked for.",
+    cost={"quick": "16 runs of 4000 steps", "paper": "10 runs of 80 minutes on an A100"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig15-success",
+    pages=pages,
+)

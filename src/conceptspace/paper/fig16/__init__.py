@@ -1,0 +1,1 @@
+"""Fig. 16: learning dynamics under classifier-free guidance."""

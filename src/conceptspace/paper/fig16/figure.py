@@ -1,0 +1,115 @@
+"""Fig. 16: learning dynamics under classifier-free guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from conceptspace.analysis.claims import Bounds, Row, advance
+from conceptspace.analysis.trajectories import paths
+from conceptspace.analysis.turning import detect_turn
+from conceptspace.paper.fig16 import criteria
+from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.results import Result, emerged, joined, world
+from conceptspace.paper.plan import SEEDS, Plan
+from conceptspace.paper.settings import guided
+from conceptspace.presentation.drawing import class_images
+from conceptspace.presentation.figures import guidance_figure
+from conceptspace.space import ConceptSpace
+from conceptspace.tables import JOINT
+
+PROTOCOL, ONE = "guidance", "1"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        table: trajectories of all seeds.
+        space: the concepts.
+        images: an image of each class.
+        weights: guidance weights that see the prompt, in rising order, as the table names them.
+        shifts: by seed, where the trajectory at the largest weight bends most, less where that at
+            weight 1 does, as a share of training.
+        gains: by seed, the largest gain of mean joint accuracy over weight 1 before the step where
+            its trajectory at weight 1 bends most.
+        advances: by seed, by what share of training guidance is earlier than weight 1.
+    """
+
+    table: pd.DataFrame
+    space: ConceptSpace
+    images: Mapping[str, NDArray[np.float32]]
+    weights: list[str]
+    shifts: list[float]
+    gains: list[float]
+    advances: list[Bounds]
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Runs trained for guidance, asked with every weight."""
+    return guided(preset, seeds or SEEDS[preset])
+
+
+def analyse(preset: str, results: Sequence[Result]) -> Data:
+    """Where the trajectories turn, and what guidance gains before."""
+    shapes = world(results)
+    ood = str(shapes.space.ood_classes[0])
+    table = joined(results)
+    rows = table[table["protocol"] == PROTOCOL]
+    weights = sorted((w for w in rows["setting"].unique() if float(w) >= 1), key=float)
+    last = float(table["step"].max())
+    shifts = [
+        (_bend(result, ood, weights[-1]) - _bend(result, ood, ONE)) / last for result in results
+    ]
+    gains = [_gain(result, ood, _bend(result, ood, ONE), weights) for result in results]
+    guided_runs, plain = emerged(results, ood, PROTOCOL), emerged(results, ood)
+    advances = [advance(plain[seed], guided_runs[seed]) for seed in plain]
+    return Data(table, shapes.space, class_images(shapes), weights, shifts, gains, advances)
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """One square per class, one trajectory per weight."""
+    title = "Learning dynamics under classifier-free guidance"
+    return {"fig16": guidance_figure(data.table, data.space, data.images, title=title)}
+
+
+def checks(data: Data) -> list[Row]:
+    """When guidance makes the class, where its trajectory turns, and what it gains before."""
+    return [
+        criteria.guided_as_unguided(data.advances),
+        criteria.guided_turn(data.shifts, f"1 to {data.weights[-1]}"),
+        criteria.guided_before(data.gains),
+    ]
+
+
+def _bend(result: Result, ood: str, weight: str) -> float:
+    found = paths(result.table, PROTOCOL, ood, setting=weight)
+    return detect_turn(found.steps, found.values, found.samples).step
+
+
+def _gain(result: Result, ood: str, turn: float, weights: Sequence[str]) -> float:
+    rows = result.table[result.table["protocol"] == PROTOCOL]
+    rows = rows[(rows["concept_class"] == ood) & (rows["concept"] == JOINT)]
+    before = rows[rows["step"] < turn].groupby("setting")["accuracy"].mean()
+    return float(max(before[w] - before[ONE] for w in weights)) if len(before) else 0.0
+
+
+FIGURE = PaperFigure(
+    name="fig16",
+    number="16",
+    title="Classifier-free guidance",
+    claim="The OOD trajectory shows the same turn under any guidance weight, and guidance has no "
+    "effect before it.",
+    cost={"quick": "8 runs", "paper": "5 runs of 20 minutes on an A100"},
+    plans=plans,
+    analyse=analyse,
+    draw=draw,
+    checks=checks,
+    primary="fig16-emergence",
+)

@@ -1,0 +1,1 @@
+"""Fig. 17: patching the condition embedding."""

@@ -1,0 +1,66 @@
+"""When the claims hold: numbers, one per seed, to rows of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conceptspace.analysis.claims import (
+    SHARE,
+    Row,
+    below,
+    gap,
+    measure,
+    within,
+)
+from conceptspace.analysis.emergence import THRESHOLD, Emergence
+from conceptspace.paper.thresholds import (
+    COINCIDENT,
+    MOST,
+    STABLE,
+)
+
+
+def patched_when_stable(patched: Sequence[Emergence], elicited: Sequence[Emergence]) -> Row:
+    """Fig. 17. In stable seeds patching works from about the step of the other protocols on.
+
+    Args:
+        patched: emergence under patching, of the stable seeds.
+        elicited: the earlier one of overprompting and latent intervention.
+    """
+    bounds = [
+        gap(a, b.upper) if b.reached else (-float("inf"), float("inf"))
+        for a, b in zip(patched, elicited, strict=True)
+    ]
+    return within(
+        "fig17-stable",
+        "In stable seeds patching elicits at about the step of the other protocols.",
+        measure(bounds),
+        COINCIDENT,
+        "of training",
+    )
+
+
+def patched_when_unstable(reached: Sequence[bool]) -> Row:
+    """Fig. 17. In unstable seeds patching does not elicit: its emergence is not reached.
+
+    The share of unstable seeds in which it is reached; at most half.
+    """
+    return below(
+        "fig17-unstable",
+        "In seeds whose accuracy does not stay, patching does not elicit.",
+        measure([float(case) for case in reached], SHARE),
+        MOST,
+        "of the unstable seeds",
+    )
+
+
+def is_stable(accuracy: Sequence[float], run: Emergence, steps: Sequence[float]) -> bool:
+    """Whether a run stays where it has arrived (App. C.6).
+
+    Args:
+        accuracy: naive joint accuracy by checkpoint.
+        run: its emergence.
+        steps: of the checkpoints.
+    """
+    after = [a for a, step in zip(accuracy, steps, strict=True) if step >= run.upper]
+    return run.reached and min(after) >= THRESHOLD - STABLE

@@ -1,0 +1,52 @@
+"""Where a result comes from: commit, command, hardware, versions, time, hashes."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from conceptspace.files import sha256
+from conceptspace.paper.framework.origin import commit, processor
+from conceptspace.paper.framework.results import Result
+
+PACKAGES = ("conceptspace", "torch", "numpy", "scipy", "pandas", "matplotlib")
+
+
+def provenance(results: Sequence[Result]) -> dict[str, Any]:
+    """Of a figure: this drawing, and every run behind it."""
+    runs = {result.plan.name: _run(result) for result in results}
+    return {
+        "drawn": {
+            "commit": commit(),
+            "command": command(),
+            "processor": processor(),
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in PACKAGES},
+        },
+        "wall_seconds": round(sum(run["seconds"] for run in runs.values()), 1),
+        "runs": runs,
+    }
+
+
+def command() -> str:
+    """The command line, without the program's path."""
+    return " ".join(["conceptspace", *sys.argv[1:]])
+
+
+def trajectory_hash(result: Result) -> str:
+    """SHA-256 of a run's trajectory table."""
+    return sha256((result.run.path / "trajectory.parquet").read_bytes())
+
+
+def _run(result: Result) -> dict[str, Any]:
+    told = result.run.information()
+    wanted = ("commits", "processor", "device", "threads", "started", "python", "versions")
+    return {
+        "trajectory_sha256": trajectory_hash(result),
+        "config_sha256": result.config.digest(),
+        "seconds": told.get("seconds", 0.0),
+        **{key: told[key] for key in wanted if key in told},
+    }
