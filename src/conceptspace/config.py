@@ -7,7 +7,7 @@ types and impossible values are refused with one sentence.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,6 @@ from pydantic import (
     BaseModel,
     Field,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 
@@ -138,18 +137,10 @@ class DataConfig(Section):
             )
         return self
 
-    @model_serializer(mode="wrap")
-    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def left_out(self) -> frozenset[str]:
         """Shapes and CelebA are stored as they were before there were other images."""
-        tree = handler(self)
         foreign = {"shapes": (*CELEBA_FIELDS, *OWN_FIELDS), "celeba": OWN_FIELDS}
-        fields = type(self).model_fields
-        for name in foreign.get(self.kind, ()):
-            if getattr(self, name) == fields[name].default:
-                del tree[name]
-        if not self.shown:  # as before there was this setting
-            tree.pop("shown", None)
-        return tree
+        return frozenset(foreign.get(self.kind, ("shown",)))
 
 
 class ModelConfig(Section):
@@ -261,13 +252,9 @@ class ProbeConfig(Section):
     """Above 0: images are judged by the agreement of this probe with a second one, and an image is
     valid if the probe's features are as near to real ones as this share of held-out real images."""
 
-    @model_serializer(mode="wrap")
-    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def left_out(self) -> frozenset[str]:
         """A probe without a second one is stored as it was before there could be one."""
-        tree = handler(self)
-        if not self.agreement:
-            tree.pop("agreement", None)
-        return tree
+        return frozenset(["agreement"])
 
 
 class EvaluateConfig(Section):
@@ -313,13 +300,9 @@ class RunConfig(Description):
     protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of protocols that have some of their own, checked by the protocols themselves."""
 
-    @model_serializer(mode="wrap")
-    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def left_out(self) -> frozenset[str]:
         """A run whose protocols have no settings of their own is stored without the section."""
-        tree = handler(self)
-        if not self.protocols:
-            del tree["protocols"]
-        return tree
+        return frozenset(["protocols"])
 
     def settings(self) -> dict[str, Any]:
         """Every setting under its dotted name."""

@@ -30,7 +30,7 @@ RIDGE = 1e-3
 @torch.no_grad()
 def summary(
     probe: Probe, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
-) -> Float[Tensor, "batch 2*features"]:
+) -> Float[Tensor, "batch numbers"]:
     """The largest and the mean value of each of a probe's feature maps."""
     with evaluating(probe):
         parts = [probe.features(chunk) for chunk in images.split(batch_size)]
