@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ jaxtyping.install_import_hook("conceptspace", "beartype.beartype")
 
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
+from filelock import FileLock  # noqa: E402
+
+from conceptspace.cache import native_cache  # noqa: E402
 
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("quick")
@@ -30,8 +34,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def probe_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Trained probes are shared by the tests of a session and never touch the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
+    """Trained probes are shared by the workers of a session and never touch the user's cache.
+
+    Kernels that the user has compiled before are taken from there, as copies.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    compiled = native_cache()
+    with FileLock(folder / ".kernels"):
+        if compiled.is_dir() and not (folder / "native").exists():
+            shutil.copytree(compiled, folder / "native")
     before = os.environ.get("CONCEPTSPACE_CACHE")
     os.environ["CONCEPTSPACE_CACHE"] = str(folder)
     yield folder / "probes"

@@ -26,8 +26,7 @@ from conceptspace.config import (
     nested,
 )
 from conceptspace.errors import UserError
-from conceptspace.paper.plan import STUDIED_SEEDS
-from conceptspace.paper.settings import studied
+from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presets import PRESETS, paper, quick
 from conceptspace.store import Run, open_or_create
 from conceptspace.versions import without_header

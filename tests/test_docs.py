@@ -86,12 +86,18 @@ def anchors(page: Path) -> set[str]:
     return {heading.replace(" ", "-") for heading in kept}
 
 
+EXTRAS = {"diffusers": ["diffusers", "mlxtend"], "recorder": ["lightning", "accelerate"]}
+"""What pages need beside the package."""
+
+
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
 @pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.stem)
 def test_python_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if page.stem == "diffusers":
-        pytest.importorskip("diffusers", reason="the extra conceptspace[diffusers] is missing")
+    for package in EXTRAS.get(page.stem, []):
+        pytest.importorskip(package, reason=f"the package {package} is missing")
     monkeypatch.chdir(tmp_path)
     code = compile(python_blocks(page), str(page), "exec", dont_inherit=True)
     exec(code, {"__name__": f"docs_{page.stem}"})

@@ -22,14 +22,18 @@ if TYPE_CHECKING:
         FineTunable,
         GenerativeModel,
         Guidable,
+        Hookable,
     )
     from conceptspace.models.noise import Noise
     from conceptspace.protocols.controls import MatchedControl
+    from conceptspace.protocols.embedding_steering import EmbeddingSteering
+    from conceptspace.protocols.ensembling import PromptEnsemble
     from conceptspace.protocols.fine_tuning import FineTuning
     from conceptspace.protocols.guidance import Guidance
     from conceptspace.protocols.intervention import LatentIntervention
     from conceptspace.protocols.overprompting import Overprompting
     from conceptspace.protocols.patching import EmbeddingPatching
+    from conceptspace.protocols.steering import Steering
     from conceptspace.recording.accelerate import AccelerateRecorder
     from conceptspace.recording.lightning import LightningRecorder
     from conceptspace.recording.recorder import Recorder
@@ -54,7 +58,10 @@ _MODULES = {
     "judges.zero_shot": "ZeroShot from_clip",
     "protocols.controls": "MatchedControl",
     "protocols.fine_tuning": "FineTuning",
+    "protocols.embedding_steering": "EmbeddingSteering",
+    "protocols.ensembling": "PromptEnsemble",
     "protocols.guidance": "Guidance",
+    "protocols.steering": "Steering",
     "protocols.intervention": "LatentIntervention",
     "protocols.overprompting": "Overprompting",
     "protocols.patching": "EmbeddingPatching",
@@ -62,7 +69,9 @@ _MODULES = {
     "models.adapters.flow": "from_flow",
     "models.adapters.function": "from_function",
     "models.adapters.replay": "replay",
-    "models.generative": "EditableCondition EditableModel FineTunable GenerativeModel Guidable",
+    "models.generative": (
+        "EditableCondition EditableModel FineTunable GenerativeModel Guidable Hookable"
+    ),
     "models.noise": "Noise",
     "recording.accelerate": "AccelerateRecorder",
     "recording.lightning": "LightningRecorder",
@@ -82,21 +91,25 @@ __all__ = [
     "EditableCondition",
     "EditableModel",
     "EmbeddingPatching",
+    "EmbeddingSteering",
     "FineTunable",
     "FineTuning",
     "FolderWorld",
     "GenerativeModel",
     "Guidable",
     "Guidance",
+    "Hookable",
     "Judgement",
     "LatentIntervention",
     "LightningRecorder",
     "MatchedControl",
     "Noise",
     "Overprompting",
+    "PromptEnsemble",
     "Recorder",
     "Run",
     "SpacePrompts",
+    "Steering",
     "UserError",
     "ZeroShot",
     "checkpoint_steps",

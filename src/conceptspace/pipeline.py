@@ -19,6 +19,7 @@ from conceptspace import build
 from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.fusible import hooked
 from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
@@ -315,7 +316,8 @@ class Session:
     def _sampled(self) -> LoweredModel:
         """The model that is evaluated, whatever weights it holds at the moment."""
         model = LoweredModel(build.model(self.config, self.device), self.precision)
-        model.fast.denoise = Replayed(model.fast.denoise, self.device)  # type: ignore[method-assign, assignment]
+        replayed = Replayed(model.fast.denoise, self.device, aside=lambda: hooked(model.fast))
+        model.fast.denoise = replayed  # type: ignore[method-assign, assignment]
         return model
 
     def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:

@@ -109,3 +109,124 @@ def test_other_files_are_no_tables(tmp_path, capsys):
     assert "has to end in .csv or .parquet" in capsys.readouterr().err
     assert analyze(tmp_path, b"none", suffix=".parquet") == 2
     assert main(["analyze", str(tmp_path / "none.csv")]) == 2
+
+
+def test_the_threshold_is_the_one_that_is_asked_for(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    rows = "".join(f"{s},{a},{b}\n" for s, a, b in [(1, 10, 75), (2, 10, 75), (3, 10, 75)])
+    table, flags = "step,acc,few\n" + rows, ["--accuracy", "plain=acc", "--accuracy", "few=few"]
+    assert analyze(tmp_path, table, *flags, "--percent") == 0
+    assert ": no." in capsys.readouterr().out.splitlines()[0]
+    lower = ["--percent", "--threshold", "0.7", "--idle", "0.5", "--fails", "0.3"]
+    assert analyze(tmp_path, table, *flags, *lower, "-o", str(page)) == 0
+    told = capsys.readouterr().out
+    assert 'Hidden window of "accuracy": yes, from step 1 to 3.' in told
+    assert '"accuracy" does not reach 0.7 by step 3' in told
+    assert "emerged is what holds 0.7 for 3 checkpoints" in told
+    (text,) = re.findall(r'id="payload">(.*?)</script>', page.read_text())
+    payload = json.loads(text)
+    assert payload["index"]["threshold"] == 0.7
+    (token,) = payload["trajectory"]
+    upper = {
+        (row["protocol"], row["concept"]): row["upper"]
+        for row in payload["trajectory"][token]["emergence"]
+    }
+    assert upper == {
+        ("naive", "accuracy"): None,
+        ("naive", "joint"): None,
+        ("few", "accuracy"): 1,
+        ("few", "joint"): 1,
+    }
+    assert payload["details"][token]["provenance"]["counts as there"] == "from 0.7 on"
+
+
+def test_a_plain_way_that_does_better_than_it_may_has_no_window(tmp_path, capsys):
+    rows = "step,plain,few,none\n" + "".join(f"{s},.4,.9,.5\n" for s in (1, 2, 3))
+    flags = ["--naive", "plain", "--elicited", "few", "--control", "none"]
+    assert analyze(tmp_path, rows, *flags) == 0
+    assert ": yes, from step 1 to 3" in capsys.readouterr().out
+    for stricter in (["--fails", "0.3"], ["--idle", "0.4"]):
+        assert analyze(tmp_path, rows, *flags, *stricter) == 0
+        out = capsys.readouterr().out
+        assert 'window of "accuracy": no.' in out
+        assert f"at {stricter[1]} or less" in out
+
+
+def test_columns_by_what_they_are_for(tmp_path, capsys):
+    rows = "step,a,b,c,d\n" + "".join(f"{s},.1,.9,.2,.3\n" for s in (1, 2, 3))
+    flags = ["--naive", "a", "--elicited", "b", "--elicited", "c", "--control", "d"]
+    assert analyze(tmp_path, rows, *flags) == 0
+    told = capsys.readouterr().out
+    assert "the best of 2 other ways of asking (b) reaches 0.90" in told.replace("There", "there")
+    assert "control d 0.30" in told
+    assert "ways of asking naive, b, c, control d" in told
+
+
+LEVELS_BAD = {
+    "no accuracy": (["--threshold", "80"], "--threshold is an accuracy above 0, up to 1, not 80"),
+    "fails above": (["--threshold", "0.4"], "--fails is an accuracy .* below --threshold 0.4, not"),
+    "no columns": (["--elicited", "accuracy"], "--elicited COLUMN needs --naive COLUMN"),
+    "two ways": (["--naive", "accuracy", "--plain", "x"], "in place of --accuracy and --plain"),
+    "no such column": (["--naive", "few"], "has no column 'few'; it has step, accuracy"),
+}
+
+
+@pytest.mark.parametrize("case", LEVELS_BAD)
+def test_levels_and_roles_that_do_not_fit(tmp_path, capsys, case):
+    flags, told = LEVELS_BAD[case]
+    assert analyze(tmp_path, PLAIN, *flags) == 2
+    error = capsys.readouterr().err
+    assert re.search(told, error)
+    assert error.count("\n") == 1
+
+
+def test_the_levels_of_the_flags_are_those_of_the_verdict():
+    from conceptspace.analysis.levels import Levels
+    from conceptspace.cli.table_flags import LEVELS
+
+    assert Levels(*(level for level, _ in LEVELS.values())) == Levels()
+
+
+MANY = "step,concept_class,concept,accuracy{}\n" + "".join(
+    f"{s},{c},{what},{a}{more}\n"
+    for s in (1, 2, 3)
+    for c, what, a, more in [
+        ("20", "hue", 0.5, "{},.2,.3,.5"),
+        ("20", "shape", 0.9, "{},,,"),
+        ("01", "hue", 0.7, "{},.7,.1,.2"),
+        ("01", "shape", 0.6, "{},,,"),
+    ]
+)
+
+
+def coordinates(page):
+    (text,) = re.findall(r'id="payload">(.*?)</script>', page.read_text())
+    payload = json.loads(text)
+    (token,) = payload["trajectory"]
+    (naive,) = payload["trajectory"][token]["protocols"]
+    (space,) = payload["index"]["spaces"]
+    return space["concepts"], naive["classes"]
+
+
+def test_classes_of_many_values_with_the_probability_of_each(tmp_path):
+    page = tmp_path / "page.html"
+    content = MANY.replace("{}", ",p0,p1,p2", 1).replace("{}", "")
+    assert analyze(tmp_path, content, "-o", str(page)) == 0
+    concepts, classes = coordinates(page)
+    assert concepts[0] == {"name": "hue", "labels": ["0", "1", "2"], "axis": [0, 1]}
+    assert concepts[1] == {"name": "shape", "labels": ["0", "1"], "axis": [0, 1]}
+    assert classes["20"]["coordinate"] == [[0.55] * 3, [0.1] * 3]  # (1 + p1 - p0) / 2
+    assert classes["01"]["coordinate"] == [[0.2] * 3, [0.6] * 3]
+    assert classes["20"]["values"] == {"0": [[0.2] * 3, [0.3] * 3, [0.5] * 3]}
+
+
+def test_classes_of_many_values_without_them(tmp_path):
+    page = tmp_path / "page.html"
+    content = re.sub(r"\{\}.*", "", MANY)
+    assert analyze(tmp_path, content, "-o", str(page)) == 0
+    concepts, classes = coordinates(page)
+    assert concepts[0]["asked"]
+    assert concepts[0]["labels"] == ["other values", "the value asked for"]
+    assert classes["20"]["coordinate"] == [[0.5] * 3, [0.1] * 3]
+    assert classes["01"]["coordinate"] == [[0.7] * 3, [0.6] * 3]
+    assert "values" not in classes["20"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conceptspace.cli import main
-from conceptspace.paper import plan as plans
+from conceptspace.paper import settings as plans
 from conceptspace.presets import PRESETS
 from tiny import tiny_config
 

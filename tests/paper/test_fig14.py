@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from planted import Behavior, plant_all
 
 from conceptspace.analysis.claims import Verdict
 from conceptspace.config import RunConfig, merged, nested
@@ -14,12 +13,13 @@ from conceptspace.paper.fig14 import figure as fig14
 from conceptspace.paper.framework.outputs import produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.plan import Plan
 from conceptspace.paper.thresholds import LEANING, MOST
 from conceptspace.pipeline import Session
 from conceptspace.presets import quick
 from conceptspace.store import open_or_create
+from conceptspace.sweeps.plan import Plan
 from faces import write_folder
+from planted import Behavior, plant_all
 from tiny import CPU, tiny_config
 
 HELD, FAILED = Verdict.HELD, Verdict.FAILED

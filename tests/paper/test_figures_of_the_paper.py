@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from planted import Behavior, log, plant_all
 
 from conceptspace.analysis.claims import Row, Verdict
 from conceptspace.paper.fig12.figure import loss_rank
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.plan import Plan
+from conceptspace.sweeps.plan import Plan
+from planted import Behavior, log, plant_all
 
 HELD, FAILED = Verdict.HELD, Verdict.FAILED
 PLAIN = ("", "-plain")

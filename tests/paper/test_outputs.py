@@ -6,21 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
-from planted import Behavior, plant, plant_all
 
 from conceptspace import paper
 from conceptspace.analysis.claims import Verdict, above, measure, open_question
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
-from conceptspace.paper.framework.cost import estimate, passes
 from conceptspace.paper.framework.index import index, write_index
 from conceptspace.paper.framework.keep import extras_of, keep
 from conceptspace.paper.framework.ledger import markdown, read_ledger, write_ledger
 from conceptspace.paper.framework.outputs import produce
 from conceptspace.paper.framework.registry import FIGURES, chosen, found
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.plan import Plan
 from conceptspace.store import Run
+from conceptspace.sweeps.cost import estimate, passes
+from conceptspace.sweeps.plan import Plan
+from planted import Behavior, plant, plant_all
 
 FIG10 = FIGURES["fig10"]
 RESULTS = Path(__file__).parents[2] / "results"
@@ -192,7 +192,8 @@ def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str) -> None:
     from conceptspace import build
-    from conceptspace.paper.plan import SEEDS, STUDIED_SEEDS, unique
+    from conceptspace.paper.settings import SEEDS, STUDIED_SEEDS
+    from conceptspace.sweeps.plan import unique
 
     everything = unique(p for figure in FIGURES.values() for p in figure.plans(preset, None))
     for plan in everything:

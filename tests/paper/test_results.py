@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from planted import Behavior, plant, plant_all
 
 from conceptspace.errors import UserError
 from conceptspace.paper.framework.results import (
@@ -19,7 +18,8 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.paper.plan import Plan
+from conceptspace.sweeps.plan import Plan
+from planted import Behavior, plant, plant_all
 from tiny import tiny_config
 
 OVER = "overprompting-color"

@@ -23,7 +23,7 @@ from conceptspace.seeding import generator
 from conceptspace.space import ConceptSpace
 from conceptspace.worlds.naming import SpacePrompts, named_space
 from conceptspace.worlds.shapes.world import ShapesWorld
-from tiny import tiny_world
+from tiny import tiny_config, tiny_session, tiny_world
 
 
 @pytest.fixture(scope="module")
@@ -252,3 +252,20 @@ def test_guided_flows_of_modules_are_still_flows(world):
     found = tuned(FineTuning(world, "training", [1], [1]), model)
     noise = Noise(0, "11", range(2))
     assert found.guided(2.0)(torch.zeros(2, 11), noise).shape == (2, 3, 8, 8)
+
+
+def test_saved_runs_are_asked_by_name_and_their_checkpoints_stay(tmp_path, probe_cache_folder):
+    folder, config = tmp_path / "run", tiny_config(train__checkpoint_steps=(4, 9))
+    session = tiny_session(folder, config, probe_cache_folder)
+    list(session.execute())
+    before = {path: path.read_bytes() for path in (folder / "checkpoints").iterdir()}
+    names = [f"fine-tuning-{on}" for on in ("training", "training-control", "held-out")]
+    own = {"fine-tuning": {"steps": (1,), "examples": (2,)}}
+    list(session.evaluate(names, own=own))
+    table = session.run.trajectory()
+    tuned_ = table[table["protocol"].isin(names)]
+    assert set(tuned_["protocol"]) == set(names)
+    assert set(tuned_["step"]) == {4, 9}
+    assert set(tuned_["setting"]) == {"steps=1,examples=2"}
+    assert set(tuned_["concept_class"]) == {"11"}
+    assert before == {path: path.read_bytes() for path in (folder / "checkpoints").iterdir()}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import threading
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import Diverged, UserError
 from conceptspace.files import read_record
 from conceptspace.locking import alone
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.server import listen, server
 from conceptspace.protocols.guidance import Guidance
 from conceptspace.protocols.intervention import LatentIntervention
 from conceptspace.protocols.naive import Naive
@@ -338,6 +343,34 @@ class TestPages:
         told = capsys.readouterr().out
         assert "finished" in told
         assert "naive, overprompting-hue" in told
+
+    def test_serve_answers_everything_that_its_page_asks(self, recorded):
+        opened = listen("127.0.0.1", 0, "")
+        running = server(Library([recorded]), opened, "")
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [opened]}, daemon=True)
+        thread.start()
+        base = f"http://127.0.0.1:{opened.getsockname()[1]}"
+
+        def asked(path: str) -> bytes:
+            with urllib.request.urlopen(base + path, timeout=60) as answer:
+                return answer.read()
+
+        try:
+            assert b"<html" in asked("/")
+            (shown,) = json.loads(asked("/api/index"))["runs"]
+            token = shown["token"]
+            for path in ("trajectories", "findings"):
+                assert b"11" in asked(f"/api/{path}?runs={token}")
+            assert json.loads(asked(f"/api/turns?runs={token}"))["problems"] == []
+            assert LOUDER.name in json.loads(asked(f"/api/settings/{token}"))["protocols"]
+            assert json.loads(asked(f"/api/details/{token}"))["training"]["step"] == [2, 4, 6, 8]
+            for protocol in ("naive", LOUDER.name):
+                assert asked(f"/api/images/{token}/{protocol}/4").startswith(b"\x89PNG")
+            assert asked(f"/api/table.parquet?runs={token}").startswith(b"PAR1")
+        finally:
+            running.should_exit = True
+            thread.join()
+            opened.close()
 
     def test_seeds_stand_together_and_settings_apart(self, seeds, tmp_path, capsys):
         assert main(["report", str(seeds), "-o", str(tmp_path / "p.html")]) == 0

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from conceptspace.analysis.trajectories import Array, concepts_of
 from conceptspace.errors import UserError
@@ -248,22 +247,42 @@ def _completed(table: pd.DataFrame, name: str, percent: bool) -> pd.DataFrame:
         table = table.assign(samples=0)
     _require_apart(table, name)
     if "coordinate" not in table:
-        accuracy, top = table["accuracy"], 100 if percent else 1
-        coordinate = accuracy.where(_asks_for_one(table, concepts), top - accuracy)
+        coordinate = _coordinate(table, name, concepts, 100 if percent else 1)
         table = table.assign(coordinate=coordinate.where(table["concept"] != JOINT))
     if len(concepts) == 1 and not (table["concept"] == JOINT).any():
         table = pd.concat([table, table.assign(concept=JOINT, coordinate=np.nan)])
     return table.reset_index(drop=True)
 
 
-def _asks_for_one(table: pd.DataFrame, concepts: Sequence[str]) -> NDArray[np.bool_]:
-    """Whether the class of each row asks for bit 1 of its concept, in the order of the concepts."""
+def _coordinate(table: pd.DataFrame, name: str, concepts: Sequence[str], top: int) -> pd.Series:
+    """The probability of value 1; of more than two values (1 + p1 - p0) / 2, where they are told.
+
+    Where they are not, it is the accuracy: the probability of the value that is asked for.
+    """
+    digit, accuracy = _digits(table, concepts), table["accuracy"]
+    many = table["concept"].isin(_many_valued(table, concepts))
+    found = accuracy.where(many | (digit != "0"), top - accuracy)
+    if {"p0", "p1"} <= set(table.columns):
+        zero, one = (pd.Series(numbers(table, p, name), table.index) for p in ("p0", "p1"))
+        found = ((top + one - zero) / 2).where(many & zero.notna() & one.notna(), found)
+    return found
+
+
+def _many_valued(table: pd.DataFrame, concepts: Sequence[str]) -> list[str]:
+    """The concepts of which some class asks for value 2 or more."""
+    digit = _digits(table, concepts)
+    more = table["concept"][digit > "1"].unique()
+    return [concept for concept in concepts if concept in more]
+
+
+def _digits(table: pd.DataFrame, concepts: Sequence[str]) -> pd.Series:
+    """The value that the class of each row asks for of its concept, in the concepts' order."""
     place = {concept: at for at, concept in enumerate(concepts)}
-    bits = []
+    found = []
     for value, concept in zip(table["concept_class"], table["concept"], strict=True):
         digits = str(value).removesuffix(".0").zfill(len(concepts))
-        bits.append(digits[place.get(concept, 0)] == "1")
-    return np.array(bits)
+        found.append(digits[place.get(concept, 0)])
+    return pd.Series(found, table.index, dtype=object)
 
 
 def _require_apart(table: pd.DataFrame, name: str) -> None:

@@ -15,12 +15,12 @@ import pandas as pd
 from conceptspace.analysis.elicitation import behind, is_control, kind
 from conceptspace.analysis.emergence import (
     HOLD,
-    THRESHOLD,
     Emergence,
     find_emergence,
     survival,
 )
 from conceptspace.analysis.findings import FEWEST_FOR_TURN, turn_sentence
+from conceptspace.analysis.levels import LEVELS, Levels
 from conceptspace.analysis.quantities import (
     Quantity,
     accuracies,
@@ -31,7 +31,7 @@ from conceptspace.analysis.quantities import (
 from conceptspace.analysis.sentences import Finding, arrival
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn, find_turn
-from conceptspace.analysis.verdict import FAILS, IDLE, Window, gates, others, windows_of
+from conceptspace.analysis.verdict import Window, gates, others, windows_of
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
@@ -46,12 +46,13 @@ UNKNOWN_SAMPLES = 100
 of a trajectory, whose size the test for a turn takes from the trajectory itself."""
 
 
-def table_findings(table: pd.DataFrame) -> list[Finding]:
+def table_findings(table: pd.DataFrame, levels: Levels = LEVELS) -> list[Finding]:
     """The findings of a table of runs that differ in their seed alone.
 
     Args:
         table: see :func:`conceptspace.analysis.reading.read_trajectory`; of one setting a way of
             asking, see :func:`conceptspace.analysis.quantities.each_setting`.
+        levels: by which accuracies it is told.
 
     Raises:
         UserError: no way of asking is plain, two runs share a seed, or there are too few
@@ -62,20 +63,20 @@ def table_findings(table: pd.DataFrame) -> list[Finding]:
     many = len(every) > MOST_TOLD
     asked_otherwise = others([str(p) for p in table["protocol"].unique()])
     main, seeds = main_quantities(table), table["seed"].nunique()
-    found = {q: hidden_windows(table, q) for q in main}
+    found = {q: hidden_windows(table, q, levels) for q in main}
     hidden = [q for q in found if any(w.found for w in found[q])]
     first = hidden if many else [*hidden, *(q for q in found if q not in hidden)]
     first = first if asked_otherwise else []
-    told = [f for q in first for f in _verdict(found[q], q.name, seeds)]
+    told = [f for q in first for f in _verdict(found[q], q.name, seeds, levels)]
     if many and asked_otherwise:
         text = f"of {len(found)} accuracies {len(hidden)} have a hidden window"
         told.insert(0, Finding("verdict", text))
     for name in classes_of(table):
-        told += _emergence(table, [q for q in every if q.concept_class == name], many)
+        told += _emergence(table, [q for q in every if q.concept_class == name], many, levels)
         told += _turn(table, name)
     for quantity in hidden if many else main:
-        told += _elicited(table, quantity)
-    told += _silence(table)
+        told += _elicited(table, quantity, levels)
+    told += _silence(table, levels)
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
 
 
@@ -127,14 +128,18 @@ def turn_text(table: pd.DataFrame, concept_class: str, turn: Turn) -> str:
     return turn_sentence(turn, f"{what}{of}")
 
 
-def hidden_windows(table: pd.DataFrame, quantity: Quantity) -> list[Window]:
+def hidden_windows(
+    table: pd.DataFrame, quantity: Quantity, levels: Levels = LEVELS
+) -> list[Window]:
     """The window of each seed; none without another way of asking, or a checkpoint of all."""
     wide = accuracies(table, quantity)
     asked = others([str(p) for p in wide.columns])
-    return windows_of(wide) if NAIVE in wide and asked else []
+    if NAIVE not in wide or not asked:
+        return []
+    return windows_of(wide, levels.reached, levels.fails, levels.idle)
 
 
-def _verdict(found: list[Window], name: str, seeds: int) -> Iterator[Finding]:
+def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iterator[Finding]:
     """Whether there is a window, and what is in it; ``seeds`` of the table may be more."""
     if not found:
         text = f"hidden window of {name}: no checkpoint has every way of asking, so it is not known"
@@ -149,11 +154,11 @@ def _verdict(found: list[Window], name: str, seeds: int) -> Iterator[Finding]:
         yield Finding(
             "verdict", f"hidden window of {name}: no{f' in any of {of}' if several else ''}"
         )
-        control = f" and the control at {IDLE:g} or less" if held else ""
+        control = f" and the control at {levels.idle:g} or less" if held else ""
         yield Finding(
             "verdict",
-            f"at no {HOLD} checkpoints in a row is {other} at {THRESHOLD:g} or more while the "
-            f"plain way of asking is at {FAILS:g} or less{control}",
+            f"at no {HOLD} checkpoints in a row is {other} at {levels.reached:g} or more while the "
+            f"plain way of asking is at {levels.fails:g} or less{control}",
         )
     else:
         first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
@@ -170,7 +175,8 @@ def _verdict(found: list[Window], name: str, seeds: int) -> Iterator[Finding]:
         yield Finding(
             "verdict",
             f"there {other} reaches {way:.2f} on average, and the plain way of asking "
-            f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at {THRESHOLD:g} or more",
+            f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at "
+            f"{levels.reached:g} or more",
         )
     kicked = sum(not w.found and w.ungated >= HOLD for w in found)
     if kicked:
@@ -181,16 +187,26 @@ def _verdict(found: list[Window], name: str, seeds: int) -> Iterator[Finding]:
         )
 
 
-def _emergence(table: pd.DataFrame, of: Sequence[Quantity], many: bool) -> Iterator[Finding]:
+def _emergence(
+    table: pd.DataFrame, of: Sequence[Quantity], many: bool, levels: Levels
+) -> Iterator[Finding]:
     """When the quantities of a class emerge when asked plainly, and in which order."""
-    found = {q: find_emergence(table, q.concept_class, concept=q.concept) for q in of}
+    found = {q: _reached(table, q, levels) for q in of}
     for quantity, runs in found.items():
         if not many or quantity.concept == JOINT:
-            text = f"{arrival(survival(runs), quantity.name)}{_between(runs)}"
+            text = f"{arrival(survival(runs), quantity.name, levels.reached)}{_between(runs)}"
             yield Finding("emergence", f"asked plainly, {text}")
     concepts = {q.name: runs for q, runs in found.items() if q.concept != JOINT}
     if len(concepts) > 1:
         yield from _order(concepts)
+
+
+def _reached(
+    table: pd.DataFrame, of: Quantity, levels: Levels, protocol: str = NAIVE
+) -> list[Emergence]:
+    """When each seed reaches the level of a quantity."""
+    asked = of.concept_class, protocol
+    return find_emergence(table, *asked, concept=of.concept, threshold=levels.reached)
 
 
 def _between(runs: list[Emergence]) -> str:
@@ -253,15 +269,16 @@ def _turn(table: pd.DataFrame, concept_class: str) -> Iterator[Finding]:
         )
 
 
-def _elicited(table: pd.DataFrame, quantity: Quantity) -> Iterator[Finding]:
+def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterator[Finding]:
     """When the other ways of asking show it, and how much later the plain one does."""
-    naive = find_emergence(table, quantity.concept_class, concept=quantity.concept)
+    naive = _reached(table, quantity, levels)
     rows = table[table["concept_class"] == quantity.concept_class]
     rows = rows[(rows["concept"] == quantity.concept) & (rows["protocol"] != NAIVE)]
     for protocol in sorted(str(p) for p in rows["protocol"].unique()):
-        runs = find_emergence(table, quantity.concept_class, protocol, concept=quantity.concept)
+        runs = _reached(table, quantity, levels, protocol)
+        when = arrival(survival(runs), quantity.name, levels.reached)
         taught = "" if is_control(protocol) else kind(protocol)
-        text = f"{taught}under {protocol}, {arrival(survival(runs), quantity.name)}{_between(runs)}"
+        text = f"{taught}under {protocol}, {when}{_between(runs)}"
         if is_control(protocol):
             yield Finding("elicitation", text)
             continue
@@ -271,7 +288,7 @@ def _elicited(table: pd.DataFrame, quantity: Quantity) -> Iterator[Finding]:
         yield Finding("elicitation", text)
 
 
-def _silence(table: pd.DataFrame) -> Iterator[Finding]:
+def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
     """What the table holds, and what it cannot say."""
     steps, seeds = table["step"], table["seed"].nunique()
     asked = [NAIVE, *sorted(str(p) for p in table["protocol"].unique() if p != NAIVE)]
@@ -279,7 +296,7 @@ def _silence(table: pd.DataFrame) -> Iterator[Finding]:
         "data",
         f"the table has {steps.nunique()} checkpoints from step {steps.min()} to {steps.max()}, "
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}, and the ways of asking {', '.join(asked)}; "
-        f"emerged is what holds {THRESHOLD:g} for {HOLD} checkpoints",
+        f"emerged is what holds {levels.reached:g} for {HOLD} checkpoints",
     )
     if not others(asked):
         yield Finding(

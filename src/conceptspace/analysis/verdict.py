@@ -76,13 +76,19 @@ def windows(best: pd.DataFrame, ood: str) -> list[Window]:
     return windows_of(wide)
 
 
-def windows_of(wide: pd.DataFrame) -> list[Window]:
+def windows_of(
+    wide: pd.DataFrame, reached: float = THRESHOLD, fails: float = FAILS, idle: float = IDLE
+) -> list[Window]:
     """The window of each seed in accuracies of anything, by seed.
 
     Args:
         wide: index seed and step, a column for each way of asking; one of them is naive.
+        reached: accuracy from which another way of asking makes it.
+        fails: up to which naive prompting does not.
+        idle: up to which a control does not.
     """
-    return [_window(int(seed), wide.loc[seed]) for seed in wide.index.unique("seed")]
+    seeds = wide.index.unique("seed")
+    return [_window(int(seed), wide.loc[seed], reached, fails, idle) for seed in seeds]
 
 
 def others(protocols: list[str]) -> list[str]:
@@ -95,21 +101,21 @@ def gates(protocols: list[str]) -> list[str]:
     return [p for p in protocols if is_control(p) and not teaches(p) and p != SCALING]
 
 
-def _window(seed: int, wide: pd.DataFrame) -> Window:
+def _window(seed: int, wide: pd.DataFrame, reached: float, fails: float, idle: float) -> Window:
     """Of one seed: ``wide`` has one row for each step, one column for each protocol."""
     asked = others([str(p) for p in wide.columns])
     shown = hidden = np.zeros(len(wide), dtype=np.bool_)
     if asked:
         elicited = wide[asked].max(axis=1).to_numpy()
         held = gates([str(p) for p in wide.columns])
-        idle = wide[held].max(axis=1).to_numpy() if held else np.zeros(len(wide))
-        shown = (elicited >= THRESHOLD) & (wide[NAIVE].to_numpy() <= FAILS)
-        hidden = shown & (idle <= IDLE)
+        controls = wide[held].max(axis=1).to_numpy() if held else np.zeros(len(wide))
+        shown = (elicited >= reached) & (wide[NAIVE].to_numpy() <= fails)
+        hidden = shown & (controls <= idle)
     start, length = _longest(hidden)
     inside = wide.iloc[start : start + length] if length else wide
     means = inside.mean()
     steps = inside.index.to_numpy(dtype=np.float64)
-    arrives = bool((wide[NAIVE].iloc[-HOLD:] >= THRESHOLD).all())
+    arrives = bool((wide[NAIVE].iloc[-HOLD:] >= reached).all())
     return Window(
         seed,
         length,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from conceptspace.cli.parser import TABLE_COLUMNS
+from conceptspace.cli.table_flags import TABLE_COLUMNS
 from conceptspace.errors import UserError
 from conceptspace.files import sha256
+from conceptspace.tables import NAIVE
 
 OURS = {"class": "concept_class"}
 """Names of columns that are longer than their flags."""
@@ -15,9 +16,11 @@ OURS = {"class": "concept_class"}
 
 def analyze(options: Namespace) -> int:
     """Tell what a table says, and write its page."""
+    from conceptspace.analysis.levels import Levels
     from conceptspace.analysis.reading import read_trajectory
     from conceptspace.presentation import table_page
 
+    levels = Levels(options.threshold, options.fails, options.idle)
     columns, accuracies = _columns(options)
     table = read_trajectory(
         options.table,
@@ -39,7 +42,10 @@ def analyze(options: Namespace) -> int:
         "accuracies": ", ".join(f"{what}: {their}" for their, what in accuracies.items()),
     }
     told = {name: value for name, value in source.items() if value}
-    for finding in table_page.analyze(table, options.out, title=options.table.stem, source=told):
+    if levels != Levels():
+        told["counts as there"] = f"from {levels.reached:g} on"
+    title = options.table.stem
+    for finding in table_page.analyze(table, options.out, title=title, source=told, levels=levels):
         print(f"- {finding.text}")
     if options.out is not None:
         print(f"page: {options.out}", file=sys.stderr)
@@ -57,7 +63,7 @@ def _columns(options: Namespace) -> tuple[dict[str, str], dict[str, str]]:
         for flag in TABLE_COLUMNS
         if getattr(options, flag)
     ]
-    accuracies: list[tuple[str, str]] = []
+    accuracies: list[tuple[str, str]] = _by_role(options)
     for text in options.accuracy:
         what, equals, column = text.partition("=")
         if not equals:
@@ -76,3 +82,20 @@ def _columns(options: Namespace) -> tuple[dict[str, str], dict[str, str]]:
             "other=COLUMN, or --accuracy plain:CONCEPT=COLUMN"
         )
     return dict(named), dict(accuracies)
+
+
+def _by_role(options: Namespace) -> list[tuple[str, str]]:
+    """Columns of accuracies that are told by what they are for: each is a way of its own name.
+
+    Raises:
+        UserError: the plain way is missing, or told twice.
+    """
+    if options.naive is None and not options.elicited:
+        return []
+    if options.naive is None or options.plain or options.accuracy:
+        raise UserError(
+            "--elicited COLUMN needs --naive COLUMN, and both stand in place of --accuracy and "
+            "--plain"
+        )
+    others = [(column, column) for column in (*options.elicited, *options.control)]
+    return [(options.naive, NAIVE), *others]

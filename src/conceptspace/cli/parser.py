@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from conceptspace import __version__
 from conceptspace.cli.flags import dashed
+from conceptspace.cli.table_flags import add_flags
 from conceptspace.errors import UserError
 
 PRESET_NAMES = ("quick", "paper")
@@ -30,19 +31,6 @@ EXAMPLES = {
     "bench": "conceptspace bench -o bench.json",
     "info": "conceptspace info runs/a",
 }
-
-
-TABLE_COLUMNS = {
-    "step": "steps, tokens, epochs: whole numbers",
-    "concept": "the concept, skill or task",
-    "protocol": "the way of asking",
-    "setting": "a setting of the way of asking; each counts as a way of its own",
-    "seed": "the seed; runs differ in it alone",
-    "run": "the run, where there is no seed",
-    "samples": "how many samples are behind an accuracy",
-    "class": "the class that is asked for, a bit for each concept",
-}
-"""Columns of a table that `analyze` is told of, by flag."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -180,7 +168,7 @@ def parser(flags: bool = False) -> Parser:
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
     analyze = add("analyze", "Tell what a table of steps and accuracies says, of any model.")
-    _add_analyze(analyze)
+    add_flags(analyze)
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)
     bench = add("bench", "Measure training and sampling against a plain reference.")
@@ -197,10 +185,11 @@ def parser(flags: bool = False) -> Parser:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
-    options, unknown = parser(flags=configurable).parse_known_args(arguments)
-    options.own = {}
+    own: dict[str, str] = {}
     if configurable or arguments[:1] == ["evaluate"]:
-        options.own, unknown = _own_flags(unknown)
+        own, arguments = _own_flags(arguments)
+    options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    options.own = own
     if unknown:
         hint = ""
         if configurable and unknown[0].startswith("-"):
@@ -218,17 +207,17 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _own_flags(unknown: list[str]) -> tuple[dict[str, str], list[str]]:
+def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     """Flags of single protocols, ``--protocols.NAME.SETTING VALUE``, and all other arguments."""
     found: dict[str, str] = {}
     rest: list[str] = []
-    left = iter(unknown)
+    left = iter(arguments)
     for argument in left:
         if not argument.startswith("--protocols."):
             rest.append(argument)
             continue
-        flag, equals, value = argument.removeprefix("--").partition("=")
-        found[flag] = value if equals else next(left, "")
+        flag, _, value = argument.removeprefix("--").partition("=")
+        found[flag] = value or next(left, "")
         if not found[flag]:
             raise UserError(f"--{flag} takes a value")
     return found, rest
@@ -270,38 +259,6 @@ def _add_reproduce(command: Parser) -> None:
         "--index", type=Path, metavar="DIR", help="only write DIR/README.md, e.g. of results"
     )
     _add_device(command)
-
-
-def _add_analyze(command: Parser) -> None:
-    command.add_argument("table", type=Path, metavar="TABLE", help="a .csv or .parquet file")
-    command.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page; default: none")
-    columns = command.add_argument_group("columns; those called like the flag need none")
-    for name, what in TABLE_COLUMNS.items():
-        columns.add_argument(f"--{name}", metavar="COLUMN", help=what)
-    columns.add_argument(
-        "--accuracy",
-        action="append",
-        default=[],
-        metavar="[NAME[:CONCEPT]=]COLUMN",
-        help="accuracies; of a wide table once for each column, with the way of asking and concept",
-    )
-    meaning = command.add_argument_group("what they mean")
-    meaning.add_argument("--plain", default="", metavar="NAME", help="the plain way of asking")
-    meaning.add_argument(
-        "--control",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a way that should do nothing",
-    )
-    meaning.add_argument("--joint", default="", metavar="CONCEPT", help="is all concepts at once")
-    meaning.add_argument("--percent", action="store_true", help="accuracies are percentages")
-    meaning.add_argument(
-        "--skip-empty", action="store_true", help="a missing accuracy was not measured"
-    )
-    meaning.add_argument(
-        "--restore-zeros", action="store_true", help="classes lost their zeros in front: 1 is 01"
-    )
 
 
 def _count(text: str) -> int:

@@ -11,8 +11,6 @@ from pathlib import Path
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt
 from conceptspace.errors import UserError
-from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
-from conceptspace.paper.framework.cost import covered, estimate
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.index import write_index
 from conceptspace.paper.framework.keep import extras_of, keep
@@ -20,7 +18,9 @@ from conceptspace.paper.framework.ledger import read_ledger
 from conceptspace.paper.framework.outputs import LEDGER, produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.plan import Plan, unique
+from conceptspace.sweeps.cost import covered, estimate
+from conceptspace.sweeps.local import Failed, Finished, Interrupted, Started, execute
+from conceptspace.sweeps.plan import Plan, unique
 
 
 def reproduce(options: Namespace) -> int:

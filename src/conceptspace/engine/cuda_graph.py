@@ -32,6 +32,8 @@ class Replayed:
         device: of the tensors.
         state: gives the tensors that the function changes in place; warming up leaves them as they
             were.
+        aside: whether the function itself is called this time, e.g. because hooks want to see what
+            it does.
 
     Attributes:
         note: empty, or why nothing is replayed on a CUDA device.
@@ -42,15 +44,17 @@ class Replayed:
         function: Callable[..., Any],
         device: torch.device,
         state: Callable[[], Sequence[Tensor]] = list,
+        aside: Callable[[], bool] = lambda: False,
     ) -> None:
         self.function = function
         self.active = device.type == "cuda"
         self.state = state
+        self.aside = aside
         self.note = ""
         self.recordings: dict[object, _Recording] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        if not self.active:
+        if not self.active or self.aside():
             return self.function(*arguments)
         flat, structure = tree_flatten(arguments)
         key = (structure, tuple((t.shape, t.dtype, t.stride()) for t in flat))

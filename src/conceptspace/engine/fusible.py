@@ -73,6 +73,13 @@ def untouched(layer: nn.Module, kind: type[nn.Module]) -> bool:
     )
 
 
+def hooked(model: nn.Module) -> bool:
+    """Whether a hook is on any module of a model, or on all modules."""
+    return _has_any_global_hook() or any(
+        getattr(module, name) for module in model.modules() for name in HOOKS
+    )
+
+
 def same_size(layer: nn.Module) -> bool:
     """Whether a layer is a plain convolution that keeps the resolution, zeros around the image."""
     return (

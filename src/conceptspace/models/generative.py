@@ -7,7 +7,7 @@ is one of the abstract classes here; it is never guessed from the names of metho
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -90,11 +90,23 @@ class FineTunable(ABC):
         """
 
 
+class Hookable(ABC):
+    """Whatever computes with modules of PyTorch, whose outputs a protocol may change.
+
+    Hooks on a module fire whenever the model calls it; nothing may compute in its place.
+    """
+
+    @abstractmethod
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """The modules by their names, as ``torch.nn.Module.named_modules`` gives them."""
+
+
 ABILITIES: dict[type, str] = {
     EditableCondition: "condition embeddings that can be edited",
     EditableModel: "condition embeddings that can be edited",
     Guidable: "a null prompt",
     FineTunable: "weights that can be fine-tuned",
+    Hookable: "modules that can be hooked",
 }
 """What a model can be asked for, in words."""
 

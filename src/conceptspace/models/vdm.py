@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.models.generative import EditableCondition, FineTunable, Guidable
+from conceptspace.models.generative import EditableCondition, FineTunable, Guidable, Hookable
 from conceptspace.models.guidance import GuidedDenoiser
 from conceptspace.models.schedule import LinearSchedule, alpha, sigma
 from conceptspace.models.unet import UNet
@@ -38,7 +38,7 @@ class Loss:
         return Loss(self.diffusion.detach(), self.prior.detach(), self.reconstruction.detach())
 
 
-class VDM(nn.Module, EditableCondition, Guidable, FineTunable):
+class VDM(nn.Module, EditableCondition, Guidable, FineTunable, Hookable):
     """A continuous-time variational diffusion model (Kingma et al. 2021, arXiv 2107.00630).
 
     Called as ``model(z_t, gamma_t, h)`` it is a denoiser: it returns the predicted noise.

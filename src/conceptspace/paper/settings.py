@@ -10,9 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from conceptspace.paper.plan import Plan, plans
 from conceptspace.presets import PRESETS
+from conceptspace.sweeps.plan import Plan, plans
 from conceptspace.tables import PATCHING
+
+SEEDS = {"quick": tuple(range(200, 208)), "paper": (0, 100, 200, 300, 400)}
+"""Seeds of each setting of a sweep, by preset; for ``paper`` those of the published settings.
+
+Those of ``quick`` were fixed before any of their runs, and served no choice of a setting.
+"""
+
+STUDIED_SEEDS = {"quick": tuple(range(200, 212)), "paper": SEEDS["paper"]}
+"""Seeds of the studied setting (Figs. 1c, 6, 12 and 17) and of Fig. 10."""
 
 PROTOCOLS: tuple[str, ...] = (
     "overprompting-color",

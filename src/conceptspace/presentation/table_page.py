@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conceptspace.analysis.levels import LEVELS, Levels
 from conceptspace.analysis.quantities import each_setting, main_quantities
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.table_findings import hidden_windows, table_findings
@@ -27,6 +28,7 @@ def analyze(
     *,
     title: str = "A table of accuracies",
     source: Mapping[str, str] | None = None,
+    levels: Levels = LEVELS,
 ) -> list[Finding]:
     """Tell what a table says, and write it as one offline page.
 
@@ -39,6 +41,7 @@ def analyze(
         path: the HTML file; None writes none.
         title: of the page.
         source: where the table comes from, by what is told, e.g. ``{"file": "evals.csv"}``.
+        levels: by which accuracies something counts as there, or as not there.
 
     Returns:
         The findings, which stand on the page.
@@ -48,11 +51,11 @@ def analyze(
         OSError: the page cannot be written.
     """
     table = each_setting(table)
-    found = table_findings(table)
+    found = table_findings(table, levels)
     if path is None:
         return found
-    figure = _figure(table)
-    payload = table_payload(table, title, source or {})
+    figure = _figure(table, levels)
+    payload = table_payload(table, title, source or {}, levels.reached)
     payload["figures"] = [drawn(FIGURE, figure)]
     payload["findings"]["*"] = {
         "problems": [],
@@ -63,8 +66,8 @@ def analyze(
     return found
 
 
-def _figure(table: pd.DataFrame) -> Figure:
+def _figure(table: pd.DataFrame, levels: Levels) -> Figure:
     """Quantities with a window first, as many as fit."""
-    windows = {q: hidden_windows(table, q) for q in main_quantities(table)}
+    windows = {q: hidden_windows(table, q, levels) for q in main_quantities(table)}
     first = sorted(windows, key=lambda q: not any(w.found for w in windows[q]))
-    return asked_figure(table, {q: windows[q] for q in first[:MOST_PANELS]})
+    return asked_figure(table, {q: windows[q] for q in first[:MOST_PANELS]}, levels.reached)

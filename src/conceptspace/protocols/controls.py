@@ -11,12 +11,8 @@ from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
-from conceptspace.protocols.edits import Edit, edited
-from conceptspace.protocols.intervention import (
-    LatentIntervention,
-    intervention,
-    with_two_concepts,
-)
+from conceptspace.protocols.edits import Edit, Editing, edited
+from conceptspace.protocols.intervention import intervention, with_two_concepts
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
 
@@ -34,15 +30,18 @@ class MatchedControl:
     Args:
         intervention: whose displacements are matched.
         kind: see above.
+        called: the control's name; by default ``latent-control-scaling`` or
+            ``latent-control-random``.
     """
 
-    intervention: LatentIntervention
+    intervention: Editing
     kind: Literal["scaling", "random"]
+    called: str = ""
 
     @property
     def name(self) -> str:
-        """``latent-control-scaling`` or ``latent-control-random``."""
-        return f"latent-control-{self.kind}"
+        """Its name in tables and folders."""
+        return self.called or f"latent-control-{self.kind}"
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """The intervention's settings, for OOD classes."""

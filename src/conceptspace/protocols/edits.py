@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, runtime_checkable
+from typing import Protocol as Interface
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,15 @@ from conceptspace.protocols.base import Embedding, Setting
 
 Edit = Callable[[EditableCondition, list[Tensor]], list[Tensor]]
 """(model, embeddings of all blocks, (batch, channels) each) -> changed embeddings."""
+
+
+@runtime_checkable
+class Editing(Interface):
+    """A protocol each of whose settings is an edit."""
+
+    def edits(self, concept_class: str) -> Mapping[str, Edit]:
+        """What each setting does to the embeddings of a class."""
+        ...
 
 
 @dataclass(frozen=True)

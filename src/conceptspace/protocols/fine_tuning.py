@@ -7,15 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from conceptspace.bounds import Each
+from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.models.generative import FineTunable, require
-from conceptspace.protocols.base import Setting
+from conceptspace.protocols.base import Costly, Protocol, Setting
 from conceptspace.protocols.lora import adapters
+from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator, stream_seed
 from conceptspace.tables import FINE_TUNING
 from conceptspace.worlds import border
@@ -30,7 +34,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class FineTuning:
+class FineTuning(Costly):
     """A copy of the model is trained a little further, and then asked as always.
 
     On "training" classes it sees nothing that training did not show, so what it then makes of an
@@ -87,6 +91,16 @@ class FineTuning:
         """``fine-tuning-training-lora-control``, for example."""
         adapted, control = ("-lora" if self.rank else ""), ("-control" if self.control else "")
         return f"{FINE_TUNING}-{self.on}{adapted}{control}"
+
+    def beside(self, denoising_steps: int) -> int:
+        """Those that it is trained on, counted three times for their gradient."""
+        space = self.world.space
+        classes = 1 if self.on == "held-out" else len(space.train_classes)
+        each = sum(
+            steps * min(BATCH, count * classes)
+            for steps, count in product(self.steps, self.examples)
+        )
+        return 3 * each * len(space.ood_classes)
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting per pair of steps and examples, for OOD classes."""
@@ -160,3 +174,43 @@ class FineTuning:
                 f"the draw of {self.name}, class {name}, gives no {count} rows of prompts"
             )
         return images, prompts
+
+
+class FineTuningSettings(Section):
+    """How copies are trained, in ``[protocols.fine-tuning]``."""
+
+    steps: Annotated[tuple[int, ...], Each(1, 10**6, most=100)] = (10, 50)
+    """Steps of training."""
+    examples: Annotated[tuple[int, ...], Each(1, 10**6, most=100)] = (4, 16)
+    """Examples of each class; with every number of steps one setting."""
+    rank: int = Field(4, ge=1, le=8192)
+    """Of low-rank adapters, where they are asked."""
+    learning_rate: float = Field(1e-3, gt=0, le=10**4)
+    """Of AdamW."""
+
+
+def _names(run: Context) -> list[str]:
+    kinds = product(("training", "held-out"), ("", "-lora"), ("", "-control"))
+    return [f"{FINE_TUNING}-{on}{lora}{control}" for on, lora, control in kinds]
+
+
+@family(FINE_TUNING, names=_names, settings=FineTuningSettings)
+def fine_tuning(name: str, run: Context) -> Protocol:
+    """Fine-tuning of a run's model, with the seed of the run."""
+
+    def draw(concept_class: str, count: int, source: torch.Generator) -> tuple[Tensor, Tensor]:
+        images, z = border.draw(run.world, concept_class, count, source)
+        return images, run.conditioning(z)
+
+    own: FineTuningSettings = run.own
+    return FineTuning(
+        run.world,
+        "held-out" if "held-out" in name else "training",
+        own.steps,
+        own.examples,
+        draw,
+        own.rank if "-lora" in name else 0,
+        "-control" in name,
+        own.learning_rate,
+        run.config.seed,
+    )

@@ -35,6 +35,10 @@ GROUP = "conceptspace.protocols"
 """Entry points of installed packages: a family's name, and the function or class that makes it."""
 
 
+ELSEWHERE = "one of your own is named FILE.py:NAME or module:NAME on the command line"
+"""Where protocols are that are not known, for messages."""
+
+
 @dataclass(frozen=True)
 class Context:
     """The run for which protocols are made.
@@ -233,8 +237,7 @@ def make(name: str, run: Context) -> Protocol:
         packages = [point.name for point in entry_points(group=GROUP)]
         raise UserError(
             f"there is no protocol {name!r} for this run; there are "
-            f"{', '.join(dict.fromkeys([*names(run), *packages]))}; one of your own is named "
-            "FILE.py:NAME or module:NAME on the command line"
+            f"{', '.join(dict.fromkeys([*names(run), *packages]))}; {ELSEWHERE}"
         )
     return of.make(name, replace(run, own=own_settings(of, run.config)))
 
@@ -272,7 +275,9 @@ def completed(config: RunConfig) -> RunConfig:
         section = family_of(name)
         if section is None or section.name != name:
             known = ", ".join(of.name for of in families() if of.settings)
-            raise UserError(f"[protocols.{name}]: there is no such protocol; there are {known}")
+            raise UserError(
+                f"[protocols.{name}]: there is no such protocol; there are {known}; {ELSEWHERE}"
+            )
         own_settings(section, config)
     both = {**config.protocols, **found}
     return config.model_copy(update={"protocols": both}) if found else config

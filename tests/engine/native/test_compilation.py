@@ -4,6 +4,8 @@ import os
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,11 +14,15 @@ from conceptspace.engine.native.kept import Unsafe
 from conceptspace.engine.native.kept import library as library_of
 from conceptspace.engine.native.library import Native, native
 
+QUICKLY = ["-O0", *library.FLAGS[1:]]
+"""Compiled so, the kernels are slow, and soon there."""
+
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     """No library is loaded yet, and the cache is empty."""
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
+    monkeypatch.setattr(library, "FLAGS", QUICKLY)
     native.cache_clear()
     yield tmp_path
     native.cache_clear()
@@ -48,7 +54,8 @@ def test_compiled_once_and_taken_from_the_cache(fresh, monkeypatch):
 def test_a_library_that_is_not_what_was_compiled_is_compiled_again(fresh):
     """Loading half a library would end the process; this one is not loaded yet."""
     code = (
-        "from conceptspace.engine.native.library import native; assert native().library is not None"
+        "from conceptspace.engine.native import library; library.FLAGS[0] = '-O0'; "
+        "assert library.native().library is not None"
     )
     environment = os.environ | {"CONCEPTSPACE_CACHE": str(fresh)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
@@ -74,7 +81,22 @@ class TestKept:
         path = self.compiled(tmp_path / "native")
         assert path.read_bytes() == b"compiled"
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert sorted(p.name for p in path.parent.iterdir()) == ["name.sha256", "name.so"]
+        left = sorted(p.name for p in path.parent.iterdir() if p.suffix != ".lock")
+        assert left == ["name.sha256", "name.so"]
+
+    def test_of_several_that_begin_at_once_one_compiles(self, tmp_path):
+        made = []
+
+        def slowly(folder):
+            made.append(folder)
+            time.sleep(0.2)
+            (folder / "x.so").write_bytes(b"compiled")
+            return folder / "x.so"
+
+        with ThreadPoolExecutor(4) as pool:
+            paths = list(pool.map(lambda _: library_of(tmp_path / "n", "name", slowly), range(4)))
+        assert len(made) == 1
+        assert {path.read_bytes() for path in paths} == {b"compiled"}
 
     @pytest.mark.parametrize("damaged", [b"", b"comp", b"Compiled"])
     def test_one_that_is_not_what_was_made_is_made_again(self, tmp_path, damaged):

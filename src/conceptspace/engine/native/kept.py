@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from conceptspace.files import make_folders, sha256, write_atomically
 
 
@@ -30,11 +32,14 @@ def library(root: Path, name: str, make: Callable[[Path], Path]) -> Path:
     folder = root / f"user-{os.getuid()}"
     _private(folder)
     path = folder / f"{name}.so"
-    if not _is_whole(path):
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            content = make(Path(place)).read_bytes()
-        write_atomically(path, content)
-        write_atomically(_hash_of(path), sha256(content).encode())
+    if _is_whole(path):
+        return path
+    with FileLock(path.with_suffix(".lock")):  # of several processes that begin, one compiles
+        if not _is_whole(path):
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                content = make(Path(place)).read_bytes()
+            write_atomically(path, content)
+            write_atomically(_hash_of(path), sha256(content).encode())
     return path
 
 

@@ -19,6 +19,7 @@ from conceptspace.models.generative import (
     FineTunable,
     GenerativeModel,
     Guidable,
+    Hookable,
     Prompts,
 )
 from conceptspace.models.modes import evaluating
@@ -29,7 +30,7 @@ Predict = Callable[[Any, Tensor, Any, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Diffusers(GenerativeModel, FineTunable):
+class Diffusers(GenerativeModel, FineTunable, Hookable):
     """A U-Net that is sampled with a scheduler; see :func:`from_diffusers`.
 
     The scheduler is a copy, so that the one of the training stays as it is.
@@ -51,6 +52,11 @@ class Diffusers(GenerativeModel, FineTunable):
         if not isinstance(prompts, Tensor):
             raise UserError("a U-Net takes prompts as a tensor; encode the texts first")
         return self.sampled(prompts, noise)
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Those of the U-Net."""
+        found: Iterator[tuple[str, nn.Module]] = self.unet.named_modules()
+        return found
 
     def sampled(self, condition: Tensor, noise: Noise) -> Tensor:
         """Images in [0, 1] of labels or embeddings, (batch, ...)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from conceptspace.errors import UserError
 from conceptspace.models.adapters.function import PixelRange, from_unit, to_unit
-from conceptspace.models.generative import FineTunable, GenerativeModel, Guidable, Prompts
+from conceptspace.models.generative import FineTunable, GenerativeModel, Guidable, Hookable, Prompts
 from conceptspace.models.modes import evaluating
 from conceptspace.models.noise import Noise
 
@@ -56,8 +56,13 @@ class Flow(GenerativeModel):
 
 
 @dataclass(frozen=True)
-class TunableFlow(Flow, FineTunable):
+class TunableFlow(Flow, FineTunable, Hookable):
     """A flow whose velocity field is a ``torch.nn.Module``."""
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Those of the velocity field."""
+        assert self.module is not None
+        return self.module.named_modules()
 
     def tunable_copy(self) -> tuple[TunableFlow, nn.Module]:
         """The flow of a copy of the module in single precision."""

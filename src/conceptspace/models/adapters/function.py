@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from conceptspace.models.generative import GenerativeModel, Prompts
+from conceptspace.models.generative import GenerativeModel, Hookable, Prompts
 from conceptspace.models.noise import Noise
 
 PixelRange = tuple[float, float]
@@ -38,6 +38,16 @@ class FunctionModel(GenerativeModel):
         return to_unit(self.function(prompts, noise(*self.shape)), self.pixel_range)
 
 
+@dataclass(frozen=True)
+class ModuleModel(FunctionModel, Hookable):
+    """A function that is a ``torch.nn.Module``."""
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its modules."""
+        assert isinstance(self.function, nn.Module)
+        return self.function.named_modules()
+
+
 def from_function(
     function: Callable[[Prompts, Tensor], Tensor],
     shape: tuple[int, ...],
@@ -52,4 +62,5 @@ def from_function(
         shape: of the noise of one image.
         pixel_range: of the function's pixels, black and white.
     """
-    return FunctionModel(function, shape, pixel_range)
+    kind = ModuleModel if isinstance(function, nn.Module) else FunctionModel
+    return kind(function, shape, pixel_range)

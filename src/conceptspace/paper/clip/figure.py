@@ -19,10 +19,10 @@ from conceptspace.analysis.emergence import THRESHOLD, Emergence, emergence
 from conceptspace.config import RunConfig
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, require, world
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.settings import clipped
+from conceptspace.paper.settings import SEEDS, clipped
 from conceptspace.presentation.figures.conditions import shades
 from conceptspace.presentation.style import INK, footnote, styled
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
 
 PUBLISHED, LOOSE = 0.01, 1.0

@@ -17,11 +17,11 @@ from conceptspace.config import merged, nested
 from conceptspace.paper.fig02 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result
-from conceptspace.paper.plan import Plan
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
 from conceptspace.space import ConceptSpace
+from conceptspace.sweeps.plan import Plan
 from conceptspace.worlds.shapes.signal import class_distances
 
 SETTINGS = {

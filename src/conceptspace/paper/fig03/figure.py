@@ -16,9 +16,9 @@ from conceptspace.paper.fig03 import criteria
 from conceptspace.paper.fig03.drawing import Speed, speed_figure
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, emerged, levels, world
-from conceptspace.paper.plan import SEEDS, Plan, unique
-from conceptspace.paper.settings import COLORS, SIZES, color, size
+from conceptspace.paper.settings import COLORS, SEEDS, SIZES, color, size
 from conceptspace.presets import PRESETS
+from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.worlds.shapes.signal import class_distances
 
 

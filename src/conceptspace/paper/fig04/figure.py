@@ -17,11 +17,11 @@ from conceptspace.analysis.turning import detect_turn
 from conceptspace.paper.fig04 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, by_seed, levels, merged_tables, world
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.settings import COLORS, color
+from conceptspace.paper.settings import COLORS, SEEDS, color
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.space import ConceptSpace
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
 
 

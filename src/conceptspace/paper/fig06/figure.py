@@ -28,10 +28,10 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.paper.plan import STUDIED_SEEDS, Plan
-from conceptspace.paper.settings import studied
+from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
 from conceptspace.presentation.figures.timeline import Emergence as Span
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE, PATCHING
 
 WORDS = {JUDGED: "by the judge, settings chosen on other images", PLAIN: "best by the plain probe"}

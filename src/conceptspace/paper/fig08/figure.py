@@ -17,9 +17,9 @@ from conceptspace.config import RunConfig
 from conceptspace.paper.fig08 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, levels, merged_tables, world
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.settings import SHARES, masked
+from conceptspace.paper.settings import SEEDS, SHARES, masked
 from conceptspace.presentation.figures import underspecification_figure
+from conceptspace.sweeps.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from conceptspace.paper.fig06.criteria import earlier
 from conceptspace.paper.fig10 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, emerged, joined, late, world
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.settings import masked
+from conceptspace.paper.settings import STUDIED_SEEDS, masked
 from conceptspace.presentation import series
 from conceptspace.presentation.figures import elicitation_figure
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
 
 PROTOCOL = "overprompting-color"
@@ -44,7 +44,7 @@ class Data:
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Half of the prompts masked."""
-    return masked(preset, seeds or SEEDS[preset], 0.5)
+    return masked(preset, seeds or STUDIED_SEEDS[preset], 0.5)
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -94,7 +94,7 @@ FIGURE = PaperFigure(
     title="Underspecification and hidden capabilities",
     claim="With half of the prompts masked, overprompting reaches an accuracy of 1 on the OOD "
     "class while naive prompting fails in some seeds.",
-    cost={"quick": "8 of the runs of Fig. 8", "paper": "5 runs of 20 minutes on an A100"},
+    cost={"quick": "12 runs, 8 of them of Fig. 8", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,

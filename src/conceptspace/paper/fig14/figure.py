@@ -26,11 +26,12 @@ from conceptspace.errors import UserError
 from conceptspace.paper.fig14 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, joined, late
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.plan import plans as seeded
+from conceptspace.paper.settings import SEEDS
 from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.figures import image_strips, trajectory_figure
 from conceptspace.space import ConceptSpace
+from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.plan import plans as seeded
 from conceptspace.tables import JOINT, NAIVE
 
 VARIABLE = "CONCEPTSPACE_CELEBA"

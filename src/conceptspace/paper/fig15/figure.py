@@ -15,9 +15,9 @@ from conceptspace.paper.fig15.cube import cube_figure
 from conceptspace.paper.fig15.page import cube_page
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, joined, late, require, world
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.settings import three
+from conceptspace.paper.settings import SEEDS, three
 from conceptspace.space import ConceptSpace
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
 
 SUCCESS, FAILURE = "success", "failure"

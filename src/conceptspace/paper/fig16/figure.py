@@ -16,11 +16,11 @@ from conceptspace.analysis.turning import detect_turn
 from conceptspace.paper.fig16 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, emerged, joined, world
-from conceptspace.paper.plan import SEEDS, Plan
-from conceptspace.paper.settings import guided
+from conceptspace.paper.settings import SEEDS, guided
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import guidance_figure
 from conceptspace.space import ConceptSpace
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT
 
 PROTOCOL, ONE = "guidance", "1"

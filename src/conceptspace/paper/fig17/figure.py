@@ -13,9 +13,9 @@ from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig17 import criteria
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, emerged, joined, world
-from conceptspace.paper.plan import STUDIED_SEEDS, Plan
-from conceptspace.paper.settings import studied
+from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presentation.figures import elicitation_figure
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
 OTHERS = ("overprompting-color", "latent-intervention")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row
 from conceptspace.paper.framework.results import Result
-from conceptspace.paper.plan import Plan
+from conceptspace.sweeps.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import BEST, Result
-from conceptspace.paper.plan import Plan
 from conceptspace.store import Run
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
 
 FILES = ("config.toml", "run.json", "trajectory.parquet")

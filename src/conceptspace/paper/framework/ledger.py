@@ -14,7 +14,7 @@ from conceptspace.files import write_json
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.provenance import trajectory_hash
 from conceptspace.paper.framework.results import Result
-from conceptspace.paper.plan import Plan
+from conceptspace.sweeps.plan import Plan
 
 
 def write_ledger(

@@ -10,8 +10,8 @@ from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.ledger import markdown, read_ledger, write_ledger
 from conceptspace.paper.framework.provenance import provenance
 from conceptspace.paper.framework.results import finished, joined
-from conceptspace.paper.plan import Plan
 from conceptspace.presentation.style import save
+from conceptspace.sweeps.plan import Plan
 
 LEDGER, PROVENANCE, TABLE = "ledger.json", "provenance.json", "trajectories.parquet"
 

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from typing import Any
 
 from conceptspace.files import sha256
-from conceptspace.paper.framework.origin import commit, processor
 from conceptspace.paper.framework.results import Result
+from conceptspace.sweeps.origin import commit, processor
 
 PACKAGES = ("conceptspace", "torch", "numpy", "scipy", "pandas", "matplotlib")
 

@@ -16,9 +16,9 @@ from conceptspace.config import RunConfig
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.files import read_table
-from conceptspace.paper.plan import Plan
 from conceptspace.presentation import series
 from conceptspace.store import Run
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE
 from conceptspace.worlds.shapes.world import ShapesWorld
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import classes_of
 from conceptspace.analysis.table_findings import turn_of_table, turn_text
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.presentation.explorer import points
 from conceptspace.presentation.explorer.telling import turned
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
+from conceptspace.values import columns_of
 
 Tree = dict[str, Any]
 
@@ -31,18 +33,34 @@ class TableAxes:
     Attributes:
         names: the concepts, in the order of the table.
         classes: in order.
+        many: how many values a concept with more than two has.
+        told: concepts of which the table holds the probability of each value.
     """
 
     names: tuple[str, ...]
     classes: tuple[str, ...]
+    many: Mapping[str, int]
+    told: frozenset[str]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> TableAxes:
         """Those of a trajectory table."""
-        return cls(concepts_of(table), tuple(classes_of(table)))
+        names, classes = concepts_of(table), tuple(classes_of(table))
+        single = columns_of(table)
+        sizes, told = {}, []
+        for place, name in enumerate(names):
+            own = table.loc[table["concept"] == name, single]
+            there = [p for p in single if own[p].notna().all()]
+            asked = max(int(digits[place]) for digits in classes) + 1
+            if max(asked, len(there)) > 2:
+                sizes[name] = max(asked, len(there))
+                told += [name] if len(there) == sizes[name] else []
+        return cls(names, classes, sizes, frozenset(told))
 
 
-def table_payload(table: pd.DataFrame, title: str, source: Mapping[str, str]) -> Tree:
+def table_payload(
+    table: pd.DataFrame, title: str, source: Mapping[str, str], threshold: float = THRESHOLD
+) -> Tree:
     """What the page of a table finds inside; see :func:`offline.payload` for its form.
 
     Besides, the index says ``"of_table": true`` and which ``"protocols"`` are drawn at first.
@@ -51,6 +69,7 @@ def table_payload(table: pd.DataFrame, title: str, source: Mapping[str, str]) ->
         table: trajectory table of one setting a way of asking.
         title: of the page.
         source: where it comes from, by what is told, e.g. file and SHA-256.
+        threshold: accuracy from which something counts as there.
     """
     axes = TableAxes.of(table)
     names = [str(name) for name in dict.fromkeys(table["run"])]
@@ -60,7 +79,9 @@ def table_payload(table: pd.DataFrame, title: str, source: Mapping[str, str]) ->
     for name, rows in runs.items():
         dense = points.protocols(rows, axes)
         common = {"version": "1", "problems": []}
-        trajectory[tokens[name]] = common | points.trajectory(dense, axes) | {"notes": []}
+        trajectory[tokens[name]] = (
+            common | points.trajectory(dense, axes, threshold) | {"notes": []}
+        )
         settings[tokens[name]] = common | {"protocols": points.settings(dense, axes)}
     asked = sorted(map(str, table["protocol"].unique()), key=lambda name: (name != NAIVE, name))
     return {
@@ -68,6 +89,7 @@ def table_payload(table: pd.DataFrame, title: str, source: Mapping[str, str]) ->
             "title": title,
             "live": False,
             "of_table": True,
+            "threshold": threshold,
             "protocols": asked[:AT_FIRST],
             "spaces": [_described(axes)],
             "varied": [],
@@ -100,11 +122,20 @@ def has_joint(table: pd.DataFrame) -> bool:
 def _described(axes: TableAxes) -> Tree:
     words = "every concept" if len(axes.classes) == 1 else ""
     return {
-        "concepts": [{"name": name, "labels": ["0", "1"], "axis": [0, 1]} for name in axes.names],
+        "concepts": [_concept(axes, name) for name in axes.names],
         "classes": [
             {"name": name, "words": words, "ood": False, "image": None} for name in axes.classes
         ],
     }
+
+
+def _concept(axes: TableAxes, name: str) -> Tree:
+    """Of more than two values, all where they are told; else how much the asked one is there."""
+    if name in axes.many and name not in axes.told:
+        labels = ["other values", "the value asked for"]
+        return {"name": name, "labels": labels, "axis": [0, 1], "asked": True}
+    labels = [str(value) for value in range(axes.many.get(name, 2))]
+    return {"name": name, "labels": labels, "axis": [0, 1]}
 
 
 def _listed(name: str, token: str, rows: pd.DataFrame) -> Tree:
@@ -141,6 +172,7 @@ def _turns(table: pd.DataFrame, tokens: Mapping[str, str]) -> Tree:
 
 def _parquet(table: pd.DataFrame) -> str:
     buffer = io.BytesIO()
-    table[TRAJECTORY_COLUMNS].to_parquet(buffer, index=False, compression="zstd")
+    kept = [*TRAJECTORY_COLUMNS, *columns_of(table)]
+    table[kept].to_parquet(buffer, index=False, compression="zstd")
     content = base64.b64encode(buffer.getvalue()).decode()
     return f"data:application/vnd.apache.parquet;base64,{content}"

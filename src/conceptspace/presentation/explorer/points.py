@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from conceptspace.analysis.emergence import emergence
+from conceptspace.analysis.emergence import THRESHOLD, emergence
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
+from conceptspace.values import columns_of
 
 DIGITS = 4
 
@@ -43,6 +44,8 @@ class Dense:
         steps: increasing, T of them.
         accuracy: shape (S, T, classes, concepts + 1), the joint accuracy last; NaN where missing.
         coordinate: likewise, without the joint one.
+        values: probability of each value of concepts that have more than two, by the concept's
+            number, shape (S, T, classes, values).
         samples: shape (S, T, classes), 0 where missing or unknown.
         strays: rows of classes or concepts that the config does not know.
         best: number of the setting with the highest joint accuracy, the first in a tie; shape (T,
@@ -67,6 +70,7 @@ class Dense:
         coordinate[at] = table["coordinate"].to_numpy(dtype=np.float64)[known]
         self.coordinate = coordinate[..., :-1]
         self.samples[at[:3]] = table["samples"].to_numpy(dtype=np.int64)[known]
+        self.values = _of_values(table, concepts[:-1], concept, known, at, shape)
         joint = np.nan_to_num(self.accuracy[..., -1], nan=-1.0)
         self.best = np.where(joint.max(0) >= 0, joint.argmax(0), -1)
 
@@ -78,6 +82,28 @@ class Dense:
         """A class under the best setting of each step, shape (T, ...)."""
         chosen = self.best[:, kind]
         return values[np.maximum(chosen, 0), np.arange(len(self.steps)), kind]
+
+
+def _of_values(
+    table: pd.DataFrame,
+    concepts: Sequence[str],
+    concept: NDArray[np.intp],
+    known: NDArray[np.bool_],
+    at: tuple[NDArray[np.intp], ...],
+    shape: tuple[int, ...],
+) -> dict[int, Array]:
+    """See :class:`Dense`."""
+    found, single = {}, columns_of(table)
+    for number, _ in enumerate(concepts):
+        own = known & (concept == number)
+        there = [name for name in single if table.loc[own, name].notna().any()]
+        if not there:
+            continue
+        values = np.full((*shape[:3], len(there)), np.nan)
+        rows = (concept[known] == number).nonzero()[0]
+        values[tuple(part[rows] for part in at[:3])] = table.loc[own, there].to_numpy(np.float64)
+        found[number] = values
+    return found
 
 
 def protocols(table: pd.DataFrame, space: Axes) -> list[Dense]:
@@ -108,22 +134,24 @@ def require_trajectory(table: pd.DataFrame) -> None:
         raise UserError("trajectory.parquet lacks steps or numbers of samples")
 
 
-def trajectory(found: list[Dense], space: Axes) -> Tree:
+def trajectory(found: list[Dense], space: Axes, threshold: float = THRESHOLD) -> Tree:
     """What is drawn of a run at once: every class under the best setting of each checkpoint.
 
     ::
 
         {"protocols": [{"name": "naive", "settings": [""], "steps": [100, ...],
             "classes": {"11": {"best": [0, ...], "samples": [24, ...], "joint": [0.01, ...],
-                               "accuracy": [one list for each concept], "coordinate": [...]}}}],
+                               "accuracy": [one list for each concept], "coordinate": [...],
+                               "values": {concept: [one list for each value]}}}}],
          "emergence": [{"class": "11", "protocol": "naive", "concept": "joint",
                         "lower": 1200, "upper": 1300, "last": 2400}]}
 
-    Values that were not measured are null; so is ``upper`` of what has not emerged.
+    "values" is there for concepts of more than two values, by their number. Values that were not
+    measured are null; so is ``upper`` of what has not emerged.
     """
     return {
         "protocols": [_protocol(dense, space) for dense in found],
-        "emergence": [row for dense in found for row in _emergence(dense, space)],
+        "emergence": [row for dense in found for row in _emergence(dense, space, threshold)],
     }
 
 
@@ -137,7 +165,8 @@ def settings(found: list[Dense], space: Axes) -> Tree:
     """Every setting of every protocol.
 
     ``{protocol: {class: {"joint": [for each setting [for each step]], "samples": likewise,
-    "accuracy": [for each setting [for each concept [for each step]]], "coordinate": likewise}}}``
+    "accuracy": [for each setting [for each concept [for each step]]], "coordinate": likewise,
+    "values": [for each setting {concept: [for each value [for each step]]}]}}}``
     """
     return {
         dense.name: {
@@ -147,10 +176,24 @@ def settings(found: list[Dense], space: Axes) -> Tree:
                 "accuracy": [_columns(part[:, kind, :-1]) for part in dense.accuracy],
                 "coordinate": [_columns(part[:, kind]) for part in dense.coordinate],
             }
+            | _settings_values(dense, kind)
             for kind, name in enumerate(space.classes)
             if dense.measured(kind)
         }
         for dense in found
+    }
+
+
+def _settings_values(dense: Dense, kind: int) -> Tree:
+    """The probabilities of values under each setting, if there are concepts of more than two."""
+    if not dense.values:
+        return {}
+    each = range(len(dense.settings))
+    return {
+        "values": [
+            {number: _columns(all_[s, :, kind]) for number, all_ in dense.values.items()}
+            for s in each
+        ]
     }
 
 
@@ -173,6 +216,11 @@ def _protocol(dense: Dense, space: Axes) -> Tree:
             "accuracy": _columns(accuracy[:, :-1]),
             "coordinate": _columns(dense.of_best(dense.coordinate, kind)),
         }
+        if dense.values:
+            classes[str(name)]["values"] = {
+                number: _columns(dense.of_best(values, kind))
+                for number, values in dense.values.items()
+            }
     return {
         "name": dense.name,
         "settings": dense.settings,
@@ -186,7 +234,7 @@ def _columns(values: Array) -> list[list[float | None]]:
     return [numbers(column) for column in values.T]
 
 
-def _emergence(dense: Dense, space: Axes) -> list[Tree]:
+def _emergence(dense: Dense, space: Axes, threshold: float) -> list[Tree]:
     rows = []
     steps = np.array(dense.steps)
     for kind, name in enumerate(space.classes):
@@ -195,7 +243,7 @@ def _emergence(dense: Dense, space: Axes) -> list[Tree]:
             there = np.isfinite(accuracy[:, place])
             if not there.any():
                 continue
-            found = emergence(steps[there], accuracy[there, place])
+            found = emergence(steps[there], accuracy[there, place], threshold=threshold)
             rows.append(
                 {
                     "class": str(name),

@@ -32,13 +32,18 @@ COLUMNS = 3
 
 
 @styled
-def asked_figure(table: pd.DataFrame, windows: Mapping[Quantity, Sequence[Window]]) -> Figure:
+def asked_figure(
+    table: pd.DataFrame,
+    windows: Mapping[Quantity, Sequence[Window]],
+    threshold: float = THRESHOLD,
+) -> Figure:
     """One panel for each quantity, one line for each way of asking; the hidden window is shaded.
 
     Args:
         table: trajectory table of one setting a way of asking.
         windows: the quantities, at most :data:`MOST_PANELS`, with the window of each seed; the
             medians of those that were found are shaded.
+        threshold: accuracy from which something counts as there; a dashed line.
     """
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
@@ -47,6 +52,8 @@ def asked_figure(table: pd.DataFrame, windows: Mapping[Quantity, Sequence[Window
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[len(windows) :]:
         axes.set_axis_off()
+    for axes in panels[: len(windows)]:
+        axes.axhline(threshold, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
     told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
     footnote(figure, f"Lines: means over runs. Band: {told[0]}. Shaded: the hidden window.")
     return figure
@@ -70,7 +77,6 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
         axes.plot(
             drawn.steps, drawn.mean, color=color, ls=dash, lw=1.6, label=name, marker=".", ms=3
         )
-    axes.axhline(THRESHOLD, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
     hit = [window for window in windows if window.found]
     if hit:
         first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))

@@ -2,7 +2,7 @@
 
 import { byId, digits, options, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { space, chosenRuns, label, lines, lone, ofClass, protocolNames, shownLines, turnOf, variedHere } from "./model.js";
+import { space, chosenRuns, label, lines, lone, ofClass, protocolNames, shownLines, turnOf, variedHere, threshold } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, Hits, axes } from "./chart.js";
 import { axisName, coloring, lookAt, valueAt } from "./space.js";
@@ -80,7 +80,7 @@ function race(surface, width) {
   const left = Math.min(170, width * 0.36), x = d3.scaleLinear([0, 1], [left, width - 20]);
   const bottom = rows.reduce((sum, [, of]) => sum + Math.max(1, of.length) * slot(of.length) + 12, 8);
   axes(surface, { x, y: d3.scaleLinear([0, 1], [bottom, 4]), yTicks: 0, yFormat: () => "", xLabel: `joint accuracy${lone() ? "" : ` on ${comparedClass()}`} at step ${thousands(state.step ?? 0)}` });
-  surface.line([[x(0.8), 4], [x(0.8), bottom]], { color: color.quiet, width: 1, dash: [4, 3] });
+  surface.line([[x(threshold()), 4], [x(threshold()), bottom]], { color: color.quiet, width: 1, dash: [4, 3] });
   let y = 12;
   rows.forEach(([protocol, of], n) => {
     const high = Math.max(1, of.length) * slot(of.length);
@@ -128,5 +128,5 @@ export function startCompare() {
   });
   byId("facet").onchange = () => change({ facet: byId("facet").value });
   byId("compare-class").onchange = () => change({ compareClass: byId("compare-class").value });
-  subscribe(["data", "index", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "axes", "setting", "space", "theme", "facet", "compareClass"], draw);
+  subscribe(["data", "index", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "axes", "ends", "setting", "space", "theme", "facet", "compareClass"], draw);
 }

@@ -2,7 +2,7 @@
 
 import { byId, digits, thousands } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { space, chosenRuns, each, groups, lines, load, ofClass, protocolNames, shownLines, turnOf, trajectoryOf } from "./model.js";
+import { space, chosenRuns, each, groups, lines, load, ofClass, protocolNames, shownLines, turnOf, trajectoryOf, threshold } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, axes } from "./chart.js";
 import { coloring, lookAt } from "./space.js";
@@ -43,7 +43,7 @@ function bands(surface, all, x, y, kind, c, tint, dash = []) {
 
 function joint(surface, width, height) {
   const y = d3.scaleLinear().domain([0, 1.02]), all = shownLines(), x = frame(surface, width, height, y, "joint accuracy"), paint = coloring(), color = ink();
-  surface.line([[x(0), y(0.8)], [x.range()[1], y(0.8)]], { color: color.quiet, dash: [4, 3], width: 1 });
+  surface.line([[x(0), y(threshold())], [x.range()[1], y(threshold())]], { color: color.quiet, dash: [4, 3], width: 1 });
   const dash = (line) => (state.protocols.size < 2 || state.color === "protocol" ? [] : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length]);
   const hits = bands(surface, all, x, y, "joint", null, paint.of, dash);
   for (const line of all) {

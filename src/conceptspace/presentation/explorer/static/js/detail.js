@@ -19,7 +19,7 @@ function describe({ line, i }) {
   const kind = space().classes.find((c) => c.name === line.name);
   const [low, high] = line.interval("joint", null, i), samples = line.parts[0].samples[line.at[i][0]];
   const over = line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${samples} ${tabular() ? "samples" : "images"}`, known = line.runs.length > 1 || samples > 0;
-  const who = lone() ? "" : `Class ${line.name}, ${kind.words}${tabular() ? "" : ` (${kind.ood ? "held out" : "trained"})`}, `;
+  const who = lone() ? "" : `Class ${line.name}${kind.words && `, ${kind.words}`}${tabular() ? "" : ` (${kind.ood ? "held out" : "trained"})`}, `;
   const joint = Number.isNaN(line.joint[i]) ? "." : `: joint accuracy ${digits(line.joint[i])}${known ? ` (95 % interval ${digits(low)} to ${digits(high)} ${over})` : ""}.`;
   const turn = line.protocol === "naive" ? turnOf(line) : null;
   byId("what").textContent = `${who}${line.protocol}, ${label(line, true)}, step ${thousands(line.steps[i])}${joint}${turn ? ` ${turn.text}` : ""}`;
@@ -61,7 +61,7 @@ async function images({ line, i }) {
 const settingsOf = (run, protocol) => trajectoryOf(run.token)?.protocols.find((p) => p.name === protocol)?.settings ?? [""];
 
 export function startDetail() {
-  subscribe(["focus", "step", "data", "chosen", "classes", "protocols", "mode", "setting", "space", "turns", "hiddenSeeds"], () => {
+  subscribe(["focus", "step", "data", "chosen", "classes", "protocols", "mode", "ends", "setting", "space", "turns", "hiddenSeeds"], () => {
     const now = space() && focused();
     byId("detail").hidden = !now;
     byId("what").setAttribute("aria-live", state.playing ? "off" : "polite");

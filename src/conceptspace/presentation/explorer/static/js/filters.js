@@ -2,7 +2,7 @@
 
 import { byId, make, options, words } from "./dom.js";
 import { state, change, subscribe, touch } from "./store.js";
-import { model, space, runsHere, chosenRuns, lone, protocolNames, trajectoryOf, variedHere, each, load, forget } from "./model.js";
+import { model, space, endsOf, runsHere, chosenRuns, lone, protocolNames, trajectoryOf, variedHere, each, load, forget } from "./model.js";
 import { axisName } from "./space.js";
 
 const MOST_SEEDS = 16;
@@ -59,11 +59,27 @@ function draw() {
   const axes = [...here.concepts.map((_, c) => [c, axisName(c)]), [-1, "step"]];
   ["x", "y", "z"].forEach((name, k) => options(byId(`axis-${name}`), axes, state.axes[k]));
   byId("axis-z-box").hidden = state.dims < 3;
+  ["x", "y", "z"].forEach((name, k) => drawEnds(name, state.axes[k], k < state.dims));
   const swept = sweptSettings();
   byId("setting-box").hidden = !swept.length;
   options(byId("setting"), [["", "best of each step"], ...swept.map((name) => [name, name])], state.setting);
   options(byId("space-choice"), model.index.spaces.map((s, i) => [i, s.concepts.map((c) => c.name).join(", ")]), state.space);
   byId("space-box").hidden = model.index.spaces.length < 2;
+}
+
+// Of more than two values, between which two an axis runs.
+function drawEnds(name, axis, used) {
+  const labels = axis < 0 ? [] : space().concepts[axis].labels, many = used && labels.length > 2;
+  byId(`ends-${name}`).hidden = !many;
+  if (many) ["from", "to"].forEach((end, e) => options(byId(`${end}-${name}`), labels.map((label, value) => [value, label]), endsOf(axis)[e]));
+}
+
+// The ends are different, as axes are.
+function setEnd(k, end, value) {
+  const axis = state.axes[k], ends = [...endsOf(axis)];
+  if (ends[1 - end] === value) ends[1 - end] = ends[end];
+  ends[end] = value;
+  change({ ends: { ...state.ends, [axis]: ends } });
 }
 
 // Axes are different: the one that is taken is given in exchange.
@@ -80,7 +96,7 @@ export function enter(number) {
   const axes = [0, 1, 2].map((k) => (k < here.concepts.length ? k : -1));
   if (here.concepts.length === 1) axes.splice(0, 3, -1, 0, -1);
   const ood = here.classes.find((c) => c.ood) ?? here.classes.at(-1);
-  change({ space: number, classes: new Set(here.classes.map((c) => c.name)), axes, focus: null, setting: "", compareClass: ood.name, facet: "" });
+  change({ space: number, classes: new Set(here.classes.map((c) => c.name)), axes, ends: {}, focus: null, setting: "", compareClass: ood.name, facet: "" });
 }
 
 export function startFilters() {
@@ -90,5 +106,6 @@ export function startFilters() {
   byId("setting").onchange = () => fix(byId("setting").value);
   byId("space-choice").onchange = () => { enter(Number(byId("space-choice").value)); touch("data"); };
   ["x", "y", "z"].forEach((name, k) => { byId(`axis-${name}`).onchange = () => setAxis(k, Number(byId(`axis-${name}`).value)); });
-  subscribe(["data", "index", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "setting", "space"], draw);
+  ["x", "y", "z"].forEach((name, k) => ["from", "to"].forEach((end, e) => { byId(`${end}-${name}`).onchange = () => setEnd(k, e, Number(byId(`${end}-${name}`).value)); }));
+  subscribe(["data", "index", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "ends", "setting", "space"], draw);
 }

@@ -10,6 +10,8 @@ const AT_ONCE = 6, FIRST = 8, BATCH = 23, PATIENCE = 400;
 export const space = () => model.index.spaces[state.space];
 // A table of another program: no images, log or config; a lone class need not be named.
 export const tabular = () => model.index.of_table === true;
+// The accuracy from which something counts as there.
+export const threshold = () => model.index.threshold ?? 0.8;
 export const lone = () => tabular() && space().classes.length < 2;
 export const ofClass = (name, before = "") => (lone() ? "" : `${before}class ${name}`);
 export const runsHere = () => model.index.runs.filter((run) => run.space === state.space);
@@ -68,16 +70,29 @@ export async function each(items, work, atOnce = AT_ONCE) {
   await Promise.all(Array.from({ length: Math.min(atOnce, queue.length) }, worker));
 }
 
+// Between which two values the axis of a concept runs: as chosen, or as its runs were judged.
+export const endsOf = (c) => state.ends[c] ?? space().concepts[c].axis;
+const moved = () => Object.keys(state.ends).some((c) => `${endsOf(c)}` !== `${space().concepts[c].axis}`);
+
+// Coordinates between other values: (1 + p_to - p_from) / 2.
+function along(part) {
+  if (!moved() || !part.values) return part.coordinate;
+  return part.coordinate.map((own, c) => {
+    const values = part.values[c], [from, to] = endsOf(c);
+    return values ? own.map((_, i) => (values[from][i] === null || values[to][i] === null ? null : (1 + values[to][i] - values[from][i]) / 2)) : own;
+  });
+}
+
 // The series of one run, protocol and class: under the best setting of each checkpoint, or a fixed one.
 export function series(token, protocol, name) {
   const of = trajectoryOf(token)?.protocols.find((p) => p.name === protocol);
   if (!of?.classes[name]) return null;
   const fixed = state.setting && of.settings.length > 1 ? model.settings.get(token)?.ready : null;
-  if (!fixed) return { steps: of.steps, ...of.classes[name] };
+  if (!fixed) return { steps: of.steps, ...of.classes[name], coordinate: along(of.classes[name]) };
   const at = of.settings.indexOf(state.setting);
   if (at < 0) return null;
   const all = fixed.protocols[protocol][name];
-  return { steps: of.steps, best: of.steps.map(() => at), samples: all.samples[at], joint: all.joint[at], accuracy: all.accuracy[at], coordinate: all.coordinate[at] };
+  return { steps: of.steps, best: of.steps.map(() => at), samples: all.samples[at], joint: all.joint[at], accuracy: all.accuracy[at], coordinate: along({ coordinate: all.coordinate[at], values: all.values?.[at] }) };
 }
 
 const measured = (part, p) => part.joint[p] !== null || part.accuracy.some((of) => of[p] !== null);
@@ -144,7 +159,7 @@ export function groups(runs = chosenRuns()) {
 export function lines(protocols, classes, runs = chosenRuns()) {
   const found = [];
   for (const group of groups(runs)) for (const protocol of protocols) for (const name of classes) {
-    const key = `${group.map((run) => run.token + run.version).join()}|${protocol}|${name}|${state.setting}`;
+    const key = `${group.map((run) => run.token + run.version).join()}|${protocol}|${name}|${state.setting}|${JSON.stringify(state.ends)}`;
     if (!kept.has(key)) {
       const there = group.map((run) => [run, series(run.token, protocol, name)]).filter(([, part]) => part);
       kept.set(key, there.length ? new Line(key, there.map(([run]) => run), there.map(([, part]) => part), protocol, name) : null);
@@ -169,7 +184,9 @@ export function label(line, brief = false) {
   return brief ? who : [ofClass(line.name), line.protocol, who].filter(Boolean).join(", ");
 }
 
+// Turns are those of the axes as they were judged.
 export function turnOf(line) {
+  if (moved()) return null;
   return model.turns.get(line.runs.map((run) => run.token + run.version).join())?.[line.name] ?? null;
 }
 

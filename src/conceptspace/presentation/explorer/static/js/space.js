@@ -2,7 +2,7 @@
 
 import { byId, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { model, space, shownLines, label, lone, tabular, turnOf, chosenRuns, protocolNames, valuesOf } from "./model.js";
+import { model, space, shownLines, label, lone, tabular, turnOf, chosenRuns, protocolNames, valuesOf, endsOf } from "./model.js";
 import { DASHES, apart, classColor, colorNames, ink, scale } from "./palette.js";
 import { Chart, Hits, axes } from "./chart.js";
 import { CORNERS, EDGES, Projection } from "./projection.js";
@@ -16,12 +16,12 @@ let chart = null;
 const thumbs = new Map();
 
 export const axisName = (axis) => (axis < 0 ? "step" : space().concepts[axis].name);
-const axisEnds = (concept) => concept.axis.map((value) => concept.labels[value]).join(" → ");
-const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(space().concepts[axis])}`);
+const axisEnds = (c) => endsOf(c).map((value) => space().concepts[c].labels[value]).join(" → ");
+const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(axis)}`);
 const lastStep = () => positions().at(-1) || 1;
 
 // Whether a line's class has one of the two values between which each axis runs.
-const onAxes = (line) => state.axes.slice(0, state.dims).every((axis) => axis < 0 || space().concepts[axis].axis.includes(Number(line.name[axis])));
+const onAxes = (line) => state.axes.slice(0, state.dims).every((axis) => axis < 0 || space().concepts[axis].asked || endsOf(axis).includes(Number(line.name[axis])));
 
 export function valueAt(line, i, axis) {
   return axis < 0 ? line.steps[i] / lastStep() : line.coordinate[axis][i];
@@ -54,7 +54,7 @@ function thumbnail(name) {
   return thumbs.get(of.image);
 }
 
-const corner = (bits) => space().concepts.map((concept, c) => { const at = state.axes.indexOf(c); return concept.axis[at >= 0 && at < bits.length ? bits[at] : 0]; }).join("");
+const corner = (bits) => space().concepts.map((concept, c) => { const at = state.axes.indexOf(c); return concept.asked ? "?" : endsOf(c)[at >= 0 && at < bits.length ? bits[at] : 0]; }).join(""); // "?": no class stands in a corner
 
 function frame(surface, width, height) {
   const color = ink(), flat = state.axes[0] >= 0 && state.axes[1] >= 0, small = width < 520;
@@ -246,7 +246,7 @@ export function startSpace() {
     held = [event.clientX, event.clientY];
     chart.refresh();
   });
-  subscribe(["data", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "setting", "space", "theme"], () => {
+  subscribe(["data", "turns", "step", "chosen", "classes", "protocols", "hiddenSeeds", "mode", "color", "dims", "axes", "ends", "setting", "space", "theme"], () => {
     byId("plot").style.touchAction = state.dims === 3 ? "none" : "";
     chart.refresh();
     legend();

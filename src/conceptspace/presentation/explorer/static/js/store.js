@@ -2,7 +2,7 @@
 
 export const state = {
   space: 0, chosen: new Set(), known: new Set(), classes: new Set(), protocols: new Set(["naive"]), hiddenSeeds: new Set(),
-  mode: "mean", color: "class", dims: 2, axes: [0, 1, -1], setting: "", step: null, playing: false,
+  mode: "mean", color: "class", dims: 2, axes: [0, 1, -1], ends: {}, setting: "", step: null, playing: false,
   last: null, focus: null, facet: "", compareClass: "",
 };
 

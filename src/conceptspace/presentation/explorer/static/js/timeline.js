@@ -2,7 +2,7 @@
 
 import { byId, thousands } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { model, space, chosenRuns, groups, lone, ofClass, protocolNames, tabular, trajectoryOf } from "./model.js";
+import { model, space, chosenRuns, groups, lone, ofClass, protocolNames, tabular, trajectoryOf, threshold } from "./model.js";
 import { apart, ink } from "./palette.js";
 import { Chart, axes } from "./chart.js";
 import { comparedClass } from "./compare.js";
@@ -70,7 +70,7 @@ export function startTimeline() {
   chart = new Chart(byId("emergence"), {
     name: "emergence", draw, over: cursor,
     hover: ({ row, bar }, event) => {
-      byId("emergence-note").textContent = `${bar.run.name}: ${row.concept} accuracy${lone() ? "" : ` on ${comparedClass()}`} under ${row.protocol} reaches 0.8 ${between(bar)}.`;
+      byId("emergence-note").textContent = `${bar.run.name}: ${row.concept} accuracy${lone() ? "" : ` on ${comparedClass()}`} under ${row.protocol} reaches ${threshold()} ${between(bar)}.`;
       if (event.type === "pointerdown") change({ step: bar.upper ?? bar.last, playing: false });
     },
     height: () => rows().reduce((sum, row) => sum + high(row), 60),
@@ -78,7 +78,7 @@ export function startTimeline() {
   });
   subscribe(["data", "index", "turns", "step", "chosen", "hiddenSeeds", "mode", "space", "theme", "compareClass"], (keys) => {
     if (!space()) return;
-    if (!keys.has("step") || !byId("emergence-note").textContent) byId("emergence-note").textContent = `When ${ofClass(comparedClass()) || "each concept"} first holds an accuracy of 0.8 for three checkpoints${tabular() ? "" : ", under the best setting of each checkpoint (which flatters a sweep)"}. A bar spans the last checkpoint without and the first with it; an arrow means not reached by then. Point at a bar for its run.`;
+    if (!keys.has("step") || !byId("emergence-note").textContent) byId("emergence-note").textContent = `When ${ofClass(comparedClass()) || "each concept"} first holds an accuracy of ${threshold()} for three checkpoints${tabular() ? "" : ", under the best setting of each checkpoint (which flatters a sweep)"}. A bar spans the last checkpoint without and the first with it; an arrow means not reached by then. Point at a bar for its run.`;
     if (keys.size === 1 && keys.has("step")) chart.refreshTop();
     else chart.refresh();
   });

@@ -12,8 +12,8 @@ import pandas as pd
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.files import write_json, write_table
-from conceptspace.paper.plan import Plan
 from conceptspace.recording.sheets import encoded
+from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE, TRAJECTORY_COLUMNS, VALID
 
 SAMPLES = 12

@@ -9,9 +9,9 @@ from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.needs import images_asked, protocols_asked
-from conceptspace.paper.plan import Plan
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
+from conceptspace.sweeps.plan import Plan
 
 BACKWARD = 3
 """A training step costs as much as this many evaluations of the network on its batch."""

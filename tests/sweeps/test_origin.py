@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conceptspace import __version__
-from conceptspace.paper.framework import origin
+from conceptspace.sweeps import origin
 
 
 def test_the_commit_is_that_of_the_working_copy() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from conceptspace import build, needs
 from conceptspace.errors import UserError
-from conceptspace.paper.plan import Plan
 from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps.plan import Plan
 
 POLL = 0.2
 """Seconds between looks at the processes."""
@@ -116,7 +116,7 @@ def execute(
 def _start(plan: Plan, out: Path, device: str) -> _Worker:
     log = out / "logs" / f"{plan.name.replace('/', '-')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "conceptspace.paper.worker", str(plan.folder(out)), device]
+    command = [sys.executable, "-m", "conceptspace.sweeps.worker", str(plan.folder(out)), device]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     with log.open("ab") as file:
         process = subprocess.Popen(

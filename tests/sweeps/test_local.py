@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from planted import Behavior, plant
 
 from conceptspace.errors import UserError
-from conceptspace.paper.execute import Failed, Finished, Interrupted, Started, execute
-from conceptspace.paper.plan import Plan, unique
 from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps.local import Failed, Finished, Interrupted, Started, execute
+from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.training import checkpoint
+from planted import Behavior, plant
 from tiny import tiny_config
 
 
@@ -34,7 +34,7 @@ def test_runs_that_are_missing_run_side_by_side_and_those_that_exist_are_skipped
     both = [plan(0), plan(1, evaluate__protocols=("overprompting-color",))]
     events = list(execute(both, tmp_path, jobs=2, device="cpu"))
     assert [type(e) for e in events[:2]] == [Started, Started]
-    assert {e.plan for e in events[2:] if isinstance(e, Finished)} == set(both)
+    assert {e.plan.name for e in events[2:] if isinstance(e, Finished)} == {p.name for p in both}
     assert all(p.exists(tmp_path) for p in both)
     told = Run(both[0].folder(tmp_path)).information()
     assert told["threads"] == 1
@@ -115,7 +115,7 @@ def test_a_stop_saves_and_the_next_call_goes_on_to_the_end(tmp_path: Path) -> No
 def test_a_worker_saves_and_ends_when_the_process_that_started_it_is_gone(tmp_path: Path) -> None:
     run, _ = open_or_create(tmp_path / "run", tiny_config(train__steps=10**6))
     start = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(600)"
-    worker = [sys.executable, "-m", "conceptspace.paper.worker", str(run.path), "cpu"]
+    worker = [sys.executable, "-m", "conceptspace.sweeps.worker", str(run.path), "cpu"]
     parent = subprocess.Popen([sys.executable, "-c", start, *worker])
     try:
         wait_for(lambda: (run.path / "training.parquet").exists())

@@ -1,4 +1,4 @@
-"""The process of one run: ``python -m conceptspace.paper.worker FOLDER DEVICE``.
+"""The process of one run: ``python -m conceptspace.sweeps.worker FOLDER DEVICE``.
 
 Its lines tell of the scored checkpoints. Exit status: 0 done, 2 a mistake told in one sentence,
 130 stopped on request or because the process that started it is gone; what was done is saved.
@@ -17,9 +17,9 @@ import torch
 from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
-from conceptspace.paper.execute import STOPPED
-from conceptspace.paper.framework.origin import commit, processor
 from conceptspace.store import Run
+from conceptspace.sweeps.local import STOPPED
+from conceptspace.sweeps.origin import commit, processor
 
 
 class Stop:

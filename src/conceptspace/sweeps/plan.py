@@ -14,15 +14,6 @@ from conceptspace.presets import PRESETS
 from conceptspace.store import Run, difference
 from conceptspace.tables import NAIVE
 
-SEEDS = {"quick": tuple(range(200, 208)), "paper": (0, 100, 200, 300, 400)}
-"""Seeds of each setting of a sweep, by preset; for ``paper`` those of the published settings.
-
-Those of ``quick`` were fixed before any of their runs, and served no choice of a setting.
-"""
-
-STUDIED_SEEDS = {"quick": tuple(range(200, 212)), "paper": SEEDS["paper"]}
-"""Seeds of the studied setting (Figs. 1c, 6, 12 and 17)."""
-
 
 @dataclass(frozen=True)
 class Plan:

@@ -1,0 +1,41 @@
+"""From which accuracy on something counts as there, and up to which as not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conceptspace.analysis.emergence import THRESHOLD
+from conceptspace.analysis.verdict import FAILS, IDLE
+from conceptspace.errors import UserError
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Accuracies by which a table is told.
+
+    Attributes:
+        reached: what emerges reaches this, and another way of asking in a hidden window.
+        fails: the plain way of asking stays at this or below in a hidden window.
+        idle: a control stays at this or below in it.
+
+    Raises:
+        UserError: they are no accuracies, or not below the first.
+    """
+
+    reached: float = THRESHOLD
+    fails: float = FAILS
+    idle: float = IDLE
+
+    def __post_init__(self) -> None:
+        if not 0 < self.reached <= 1:
+            raise UserError(f"--threshold is an accuracy above 0, up to 1, not {self.reached:g}")
+        for flag, value in (("fails", self.fails), ("idle", self.idle)):
+            if not 0 <= value < self.reached:
+                raise UserError(
+                    f"--{flag} is an accuracy from 0 on and below --threshold {self.reached:g}, "
+                    f"not {value:g}"
+                )
+
+
+LEVELS = Levels()
+"""Those of the verdict on runs."""

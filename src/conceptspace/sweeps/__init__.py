@@ -1,0 +1,1 @@
+"""Sweeps: many runs from one plan, worked on side by side by processes or over machines."""
