@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from conceptspace.paper.framework.cost import passes
 
 from conceptspace import build
 from conceptspace.analysis.elicitation import is_control
@@ -16,7 +17,6 @@ from conceptspace.config import RunConfig, complete, load, merged
 from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.needs import needs, protocols_asked
-from conceptspace.paper.framework.cost import passes
 from conceptspace.presets import quick
 from conceptspace.protocols import registry
 from conceptspace.store import Run
