@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from conceptspace.cli.flags import overrides
-from conceptspace.cli.parser import parser
+from conceptspace.cli.parser import parsed
 from conceptspace.config import field_names, merged, nested
 from conceptspace.presets import PRESETS
 
@@ -111,7 +111,7 @@ def test_commands_parse(page: str, line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     if words == ["--version"] or "--help" in words:
         return
-    options = parser(flags=True).parse_args(words)
+    options = parsed(words)
     assert options.command == words[0]
     base = PRESETS[getattr(options, "preset", None) or "quick"]()
     merged(base, nested(overrides(options)), page)

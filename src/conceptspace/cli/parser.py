@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _status(arguments: list[str]) -> int:
     """Parse and do; returns the command's status."""
-    options = _parse(arguments)
+    options = parsed(arguments)
     if options.command is None:
         parser().print_help()
         return 0
@@ -183,7 +183,12 @@ def parser(flags: bool = False) -> Parser:
     return top
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The command and its flags; those of single protocols are in ``own``, by their names.
+
+    Raises:
+        UserError: one is unknown, or lacks its value.
+    """
     configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
     own: dict[str, str] = {}
     if configurable or arguments[:1] == ["evaluate"]:
