@@ -118,6 +118,7 @@ def losses():
     return {"reference": torch.tensor(plain) - others, **found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_200_steps_learn_as_much_as_the_reference(losses, precision):
     """Data order and noise differ, so the averages of the ends are compared, within 10 %."""

@@ -8,6 +8,7 @@ from conceptspace.cli import main
 from conceptspace.cli.bench import bench
 
 
+@pytest.mark.slow
 def test_smallest_measures_every_work(tmp_path, capsys):
     path = tmp_path / "bench.json"
     assert main(["bench", "--smallest", "--device", "cpu", "-o", str(path)]) == 0

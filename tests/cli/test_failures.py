@@ -173,11 +173,11 @@ def test_two_runs_that_begin_at_once_do_not_mix(tmp_path, probe_cache_folder):
             stdout=subprocess.DEVNULL,
             text=True,
         )
-        for seed in range(3)
+        for seed in range(2)
     ]
     said = [process.communicate()[1] for process in begun]
     ended = [process.returncode for process in begun]
-    assert sorted(ended) == [0, 2, 2], said
+    assert sorted(ended) == [0, 2], said
     winner = ended.index(0)
     run = Run(folder)
     assert run.config.seed == winner

@@ -25,6 +25,7 @@ from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
+from conceptspace.cli.sweep import sweep
 from conceptspace.completeness import (
     has_last_checkpoint,
     missing_checkpoints,
@@ -34,6 +35,7 @@ from conceptspace.completeness import (
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.models.precision import Precision
+from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
@@ -52,6 +54,7 @@ __all__ = [
     "reproduce",
     "run",
     "signal",
+    "sweep",
 ]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
@@ -118,10 +121,10 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    settings = {"this config": build.shapes_world(config.data)}
+    settings = {"this config": build.rendered(config.data)}
     if options.versus:
-        other = merged(config, nested(pairs(options.versus)), "--versus")
-        settings["\n".join(options.versus)] = build.shapes_world(other.data)
+        other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
+        settings["\n".join(options.versus)] = build.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
@@ -160,51 +163,84 @@ def serve(options: Namespace) -> int:
 
 
 def info(options: Namespace) -> int:
-    """Tell about the installation or a run."""
-    if options.run is None:
+    """Tell about the installation or runs; of several, one that cannot be read is told so."""
+    from conceptspace.presentation.explorer.discover import runs_in
+    from conceptspace.presentation.explorer.left_out import sentences
+
+    if not options.runs:
         cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-        rows = {
-            "conceptspace": version("conceptspace"),
-            "torch": version("torch"),
-            "python": platform.python_version(),
-            "CPU threads": torch.get_num_threads(),
-            "CUDA device": cuda,
-            "probe cache": probe_cache(),
-            "presets": ", ".join(PRESETS),
-        }
-    else:
-        opened = Run(options.run)
-        told = opened.information()
-        description = opened.description
-        rows = {
-            "run": opened.name,
-            "preset": description.preset,
-            "seed": description.seed,
-            "status": state(opened.path, told).status,
-            "probe": told.get("probe", {}).get("hash", "none"),
-            "seconds": told.get("seconds", "unknown"),
-        }
-        if isinstance(description, RecordConfig):
-            rows["judge"] = description.judge
-            rows["protocols"] = ", ".join(description.protocols)
-        elif lacking := missing_checkpoints(opened):
-            rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
+        _print_rows(
+            {
+                "conceptspace": version("conceptspace"),
+                "torch": version("torch"),
+                "python": platform.python_version(),
+                "CPU threads": torch.get_num_threads(),
+                "CUDA device": cuda,
+                "probe cache": probe_cache(),
+                "presets": ", ".join(PRESETS),
+            }
+        )
+        return 0
+    runs, left_out = runs_in(options.runs)
+    if len(runs) == 1 and not left_out:
+        _tell(Guarded(runs[0], runs[0].name))
+        return 0
+    told = 0
+    for run in runs:
+        try:
+            _tell(Guarded(run, run.name))
+            told += 1
+        except (UserError, OSError) as error:
+            _print_rows({"run": run.name, "problem": error})
+        print()
+    for sentence in sentences(left_out):
+        print(sentence)
+    return 0 if told else 2
+
+
+def _tell(run: Run) -> None:
+    """Print what is told of a run, and whether it hides a capability."""
+    _print_rows(_about(run))
+    print("", *_verdict(run), sep="\n")
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """What is told of a run.
+
+    Raises:
+        UserError: its config or its record cannot be read.
+    """
+    told = run.information()
+    description = run.description
+    rows = {
+        "run": run.name,
+        "preset": description.preset,
+        "seed": description.seed,
+        "status": state(run.path, told).status,
+        "probe": told.get("probe", {}).get("hash", "none"),
+        "seconds": told.get("seconds", "unknown"),
+    }
+    if isinstance(description, RecordConfig):
+        rows["judge"] = description.judge
+        rows["protocols"] = ", ".join(description.protocols)
+    elif lacking := missing_checkpoints(run):
+        rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
+    return rows
+
+
+def _print_rows(rows: Mapping[str, Any]) -> None:
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
-    if options.run is not None:
-        print("", *_verdict(options.run), sep="\n")
-    return 0
 
 
-def _verdict(folder: Path) -> list[str]:
+def _verdict(run: Run) -> list[str]:
     """Whether a run hides a capability, in sentences."""
     from conceptspace.presentation.explorer.telling import verdict
 
-    opened = Run(folder)
-    if not (folder / "trajectory.parquet").exists():
+    if not (run.path / "trajectory.parquet").exists():
         return [UNTOLD, "No checkpoint has been scored yet."]
-    return verdict(opened) or [UNTOLD, "No class is held out."]
+    return verdict(run) or [UNTOLD, "No class is held out."]
 
 
 def _precision(options: Namespace) -> Precision | None:

@@ -39,8 +39,8 @@ from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE
 from conceptspace.worlds import border
-from conceptspace.worlds.shapes.signal import class_distances
-from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
+from conceptspace.worlds.signal import class_distances
 from conceptspace.worlds.world import World
 
 TITLES = {
@@ -100,7 +100,7 @@ def draw(
         figures |= _elicitation(table, best, space, shown)
     if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
         figures["guidance"] = guidance_figure(table, space, images)
-    if isinstance(world, ShapesWorld):
+    if isinstance(world, RenderedWorld):
         figures["signal"] = signal_figure(
             space, {"": (class_distances(world), images)}, title="Concept signal"
         )
@@ -124,7 +124,7 @@ def images_of(run: Run, world: Spaced) -> dict[str, NDArray[Any]]:
     Raises:
         UserError: a kept image is damaged.
     """
-    if isinstance(world, ShapesWorld):
+    if isinstance(world, RenderedWorld):
         return dict(class_images(world))
     return {path.stem: _opened(path) for path in sorted(run.pictures.glob("*.png"))}
 

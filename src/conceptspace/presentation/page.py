@@ -75,7 +75,7 @@ def _write(
     if not found.setting:
         best = best_of(runs, tables[None], single_scores(runs))
         figures = draw(runs, tables[None], best, world)
-    elif "," not in found.setting:
+    elif found.comparable:
         figures = draw_sweep(found, tables, world.space, masking_effect(found, tables, world.space))
     inside = len(runs) == 1 and path.resolve().parent == runs[0].path.resolve()
     folder = path.with_name("figures" if inside else f"{path.stem}-figures")

@@ -167,7 +167,7 @@ def turned(turn: Turn, text: str) -> Tree:
 
 
 def _incomparable(found: Sweep) -> list[Finding]:
-    if "," not in found.setting:
+    if found.comparable:
         return []
     text = f"The runs differ in {found.label}, so no sentence compares one setting with another."
     return [Finding("in-distribution", text)]
