@@ -119,7 +119,9 @@ def test_page_of_any_other_setting(tmp_path):
         for d, turn in ((0.6, 700.0), (0.3, 1500.0))
     ]
     told = write_page(runs, tmp_path / "page.html")
-    assert told[0].text.startswith("Color separation 0.3: training classes end with")
+    assert told[0].text == "Color separation 0.3: hidden capability: not to be told."
+    texts = [f.text for f in told]
+    assert any(t.startswith("Color separation 0.3: training classes end with") for t in texts)
     assert any(f.text.startswith("Color separation 0.6: the probe is right") for f in told)
     assert saved(tmp_path / "page-figures") == {"conditions", "signal"}
 
@@ -151,7 +153,7 @@ def test_page_of_kept_runs(masked, tmp_path):
             shutil.copy(run.path / name, kept / name)
     runs = [Run(tmp_path / run.path.name) for run in masked[:2]]
     told = write_page(runs, tmp_path / "page.html")
-    assert any("No scores of single images were kept" in f.text for f in told)
+    assert told[1].text == "No other way of asking than plain prompting was tried."
     assert captions(tmp_path / "page.html")[0] == "Learning trajectory in concept space"
     details = inside(tmp_path / "page.html")["details"].values()
     assert all("This run keeps no images." in d["notes"] for d in details)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from conceptspace.errors import UserError
+from conceptspace.protocols.overprompting import Overprompting
 from conceptspace.seeding import generator
 from conceptspace.worlds import border
 from conceptspace.worlds.arrays import ArrayWorld
@@ -133,6 +134,39 @@ class TestArrayWorld:
         small = ArrayWorld(wide, found, resolution=4)
         assert small.pools["01"].shape[2:] == (4, 4)
         assert small.pools["01"].dtype == torch.uint8
+
+    def test_prompts_that_show_numbers_of_ones_own(self):
+        made = world(shown={"hue": [(0.7, 0.4), (0.5, 0.6), (0.3, 0.4)]})
+        assert dict(made.columns) == {"hue": slice(0, 2), "light": slice(2, 4)}
+        prompt = torch.tensor([0.3, 0.4, 0.0, 1.0])
+        torch.testing.assert_close(made.class_mean("21"), prompt)
+        _, z = border.draw(made, "21", 2, generator(0, "x"))
+        torch.testing.assert_close(z, prompt.expand(2, -1))
+        assert made.recipe(0.1) == world().recipe(0.1)  # the same images, so the same probe
+
+    def test_numbers_of_ones_own_are_exaggerated_away_from_the_middle(self):
+        made = world(shown={"hue": [(0.7, 0.4), (0.5, 0.6), (0.3, 0.4)]})
+        settings = Overprompting(made, "hue", [2.0, 9.0]).settings("11")
+        shown = {s: ask(None, made.class_mean("11")[None])[1][0] for s, ask in settings.items()}
+        torch.testing.assert_close(shown["2"], torch.tensor([0.5, 0.7, 0.0, 1.0]))
+        torch.testing.assert_close(shown["9"], torch.tensor([0.5, 1.0, 0.0, 1.0]))
+
+    @pytest.mark.parametrize(
+        ("shown", "message"),
+        [
+            (
+                {"shape": [(1.0,), (0.0,)]},
+                "prompts cannot show 'shape'; the concepts are hue, light",
+            ),
+            ({"light": [(0.2,)]}, "light has 2 labels and 1 means"),
+            ({"light": [(0.2,), (0.2, 0.3)]}, "have 1, 2 numbers"),
+            ({"light": [(0.2,), (1.5,)]}, r"outside \[0, 1\]"),
+            ({"light": [(0.2,), (0.2,)]}, "overlap"),
+        ],
+    )
+    def test_numbers_that_do_not_fit_are_refused(self, shown, message):
+        with pytest.raises(UserError, match=message):
+            world(shown=shown)
 
     def test_prompts_of_an_encoder(self):
         made = world(encode=lambda words: torch.tensor([float(len(w)) for w in words] + [1.0]))
