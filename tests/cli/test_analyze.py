@@ -111,7 +111,7 @@ def test_a_bad_table_is_told_of_in_one_sentence(tmp_path, capsys, case):
 def test_the_page_does_not_replace_the_table(tmp_path, capsys):
     path = tmp_path / "evals.csv"
     assert analyze(tmp_path, PLAIN, "-o", str(path)) == 2
-    assert "would replace the table" in capsys.readouterr().err
+    assert "is no page, so it is not replaced" in capsys.readouterr().err
     assert path.read_text() == PLAIN
 
 

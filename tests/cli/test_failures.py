@@ -118,6 +118,22 @@ def test_places_that_will_not_do(tmp_path, capsys, arguments):
     assert (tmp_path / "file").read_text() == ""
 
 
+@pytest.mark.parametrize("name", ["config.toml", "trajectory.parquet", "note.md", "pipe"])
+def test_a_page_replaces_no_other_file(tmp_path, capsys, name):
+    """One slip with -o would lose a run's table, or the note."""
+    run = open_or_create(tmp_path / "run", TINY)[0].path
+    target = run / name
+    if name == "pipe":
+        os.mkfifo(target)
+    elif name != "config.toml":
+        target.write_text("of use")
+    before = None if name == "pipe" else target.read_bytes()
+    note = ["--note", str(target)] if name == "note.md" else []
+    assert main(["report", str(run), "-o", str(target), *note]) == 2
+    assert "-o" in sentence(capsys)
+    assert before is None or target.read_bytes() == before
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_standard_output():
     with open("/dev/full", "wb") as full:

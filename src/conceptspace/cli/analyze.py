@@ -36,8 +36,6 @@ def analyze(options: Namespace) -> int:
         skip_empty=options.skip_empty,
         content=content,
     )
-    if options.out is not None and options.out.resolve() == options.table.resolve():
-        raise UserError(f"the page would replace the table {options.table}; give -o another FILE")
     source = {
         "file": options.table.name,
         "SHA-256": sha256(content),

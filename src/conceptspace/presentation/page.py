@@ -15,6 +15,7 @@ from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.library import answered
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.offline import write
+from conceptspace.presentation.explorer.render import require_replaceable
 from conceptspace.presentation.explorer.telling import (
     Told,
     best_of,
@@ -48,9 +49,11 @@ def write_page(
         The findings that stand on the page, and before them what is left out.
 
     Raises:
-        UserError: no run is left, e.g. because none has been evaluated.
+        UserError: no run is left, e.g. because none has been evaluated; or at ``path`` lies
+            something else than a page.
         OSError: the page cannot be written.
     """
+    require_replaceable(path)
     places = {run.path.resolve(): run for run in reversed(runs)}
     once = [run for run in runs if places[run.path.resolve()] is run]
     twice = [LeftOut(run.name, "as named twice", shared=True) for run in runs if run not in once]

@@ -16,7 +16,7 @@ from conceptspace.files import write_atomically
 from conceptspace.presentation.explorer.library import sentence
 from conceptspace.presentation.explorer.of_table import has_joint, table_payload
 from conceptspace.presentation.explorer.offline import drawn, verdict_lines
-from conceptspace.presentation.explorer.render import page
+from conceptspace.presentation.explorer.render import page, require_replaceable
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
 
 FIGURE = "Every way of asking, against steps"
@@ -47,9 +47,12 @@ def analyze(
         The findings, which stand on the page.
 
     Raises:
-        UserError: see :func:`conceptspace.analysis.table_findings.table_findings`.
+        UserError: see :func:`conceptspace.analysis.table_findings.table_findings`; or at ``path``
+            lies something else than a page.
         OSError: the page cannot be written.
     """
+    if path is not None:
+        require_replaceable(path)
     table = each_setting(table)
     found = table_findings(table, levels)
     if path is None:

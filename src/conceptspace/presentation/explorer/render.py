@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.note import rendered
 
 STATIC = Path(__file__).parent / "static"
@@ -59,6 +60,9 @@ EXPORT = re.compile(r"^export ((?:async )?(?:const|function|class) (\w+))", re.M
 
 Tree = dict[str, Any]
 
+DOCTYPE = b"<!doctype html"
+"""How a page begins."""
+
 
 def page(
     title: str,
@@ -97,6 +101,24 @@ def page(
         script=Markup(source),
         style=Markup((STATIC / "style.css").read_text()),
     )
+
+
+def require_replaceable(path: Path) -> None:
+    """Refuse a place where something else than a page lies, e.g. a table of a run.
+
+    Raises:
+        UserError: says what is there.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; give the page a FILE of its own with -o")
+    with path.open("rb") as file:
+        if not file.read(len(DOCTYPE)).lower() == DOCTYPE:
+            raise UserError(
+                f"{path} is there and is no page, so it is not replaced; give -o another FILE"
+            )
 
 
 def policy(*, connect: bool) -> str:
