@@ -103,7 +103,7 @@ def test_runs_on_ray_are_the_same_bytes_and_a_killed_worker_loses_nothing(
     both, out = [plan(0, **LONG), plan(1, evaluate__protocols=("overprompting-color",))], tmp_path
     folder = both[0].folder(out)
     killed: list[int] = []
-    saved = folder / "checkpoints" / "step-00000050.json"
+    saved = folder / "resume" / "step-00000050.json"
     thread = kill_when(saved.exists, folder, killed)
     events = list(execute(both, out, resources=ON_CPU))
     thread.join()
