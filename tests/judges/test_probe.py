@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jaxtyping
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -245,6 +248,30 @@ class TestNothingElseChanges:
 
 
 class TestCache:
+    def test_of_two_that_want_it_at_once_one_trains_it(self, tmp_path, monkeypatch):
+        trained, train = [], probes.train_probe
+
+        def slowly(*arguments):
+            trained.append(arguments)
+            time.sleep(0.5)
+            return train(*arguments)
+
+        monkeypatch.setattr(probes, "train_probe", slowly)
+        with ThreadPoolExecutor(2) as pool:
+            asked = [
+                pool.submit(load_or_train, tiny_world(), TINY, CPU, tmp_path) for _ in range(2)
+            ]
+        assert len(trained) == 1
+        assert asked[0].result().hash == asked[1].result().hash
+
+    def test_one_that_waits_for_another_can_be_stopped(self, tmp_path):
+        held = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
+        (name,) = [path.name for path in (tmp_path / "a").iterdir() if path.is_dir()]
+        (tmp_path / "b").mkdir()
+        with FileLock(tmp_path / "b" / f"{name}.lock"), pytest.raises(ProbeStopped):
+            load_or_train(tiny_world(), TINY, CPU, tmp_path / "b", lambda: True)
+        assert load_or_train(tiny_world(), TINY, CPU, tmp_path / "b").hash == held.hash
+
     def test_second_call_does_not_train(self, tmp_path, monkeypatch):
         first = load_or_train(tiny_world(), TINY, CPU, tmp_path)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from killing import kill
 
 from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
@@ -167,15 +166,11 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_bytes(
 
 def killing(folder: Path) -> Callable[[], bool]:
     """Never says to stop, but kills the worker of a run once, after its first checkpoint."""
-    killed: list[int] = []
+    killed: list[bool] = []
 
     def stop() -> bool:
-        if not killed and (folder / "resume" / "step-00000050.json").exists():
-            for process in Path("/proc").glob("[0-9]*"):
-                words = (process / "cmdline").read_bytes() if process.exists() else b""
-                if str(folder).encode() in words and b"conceptspace.sweeps.worker" in words:
-                    killed.append(int(process.name))
-                    os.kill(killed[0], signal.SIGKILL)
+        if not killed and (folder / "resume" / "step-00000050.json").exists() and kill(folder):
+            killed.append(True)
         return False
 
     return stop
