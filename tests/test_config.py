@@ -178,7 +178,7 @@ def test_digest_and_equality_see_every_field(name):
         elif annotation in (int, float):
             new = value / 2 if annotation is float and value else value + 1
             new = 0.5 if name in ("data.masked_share", "train.condition_dropout") else new
-            new = 0.5 if name == "train.weight_average" else new
+            new = 0.5 if name in ("train.weight_average", "probe.agreement") else new
             new = 32 if name == "model.time_size" else new
         else:
             new = next(v for v in get_args(annotation) if v != value)
@@ -562,6 +562,16 @@ class TestKindsOfData:
 
     def test_shapes_are_stored_without_settings_of_other_images(self):
         assert not {"kind", *CELEBA} & set(quick().data.model_dump())
+
+    def test_settings_that_came_later_are_stored_where_they_are_used(self):
+        own = nested({"data.kind": "arrays", "data.path": "x.npz"})
+        plain = merged(quick(), own, "test")
+        assert "shown" not in plain.data.model_dump()
+        assert "agreement" not in plain.probe.model_dump()
+        used = merged(plain, nested({"data.shown": ["a=0|1"], "probe.agreement": 0.9}), "test")
+        assert used.data.model_dump()["shown"] == ("a=0|1",)
+        assert used.probe.model_dump()["agreement"] == 0.9
+        assert used.digest() != plain.digest()
 
     def test_a_setting_that_differs_is_stored_even_without_effect(self, tmp_path):
         stored = quick().data.model_dump()

@@ -74,7 +74,7 @@ def rendered(data: DataConfig) -> RenderedWorld:
 def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
     columns = world(data).columns
-    return Conditioning(data.shown() or tuple(columns), columns)
+    return Conditioning(data.variables() or tuple(columns), columns)
 
 
 def judge(data: DataConfig, of: World) -> Judge | None:
@@ -156,7 +156,7 @@ def checkpoints(config: RunConfig) -> list[int]:
 def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
     check_channels("probe.channels", config.probe.channels, config.data.resolution)
-    return ProbeSettings(**config.probe.model_dump())
+    return ProbeSettings(**config.probe.model_dump(exclude={"agreement"}))
 
 
 def sampling(config: RunConfig, protocol_name: str) -> Sampling:

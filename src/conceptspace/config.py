@@ -7,7 +7,7 @@ types and impossible values are refused with one sentence.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 from pydantic.fields import FieldInfo
@@ -125,6 +124,13 @@ class ProbeConfig(Section):
     """AdamW weight decay."""
     margin: float = Field(0.1, gt=0, lt=1)
     """Gap kept between the two classes, as a share of their full range."""
+    agreement: float = Field(0.0, ge=0, lt=1)
+    """Above 0: images are judged by the agreement of this probe with a second one, and an image is
+    valid if the probe's features are as near to real ones as this share of held-out real images."""
+
+    def left_out(self) -> frozenset[str]:
+        """A probe without a second one is stored as it was before there could be one."""
+        return frozenset(["agreement"])
 
 
 class EvaluateConfig(Section):
@@ -170,13 +176,9 @@ class RunConfig(Description):
     protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of protocols that have some of their own, checked by the protocols themselves."""
 
-    @model_serializer(mode="wrap")
-    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def left_out(self) -> frozenset[str]:
         """A run whose protocols have no settings of their own is stored without the section."""
-        tree = handler(self)
-        if not self.protocols:
-            del tree["protocols"]
-        return tree
+        return frozenset(["protocols"])
 
     def settings(self) -> dict[str, Any]:
         """Every setting that has an effect, under its dotted name."""

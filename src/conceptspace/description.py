@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import get_annotations
 from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
 from conceptspace.bounds import told
 from conceptspace.files import sha256
@@ -27,6 +28,22 @@ class Section(BaseModel):
             info = cls.model_fields.get(name)
             if info and (bounds := told(info.metadata)):
                 info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
+
+    def left_out(self) -> frozenset[str]:
+        """Settings that are stored only where they are not what they are by default.
+
+        They were added later, and a description that does not use them keeps its bytes.
+        """
+        return frozenset()
+
+    @model_serializer(mode="wrap")
+    def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        tree = handler(self)
+        fields = type(self).model_fields
+        for name in self.left_out():
+            if getattr(self, name) == fields[name].get_default(call_default_factory=True):
+                tree.pop(name, None)
+        return tree
 
 
 class Description(Section):

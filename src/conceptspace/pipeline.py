@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from conceptspace.engine.fusible import hooked
 from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
-from conceptspace.judges.probe import ProbeStopped, TrainedProbe, load_or_train
+from conceptspace.judges.agreement import agreement_judge
+from conceptspace.judges.judge import Judge
+from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.models.vdm import VDM, EmbeddingVDM
 from conceptspace.protocols import registry
@@ -173,17 +175,41 @@ class Session:
         try:
             self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
         except ProbeStopped:
-            raise Stopped(
-                max(checkpoint.saved_steps(self.run.path / "resume"), default=0)
-            ) from None
+            raise self._stopped() from None
         accuracy = self.probe.report["accuracy"]
         self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
         told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
         yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
-        self.scorer = Scorer(
-            self.probe.probe, build.judge(self.config.data, self.world), self.world.space.axes()
+        judge = yield from self._judge(settings, stop)
+        self.scorer = Scorer(self.probe.probe, judge, self.world.space.axes())
+
+    def _judge(
+        self, settings: ProbeSettings, stop: Callable[[], bool]
+    ) -> Generator[Event, None, Judge | None]:
+        """What decides beside the probe; two probes that agree where the config says so."""
+        share = self.config.probe.agreement
+        if not share:
+            return build.judge(self.config.data, self.world)
+        assert self.probe is not None
+        yield Notice("judge: training a second probe, or taking it from the cache")
+        try:
+            judge, report = agreement_judge(
+                self.world, settings, self.probe, share, self.device, self.cache, stop
+            )
+        except ProbeStopped:
+            raise self._stopped() from None
+        self.run.note(judge=report)
+        worst = max(report["foils"], key=report["foils"].__getitem__)
+        yield Notice(
+            f"judge: {100 * report['valid']:.1f} % of held-out images are valid; of images that "
+            f"show no object it gives at most {report['foils'][worst]:.2f} to a class ({worst})"
         )
+        return judge
+
+    def _stopped(self) -> Stopped:
+        """Before the training went on."""
+        return Stopped(max(checkpoint.saved_steps(self.run.path / "resume"), default=0))
 
     def _introduce(self) -> Iterator[Event]:
         """Keep how classes look and where their images are from, unless pages render them."""

@@ -59,6 +59,7 @@ __all__ = [
 STEP = re.compile(r"step-(\d{8,})")
 """File stem of what belongs to a step."""
 
+BEST = "best.parquet"
 ASIDE = ".parquet.damaged"
 """Suffix of a training log that could not be read when its run went on."""
 
@@ -202,6 +203,18 @@ class Run:
         if not parts:
             raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
         return pd.concat(parts, ignore_index=True)
+
+    def kept_best(self) -> pd.DataFrame | None:
+        """What :func:`conceptspace.analysis.elicitation.best_settings` found in a kept run.
+
+        None where it was not kept, as in every run that has the scores of single images.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.path / BEST
+        again = "delete it, and keep the run again"
+        return read_table(path, again) if path.exists() else None
 
     def sheets(self, protocol: str = NAIVE) -> dict[int, Sheet]:
         """The contact sheet of each evaluated step, in order.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import jaxtyping
 import pytest
@@ -99,6 +100,16 @@ class TestWidest:
             gap = (upper - wide.spread) - (lower + wide.spread)
             assert gap == pytest.approx(margin * (high - low))
             assert (lower + upper) / 2 == pytest.approx((low + high) / 2)
+
+    def test_green_and_violet_are_not_taken_for_red_and_blue(self):
+        """The widest classes lie where the concept's own do, whatever it is called."""
+        color = build.concept("color", tiny_config().data)
+        own = replace(
+            color, labels=("green", "violet"), means=((0.2, 0.8, 0.2), (0.7, 0.2, 0.8)), center=0.5
+        )
+        for wide, mean in zip(widest(own, 0.1).means, own.means, strict=True):
+            for value, ordinary in zip(wide, mean, strict=True):
+                assert (value > 0.5) == (ordinary > 0.5)
 
     @pytest.mark.parametrize("name", ["color", "size", "background", "x"])
     def test_covers_the_values_that_models_are_trained_on(self, name):

@@ -243,7 +243,7 @@ def test_sections_of_a_config_file(tmp_path: Path) -> None:
     )
     config = registry.completed(load(path, quick()))
     assert config.protocols["steering"]["strengths"] == (2.0,)
-    assert config.protocols["steering"]["module"] == "network.trunk.middle.0"
+    assert config.protocols["steering"]["module"] == "network.trunk.down.0.0"
     (tmp_path / "config.toml").write_text(config.text())
     assert complete(tmp_path / "config.toml") == config
     for section, told in (("steering", "there is no setting loud"), ("hypnosis", "no such proto")):
@@ -283,3 +283,39 @@ def test_the_page_on_protocols_names_every_setting_with_its_default() -> None:
             many = field.default if isinstance(field.default, tuple) else (field.default,)
             shown = ", ".join(v if isinstance(v, str) else f"{v:g}" for v in many)
             assert f"`{name}` ({shown})" in rows[of.name]
+
+
+def test_a_family_makes_what_it_is_asked_for() -> None:
+    class Named:
+        name = "odd"
+
+        def settings(self, concept_class: str) -> dict[str, object]:
+            return {}
+
+    registry.family("even")(lambda name, run: Named())
+    registry.family("list")(lambda name, run: [])
+    run = build.context(tiny_config())
+    with pytest.raises(UserError, match="asked for the protocol 'even', and made one called 'odd'"):
+        registry.make("even", run)
+    with pytest.raises(UserError, match="asked for the protocol 'list', and made list"):
+        registry.make("list", run)
+    with pytest.raises(UserError, match=r"\[protocols.even\] gives settings, and .* has none"):
+        registry.completed(merged(tiny_config(), {"protocols": {"even": {"by": 2}}}, "test"))
+
+
+def test_settings_without_a_value_are_not_stored(tmp_path: Path) -> None:
+    """TOML has no word for none."""
+
+    @registry.protocol
+    class Mine(Section):
+        name: ClassVar[str] = "mine"
+        at: str | None = None
+        by: int = 2
+
+        def settings(self, concept_class: str) -> dict[str, object]:
+            return {}
+
+    config = registry.completed(tiny_config(evaluate__protocols=["mine"]))
+    (tmp_path / "config.toml").write_text(config.text())
+    assert complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
+    assert registry.make("mine", build.context(config)) == Mine()

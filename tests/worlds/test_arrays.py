@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from conceptspace.errors import UserError
+from conceptspace.protocols.overprompting import Overprompting
 from conceptspace.seeding import generator
 from conceptspace.worlds import border
 from conceptspace.worlds.arrays import ArrayWorld
@@ -133,6 +135,39 @@ class TestArrayWorld:
         assert small.pools["01"].shape[2:] == (4, 4)
         assert small.pools["01"].dtype == torch.uint8
 
+    def test_prompts_that_show_numbers_of_ones_own(self):
+        made = world(shown={"hue": [(0.7, 0.4), (0.5, 0.6), (0.3, 0.4)]})
+        assert dict(made.columns) == {"hue": slice(0, 2), "light": slice(2, 4)}
+        prompt = torch.tensor([0.3, 0.4, 0.0, 1.0])
+        torch.testing.assert_close(made.class_mean("21"), prompt)
+        _, z = border.draw(made, "21", 2, generator(0, "x"))
+        torch.testing.assert_close(z, prompt.expand(2, -1))
+        assert made.recipe(0.1) == world().recipe(0.1)  # the same images, so the same probe
+
+    def test_numbers_of_ones_own_are_exaggerated_away_from_the_middle(self):
+        made = world(shown={"hue": [(0.7, 0.4), (0.5, 0.6), (0.3, 0.4)]})
+        settings = Overprompting(made, "hue", [2.0, 9.0]).settings("11")
+        shown = {s: ask(None, made.class_mean("11")[None])[1][0] for s, ask in settings.items()}
+        torch.testing.assert_close(shown["2"], torch.tensor([0.5, 0.7, 0.0, 1.0]))
+        torch.testing.assert_close(shown["9"], torch.tensor([0.5, 1.0, 0.0, 1.0]))
+
+    @pytest.mark.parametrize(
+        ("shown", "message"),
+        [
+            (
+                {"shape": [(1.0,), (0.0,)]},
+                "prompts cannot show 'shape'; the concepts are hue, light",
+            ),
+            ({"light": [(0.2,)]}, "light has 2 labels and 1 means"),
+            ({"light": [(0.2,), (0.2, 0.3)]}, "have 1, 2 numbers"),
+            ({"light": [(0.2,), (1.5,)]}, r"outside \[0, 1\]"),
+            ({"light": [(0.2,), (0.2,)]}, "overlap"),
+        ],
+    )
+    def test_numbers_that_do_not_fit_are_refused(self, shown, message):
+        with pytest.raises(UserError, match=message):
+            world(shown=shown)
+
     def test_prompts_of_an_encoder(self):
         made = world(encode=lambda words: torch.tensor([float(len(w)) for w in words] + [1.0]))
         assert made.class_mean("11").tolist() == [5.0, 1.0, 1.0]
@@ -227,6 +262,14 @@ def test_what_is_no_folder_of_pictures(tmp_path: Path):
         FolderWorld(tmp_path, resolution=8, table="a.csv")
     (tmp_path / "3.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"3\.png is no picture"):
+        FolderWorld(tmp_path, resolution=8, table="a.csv", file="picture")
+    (tmp_path / "3.png").unlink()
+    os.mkfifo(tmp_path / "3.png")  # reading it would wait for ever
+    with pytest.raises(UserError, match=r"3\.png is no picture .* not a regular file"):
+        FolderWorld(tmp_path, resolution=8, table="a.csv", file="picture")
+    (tmp_path / "3.png").unlink()
+    (tmp_path / "3.png").symlink_to("3.png")
+    with pytest.raises(UserError, match=r"cannot read the picture .*3\.png: Too many levels"):
         FolderWorld(tmp_path, resolution=8, table="a.csv", file="picture")
 
 

@@ -161,7 +161,8 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         "--protocol",
         action="append",
         metavar="NAME",
-        help="may be given several times; default: all that fit the run",
+        help="also FILE.py:NAME or module:NAME; may be given several times; default: the usual "
+        "ones that fit the run. --protocols.NAME.SETTING VALUE changes a setting of its own",
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
@@ -172,6 +173,9 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
+    )
     analyze = add("analyze", "Tell what a table of steps and accuracies says, of any model.")
     add_flags(analyze)
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
@@ -186,8 +190,10 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
     _add_serve(serve)
-    info = add("info", "Tell about this installation, or about a run.")
-    info.add_argument("run", type=Path, nargs="?", metavar="RUN")
+    info = add("info", "Tell about this installation, or about runs.")
+    info.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
+    )
     return top
 
 

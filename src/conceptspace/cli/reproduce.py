@@ -90,7 +90,10 @@ def _produce(figure: PaperFigure, preset: str, home: Path, seeds: Sequence[int] 
     except UserError as error:
         print(f"{figure.name}: not drawn: {error}", file=sys.stderr)
         return False
-    for row in read_ledger(home / figure.name / LEDGER)["rows"]:
+    ledger = read_ledger(home / figure.name / LEDGER)
+    for sentence in ledger["left_out"]:
+        print(f"{figure.name}: {sentence}", file=sys.stderr)
+    for row in ledger["rows"]:
         reason = f" ({row['reason']})" if row["reason"] else ""
         print(f"{row['name']}: {row['verdict']}{reason}")
     print(f"{figure.name}: {', '.join(map(str, pictures))}", file=sys.stderr)

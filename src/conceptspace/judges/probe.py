@@ -49,6 +49,9 @@ class ProbeSettings:
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         margin: gap kept between the classes, as a share of their full range.
+        architecture: of the backbone: a U-Net, or a plain stack of convolutions without skips,
+            three for each entry of ``channels``, and a stride between two entries.
+        seed: of the initial weights and of the order of the images.
     """
 
     channels: tuple[int, ...] = (64, 128)
@@ -61,10 +64,17 @@ class ProbeSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     margin: float = 0.1
+    architecture: Literal["unet", "plain"] = "unet"
+    seed: int = 0
+
+    def recipe(self) -> dict[str, Any]:
+        """What determines a probe, as JSON; later settings are in it where they are not usual."""
+        added = {"architecture": "unet", "seed": 0}
+        return {k: v for k, v in asdict(self).items() if k not in added or v != added[k]}
 
 
 class Probe(nn.Module):
-    """U-Net backbone, global pooling, and for each concept a two-layer MLP with a softmax.
+    """A backbone, global pooling, and for each concept a two-layer MLP with a softmax.
 
     Args:
         concepts: names of the concepts, in the order of the outputs.
@@ -79,16 +89,7 @@ class Probe(nn.Module):
         self.concepts = tuple(concepts)
         self.sizes = tuple(sizes) or (2,) * len(self.concepts)
         self.pooling = settings.pooling
-        self.backbone = UNetTrunk(
-            3,
-            settings.features,
-            channels=settings.channels,
-            blocks=1,
-            heads=1,
-            dropout=0.0,
-            norm="group",
-            groups=8,
-        )
+        self.backbone = _unet(settings) if settings.architecture == "unet" else _plain(settings)
         width = settings.features
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, size))
@@ -106,13 +107,7 @@ class Probe(nn.Module):
             TypeError: images of whole numbers, such as bytes.
             RuntimeError: images of another number of channels than 3.
         """
-        if not images.is_floating_point():
-            raise TypeError(
-                f"a probe reads images of floating-point numbers in [0, 1], not {images.dtype}; "
-                "divide bytes by 255"
-            )
-        nothing = [None] * len(self.backbone.block_widths())
-        features = self.backbone(images * 2 - 1, nothing)
+        features = self.features(images)
         pooled = features.amax((2, 3)) if self.pooling == "max" else features.mean((2, 3))
         most = max(self.sizes)
         parts = [
@@ -120,6 +115,24 @@ class Probe(nn.Module):
             for size, logits in zip(self.sizes, (head(pooled) for head in self.heads), strict=True)
         ]
         return torch.stack(parts, dim=1)
+
+    def features(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch features rows columns"]:
+        """What the backbone finds, before it is pooled; for images in [0, 1].
+
+        Raises:
+            TypeError, RuntimeError: see :meth:`forward`.
+        """
+        if not images.is_floating_point():
+            raise TypeError(
+                f"a probe reads images of floating-point numbers in [0, 1], not {images.dtype}; "
+                "divide bytes by 255"
+            )
+        if not isinstance(self.backbone, UNetTrunk):
+            found: Tensor = self.backbone(images * 2 - 1)
+            return found
+        return self.backbone(images * 2 - 1, [None] * len(self.backbone.block_widths()))
 
     @torch.no_grad()
     def probabilities(
@@ -145,6 +158,33 @@ class Probe(nn.Module):
             TypeError, RuntimeError: see :meth:`forward`.
         """
         return self.probabilities(images, batch_size)[..., 1]
+
+
+def _unet(settings: ProbeSettings) -> nn.Module:
+    return UNetTrunk(
+        3,
+        settings.features,
+        channels=settings.channels,
+        blocks=1,
+        heads=1,
+        dropout=0.0,
+        norm="group",
+        groups=8,
+    )
+
+
+def _plain(settings: ProbeSettings) -> nn.Module:
+    """Convolutions with group norm, one after the other; each level but the first halves the
+    resolution.
+    """
+    layers: list[nn.Module] = []
+    entering = 3
+    for level, width in enumerate(settings.channels):
+        for stride in (1 + (level > 0), 1, 1):
+            layers.append(nn.Conv2d(entering, width, 3, stride, padding=1))
+            layers += [nn.GroupNorm(8, width), nn.GELU()]
+            entering = width
+    return nn.Sequential(*layers, nn.Conv2d(entering, settings.features, 1))
 
 
 @dataclass(frozen=True)
@@ -186,7 +226,7 @@ def train_probe(
     images, values = border.labelled(world, "train", settings.images_per_class, settings.margin)
     images, values = images.to(device), values.to(device)
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+        torch.default_generator.manual_seed(settings.seed)
         probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
     optimizer = torch.optim.AdamW(
         probe.parameters(),
@@ -195,7 +235,7 @@ def train_probe(
         fused=True,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
-    source = generator(0, "probe", "order")
+    source = generator(settings.seed, "probe", "order")
     for _ in range(settings.steps):
         if stop():
             raise ProbeStopped
@@ -277,7 +317,7 @@ def load_or_train(
     Raises:
         ProbeStopped: ``stop`` said so; the cache is as it was.
     """
-    recipe = world.recipe(settings.margin) | {"settings": asdict(settings)}
+    recipe = world.recipe(settings.margin) | {"settings": settings.recipe()}
     folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
     with torch.random.fork_rng(devices=[]):
         probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)

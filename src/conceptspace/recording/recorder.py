@@ -33,7 +33,7 @@ from conceptspace.recording.work import environment, noted, working_on
 from conceptspace.seeding import stream_seed
 from conceptspace.space import NAME, ConceptClass, ConceptSpace
 from conceptspace.store import Run, of_steps, open_or_create
-from conceptspace.tables import NAIVE
+from conceptspace.tables import LARGEST, NAIVE
 from conceptspace.training.schedule import EvenInRoot
 from conceptspace.worlds import border
 from conceptspace.worlds.naming import SpacePrompts
@@ -176,7 +176,7 @@ class Recorder:
         they were, so that recording does not change the training.
 
         Args:
-            step: of training, 0 or more.
+            step: of training, 0 to 10¹⁵.
             model: ``model(prompts, noise) -> images`` in [0, 1], see
                 :class:`~conceptspace.models.generative.GenerativeModel`. A ``torch.nn.Module`` is
                 in evaluation mode meanwhile.
@@ -294,6 +294,6 @@ def _step(step: Any) -> int:
         number = operator.index(step)
     except TypeError:
         number = -1
-    if number < 0:
-        raise UserError(f"a step is a whole number, 0 or more, not {step!r}")
+    if not 0 <= number <= LARGEST or isinstance(step, bool):
+        raise UserError(f"a step is a whole number from 0 to 10^15, not {step!r:.80}")
     return number

@@ -42,8 +42,16 @@ def covered(plan: Plan, out: Path) -> bool:
     """Whether a run exists, without complaint about a folder that holds something else."""
     try:
         return plan.exists(out)
-    except UserError:
+    except (UserError, OSError):
         return False
+
+
+def taken(run: Run) -> float:
+    """What a run has taken; 0 where its record does not tell."""
+    try:
+        return float(run.information().get("seconds", 0.0))
+    except (UserError, OSError):
+        return 0.0
 
 
 def published(config: RunConfig) -> float:
@@ -90,14 +98,11 @@ def estimate(
         guess: seconds for an image to pass, where none has finished; asked once for each network.
     """
     done = {plan.name for plan in plans if covered(plan, out)}
-    spent = sum(
-        Run(plan.folder(out)).information().get("seconds", 0.0)
-        for plan in plans
-        if plan.name in done
-    )
+    spent = {p.name: taken(Run(p.folder(out))) for p in plans if p.name in done}
     left = [plan for plan in plans if plan.name not in done]
-    if spent:
-        speed = spent / sum(passes(plan.config) for plan in plans if plan.name in done)
+    if any(spent.values()):
+        timed = sum(passes(plan.config) for plan in plans if spent.get(plan.name))
+        speed = sum(spent.values()) / timed
         times = [speed * passes(plan.config) for plan in left]
     else:
         speeds: dict[str, float] = {}

@@ -15,6 +15,7 @@ from pathlib import Path
 from conceptspace import build, needs
 from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps.cost import covered, taken
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Lost, Progress, Started
 from conceptspace.sweeps.resources import Resources
@@ -120,9 +121,8 @@ def _start(plan: Plan, out: Path, resources: Resources) -> _Worker:
 
 def _ended(worker: _Worker, out: Path) -> Finished | Lost | Failed:
     plan, status = worker.plan, worker.process.returncode
-    if status == 0 and plan.exists(out):
-        seconds = Run(plan.folder(out)).information().get("seconds", 0.0)
-        return Finished(plan, float(seconds))
+    if status == 0 and covered(plan, out):
+        return Finished(plan, taken(Run(plan.folder(out))))
     lines = worker.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it left no message"
     if status < 0:

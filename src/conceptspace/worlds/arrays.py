@@ -15,7 +15,7 @@ from torch import Tensor
 from conceptspace.errors import UserError
 from conceptspace.seeding import generator as stream
 from conceptspace.space import ConceptClass, ConceptSpace, paper_split
-from conceptspace.worlds.factors import Factors, Names, read_factors
+from conceptspace.worlds.factors import Factors, Names, Shown, read_factors, show
 from conceptspace.worlds.pixels import as_images, scaled
 from conceptspace.worlds.pools import Pools
 
@@ -46,6 +46,9 @@ class ArrayWorld(Pools):
         resolution: pixels per side; may be left out for squares, others are scaled to it.
         per_class: images taken of each class, chosen at random once and for all seeds; all unless
             told.
+        shown: by concept, the numbers in [0, 1] that prompts show of each value, in their order,
+            e.g. ``{"hue": [(0.6, 0.4, 0.4), (0.4, 0.4, 0.6)]}``, which are exaggerated away from
+            1/2; of all other concepts one-hot codes.
         encode: makes prompts, vectors or sequences of one shape, such as embeddings of texts;
             without it they are one-hot codes, one after the other.
 
@@ -66,11 +69,12 @@ class ArrayWorld(Pools):
         train: Classes | None = None,
         resolution: int | None = None,
         per_class: int | None = None,
+        shown: Shown | None = None,
         encode: Encode | None = None,
     ) -> None:
         whole = None if callable(images) else as_images(images)
         count = len(next(iter(factors.values()), ())) if whole is None else len(whole)
-        found = read_factors(factors, names or {}, count)
+        found = show(read_factors(factors, names or {}, count), shown or {})
         self.space = split(found, held_out, train)
         taken = chosen(found, self.space, per_class)
         rows = np.sort(np.concatenate(list(taken.values())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
 from conceptspace.space import DIGITS, Concept, ConceptClass
+
+Shown = Mapping[str, Sequence[Sequence[float]]]
+"""Of a concept, the numbers in [0, 1] by which prompts show each of its values, in their order."""
 
 Names = Sequence[str] | Mapping[Any, str]
 """What the values of a column are called; see :func:`read_factors`."""
@@ -56,6 +59,25 @@ class Factors:
                 )
         pairs = zip(self.concepts, labels, strict=True)
         return ConceptClass.of(concept.labels.index(label) for concept, label in pairs)
+
+
+def show(found: Factors, shown: Shown) -> Factors:
+    """The same concepts with other numbers in their prompts, as many for each value of a concept.
+
+    Raises:
+        UserError: there is no such concept, or its values have not as many numbers each in [0, 1].
+    """
+    names = [concept.name for concept in found.concepts]
+    for name in shown:
+        if name not in names:
+            raise UserError(f"prompts cannot show {name!r}; the concepts are {', '.join(names)}")
+    concepts = tuple(
+        replace(c, means=tuple(tuple(map(float, numbers)) for numbers in shown[c.name]))
+        if c.name in shown
+        else c
+        for c in found.concepts
+    )
+    return replace(found, concepts=concepts)
 
 
 def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: int) -> Factors:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from conceptspace.errors import UserError
 from conceptspace.worlds.arrays import ArrayWorld, Classes, Encode
-from conceptspace.worlds.factors import Names
+from conceptspace.worlds.factors import Names, Shown
 from conceptspace.worlds.pictures import as_seen
 
 WORKERS = 8
@@ -41,6 +41,7 @@ class FolderWorld(ArrayWorld):
         held_out: see :class:`ArrayWorld`.
         train: see :class:`ArrayWorld`.
         per_class: see :class:`ArrayWorld`; only the pictures that are taken are read.
+        shown: see :class:`ArrayWorld`.
         encode: see :class:`ArrayWorld`.
 
     Raises:
@@ -59,6 +60,7 @@ class FolderWorld(ArrayWorld):
         held_out: Classes | Literal["paper"] = (),
         train: Classes | None = None,
         per_class: int | None = None,
+        shown: Shown | None = None,
         encode: Encode | None = None,
     ) -> None:
         if not root.is_dir():
@@ -75,6 +77,7 @@ class FolderWorld(ArrayWorld):
             train=train,
             resolution=resolution,
             per_class=per_class,
+            shown=shown,
             encode=encode,
         )
         self.root = root
@@ -93,6 +96,8 @@ def read_pictures(paths: Sequence[Path], side: int) -> NDArray[np.uint8]:
 
     def read(path: Path) -> NDArray[np.uint8]:
         try:
+            if path.exists() and not path.is_file():
+                raise ValueError("it is not a regular file")
             picture = as_seen(path.read_bytes())
         except OSError as error:
             raise UserError(f"cannot read the picture {path}: {error.strerror}") from None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from conceptspace.errors import UserError
 from conceptspace.worlds.older import OlderData
+
+if TYPE_CHECKING:
+    from conceptspace.worlds.factors import Shown
 
 
 class ImagesData(OlderData):
@@ -23,10 +26,17 @@ class ImagesData(OlderData):
     values: tuple[str, ...] = Field((), max_length=10)
     """Arrays, folder: names of values, e.g. "hue=red|blue" in order, or "scale=0:small|5:large" to
     take these values alone."""
+    shown: tuple[str, ...] = Field((), max_length=10)
+    """Arrays, folder: numbers in [0, 1] by which prompts show each value, in their order, e.g.
+    "hue=0.6 0.4 0.4|0.4 0.4 0.6"; of all other concepts one-hot codes."""
 
     pooled: ClassVar[bool] = True
     what: ClassVar[str]
     """What ``path`` names."""
+
+    def left_out(self) -> frozenset[str]:
+        """Prompts that show numbers came later."""
+        return frozenset(["shown"])
 
     def world(self) -> Any:
         """The images; they are read once, until the file changes.
@@ -97,6 +107,7 @@ def _read(data: ImagesData, changed: int) -> Any:
         train=data.train_classes or None,
         resolution=data.resolution,
         per_class=data.images_per_class,
+        shown=shown_of(data.shown),
     )
 
 
@@ -118,4 +129,26 @@ def names_of(values: tuple[str, ...]) -> dict[str, list[str] | dict[str, str]]:
         pairs = [part.partition(":") for part in parts]
         chosen = {value: name or value for value, _, name in pairs}
         found[factor.strip()] = chosen if any(colon for _, colon, _ in pairs) else parts
+    return found
+
+
+def shown_of(values: tuple[str, ...]) -> Shown:
+    """``("hue=0.6 0.4 0.4|0.4 0.4 0.6",)`` as the numbers that prompts show of values.
+
+    Raises:
+        UserError: a text has another form.
+    """
+    found: dict[str, list[list[float]]] = {}
+    for text in values:
+        factor, equals, rest = text.partition("=")
+        try:
+            numbers = [[float(number) for number in part.split()] for part in rest.split("|")]
+        except ValueError:
+            numbers = [[]]
+        if not factor.strip() or not equals or not all(numbers) or factor.strip() in found:
+            raise UserError(
+                f"data.shown = {text!r}: FACTOR=NUMBERS|NUMBERS belongs there, the numbers of each "
+                "value with spaces between them, once for each factor"
+            )
+        found[factor.strip()] = numbers
     return found

