@@ -21,8 +21,8 @@ from conceptspace.training.loop import Trainer
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.dataset import split_dataset
 from conceptspace.worlds.shapes.readout import AnalyticReadout
-from conceptspace.worlds.shapes.signal import class_distances
 from conceptspace.worlds.shapes.world import ShapesWorld, shape, size
+from conceptspace.worlds.signal import class_distances
 
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
 

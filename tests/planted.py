@@ -81,7 +81,7 @@ def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Pat
     """
     config, folder = plan.config, plan.folder(out)
     steps = np.array(build.checkpoints(config))
-    space = build.concept_space(config.data)
+    space = build.world(config.data).space
     rng = np.random.default_rng([config.seed, 7])
     rows, single = [], []
     for protocol in (NAIVE, *config.evaluate.protocols):

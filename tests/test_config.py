@@ -16,8 +16,6 @@ from pydantic import ValidationError
 
 from conceptspace import build
 from conceptspace.config import (
-    CELEBA_FIELDS,
-    ConceptName,
     RunConfig,
     complete,
     field_names,
@@ -30,8 +28,14 @@ from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presets import PRESETS, paper, quick
 from conceptspace.store import Run, open_or_create
 from conceptspace.versions import without_header
+from conceptspace.worlds.config import WORLDS
+from conceptspace.worlds.older import CELEBA
+from conceptspace.worlds.shapes.config import ConceptName
+from conceptspace.worlds.shapes.settings import concept as concept_of
 
 FIELDS = field_names()
+
+KINDS_OF = ("data.kind", "model.kind")
 
 PAPER = {
     "data.concepts": ("color", "size"),
@@ -120,8 +124,12 @@ def of_type(annotation: Any, bounds: dict[str, float]) -> st.SearchStrategy[Any]
 
 @st.composite
 def configs(draw) -> RunConfig:
-    names = draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=8))
+    kind = draw(st.sampled_from(sorted(WORLDS.built_in)))
+    own = {f"data.{name}" for name in WORLDS.get(kind).model_fields}
+    possible = [n for n in FIELDS if n not in KINDS_OF and (n in own or n[:5] != "data.")]
+    names = draw(st.lists(st.sampled_from(sorted(possible)), unique=True, max_size=8))
     changes = {name: draw(values(name)) for name in names}
+    changes["data.kind"] = kind
     try:
         return merged(draw(st.sampled_from([paper(), quick()])), nested(changes), "test")
     except UserError:
@@ -139,10 +147,18 @@ def test_toml_round_trip(tmp_path_factory, config):
         assert loaded.digest() == config.digest()
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS))
+KIND_OF = {
+    f"data.{name}": kind
+    for kind in ("folder", "arrays", "celeba", "shapes")
+    for name in WORLDS.get(kind).model_fields
+}
+"""A kind that has a setting of data."""
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - {"model.kind"}))  # there is one
 def test_digest_and_equality_see_every_field(name):
     """Some allowed value other than the default changes both."""
-    base = paper()
+    base = merged(paper(), {"data": {"kind": KIND_OF.get(name, "shapes")}}, "test")
     other: dict[str, Any] = {
         "train.checkpoint_steps": {"checkpoint_schedule": "explicit", "checkpoint_steps": [1]},
         "train.checkpoint_schedule": {"checkpoint_schedule": "linear"},
@@ -155,6 +171,8 @@ def test_digest_and_equality_see_every_field(name):
         if get_origin(annotation) is tuple:
             item = get_args(annotation)[0]
             new = [*value, {int: 8, str: "01", float: 8.5}.get(item, "shape")]
+        elif name == "data.kind":
+            new = "celeba"
         elif annotation is str:
             new = value + "x"
         elif annotation in (int, float):
@@ -301,8 +319,9 @@ class TestBounds:
             beyond = value if key in ("gt", "lt") else value - 1 if key == "ge" else value * 2 + 1
             many = get_origin(info.annotation) is tuple
             kind = get_args(info.annotation)[0] if many else info.annotation
+            base = merged(paper(), {"data": {"kind": KIND_OF.get(name, "shapes")}}, "x")
             with pytest.raises(UserError, match=name.replace(".", r"\.")) as error:
-                merged(paper(), nested({name: [kind(beyond)] if many else kind(beyond)}), "x")
+                merged(base, nested({name: [kind(beyond)] if many else kind(beyond)}), "x")
             assert "\n" not in str(error.value)
 
     @pytest.mark.parametrize(
@@ -317,7 +336,7 @@ class TestBounds:
     def test_concepts_of_images(self):
         names = [f"A{i}" for i in range(11)]
         with pytest.raises(UserError, match=r"data\.attributes"):
-            merged(paper(), nested({"data.attributes": names}), "x")
+            merged(paper(), nested({"data.kind": "celeba", "data.attributes": names}), "x")
 
 
 class TestVersions:
@@ -448,21 +467,21 @@ class TestBuild:
     def test_every_concept_takes_its_separation_and_spread(self, name):
         kind = "position" if name in ("x", "y") else name
         data = quick().data
-        base = build.concept(name, data)
+        base = concept_of(name, data)
         assert base.name == name
         if name == "shape":
             return
         changed = merged(
             quick(), {"data": {f"{kind}_separation": 0.3, f"{kind}_spread": 0.05}}, "x"
         )
-        c = build.concept(name, changed.data)
+        c = concept_of(name, changed.data)
         assert c.spread == pytest.approx(0.3 * 0.05)
         distance = max(abs(a - b) for a, b in zip(*c.means, strict=True))
         assert distance == pytest.approx(0.3)
 
     def test_own_split(self):
         changes = {"data.train_classes": ["00", "11"], "data.ood_classes": ["01"]}
-        space = build.concept_space(merged(quick(), nested(changes), "x").data)
+        space = build.world(merged(quick(), nested(changes), "x").data).space
         assert (space.train_classes, space.ood_classes) == (("00", "11"), ("01",))
 
     def test_world_takes_the_image_settings(self):
@@ -504,6 +523,15 @@ class TestBuild:
         assert (sampling.sampler, sampling.batch_size) == ("ddim", 11)
 
 
+OLDER = {
+    "shapes": "d7f0f043946775df423a88a47e2a7a41cc0a8b51d441f974f6f994bff496bb36",
+    "celeba": "94d03a0afbeb87b539eb66f2cd04e25ffb0c6e7b50fe416c4d20f507986bfe94",
+    "arrays": "6f78bc85b0be2d1b23cebf8167c559ede497f38a27c03a467fcf78649e80ec53",
+    "folder": "ad9686beea01e83416e8ecc48ec71af61fd6066b2d1591174b763d72d623ecae",
+}
+"""Digests of configs that start from the quick preset."""
+
+
 class TestKindsOfData:
     @pytest.mark.parametrize("seed", STUDIED_SEEDS["quick"])
     def test_kept_runs_have_the_digest_that_they_were_made_with(self, seed):
@@ -516,26 +544,43 @@ class TestKindsOfData:
         assert run.config.to_toml() == (run.path / "config.toml").read_text()
         assert run.config == plan.config
 
+    @pytest.mark.parametrize(("kind", "digest"), OLDER.items())
+    def test_older_kinds_keep_their_digests(self, tmp_path, kind, digest):
+        """As they were when all kinds of data shared one section; a preset's shapes."""
+        own = {
+            "celeba": {"root": "faces", "attributes": ["Smiling"], "jitter": 0.2},
+            "arrays": {"path": "a.npz", "factors": ["a", "b"], "values": ["a=x|y"]},
+            "folder": {"path": "d", "table": "t.csv", "file_column": "f", "ood_classes": ["11"]},
+            "shapes": {"masked_class": "01", "masked_share": 0.5},
+        }
+        config = merged(quick(), {"data": {"kind": kind, **own[kind]}, "seed": 3}, "test")
+        assert config.digest() == digest
+        (tmp_path / "config.toml").write_text(config.text())
+        again = complete(tmp_path / "config.toml")
+        assert (again, again.text()) == (config, config.text())
+        assert load(tmp_path / "config.toml", paper()).digest() == digest
+
     def test_shapes_are_stored_without_settings_of_other_images(self):
-        assert not set(CELEBA_FIELDS) & set(quick().data.model_dump())
+        assert not {"kind", *CELEBA} & set(quick().data.model_dump())
 
     def test_settings_that_came_later_are_stored_where_they_are_used(self):
         own = nested({"data.kind": "arrays", "data.path": "x.npz"})
         plain = merged(quick(), own, "test")
-        assert "shown" not in plain.data.model_dump()
+        assert "prompts" not in plain.data.model_dump()
         assert "agreement" not in plain.probe.model_dump()
-        used = merged(plain, nested({"data.shown": ["a=0|1"], "probe.agreement": 0.9}), "test")
-        assert used.data.model_dump()["shown"] == ("a=0|1",)
+        used = merged(plain, nested({"data.prompts": ["a=0|1"], "probe.agreement": 0.9}), "test")
+        assert used.data.model_dump()["prompts"] == ("a=0|1",)
         assert used.probe.model_dump()["agreement"] == 0.9
         assert used.digest() != plain.digest()
 
     def test_a_setting_that_differs_is_stored_even_without_effect(self, tmp_path):
-        config = merged(quick(), nested({"data.flips": 0.25}), "test")
+        stored = quick().data.model_dump()
+        config = merged(quick(), {"data": stored | {"flips": 0.25}}, "test")
         (tmp_path / "c.toml").write_text(config.to_toml())
         assert load(tmp_path / "c.toml", quick()) == config != quick()
 
     def test_images_with_attributes_are_stored_whole(self, tmp_path):
         config = merged(quick(), nested({"data.kind": "celeba", "data.root": "faces"}), "test")
-        assert set(CELEBA_FIELDS) <= set(config.data.model_dump())
+        assert {"kind", *CELEBA} <= set(config.data.model_dump())
         (tmp_path / "c.toml").write_text(config.to_toml())
         assert load(tmp_path / "c.toml", RunConfig()) == config

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from conceptspace.cli.flags import overrides
 from conceptspace.cli.parser import parsed
-from conceptspace.config import field_names, merged, nested
+from conceptspace.config import RunConfig, field_names, merged, nested
 from conceptspace.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -41,16 +42,15 @@ def settings_table() -> str:
             lines += [f"\n### {group}\n"] if group != "run" else [""]
             lines += [f"| setting | {' | '.join(presets)} | meaning |"]
             lines += [f"|---|{'---|' * len(presets)}---|"]
-        values = " | ".join(_shown(_value(config, name)) for config in presets.values())
-        meaning = (info.description or "").replace("|", r"\|")
+        values = " | ".join(_shown(_value(config, name, info)) for config in presets.values())
+        meaning = (info.description or "").replace("|", r"\|").replace("\n", " ")
         lines.append(f"| `{name}` | {values} | {meaning} |")
     return "\n".join(lines) + "\n\n"
 
 
-def _value(config: Any, name: str) -> Any:
-    for part in name.split("."):
-        config = getattr(config, part)
-    return config
+def _value(config: RunConfig, name: str, info: FieldInfo) -> Any:
+    """A setting's value; of another kind than the preset's, its default."""
+    return config.settings().get(name, info.default)
 
 
 def _shown(value: Any) -> str:

@@ -69,7 +69,7 @@ def test_there_is_no_judge_and_the_probe_decides(done: Run) -> None:
 def test_a_run_tells_which_data_it_saw(done: Run, root: Path) -> None:
     told = done.information()["data"]
     assert told["root"] == str(root)
-    assert told["digest"] == build.celeba_world(done.config.data).digest
+    assert told["digest"] == build.world(done.config.data).digest
     assert sorted(path.name for path in done.pictures.glob("*")) == [
         "00.png",
         "01.png",

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from pyarrow import parquet
 
 from conceptspace import files
+from conceptspace.contact_sheet import read_sheet
 from conceptspace.files import (
     read_record,
     read_table,
@@ -18,6 +20,10 @@ from conceptspace.files import (
     write_record,
     write_table,
 )
+from conceptspace.recording.evaluate import Generated
+from conceptspace.recording.sheets import write_sheet
+from conceptspace.space import ConceptClass
+from conceptspace.training import checkpoint
 
 
 def test_creates_folders_and_replaces(tmp_path):
@@ -51,6 +57,45 @@ def test_content_reaches_the_disk_before_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
     write_atomically(tmp_path / "file", b"x")
     assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_writers_do_not_share_a_temporary_name(tmp_path, monkeypatch):
+    """Processes in two containers have the same number, and write the same probe."""
+    names = []
+
+    class Watched(files.Disk):
+        def write(self, path, content):
+            names.append(path.name)
+            super().write(path, content)
+
+    monkeypatch.setattr(files, "DISK", Watched())
+    for _ in range(10):
+        write_atomically(tmp_path / "probe.json", b"x")
+    assert len(set(names)) == 10
+
+
+def test_bytes_are_read_once(tmp_path, monkeypatch):
+    """So that a healthy file is not called damaged because a writer replaces it meanwhile."""
+    table = pd.DataFrame({"step": [1, 2]})
+    write_table(tmp_path / "table.parquet", table)
+    write_record(tmp_path / "record.json", {"a": 1})
+    checkpoint.save(tmp_path, 3, {"w": torch.ones(2)})
+    sheet = tmp_path / "run" / "samples" / "naive" / "step-00000003.png"
+    generated = Generated("", ConceptClass("11"), torch.zeros(2, 3, 4, 4), pd.DataFrame())
+    write_sheet(sheet, 3, [generated])
+    read_bytes = Path.read_bytes
+
+    def replaced_once_read(path):
+        content = read_bytes(path)
+        path.write_bytes(b"what another writer puts there")
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", replaced_once_read)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.parquet", "remedy"), table)
+    assert read_record(tmp_path / "record.json") == {"a": 1}
+    assert checkpoint.load(tmp_path, 3)["w"].tolist() == [1.0, 1.0]
+    step, read = read_sheet(sheet)
+    assert (step, read.rows[0]["concept_class"]) == (3, "11")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -88,7 +133,7 @@ def test_all_writing_goes_through_the_disk():
     """So that a disk which fails can be put in its place, under everything that a run writes."""
     elsewhere = {
         "engine/native/kept.py": "a folder with a mode of its own",
-        "paper/execute.py": "logs of processes, which they append to",
+        "sweeps/local.py": "logs of processes, which they append to",
     }
     changes = re.compile(
         r"\.(mkdir|write_bytes|write_text|unlink|rmdir|rename|touch|symlink_to)\("

@@ -11,11 +11,13 @@ from PIL import Image
 
 from conceptspace import build
 from conceptspace.cli import main
-from conceptspace.config import DataConfig, RunConfig, merged
+from conceptspace.config import RunConfig, merged
 from conceptspace.errors import UserError
 from conceptspace.presentation.page import write_page
 from conceptspace.values import COLUMNS
-from conceptspace.worlds.own_data import names_of, own_world
+from conceptspace.worlds.faces.config import CelebaData
+from conceptspace.worlds.own_data import ArraysData, names_of
+from conceptspace.worlds.shapes.config import ShapesData
 from sprites import write_sprites
 from tiny import TINY, tiny_config, tiny_session
 
@@ -85,10 +87,10 @@ def _read(out: Path) -> dict:
 
 
 def test_shapes_and_celeba_are_stored_as_before():
-    for kind in ("shapes", "celeba"):
-        stored = DataConfig(kind=kind).model_dump()
+    for of in (ShapesData(), CelebaData()):
+        stored = of.model_dump()
         assert not {"path", "factors", "values", "table", "file_column"} & set(stored)
-    assert "path" in DataConfig(kind="arrays", path="x.npz").model_dump()
+    assert "path" in ArraysData(path="x.npz").model_dump()
 
 
 REFUSED = [
@@ -98,17 +100,20 @@ REFUSED = [
     ({"values": ["shape"]}, "FACTOR=NAME"),
     ({"values": ["shape=a|b"]}, "3 values .* and 2 names"),
     ({"images_per_class": 25}, "24 images of class 00 .square large., and 25 are asked for"),
-    ({"masked_class": "01"}, "are settings of shapes"),
-    ({"conditioned": ["color"]}, "are settings of shapes"),
+    (
+        {"masked_class": "01"},
+        "data.masked_class is a setting of data.kind = shapes, and data.kind is",
+    ),
+    ({"conditioned": ["color"]}, "conditioned is a setting of data.kind = shapes, .* is arrays"),
+    ({"table": "a.csv"}, "data.table is a setting of data.kind = folder, and data.kind is arr"),
     ({"ood_classes": ["31"]}, "has value 3 of shape"),
 ]
 
 
 @pytest.mark.parametrize(("change", "told"), REFUSED)
 def test_what_is_refused_before_any_work(sprites: Path, change, told):
-    changed = merged(config(sprites), {"data": change}, "test")
     with pytest.raises(UserError, match=told) as error:
-        build.validate(changed)
+        build.validate(merged(config(sprites), {"data": change}, "test"))
     assert "\n" not in str(error.value)
 
 
@@ -120,10 +125,10 @@ def test_more_images_for_the_probe_than_there_are(sprites: Path):
 def test_a_file_is_read_once_until_it_changes(sprites: Path, tmp_path: Path):
     path = tmp_path / "copy.npz"
     path.write_bytes(sprites.read_bytes())
-    first = own_world(config(path).data)
-    assert own_world(config(path).data) is first
+    first = build.world(config(path).data)
+    assert build.world(config(path).data) is first
     write_sprites(path, per_class=30, seed=1)
-    assert own_world(config(path).data) is not first
+    assert build.world(config(path).data) is not first
 
 
 def test_names_of_values():

@@ -26,8 +26,8 @@ from conceptspace.presentation.figures import (
 from conceptspace.recording.scoring import Scorer, trajectory
 from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.values import along, axis
-from conceptspace.worlds.shapes.signal import class_distances
 from conceptspace.worlds.shapes.world import ShapesWorld, color, size
+from conceptspace.worlds.signal import class_distances
 
 HUES = Concept("hue", ("red", "green", "blue"), tuple(map(tuple, np.eye(3).tolist())))
 LIGHT = Concept("light", ("dark", "bright"), ((0.0,), (1.0,)))

@@ -9,26 +9,26 @@ import torch
 
 from conceptspace import build
 from conceptspace.config import (
-    DataConfig,
     EvaluateConfig,
-    ModelConfig,
     ProbeConfig,
     RunConfig,
     TrainConfig,
     merged,
     nested,
 )
+from conceptspace.models.config import UNetConfig
 from conceptspace.pipeline import Session
 from conceptspace.store import open_or_create
 from conceptspace.worlds.dataset import Examples
+from conceptspace.worlds.shapes.config import ShapesData
 from conceptspace.worlds.shapes.world import ShapesWorld
 
 CPU = torch.device("cpu")
 
 TINY = RunConfig(
     preset="quick",
-    data=DataConfig(resolution=8, position_range=0.25, images_per_class=10),
-    model=ModelConfig(
+    data=ShapesData(resolution=8, position_range=0.25, images_per_class=10),
+    model=UNetConfig(
         channels=(8, 16),
         blocks=1,
         heads=2,

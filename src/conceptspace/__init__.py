@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from conceptspace.models.adapters.flow import from_flow
     from conceptspace.models.adapters.function import from_function
     from conceptspace.models.adapters.replay import replay
+    from conceptspace.models.config import ModelConfig
+    from conceptspace.models.denoiser import Accelerated, EmbeddingDenoiser
     from conceptspace.models.generative import (
         EditableCondition,
         EditableModel,
@@ -41,13 +43,20 @@ if TYPE_CHECKING:
     from conceptspace.store import Run
     from conceptspace.training.schedule import checkpoint_steps
     from conceptspace.worlds.arrays import ArrayWorld
+    from conceptspace.worlds.config import DataConfig
     from conceptspace.worlds.datasets import from_huggingface, from_torch
     from conceptspace.worlds.folder import FolderWorld
     from conceptspace.worlds.naming import SpacePrompts, named_space
+    from conceptspace.worlds.rendered import RenderedWorld
+
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "worlds.rendered": "RenderedWorld",
+    "worlds.config": "DataConfig",
+    "models.config": "ModelConfig",
+    "models.denoiser": "Accelerated EmbeddingDenoiser",
     "worlds.arrays": "ArrayWorld",
     "space": "Concept ConceptClass ConceptSpace",
     "worlds.datasets": "from_huggingface from_torch",
@@ -84,12 +93,15 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names.s
 
 __all__ = [
     "AccelerateRecorder",
+    "Accelerated",
     "ArrayWorld",
     "Concept",
     "ConceptClass",
     "ConceptSpace",
+    "DataConfig",
     "EditableCondition",
     "EditableModel",
+    "EmbeddingDenoiser",
     "EmbeddingPatching",
     "EmbeddingSteering",
     "FineTunable",
@@ -103,10 +115,12 @@ __all__ = [
     "LatentIntervention",
     "LightningRecorder",
     "MatchedControl",
+    "ModelConfig",
     "Noise",
     "Overprompting",
     "PromptEnsemble",
     "Recorder",
+    "RenderedWorld",
     "Run",
     "SpacePrompts",
     "Steering",

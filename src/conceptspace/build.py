@@ -3,205 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-from conceptspace.cache import image_cache, probe_cache
-from conceptspace.config import DataConfig, RunConfig
+from conceptspace.cache import probe_cache
+from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.judges.judge import Judge, ShapesJudge
+from conceptspace.judges.function import checked
+from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings
+from conceptspace.models.config import check_channels
+from conceptspace.models.denoiser import EmbeddingDenoiser
 from conceptspace.models.schedule import LinearSchedule
-from conceptspace.models.unet import UNet, channels_last
+from conceptspace.models.unet import channels_last
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.registry import Context
 from conceptspace.recording.evaluate import Sampling
 from conceptspace.seeding import stream_seed
-from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.tables import NAIVE
 from conceptspace.training.loop import Optimization
 from conceptspace.training.schedule import checkpoint_steps
 from conceptspace.worlds.conditioning import Conditioning
+from conceptspace.worlds.config import DataConfig
 from conceptspace.worlds.dataset import Masking
-from conceptspace.worlds.faces.attributes import attribute_concept
-from conceptspace.worlds.faces.celeba import CelebaWorld
-from conceptspace.worlds.own_data import KINDS, own_world
-from conceptspace.worlds.pools import Pools
-from conceptspace.worlds.shapes import world as shapes
-from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.world import World
+
+WORLD_MEMBERS = (
+    *("space", "columns", "resolution", "augmentation"),
+    *("sample", "class_mean", "draw", "picture", "labelled", "recipe"),
+)
+"""What a world has, see :class:`World`."""
 
 PIXEL_RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
 
 
-def concept(name: str, data: DataConfig) -> Concept:
-    """One of the six concepts with the config's separation and spread."""
-    match name:
-        case "shape":
-            return shapes.shape()
-        case "color":
-            return shapes.color(data.color_separation, data.color_spread)
-        case "size":
-            return shapes.size(data.size_separation, data.size_spread)
-        case "background":
-            return shapes.background(data.background_separation, data.background_spread)
-        case _:
-            return shapes.position(name, data.position_separation, data.position_spread)
-
-
-def concept_space(data: DataConfig) -> ConceptSpace:
-    """The concepts and the split into training and OOD classes.
-
-    Raises:
-        UserError: classes overlap, leave their limits or have the wrong number of bits.
-    """
-    if data.kind in KINDS:
-        return own_world(data).space
-    if data.kind == "celeba":
-        concepts = tuple(attribute_concept(name) for name in data.attributes)
-    else:
-        concepts = tuple(concept(name, data) for name in data.concepts)
-    train, ood = paper_split([len(concept.labels) for concept in concepts])
-    return ConceptSpace(
-        concepts,
-        as_classes(data.train_classes) or train,
-        as_classes(data.ood_classes) if data.train_classes or data.ood_classes else ood,
-    )
-
-
 def world(data: DataConfig) -> World:
-    """The data: shapes that are rendered, or images that are there.
+    """The data: shapes that are rendered, images that are there, or a world of one's own.
 
     Raises:
-        UserError: see :func:`shapes_world`, :func:`celeba_world` and
-            :func:`conceptspace.worlds.own_data.own_world`.
+        UserError: the settings describe something impossible, or what they build is no world.
     """
-    if data.kind in KINDS:
-        return own_world(data)
-    return celeba_world(data) if data.kind == "celeba" else shapes_world(data)
+    built = data.world()
+    lacking = [name for name in WORLD_MEMBERS if not hasattr(built, name)]
+    if lacking:
+        raise UserError(
+            f"data.kind = {data.kind!r} builds {type(built).__name__}, which is no world: it lacks "
+            f"{', '.join(lacking)} of conceptspace.worlds.world.World"
+        )
+    found: World = built
+    return found
 
 
-def shapes_world(data: DataConfig) -> ShapesWorld:
-    """The data-generating process of shapes.
+def rendered(data: DataConfig) -> RenderedWorld:
+    """A world that draws any concept vector.
 
     Raises:
-        UserError: see :func:`concept_space`; the masked class is not trained; or the data are
-            images that cannot be rendered.
+        UserError: see :func:`world`; or it does not.
     """
-    if data.kind != "shapes":
+    built = world(data)
+    if not isinstance(built, RenderedWorld):
         raise UserError(
-            f"this needs images that can be rendered, data.kind = 'shapes'; it is {data.kind!r}"
+            "this needs images that can be rendered, e.g. data.kind = 'shapes', or a world that "
+            f"derives from conceptspace.RenderedWorld; data.kind is {data.kind!r}"
         )
-    space = concept_space(data)
-    if data.masked_class and data.masked_class not in space.train_classes:
-        raise UserError(
-            f"data.masked_class = {data.masked_class!r} is not a training class; "
-            f"they are {', '.join(space.train_classes)}"
-        )
-    if data.masked_share > 0 and not data.masked_class:
-        raise UserError("data.masked_share needs data.masked_class, e.g. 01")
-    return ShapesWorld(
-        space, data.resolution, data.position_range, data.edge_blur, data.pixel_noise
-    )
-
-
-def celeba_world(data: DataConfig) -> CelebaWorld:
-    """The images of a CelebA folder; they are read when they are first needed.
-
-    Raises:
-        UserError: no folder is named, or a setting is for shapes only.
-    """
-    if not data.root:
-        raise UserError(
-            "data.kind = 'celeba' needs data.root, the folder that holds img_align_celeba and "
-            "list_attr_celeba.txt"
-        )
-    if data.masked_class or data.masked_share or data.conditioned:
-        raise UserError(
-            "data.masked_class, data.masked_share and data.conditioned are settings of shapes; "
-            "with data.kind = 'celeba' every prompt shows all attributes"
-        )
-    return CelebaWorld(
-        concept_space(data),
-        data.resolution,
-        Path(data.root),
-        data.images_per_class,
-        data.jitter,
-        data.flips,
-        image_cache(),
-    )
+    return built
 
 
 def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
-    if data.kind != "shapes":
-        columns = world(data).columns
-        return Conditioning(tuple(columns), columns)
-    return Conditioning(data.conditioned or data.concepts)
+    columns = world(data).columns
+    return Conditioning(data.shown() or tuple(columns), columns)
 
 
-def judge(of: World) -> Judge | None:
-    """What scores images; None where they cannot be rendered or a concept has more than two values,
-    and the probe scores them alone.
-    """
-    if not isinstance(of, ShapesWorld) or max(of.space.sizes) > 2:
-        return None
-    return ShapesJudge(of)
+def judge(data: DataConfig, of: World) -> Judge | None:
+    """What scores images; None where the world has no judge, and the probe scores them alone."""
+    found = data.judge(of)
+    return None if found is None else checked(found, of.space.concepts)
 
 
 def masking(data: DataConfig) -> Masking | None:
-    """The underspecification of the training prompts, if there is any.
-
-    Raises:
-        UserError: the masked concept is not shown to the model anyway.
-    """
-    if not data.masked_class or data.masked_share == 0:
-        return None
-    shown = conditioning(data).variables
-    if data.masked_concept not in shown:
-        raise UserError(
-            f"data.masked_concept = {data.masked_concept!r} is not among the variables that the "
-            f"model is conditioned on, so masking it changes nothing; they are {', '.join(shown)}"
-        )
-    return Masking(data.masked_class, data.masked_concept, data.masked_share)
+    """The underspecification of the training prompts, if there is any."""
+    masked = data.masked()
+    return Masking(*masked) if masked else None
 
 
 def model(config: RunConfig, device: torch.device | None = None) -> VDM:
     """An untrained model; its weights depend on the seed alone.
 
     Raises:
-        UserError: the architecture does not fit together.
+        UserError: the architecture does not fit together, or is no network.
     """
     m = config.model
-    _check_channels("model.channels", m.channels, config.data.resolution)
-    for width in m.channels:
-        if width % m.groups or width % m.heads:
-            raise UserError(
-                f"model.channels = {list(m.channels)} must be multiples of model.groups = "
-                f"{m.groups} and of model.heads = {m.heads}"
-            )
     prompt = conditioning(config.data).visible()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.seed, "weights"))
-        network = UNet(
-            len(prompt),
-            channels=m.channels,
-            blocks=m.blocks,
-            heads=m.heads,
-            dropout=m.dropout,
-            norm=m.norm,
-            groups=m.groups,
-            time_size=m.time_size,
-            embedding_size=m.embedding_size,
-            gamma_range=(m.gamma_start, m.gamma_end),
-        )
+        network = m.network(len(prompt), config.data.resolution)
         schedule = LinearSchedule(
             m.gamma_start, m.gamma_end, learned=m.schedule == "learned_linear"
         )
+    if not isinstance(network, torch.nn.Module):
+        raise UserError(
+            f"model.kind = {m.kind!r} builds {type(network).__name__}, and a network is a "
+            "torch.nn.Module"
+        )
+    if m.embeds != isinstance(network, EmbeddingDenoiser):
+        raise UserError(
+            f"model.kind = {m.kind!r} says embeds = {m.embeds}, and its network is "
+            f"{'an' if not m.embeds else 'no'} conceptspace.EmbeddingDenoiser"
+        )
     built = VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
-    return channels_last(built, device)
+    return channels_last(built, device) if built.accelerated else built.to(device)
 
 
 def outline(config: RunConfig) -> VDM:
@@ -210,8 +123,7 @@ def outline(config: RunConfig) -> VDM:
     Raises:
         UserError: the architecture does not fit together.
     """
-    convolutions = 18 * config.model.blocks * sum(width**2 for width in config.model.channels)
-    if convolutions < 10**8:
+    if config.model.weights() < 10**8:
         return model(config)  # quicker than PyTorch's first tensor without memory, which takes 1 s
     with torch.device("meta"):
         return model(config)
@@ -243,7 +155,7 @@ def checkpoints(config: RunConfig) -> list[int]:
 
 def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
-    _check_channels("probe.channels", config.probe.channels, config.data.resolution)
+    check_channels("probe.channels", config.probe.channels, config.data.resolution)
     return ProbeSettings(**config.probe.model_dump(exclude={"agreement"}))
 
 
@@ -276,12 +188,11 @@ def validate(config: RunConfig) -> None:
         UserError: the config describes something impossible, or the cache cannot be written.
     """
     probe_cache()
-    images = world(config.data)
-    masking(config.data)
+    data = config.data
+    world(data)
+    data.check()
     probe(config)
-    if isinstance(images, CelebaWorld):
-        images.check()
-    if isinstance(images, Pools):
+    if data.pooled:
         _check_pools(config)
     asked = context(config)
     for name in config.evaluate.protocols:
@@ -311,14 +222,3 @@ def device(name: str) -> torch.device:
     if name == "cuda" and not available:
         raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here")
     return torch.device("cuda" if name != "cpu" and available else "cpu")
-
-
-def _check_channels(name: str, channels: tuple[int, ...], resolution: int) -> None:
-    if not channels or min(channels) < 8 or any(width % 8 for width in channels):
-        raise UserError(f"{name} = {list(channels)} must be positive multiples of 8")
-    factor = 2 ** (len(channels) - 1)
-    if resolution % factor:
-        raise UserError(
-            f"data.resolution = {resolution} must be a multiple of {factor}, because {name} has "
-            f"{len(channels)} levels"
-        )

@@ -13,22 +13,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
+    BeforeValidator,
     Field,
+    SerializeAsAny,
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from conceptspace.bounds import Each
 from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
+from conceptspace.kinds import READING, Kind, Kinds
+from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
 from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
 from conceptspace.versions import without_header
+from conceptspace.worlds.config import WORLDS, DataConfig
+from conceptspace.worlds.shapes.config import ShapesData
 
 __all__ = [
-    "DataConfig",
     "EvaluateConfig",
-    "ModelConfig",
     "ProbeConfig",
     "RunConfig",
     "TrainConfig",
@@ -40,136 +44,8 @@ __all__ = [
     "read",
 ]
 
-ConceptName = Literal["shape", "x", "y", "color", "size", "background"]
-
-CELEBA_FIELDS = ("kind", "root", "attributes", "jitter", "flips")
-"""Settings of CelebA; a shapes config is stored and hashed without them."""
-
-OWN_FIELDS = ("path", "factors", "values", "shown", "table", "file_column")
-"""Settings of data of one's own; a config of shapes or of CelebA is stored without them."""
-
-OPTIONAL = frozenset(
-    [*(f"data.{name}" for name in (*CELEBA_FIELDS, *OWN_FIELDS)), "probe.agreement"]
-)
-"""Settings that the config of a run may lack."""
-
-
 SWEEP = Each(-(10**6), 10**6, 1000)
 """Bounds of the values that a protocol tries."""
-
-
-class DataConfig(Section):
-    """The concept space and the images (paper section 3.1, App. A.1 and C.3)."""
-
-    kind: Literal["shapes", "celeba", "arrays", "folder"] = "shapes"
-    """Rendered shapes, a CelebA folder, a file of arrays (.npz, .h5), or a folder of pictures."""
-    path: str = ""
-    """Arrays, folder: the file, or the folder."""
-    factors: tuple[str, ...] = Field((), max_length=10)
-    """Arrays, folder: columns, or levels of subfolders, that are concepts; empty: all columns."""
-    values: tuple[str, ...] = Field((), max_length=10)
-    """Arrays, folder: names of values, e.g. "hue=red|blue" in order, or "scale=0:small|5:large" to
-    take these values alone."""
-    shown: tuple[str, ...] = Field((), max_length=10)
-    """Arrays, folder: numbers in [0, 1] by which prompts show each value, in their order, e.g.
-    "hue=0.6 0.4 0.4|0.4 0.4 0.6"; of all other concepts one-hot codes."""
-    table: str = ""
-    """Folder: a CSV or Parquet file in it with a row for each picture; empty: class subfolders."""
-    file_column: str = "file"
-    """Folder: the table's column of the pictures' paths."""
-    root: str = ""
-    """CelebA: the folder that holds img_align_celeba and list_attr_celeba.txt."""
-    attributes: tuple[str, ...] = Field(("Not_Male", "Smiling"), max_length=10)
-    """CelebA: the concepts; Not_ before an attribute's name swaps its two values."""
-    jitter: float = Field(0.1, ge=0, lt=1)
-    """CelebA: brightness, contrast and saturation of training images vary by up to this share."""
-    flips: float = Field(0.5, ge=0, le=1)
-    """CelebA: share of training images that are mirrored."""
-    concepts: tuple[ConceptName, ...] = ("color", "size")
-    """The concepts that vary, in the order of the bits of a class."""
-    train_classes: tuple[str, ...] = ()
-    """Classes to train on; empty: the paper's split, at most one concept away from 0...0."""
-    ood_classes: tuple[str, ...] = ()
-    """Classes held out; empty: the paper's split."""
-    resolution: int = Field(32, ge=4, le=512)
-    """Pixels per side."""
-    color_separation: float = Field(0.4, gt=0, le=1)
-    """Distance of the red from the blue class mean, per channel."""
-    color_spread: float = Field(1 / 8, ge=0, le=0.5)
-    """Half width of each colour class, as a share of the separation."""
-    size_separation: float = Field(0.4, gt=0, le=2)
-    """Distance of the large from the small class mean, in half image widths."""
-    size_spread: float = Field(3 / 8, ge=0, le=0.5)
-    """Half width of each size class, as a share of the separation."""
-    background_separation: float = Field(0.4, gt=0, le=1)
-    """Distance of the bright from the dark background, where it is a concept."""
-    background_spread: float = Field(1 / 8, ge=0, le=0.5)
-    """Half width of each background class, as a share of the separation."""
-    position_separation: float = Field(0.5, gt=0, le=2)
-    """Distance of left from right, top from bottom, where position is a concept."""
-    position_spread: float = Field(1 / 8, ge=0, le=0.5)
-    """Half width of each position class, as a share of the separation."""
-    position_range: float = Field(0.5, ge=0, le=1)
-    """Largest distance of the object from the centre along x and y."""
-    edge_blur: float = Field(1.0, ge=0, le=32)
-    """Gaussian softening of the object's edge, in 1/32 of the image width."""
-    pixel_noise: float = Field(0.001, ge=0, le=1)
-    """Standard deviation of the noise on each pixel."""
-    images_per_class: int = Field(2048, ge=2, le=10**7)
-    """Images drawn for each training class, training and validation together."""
-    validation_share: float = Field(0.15, ge=0, lt=1)
-    """Share of these images that is kept from training."""
-    conditioned: tuple[ConceptName, ...] = ()
-    """Variables that h shows to the model; empty: the concepts."""
-    masked_class: str = ""
-    """Class whose prompts are underspecified, e.g. "01"; empty: none."""
-    masked_concept: ConceptName = "color"
-    """The concept whose entries of h are masked in that class."""
-    masked_share: float = Field(0.0, ge=0, le=1)
-    """Share alpha of that class's training images whose prompts are masked."""
-
-    @model_validator(mode="after")
-    def _check_split(self) -> DataConfig:
-        if round(self.validation_share * self.images_per_class) >= self.images_per_class:
-            raise ValueError(
-                f"validation_share {self.validation_share:g} of {self.images_per_class} images "
-                "leaves no training image"
-            )
-        return self
-
-    def left_out(self) -> frozenset[str]:
-        """Shapes and CelebA are stored as they were before there were other images."""
-        foreign = {"shapes": (*CELEBA_FIELDS, *OWN_FIELDS), "celeba": OWN_FIELDS}
-        return frozenset(foreign.get(self.kind, ("shown",)))
-
-
-class ModelConfig(Section):
-    """The diffusion model (paper App. A.2)."""
-
-    channels: Annotated[tuple[int, ...], Each(1, 8192, 8)] = (64, 128, 256)
-    """Width of each U-Net level, finest first."""
-    blocks: int = Field(2, ge=1, le=64)
-    """Residual blocks per level and direction."""
-    heads: int = Field(4, ge=1, le=1024)
-    """Attention heads in the bottleneck."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Dropout rate inside the residual blocks."""
-    norm: Literal["group", "layer"] = "group"
-    """Normalisation: group norm (published settings) or layer norm (paper's text)."""
-    groups: int = Field(8, ge=1, le=1024)
-    """Groups of the group norm."""
-    time_size: int = Field(64, ge=2, le=8192, multiple_of=2)
-    """Length of the sinusoidal time embedding."""
-    embedding_size: int = Field(256, ge=1, le=16384)
-    """Width of the time MLP."""
-    schedule: Literal["learned_linear", "fixed_linear"] = "learned_linear"
-    """Noise schedule gamma(t)."""
-    gamma_start: float = Field(-5.0, ge=-100, le=100)
-    """gamma(0), at initialisation if learned."""
-    gamma_end: float = Field(10.0, ge=-100, le=100)
-    """gamma(1), at initialisation if learned."""
-    pixel_range: Literal["unit", "symmetric"] = "unit"
-    """Pixels enter the model in [0, 1] or in [-1, 1]."""
 
 
 class TrainConfig(Section):
@@ -287,9 +163,9 @@ class RunConfig(Description):
 
     preset: str = "paper"
     """The preset that this config started from."""
-    data: DataConfig = DataConfig()
+    data: Annotated[SerializeAsAny[DataConfig], BeforeValidator(WORLDS.section)] = ShapesData()
     """The concept space and the images."""
-    model: ModelConfig = ModelConfig()
+    model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(MODELS.section)] = UNetConfig()
     """The diffusion model."""
     train: TrainConfig = TrainConfig()
     """Optimisation and checkpoints."""
@@ -305,40 +181,63 @@ class RunConfig(Description):
         return frozenset(["protocols"])
 
     def settings(self) -> dict[str, Any]:
-        """Every setting under its dotted name."""
-        own = {f"protocols.{of}.{k}": v for of, s in self.protocols.items() for k, v in s.items()}
-        return {name: _leaf(self, name) for name in field_names()} | own
+        """Every setting that has an effect, under its dotted name."""
+        found: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                own = value.settings() if isinstance(value, Kind) else dict(value)
+                found |= {f"{name}.{key}": setting for key, setting in own.items()}
+            elif name == "protocols":
+                found |= dotted({name: value})
+            else:
+                found[name] = value
+        return found
+
+    def loaded(self) -> RunConfig:
+        """The same config with the kinds of one's own, whose code is imported.
+
+        Raises:
+            UserError: it cannot be, or has other settings.
+        """
+        return merged(self, {}, "config")
 
 
-def field_names(section: type[BaseModel] = RunConfig, prefix: str = "") -> dict[str, Any]:
+KINDS: dict[str, Kinds[Any]] = {"data": WORLDS, "model": MODELS}
+"""Sections that come in kinds."""
+
+
+def field_names(**kinds: str) -> dict[str, FieldInfo]:
     """Every leaf field under its dotted name, with pydantic's field information; those of single
     protocols are not among them.
+
+    Args:
+        kinds: kinds of one's own whose settings are to be among them, by section.
     """
-    names: dict[str, Any] = {}
-    for name, info in section.model_fields.items():
-        if section is RunConfig and name == "protocols":
-            continue
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            names |= field_names(info.annotation, f"{prefix}{name}.")
-        else:
-            names[prefix + name] = info
+    names: dict[str, FieldInfo] = {}
+    for name, info in RunConfig.model_fields.items():
+        if name in KINDS:
+            fields = KINDS[name].fields(kinds.get(name, ""))
+            names |= {f"{name}.{field}": found for field, found in fields.items()}
+        elif isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            fields = info.annotation.model_fields
+            names |= {f"{name}.{field}": found for field, found in fields.items()}
+        elif name != "protocols":
+            names[name] = info
     return names
 
 
-def _leaf(section: Any, name: str) -> Any:
-    for part in name.split("."):
-        section = getattr(section, part)
-    return section
-
-
-def merged(base: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig:
+def merged(
+    base: RunConfig, values: Mapping[str, Any], source: str, *, reading: bool = False
+) -> RunConfig:
     """A new config with nested ``values`` in place of the base's.
 
     Args:
-        base: where all other values come from.
+        base: where all other values come from; where a kind changes, those that both have.
         values: as read from TOML; sections are mappings. ``version`` and ``format`` tell who wrote
             them.
         source: named in the error message, e.g. a file name.
+        reading: whether settings of kinds of one's own stay as they are, and nothing is imported.
 
     Raises:
         UserError: an unknown key, a wrong type or an impossible value; of a newer version, it names
@@ -346,9 +245,16 @@ def merged(base: RunConfig, values: Mapping[str, Any], source: str) -> RunConfig
     """
     tree = base.model_dump()
     settings, newer = without_header(values, source)
+    for name, kinds in KINDS.items():
+        given = settings.get(name, {})
+        if isinstance(given, Mapping):
+            kind = given.get("kind", getattr(base, name).kind)
+            tree[name] = kinds.start(tree[name], kind)
+            if isinstance(kind, str) and not reading:
+                kinds.refuse_others(given, kind, name, source)
     merge(tree, settings)
     try:
-        return RunConfig.model_validate(tuples(tree))
+        return RunConfig.model_validate(tuples(tree), context=READING if reading else None)
     except ValidationError as error:
         raise UserError(f"{source}: {complaint(error, field_names())}{newer}") from None
 
@@ -363,23 +269,29 @@ def load(path: Path, base: RunConfig) -> RunConfig:
 
 
 def complete(path: Path) -> RunConfig:
-    """Read a run's own config, in which nothing is left to a preset.
+    """Read a run's own config, in which nothing is left to a preset; no code is imported for it,
+    see :meth:`RunConfig.loaded`.
 
     Raises:
         UserError: as for :func:`load`, or a setting is missing.
     """
     values = read(path)
     settings, newer = without_header(values, str(path))
-    names = field_names()
-    there = {name for name in dotted(settings) if not name.startswith("protocols.")}
-    missing = [name for name in names if name not in there | OPTIONAL]
-    if missing and there <= set(names):
+    there = dotted(settings)
+    named = {name: there.get(f"{name}.kind", kinds.default) for name, kinds in KINDS.items()}
+    sections = {name: {"kind": kind} for name, kind in named.items()}
+    usual = RunConfig.model_validate(sections, context=READING).model_dump()
+    missing = [name for name in dotted(usual) if name not in there]
+    own = [f"{name}." for name, kind in named.items() if kind not in KINDS[name].built_in]
+    open_ended = ("protocols.", *own)
+    known = field_names()
+    if missing and all(name in known or name.startswith(open_ended) for name in there):
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(
             f"{path} is not whole: it lacks {', '.join(missing[:3])}{more}, and a run's config "
             f"holds every setting; put it back as it was{newer}"
         )
-    return merged(RunConfig(), values, str(path))
+    return merged(RunConfig(), values, str(path), reading=True)
 
 
 def read(path: Path) -> dict[str, Any]:

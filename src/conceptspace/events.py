@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,19 @@ class Notice:
 
 @dataclass(frozen=True)
 class Trained:
-    """A gradient step was done."""
+    """A gradient step was done.
+
+    Attributes:
+        step: number of completed steps.
+        last: number of steps in all.
+        loss: of the step, in bits per dimension; on a GPU, ``float`` of it waits for the step.
+        grad_norm: of its gradient before clipping.
+    """
 
     step: int
     last: int
+    loss: SupportsFloat = float("nan")
+    grad_norm: SupportsFloat = float("nan")
 
 
 @dataclass(frozen=True)

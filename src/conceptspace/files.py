@@ -77,7 +77,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write to a temporary file beside ``path``, flush it to disk, rename it, flush the folder.
 
     Raises:
-        OSError: it cannot be written; ``filename`` is ``path``, which is as it was.
+        OSError: it cannot be written; ``filename`` is ``path``, which is as it was. Only where the
+            last step failed, the flush of the folder, it holds the new content, which a loss of
+            power may undo.
     """
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")
     try:

@@ -18,19 +18,23 @@ WRITTEN = ("", "checkpoints", "resume", "scores/*", "samples/*", "classes")
 """Folders of a run that are written under its lock only."""
 
 
+class Busy(UserError):
+    """Another process is working on the run."""
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Keep other processes from working on a run.
 
     Raises:
-        UserError: one is working on it.
+        Busy: one is working on it.
         OSError: the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(
+        raise Busy(
             f"another process is working on {folder}; wait until it has ended, or choose another "
             "folder"
         ) from None

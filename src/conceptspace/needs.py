@@ -12,7 +12,6 @@ import contextlib
 import math
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,19 +20,16 @@ import torch
 from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.models.config import LIVE, unet_activations
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
-from conceptspace.worlds.shapes.readout import CHUNK, templates
 
 FLOAT = 4
 """Bytes of a number."""
 
 PROGRAM = 600 * 2**20
 """Bytes of Python with PyTorch, pandas and the figures, before any data."""
-
-LIVE = 8
-"""Tensors of the size of its output that a residual block keeps for the gradient."""
 
 COPIES = 2
 """Times that images are in memory while they are rendered, joined or stored."""
@@ -72,26 +68,25 @@ def needs(config: RunConfig) -> Needs:
         UserError: the config describes something impossible.
     """
     data, train = config.data, config.train
-    space = build.concept_space(data)
+    space = build.world(data).space
     image = 3 * data.resolution**2 * FLOAT
     weights = parameters(config) * FLOAT
+    passing = config.model.activations(data.resolution) * FLOAT
     training = (
         len(space.train_classes) * data.images_per_class * image * COPIES
         + 6 * weights
-        + train.batch_size * _activations(config.model.channels, config.model.blocks, config)
+        + train.batch_size * passing
     )
     probe = config.probe
     probing = (
         math.prod(space.sizes) * (probe.images_per_class + probe.held_out_per_class)
-    ) * image * COPIES + probe.batch_size * _activations(probe.channels, 1, config)
+    ) * image * COPIES + probe.batch_size * FLOAT * unet_activations(
+        probe.channels, 1, 1, data.resolution
+    )
     images = {p.name: images_asked(p, config) for p in protocols_asked(config)}
     largest = max(images.values())
     asked = min(config.evaluate.batch_size, largest)
-    evaluating = (
-        largest * image * COPIES
-        + asked * _activations(config.model.channels, config.model.blocks, config) // LIVE * 2
-        + _judging(config)
-    )
+    evaluating = largest * image * COPIES + asked * passing // LIVE * 2 + data.judge_memory()
     tensors = max(training + evaluating, probing)
     states = 8 * weights
     checkpoints = len(build.checkpoints(config))
@@ -111,15 +106,6 @@ def parameters(config: RunConfig) -> int:
     return sum(parameter.numel() for parameter in build.outline(config).parameters())
 
 
-def _activations(channels: Sequence[int], blocks: int, config: RunConfig) -> int:
-    """Bytes that one image's way through a U-Net keeps for the gradient."""
-    side = config.data.resolution
-    sizes = [width * (side // 2**level) ** 2 for level, width in enumerate(channels)]
-    bottleneck = (side // 2 ** (len(channels) - 1)) ** 2
-    attention = 3 * config.model.heads * bottleneck**2
-    return (LIVE * (2 * blocks + 1) * sum(sizes) + attention) * FLOAT
-
-
 def protocols_asked(config: RunConfig) -> list[Protocol]:
     """Naive prompting, and the protocols that a run adds after training.
 
@@ -132,17 +118,9 @@ def protocols_asked(config: RunConfig) -> list[Protocol]:
 
 def images_asked(protocol: Protocol, config: RunConfig) -> int:
     """Images that one checkpoint makes under a protocol."""
-    classes = build.concept_space(config.data).classes
+    classes = build.world(config.data).space.classes
     settings = sum(len(protocol.settings(name)) for name in classes)
     return settings * build.sampling(config, protocol.name).samples
-
-
-def _judging(config: RunConfig) -> int:
-    """Bytes of the judge's masks, one for every place and size, and of their errors."""
-    if config.data.kind != "shapes":
-        return 0
-    count = templates(build.shapes_world(config.data))
-    return count * (COPIES * config.data.resolution**2 + 15 * CHUNK) * FLOAT
 
 
 def require(config: RunConfig, folder: Path, device: torch.device) -> None:
@@ -179,7 +157,7 @@ def _held(folder: Path) -> int:
 def _enough(needed: int, there: int, what: str, where: str) -> None:
     if needed > there:
         raise UserError(
-            f"this run needs about {_told(needed)} of {what}, and {where} {_told(there)}; take "
+            f"this run needs about {told(needed)} of {what}, and {where} {told(there)}; take "
             "fewer or smaller images, channels, samples or checkpoints"
         )
 
@@ -193,7 +171,8 @@ def _memory() -> int:
         return whole
 
 
-def _told(count: int) -> str:
+def told(count: int) -> str:
+    """Bytes in words: 1.5 GB."""
     size, unit = count / 10**6, "MB"
     for larger in ("GB", "TB", "PB", "EB"):
         if size < 1000:

@@ -27,7 +27,7 @@ from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
-from conceptspace.models.vdm import VDM
+from conceptspace.models.vdm import VDM, EmbeddingVDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
@@ -43,7 +43,7 @@ from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
 from conceptspace.training.loop import Trainer
 from conceptspace.worlds.dataset import split_dataset
-from conceptspace.worlds.pools import Pools
+from conceptspace.worlds.world import HasSource
 
 RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
@@ -190,7 +190,7 @@ class Session:
         """What decides beside the probe; two probes that agree where the config says so."""
         share = self.config.probe.agreement
         if not share:
-            return build.judge(self.world)
+            return build.judge(self.config.data, self.world)
         assert self.probe is not None
         yield Notice("judge: training a second probe, or taking it from the cache")
         try:
@@ -212,12 +212,13 @@ class Session:
         return Stopped(max(checkpoint.saved_steps(self.run.path / "resume"), default=0))
 
     def _introduce(self) -> Iterator[Event]:
-        """Read images that are not rendered, and keep what they are and how classes look."""
-        if not isinstance(self.world, Pools):
+        """Keep how classes look and where their images are from, unless pages render them."""
+        if self.config.data.pages_render:
             return
         yield Notice("images: reading them, or taking them from the cache")
         write_pictures(self.run, pictures_of(self.world))
-        self.run.note(data=self.world.provenance())
+        if isinstance(self.world, HasSource):
+            self.run.note(data=self.world.provenance())
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
@@ -235,7 +236,8 @@ class Session:
                 log.add(record, config.train.batch_size)
                 if trainer.update.note and record.step == first + 1:
                     yield Notice(trainer.update.note)
-                yield Trained(record.step, config.train.steps)
+                loss, norm = record.loss.total, record.grad_norm
+                yield Trained(record.step, config.train.steps, loss, norm)
                 halted = stop()
                 if record.step in planned or record.step == config.train.steps or halted:
                     yield from self._save(trainer, log, planned)
@@ -316,8 +318,10 @@ class Session:
     def _sampled(self) -> LoweredModel:
         """The model that is evaluated, whatever weights it holds at the moment."""
         model = LoweredModel(build.model(self.config, self.device), self.precision)
-        replayed = Replayed(model.fast.denoise, self.device, aside=lambda: hooked(model.fast))
-        model.fast.denoise = replayed  # type: ignore[method-assign, assignment]
+        fast = model.fast
+        if isinstance(fast, EmbeddingVDM) and fast.accelerated:
+            replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
+            fast.denoise = replayed  # type: ignore[method-assign, assignment]
         return model
 
     def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conceptspace.config import (
-    DataConfig,
     EvaluateConfig,
-    ModelConfig,
     ProbeConfig,
     RunConfig,
     TrainConfig,
 )
+from conceptspace.models.config import UNetConfig
+from conceptspace.worlds.shapes.config import ShapesData
 
 
 def paper() -> RunConfig:
@@ -26,10 +26,10 @@ def quick() -> RunConfig:
     """
     return RunConfig(
         preset="quick",
-        data=DataConfig(
+        data=ShapesData(
             resolution=16, position_range=0.15, color_separation=0.15, size_spread=0.25
         ),
-        model=ModelConfig(
+        model=UNetConfig(
             channels=(32, 64, 64),
             blocks=1,
             dropout=0.0,

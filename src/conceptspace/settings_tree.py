@@ -37,13 +37,13 @@ def tuples(value: Any) -> Any:
     return tuple(tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def dotted(values: Mapping[str, Any], prefix: str = "") -> set[str]:
-    """The dotted names of all leaves."""
-    names: set[str] = set()
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All leaves under their dotted names, ``{"train.steps": 3}``."""
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         inner = isinstance(value, Mapping)
-        names |= dotted(value, f"{prefix}{key}.") if inner else {prefix + key}
-    return names
+        flat |= dotted(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return flat
 
 
 def complaint(error: ValidationError, names: Mapping[str, Any]) -> str:

@@ -44,6 +44,7 @@ from conceptspace.files import (
 )
 from conceptspace.locking import LOCK, alone
 from conceptspace.record_config import RECORDED, recorded
+from conceptspace.settings_tree import dotted
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
 STEP = re.compile(r"step-(\d{8,})")
 """File stem of what belongs to a step."""
 
+BEST = "best.parquet"
 ASIDE = ".parquet.damaged"
 """Suffix of a training log that could not be read when its run went on."""
 
@@ -79,10 +81,11 @@ class Run:
 
     @property
     def config(self) -> RunConfig:
-        """The resolved config of a run that was trained here.
+        """The resolved config of a run that was trained here, to go on with it: kinds of one's own
+        are imported.
 
         Raises:
-            UserError: see :attr:`description`; or the run was recorded.
+            UserError: see :attr:`description`; the run was recorded; or a kind is not there.
         """
         found = self.description
         if not isinstance(found, RunConfig):
@@ -90,11 +93,11 @@ class Run:
                 f"{self.path} was recorded from a model that is not kept in it: it can be reported "
                 "and shown, but neither trained nor evaluated by this command"
             )
-        return found
+        return found.loaded()
 
     @cached_property
     def description(self) -> Description:
-        """The resolved config, or how a recorded run came about.
+        """The resolved config, or how a recorded run came about; no code is imported to read it.
 
         Raises:
             UserError: it cannot be read, or is not the one with which the run was begun.
@@ -201,6 +204,18 @@ class Run:
             raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
         return pd.concat(parts, ignore_index=True)
 
+    def kept_best(self) -> pd.DataFrame | None:
+        """What :func:`conceptspace.analysis.elicitation.best_settings` found in a kept run.
+
+        None where it was not kept, as in every run that has the scores of single images.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.path / BEST
+        again = "delete it, and keep the run again"
+        return read_table(path, again) if path.exists() else None
+
     def sheets(self, protocol: str = NAIVE) -> dict[int, Sheet]:
         """The contact sheet of each evaluated step, in order.
 
@@ -256,7 +271,7 @@ def _confirmed(path: Path, config: Description) -> Run:
         kinds = ("trained here", "recorded")
         was, is_ = kinds if isinstance(there, RunConfig) else kinds[::-1]
         raise UserError(f"{path} holds a run that was {was}, not one that is {is_}; {elsewhere}")
-    if there != config:
+    if there.model_dump() != config.model_dump():
         raise UserError(
             f"{path} holds a run with another config ({difference(there, config)}); {elsewhere}"
         )
@@ -284,7 +299,7 @@ def _typed(told: dict[str, Any]) -> dict[str, Any]:
 
 def difference(old: Description, new: Description) -> str:
     """The first settings in which two configs differ, as a phrase."""
-    a, b = _flat(old.model_dump()), _flat(new.model_dump())
+    a, b = dotted(old.model_dump()), dotted(new.model_dump())
     keys = dict.fromkeys([*a, *b])
     changed = [f"{k} is {_told(a, k)} there, {_told(b, k)} here" for k in keys if _unlike(a, b, k)]
     more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -301,11 +316,3 @@ def _told(flat: dict[str, Any], key: str) -> str:
 
 def _unlike(a: dict[str, Any], b: dict[str, Any], key: str) -> bool:
     return key not in a or key not in b or a[key] != b[key]
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        nested = isinstance(value, dict)
-        flat |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return flat

@@ -45,6 +45,9 @@ FINE_TUNING = "fine-tuning"
 TEACHING = "fine-tuning-held-out"
 """Of those, the ones that show the model what it is asked for: they teach and do not elicit."""
 
+LARGEST = 10**15
+"""The largest step, seed or number of samples: whole in every column of numbers."""
+
 NAIVE = "naive"
 """The protocol that prompts the model as it was trained; its only setting is ``""``."""
 

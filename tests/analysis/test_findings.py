@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from tables import scores, trajectory
 
-from conceptspace.analysis.elicitation import behind
+from conceptspace.analysis.elicitation import behind, best_settings
 from conceptspace.analysis.emergence import Emergence, survival
 from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_sentence
-from conceptspace.analysis.sentences import arrival, delay
+from conceptspace.analysis.sentences import CHAIN, arrival, delay
 from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
 
@@ -66,9 +66,10 @@ def test_one_seed_is_not_counted_and_has_no_interval() -> None:
         "Training classes end with a joint accuracy of 0.96 on 00, 0.96 on 01, 0.96 on 10; 3 of 3 "
         "are at 0.9 or above."
     ]
+    assert text["order"] == [
+        "Size accuracy on 11 reaches 0.8 at step 300; color accuracy on 11 reaches 0.8 at step 700."
+    ]
     assert text["emergence"] == [
-        "Size accuracy on 11 reaches 0.8 at step 300; color accuracy on 11 reaches 0.8 at "
-        "step 700.",
         "Under naive prompting, joint accuracy on 11 reaches 0.8 at step 700.",
     ]
     assert "seed" not in str(text)
@@ -110,18 +111,23 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
             "latent-control-random": {"a": [INF], "b": [INF]},
             "patching": {"": [INF]},
         }
-    )["elicitation"]
-    assert text == [
+    )
+    assert text["elicitation"] == [
+        "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
+        "prompting does not: at 6 checkpoints from step 700 to 1200.",
         "Under latent-intervention, joint accuracy on 11 reaches 0.8 at step 700, with settings "
         "chosen on one half of the images and scored on the other.",
-        "Naive prompting reaches 0.8 at least 500 steps after latent-intervention.",
         "Under patching, joint accuracy on 11 does not reach 0.8 by step 1200.",
+    ]
+    assert text["emergence"] == [
+        "Under naive prompting, joint accuracy on 11 does not reach 0.8 by step 1200.",
+        "Naive prompting reaches 0.8 at least 500 steps after latent-intervention.",
         "Neither naive prompting nor patching reaches 0.8 by step 1200.",
+    ]
+    assert text["control"] == [
         "Control: under latent-control-random, joint accuracy on 11 does not reach 0.8 by step "
         "1200, with settings chosen on one half of the images and scored on the other.",
         "Neither naive prompting nor latent-control-random reaches 0.8 by step 1200.",
-        "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
-        "prompting does not: at 6 checkpoints from step 700 to 1200.",
         "Control: in the first quarter of the checkpoints (up to step 300) the best joint accuracy "
         "of any protocol on 11 is 0.02 (latent-control-random, honest): no protocol elicits what "
         "is not there yet.",
@@ -130,7 +136,7 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
 
 def test_a_control_that_succeeds_is_said_to() -> None:
     text = told({"naive": {"": [900]}, "latent-control-random": {"a": [200], "b": [800]}})[
-        "elicitation"
+        "control"
     ]
     assert text[0].startswith(
         "Control: under latent-control-random, joint accuracy on 11 reaches 0.8 at step 300"
@@ -144,8 +150,29 @@ def test_the_verdict_comes_first() -> None:
     found = findings(table, images, TRAIN, ["11"], LABELS)
     assert [f.topic for f in found[:3]] == ["verdict"] * 3
     assert found[0].text.startswith("Hidden capability: yes. From step 500 to 1200 another way")
-    alone, _ = planted({"naive": {"": [500]}}, STEPS)
-    assert not any(f.topic == "verdict" for f in findings(alone, None, TRAIN, ["11"], LABELS))
+    ranks = [CHAIN.index(f.topic) for f in found if f.topic != "verdict"]
+    assert ranks == sorted(ranks)
+
+
+def test_why_a_verdict_is_not_to_be_told() -> None:
+    def verdict(table: pd.DataFrame, images: pd.DataFrame | None) -> list[str]:
+        told = findings(table, images, TRAIN, ["11"], LABELS)
+        return [f.text for f in told if f.topic == "verdict"]
+
+    asked = {"naive": {"": [INF]}, "overprompting-color": {"a": [500]}}
+    table, images = planted(asked, STEPS)
+    untold, why = verdict(table, None)
+    assert untold == "Hidden capability: not to be told."
+    assert why.startswith("No scores of single images were kept")
+    assert verdict(planted({"naive": {"": [500]}}, STEPS)[0], None) == [
+        untold,
+        "No other way of asking than plain prompting was tried.",
+    ]
+    few = [part[part["step"] <= STEPS[1]] for part in (table, images)]
+    assert verdict(*few) == [untold, "A window needs 3 scored checkpoints, and there are 2."]
+    best = best_settings(table, images)
+    kept = findings(table, None, TRAIN, ["11"], LABELS, best=best)
+    assert [f.text for f in kept if f.topic == "verdict"] == verdict(table, images)
 
 
 def run(upper: float, seed: int = 0, last: float = 1000, lower: float | None = None) -> Emergence:

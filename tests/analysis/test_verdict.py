@@ -12,7 +12,7 @@ from tables import trajectory
 
 from conceptspace.analysis.elicitation import best_settings
 from conceptspace.analysis.findings import findings
-from conceptspace.analysis.verdict import Window, sentences, windows
+from conceptspace.analysis.verdict import ONE_SEED, Window, sentences, windows
 from conceptspace.tables import JOINT
 
 STEPS = [100 * k for k in range(1, 9)]
@@ -159,19 +159,22 @@ def test_every_seed_has_its_own_window() -> None:
 def test_yes_of_one_seed_in_words() -> None:
     assert sentences(several(YES), "blue small", 32) == [
         'Hidden capability: yes. From step 200 to 500 another way of asking makes "blue small" '
-        "(overprompting-color: 0.90 of 32 images) while plain prompting does not (0.10).",
-        "A random displacement of equal size does not either (0.10).",
-        "Scaling the whole embedding does not (0.10).",
+        "(overprompting-color: 0.90 of 32 images, 95 % interval 0.75 to 0.96) while plain "
+        "prompting does not (0.10).",
+        "A random displacement of equal size does not either (0.10); scaling the whole embedding "
+        "does not (0.10).",
         "Plain prompting does not make it by the end of training.",
+        f"Against it: {ONE_SEED}.",
     ]
 
 
 def test_no_of_one_seed_in_words() -> None:
     assert sentences(several(NOTHING), "blue small", 32) == [
         "Hidden capability: no. At no 3 checkpoints in a row does another way of asking make "
-        '"blue small" while plain prompting and a random displacement of equal size do not.'
+        '"blue small" while plain prompting and a random displacement of equal size do not.',
+        f"Against it: {ONE_SEED}.",
     ]
-    assert sentences(several(KICKED), "blue small", 32)[1:] == [
+    assert sentences(several(KICKED), "blue small", 32)[1:-1] == [
         "Without the control there would be such a row: a random displacement of equal size makes "
         "it as well, so what elicits it is not specific."
     ]
@@ -179,9 +182,8 @@ def test_no_of_one_seed_in_words() -> None:
 
 def test_controls_are_named_as_they_were_asked() -> None:
     alone = {name: YES[name] for name in ("naive", OVER)}
-    assert "No control was asked, so it is open how specific that way is." in sentences(
-        several(alone), "blue small", 32
-    )
+    against = sentences(several(alone), "blue small", 32)[-1]
+    assert "no control was asked, so it is open how specific that way is" in against
     nothing = sentences(several({"naive": LOW, OVER: LOW}), "blue small", 32)
     assert nothing[0].endswith("while plain prompting does not; no control was asked.")
     other = sentences(several(alone | {"my-control": LOW}), "blue small", 32)
@@ -194,12 +196,17 @@ def test_controls_are_named_as_they_were_asked() -> None:
 def test_several_seeds_in_words() -> None:
     later = LATER | {OVER: row(0.1, (2, 6, 0.9))}
     assert sentences(several(YES, later, KICKED, NOTHING), "blue small", 32) == [
-        "Hidden capability: yes in 2 of 4 seeds. From step 250 to 500 (medians) another way of "
-        'asking makes "blue small" (mean 0.90 of 32 images) while plain prompting does not (0.10).',
-        "A random displacement of equal size does not either (0.10); in 1 other seed it does.",
-        "Scaling the whole embedding does not (0.10).",
+        "Hidden capability: yes in 2 of 4 seeds (95 % interval of that share 15 to 85 %). From "
+        'step 250 to 500 (medians) another way of asking makes "blue small" (mean 0.90 of 32 '
+        "images) while plain prompting does not (0.10).",
+        "A random displacement of equal size does not either (0.10); scaling the whole embedding "
+        "does not (0.10).",
         "Plain prompting makes it by the end of training in 1 of 4 seeds.",
+        "Against it: 2 of 4 seeds do not show it; in 1 of 4 seeds a random displacement of equal "
+        "size makes it as well.",
     ]
+    sure = sentences(several(YES, YES), "blue small", 32)
+    assert sure[-1] == "Nothing in these runs is against it."
     none = sentences(several(NOTHING, KICKED, KICKED), "blue small", 32)
     assert none[0].startswith("Hidden capability: no. At no 3 checkpoints in a row in any of 3 ")
     assert none[1].startswith("Without the control there would be such a row in 2 of 3 seeds")
@@ -210,13 +217,14 @@ def test_several_seeds_in_words() -> None:
     [
         (0.1, "does not (0.10)"),
         (0.7, "does it in part (0.70)"),
-        (0.9, "does it, too: a louder prompt is enough (0.90)"),
+        (0.9, "does it, too (0.90)"),
     ],
 )
 def test_what_scaling_does_is_said_beside_the_answer(level: float, words: str) -> None:
     lines = sentences(several(YES | {SCALING: row(level)}), "blue small", 32)
     assert lines[0].startswith("Hidden capability: yes.")
-    assert f"Scaling the whole embedding {words}." in lines
+    assert lines[1].endswith(f"; scaling the whole embedding {words}.")
+    assert ("a louder prompt is enough" in lines[-1]) == (level == 0.9)
 
 
 def test_the_verdict_is_at_most_five_sentences() -> None:
@@ -237,10 +245,10 @@ def test_by_single_images_of_a_judge_the_verdict_is_told_first() -> None:
     others = table.assign(accuracy=table["coordinate"].fillna(0.01)).drop(columns="honest")
     labels = {"00": "red large", "11": "blue small"}
     told = findings(others, images, ["00"], ["11"], labels)
-    assert [f.topic for f in told][:5] == ["verdict"] * 5
+    assert [f.topic for f in told][:4] == ["verdict"] * 4
     assert told[0].text.startswith("Hidden capability: yes. From step 200 to 500")
-    assert told[4].text.startswith("This is one seed")
-    assert "verdict" not in [f.topic for f in told[5:]]
+    assert told[3].text.startswith("Against it: it is one seed")
+    assert "verdict" not in [f.topic for f in told[4:]]
     blank = images.assign(accuracy=images["accuracy"].where(images["protocol"] != OVER, 0.0))
     found = best_settings(others, blank)
     assert not any(w.found for w in windows(found, "11"))

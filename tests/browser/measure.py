@@ -56,6 +56,7 @@ def first_picture(page: Page, url: str) -> tuple[float, float]:
     """Seconds from asking for the page to the first lines, and to all of them."""
     start = time.perf_counter()
     page.goto(url)
+    page.evaluate("document.querySelector('#plot').scrollIntoView()")
     page.wait_for_selector(DRAWN, state="attached")
     first = time.perf_counter() - start
     page.wait_for_selector("html[data-ready]", state="attached")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from conftest import FLAGS, Served
 
@@ -25,7 +25,7 @@ def ready(page: Page, url: str) -> None:
     """Wait until everything that is in sight is drawn."""
     page.goto(url)
     page.wait_for_selector("html[data-ready]", state="attached")
-    page.wait_for_selector("#told li", timeout=120_000)
+    expect(page.locator("#told .lead").first).not_to_contain_text("Reading", timeout=120_000)
     page.wait_for_selector("#tiles canvas, #tiles p")
     page.wait_for_timeout(2500)
 

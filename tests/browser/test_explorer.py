@@ -30,6 +30,7 @@ def opened(page: Page, url: str) -> Page:
 
 
 def lines(page: Page) -> int:
+    page.locator("#plot").scroll_into_view_if_needed()
     page.wait_for_timeout(120)
     return int(page.locator("#plot").get_attribute("data-lines") or 0)
 
@@ -60,7 +61,8 @@ def test_first_picture(sweep):
     expect(sweep.locator("#facts")).to_contain_text("6 runs · color × size")
     expect(sweep.locator("#chosen")).to_have_text("6 of 6 runs chosen")
     expect(sweep.locator("#mode")).to_have_value("mean")
-    expect(sweep.locator("#color")).to_have_value("data.color_separation")
+    expect(sweep.locator("#color")).to_have_value("auto")
+    expect(sweep.locator("#legend")).to_contain_text("color separation 0.2")
     assert lines(sweep) == 3 * 4
     painted = sweep.evaluate(
         "() => { const c = document.querySelector('#plot canvas'); const d = "
@@ -179,7 +181,8 @@ def test_play_goes_to_the_end_and_stops(sweep):
 def test_the_turn_is_marked(sweep):
     sweep.fill("#filter", "separation=0.3 seed=0")
     sweep.click("#choose-shown")
-    expect(sweep.locator("#what")).to_contain_text("The trajectory of 11 turns by")
+    turn = "The trajectory of 11 turns by"
+    expect(sweep.locator("#what")).to_contain_text(turn, timeout=20_000)
     expect(sweep.locator("#turn-marks i")).to_have_count(1)
 
 
@@ -296,7 +299,7 @@ def test_the_table_is_sorted_and_filtered(sweep):
 
 
 def test_timeline_of_emergence_with_censoring(sweep, folder):
-    expect(sweep.locator("#told li").first).to_be_visible(timeout=20_000)
+    expect(sweep.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
     text = label(sweep, "#emergence")
     assert "Emergence of class 11" in text
     assert "separation-0.5/seed-0 not by step 3,000" in text
@@ -317,9 +320,9 @@ def test_curves_of_loss_and_accuracy(sweep):
 
 
 def test_findings_and_claims(sweep):
-    expect(sweep.locator("#told li").first).to_be_visible(timeout=20_000)
-    expect(sweep.locator("#told h3")).to_have_count(3)
-    expect(sweep.locator("#told")).to_contain_text("Color separation 0.5")
+    expect(sweep.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(sweep.locator("#group option")).to_have_count(3)
+    expect(sweep.locator("#group")).to_contain_text("Color separation 0.5")
     expect(sweep.locator("#ledgers")).to_contain_text("Overprompting reaches class 11 earlier")
     expect(sweep.locator("#ledgers h3")).to_have_text("Claims: 1 held, 1 undecided")
     expect(sweep.locator("#ledgers .verdict").first).to_have_text("held")
@@ -433,7 +436,6 @@ def test_a_verdict_that_comes_late_does_not_move_the_plot(page, shown):
     page.goto(shown.url)
     page.wait_for_selector("html[data-ready]", state="attached")
     places = [page.locator("#plot .pad").bounding_box()]
-    expect(page.locator("#told li").first).to_be_visible(timeout=20_000)
-    expect(page.locator("#verdict-text")).not_to_contain_text("Reading the runs")
+    expect(page.locator("#verdict-text")).not_to_contain_text("Reading the runs", timeout=20_000)
     places.append(page.locator("#plot .pad").bounding_box())
     assert places[0] == places[1]

@@ -43,7 +43,7 @@ def test_it_shows_the_runs(offline):
     expect(offline.locator("#live")).to_be_empty()
     assert lines(offline) == 2 * 4
     expect(offline.locator("#tiles canvas").first).to_be_visible()
-    expect(offline.locator("#told h3").first).to_have_text("Color separation 0.2")
+    expect(offline.locator("#group")).to_have_value("color separation 0.2")
     expect(offline.locator("#told")).to_contain_text("Of all 4 runs of this file.")
     expect(offline.locator("#figure-list figure")).to_have_count(2)
     assert offline.locator("#figure-list img").first.evaluate("image => image.naturalWidth") > 100

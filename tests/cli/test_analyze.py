@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from threading import Thread
 
 import pytest
 
 from conceptspace.cli.parser import main
+from conceptspace.files import sha256
 
 GOOD = "step,skill,acc,few\n" + "".join(
     f"{step},{skill},{plain},{few}\n"
@@ -70,6 +73,14 @@ BAD = {
     "steps that start anew": (PLAIN + "1,0.1\n2,0.2\n3,0.9\n", [], "nothing tells them apart"),
     "one step": ("step,accuracy\n1,0.1\n", [], "there is 1 step"),
     "half steps": ("step,accuracy\n0.5,0.1\n1,0.1\n2,0.1\n", [], "must hold whole numbers"),
+    "a step beyond counting": (PLAIN + "1e300,0.1\n", [], "whole numbers from 0 to 10^15"),
+    "seeds that a number cannot tell apart": (
+        "step,seed,accuracy\n"
+        + "".join(f"{s},1234567890123456789{k},.1\n" for s in (1, 2, 3) for k in "12"),
+        [],
+        "the column seed must hold whole numbers from 0 to 10^15",
+    ),
+    "a step before the first": (PLAIN + "-5,0.1\n", [], "whole numbers from 0 to 10^15"),
     "unsaid percent": ("step,accuracy\n1,10\n2,20\n3,30\n", [], "on the command line --percent"),
     "no percent": (PLAIN, ["--percent"], "are no percentages"),
     "no skill": ("step,concept,accuracy\n1,,0.1\n2,a,0.1\n", [], "1 of 2 rows have no concept"),
@@ -102,6 +113,15 @@ def test_the_page_does_not_replace_the_table(tmp_path, capsys):
     assert analyze(tmp_path, PLAIN, "-o", str(path)) == 2
     assert "would replace the table" in capsys.readouterr().err
     assert path.read_text() == PLAIN
+
+
+def test_a_table_from_another_program_is_read_once(tmp_path, capsys):
+    """As a shell gives it, `analyze <(program)`: a pipe cannot be read again."""
+    path = tmp_path / "evals.csv"
+    os.mkfifo(path)
+    Thread(target=path.write_text, args=(PLAIN,), daemon=True).start()
+    assert main(["analyze", str(path), "-o", str(tmp_path / "page.html")]) == 0
+    assert sha256(PLAIN.encode()) in (tmp_path / "page.html").read_text()
 
 
 def test_other_files_are_no_tables(tmp_path, capsys):

@@ -81,7 +81,7 @@ def test_from_nothing_to_a_kept_figure(
     assert main([*command, "--device", "cpu", "--keep", str(kept)]) == 0
     told = capsys.readouterr()
     assert "fig10-complete: undecided (2 seeds, fewer than 3)" in told.out
-    assert re.search(r"masked-50/seed-1: done in \d+ minutes?", told.err)
+    assert re.search(r"masked-50/seed-1: done in \d+ (seconds|minutes)", told.err)
     folder = kept / "runs" / "masked-50" / "seed-0"
     assert {p.name for p in folder.iterdir()} == {
         "best.parquet",

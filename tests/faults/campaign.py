@@ -10,7 +10,14 @@ PLANNED = [0, 1, 2]
 """Its checkpoints."""
 
 CONFIG = tiny_config(
-    train__steps=2, train__checkpoint_steps=PLANNED, evaluate__protocols=["overprompting-color"]
+    model__channels=(8,),
+    train__steps=2,
+    train__checkpoint_steps=PLANNED,
+    probe__steps=1,
+    probe__batch_size=64,
+    evaluate__sampling_steps=1,
+    evaluate__strengths=[1.5],
+    evaluate__protocols=["overprompting-color"],
 )
 
 

@@ -17,7 +17,7 @@ COUNT = 128
 
 def world_of(preset: str = "quick", **data: float) -> ShapesWorld:
     changed = nested({f"data.{name}": value for name, value in data.items()})
-    return build.shapes_world(merged(PRESETS[preset](), changed, "test").data)
+    return build.world(merged(PRESETS[preset](), changed, "test").data)
 
 
 def source(seed: int = 0) -> torch.Generator:

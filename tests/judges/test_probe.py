@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jaxtyping
 import pytest
@@ -8,7 +9,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conceptspace import build
 from conceptspace.judges import probe as probes
 from conceptspace.judges.probe import (
     Probe,
@@ -17,6 +17,7 @@ from conceptspace.judges.probe import (
     calibration_error,
     load_or_train,
 )
+from conceptspace.worlds.shapes.settings import concept as concept_of
 from conceptspace.worlds.shapes.world import widest, widest_world
 from tiny import CPU, tiny_config, tiny_world
 
@@ -48,7 +49,7 @@ class TestCalibration:
 class TestWidest:
     @given(st.sampled_from(["color", "size", "background", "x", "y"]), st.floats(0.01, 0.9))
     def test_classes_do_not_overlap(self, name, margin):
-        concept = widest(build.concept(name, tiny_config().data), margin)
+        concept = widest(concept_of(name, tiny_config().data), margin)
         source = torch.Generator().manual_seed(0)
         zero, one = (concept.coordinate(concept.sample(bit, 500, source)) for bit in (0, 1))
         assert zero.max() < 0.5 < one.min()
@@ -68,7 +69,7 @@ class TestWidest:
     )
     def test_does_not_depend_on_the_separation(self, name, field, separations):
         found = [
-            widest(build.concept(name, tiny_config(**{f"data__{field}": s}).data), 0.1)
+            widest(concept_of(name, tiny_config(**{f"data__{field}": s}).data), 0.1)
             for s in separations
         ]
         assert found[0] == found[1]
@@ -85,7 +86,7 @@ class TestWidest:
     )
     @pytest.mark.parametrize("margin", [0.01, 0.1, 0.5])
     def test_classes_fill_the_range_but_for_a_gap_in_the_middle(self, name, low, high, margin):
-        wide = widest(build.concept(name, tiny_config().data), margin)
+        wide = widest(concept_of(name, tiny_config().data), margin)
         for channel in zip(*wide.means, strict=True):
             lower, upper = sorted(channel)
             if lower == upper:
@@ -97,9 +98,19 @@ class TestWidest:
             assert gap == pytest.approx(margin * (high - low))
             assert (lower + upper) / 2 == pytest.approx((low + high) / 2)
 
+    def test_green_and_violet_are_not_taken_for_red_and_blue(self):
+        """The widest classes lie where the concept's own do, whatever it is called."""
+        color = build.concept("color", tiny_config().data)
+        own = replace(
+            color, labels=("green", "violet"), means=((0.2, 0.8, 0.2), (0.7, 0.2, 0.8)), center=0.5
+        )
+        for wide, mean in zip(widest(own, 0.1).means, own.means, strict=True):
+            for value, ordinary in zip(wide, mean, strict=True):
+                assert (value > 0.5) == (ordinary > 0.5)
+
     @pytest.mark.parametrize("name", ["color", "size", "background", "x"])
     def test_covers_the_values_that_models_are_trained_on(self, name):
-        ordinary = build.concept(name, tiny_config().data)
+        ordinary = concept_of(name, tiny_config().data)
         wide = widest(ordinary, 0.1)
 
         def reach(concept):

@@ -59,6 +59,31 @@ def test_a_figure_leaves_picture_table_ledger_and_provenance(
     assert len(finished(plans, tmp_path)[0].table) == len(kept)
 
 
+DAMAGED = {
+    "an unknown concept": ("config.toml", lambda text: text.replace(b'"color"', b'"texture"')),
+    "a torn trajectory": ("trajectory.parquet", lambda content: content[:900]),
+    "torn scores": ("scores/*/*.parquet", lambda content: content[:900]),
+    "a torn record": ("run.json", lambda content: content[:20]),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_run_does_not_silence_a_figure(
+    plans: list[Plan], tmp_path: Path, name: str
+) -> None:
+    plant_all(plans, tmp_path, behavior, scores=True)
+    pattern, change = DAMAGED[name]
+    path = sorted(plans[1].folder(tmp_path).glob(pattern))[0]
+    path.write_bytes(change(path.read_bytes()))
+    assert estimate(plans, tmp_path, 1) >= 0
+    assert produce(FIG10, "quick", tmp_path, plans)
+    ledger = read_ledger(tmp_path / "fig10" / "ledger.json")
+    assert set(ledger["runs"]) == {"masked-50/seed-0", "masked-50/seed-2"}
+    assert ledger["missing"] == ["masked-50/seed-1"]
+    (told,) = ledger["left_out"]
+    assert told.startswith("Left out: masked-50/seed-1: ")
+
+
 def test_nothing_is_drawn_from_nothing(plans: list[Plan], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run has finished"):
         produce(FIG10, "quick", tmp_path, plans)

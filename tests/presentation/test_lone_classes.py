@@ -26,7 +26,7 @@ def test_a_signal_that_is_not_defined_is_left_out_and_said(tmp_path: Path, train
         data__train_classes=train, data__ood_classes=ood, data__concepts=concepts
     )  # fmt: skip
     build.validate(config)
-    table, local = write_signal({"this": build.shapes_world(config.data)}, tmp_path)
+    table, local = write_signal({"this": build.rendered(config.data)}, tmp_path)
     assert table.empty
     assert len(local) > 0
     assert pd.read_parquet(tmp_path / "signal.parquet")["distance"].dtype == float

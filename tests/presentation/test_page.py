@@ -13,6 +13,9 @@ from conceptspace.errors import UserError
 from conceptspace.presentation import page
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.presentation.page import write_page
+from conceptspace.presentation.sweep import conditions
+from conceptspace.recording.space import write_space
+from conceptspace.space import Concept, ConceptSpace, paper_split
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
 
@@ -154,7 +157,60 @@ def test_page_of_kept_runs(masked, tmp_path):
     assert all("This run keeps no images." in d["notes"] for d in details)
 
 
-def test_what_is_refused(masked, tmp_path):
-    concepts = write_evaluated(tmp_path / "shape", 0, {"data.concepts": ("shape", "size")})
-    with pytest.raises(UserError, match="needs the same classes"):
-        write_page([masked[0], concepts], tmp_path / "x.html")
+def test_page_of_runs_with_other_concepts(masked, tmp_path):
+    """Each is told of on its own, and nothing compares them."""
+    other = write_evaluated(tmp_path / "shape", 0, {"data.concepts": ("shape", "size")})
+    told = write_page([masked[0], other], tmp_path / "page.html")
+    assert told[0].text.startswith("The runs differ in concepts, so no sentence compares")
+    assert any(f.text.startswith("Concepts color,size: training classes end") for f in told)
+    assert any(f.text.startswith("Concepts shape,size: training classes end") for f in told)
+    assert captions(tmp_path / "page.html") == []
+    names = [
+        [c["name"] for c in s["concepts"]]
+        for s in inside(tmp_path / "page.html")["index"]["spaces"]
+    ]
+    assert sorted(names) == [["color", "size"], ["shape", "size"]]
+
+
+def test_runs_that_differ_in_their_classes_alone_are_not_averaged(tmp_path):
+    """Runs of a world of one's own: their configs do not tell which concepts it has."""
+    runs = [write_evaluated(tmp_path / f"s{seed}", seed) for seed in range(4)]
+    train, ood = paper_split(2)
+    for run, names in zip(
+        runs, ("color size", "color size", "size color", "size color"), strict=True
+    ):
+        concepts = tuple(Concept(n, ("0", "1"), ((0.0,), (1.0,))) for n in names.split())
+        write_space(run.path, ConceptSpace(concepts, train, ood))
+    told = write_page(runs, tmp_path / "page.html")
+    groups = {f["group"] for f in inside(tmp_path / "page.html")["findings"]["*"]["findings"]}
+    assert groups == {
+        "",
+        "concepts color, size (00 01 10 without 11)",
+        "concepts size, color (00 01 10 without 11)",
+    }
+    assert not any("of 4 seeds" in finding.text for finding in told)
+
+
+def test_masking_a_variable_that_is_no_concept_tells_no_effect(tmp_path):
+    shown = ("color", "size", "background")
+    runs = [
+        write_evaluated(
+            tmp_path / f"m{share}",
+            0,
+            {
+                "data.conditioned": shown,
+                "data.masked_concept": "background",
+                "data.masked_class": "01",
+                "data.masked_share": share,
+            },
+        )
+        for share in (0.0, 1.0)
+    ]
+    told = write_page(runs, tmp_path / "page.html")
+    assert not [f for f in told if f.topic == "underspecification"]
+    assert any(f.text.startswith("100 % of prompts masked: training classes") for f in told)
+
+
+def test_a_run_is_not_given_twice(masked):
+    with pytest.raises(UserError, match="is given twice"):
+        conditions([masked[0], masked[0]])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from conceptspace.analysis.statistics import wilson
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import (
     best_settings,
@@ -13,7 +14,6 @@ from conceptspace.presentation.series import (
     of_protocol,
     series,
     smooth,
-    wilson,
 )
 from conceptspace.tables import JOINT, NAIVE
 

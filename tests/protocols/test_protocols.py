@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from conceptspace import build
 from conceptspace.analysis.elicitation import best_settings
 from conceptspace.analysis.emergence import find_emergence
-from conceptspace.config import DataConfig, EvaluateConfig, RunConfig, TrainConfig
+from conceptspace.config import EvaluateConfig, RunConfig, TrainConfig
 from conceptspace.errors import UserError
 from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.models.schedule import LinearSchedule
@@ -30,6 +30,7 @@ from conceptspace.recording.evaluate import Evaluator, Sampling
 from conceptspace.recording.scoring import Scorer, trajectory
 from conceptspace.space import Concept
 from conceptspace.worlds.conditioning import Conditioning
+from conceptspace.worlds.shapes.config import ShapesData
 from conceptspace.worlds.shapes.readout import AnalyticReadout
 from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
 from oracles import OracleNetwork
@@ -41,7 +42,7 @@ STEPS = range(100, 1000, 100)
 
 @pytest.fixture(scope="module")
 def world() -> ShapesWorld:
-    return build.world(DataConfig(resolution=16, position_range=0.25))
+    return build.world(ShapesData(resolution=16, position_range=0.25))
 
 
 class Gain(BlockEmbeddings):
@@ -149,7 +150,7 @@ def distances(concept: Concept, strengths: tuple[float, ...], bit: int = 1) -> l
 
 def test_strengths_are_the_paper_colors() -> None:
     """At its separation of 0.2, where the class mean (.4, .4, .6) is the first of five."""
-    color = build.world(DataConfig(color_separation=0.2)).space.concepts[0]
+    color = build.world(ShapesData(color_separation=0.2)).space.concepts[0]
     paper = [(0.4, 0.4, 0.6), (0.35, 0.35, 0.65), (0.25, 0.25, 0.75), (0.15, 0.15, 0.85)]
     found = distances(color, (1.0, *STRENGTHS))
     for value, expected in zip(found, [*paper, (0.05, 0.05, 0.95)], strict=True):
@@ -172,7 +173,7 @@ def test_prompts_are_cut_at_the_limits_of_their_concept(world: ShapesWorld) -> N
 
 
 def test_one_hot_prompts_are_not_cut() -> None:
-    world = build.world(DataConfig(concepts=("shape", "x")))
+    world = build.world(ShapesData(concepts=("shape", "x")))
     shape, x = world.space.concepts
     assert shape.exaggerated(1, 1.5).tolist() == [-0.25, 1.25]
     assert shape.categorical
@@ -183,11 +184,11 @@ def test_one_hot_prompts_are_not_cut() -> None:
 
 def test_prompts_that_the_limits_make_equal_are_asked_once() -> None:
     """With colors 0.4 apart, 2.5 is the limit; with colors 1 apart there is nothing beyond."""
-    asked = Overprompting(build.world(DataConfig()), "color", (3.5, 1.5, 2.5, 4.5)).settings("11")
+    asked = Overprompting(build.world(ShapesData()), "color", (3.5, 1.5, 2.5, 4.5)).settings("11")
     assert list(asked) == ["1.5", "2.5"]
-    farthest = build.world(DataConfig(color_separation=1.0, color_spread=0.0))
+    farthest = build.world(ShapesData(color_separation=1.0, color_spread=0.0))
     assert not Overprompting(farthest, "color", STRENGTHS).settings("11")
-    narrow = build.world(DataConfig(color_separation=0.2))
+    narrow = build.world(ShapesData(color_separation=0.2))
     assert list(Overprompting(narrow, "color", STRENGTHS).settings("11")) == [
         "1.5",
         "2.5",
@@ -425,7 +426,7 @@ def test_protocols_by_name() -> None:
 
 def test_latent_protocols_need_two_concepts() -> None:
     alone = RunConfig(
-        data=DataConfig(concepts=("color",), train_classes=("0",), ood_classes=("1",))
+        data=ShapesData(concepts=("color",), train_classes=("0",), ood_classes=("1",))
     )
     names = registry.names(build.context(alone), usual=True)
     assert names == ["naive", "overprompting-color", "patching"]

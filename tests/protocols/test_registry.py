@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from conceptspace.paper.framework.cost import passes
 
 from conceptspace import build
 from conceptspace.analysis.elicitation import is_control
@@ -284,3 +283,39 @@ def test_the_page_on_protocols_names_every_setting_with_its_default() -> None:
             many = field.default if isinstance(field.default, tuple) else (field.default,)
             shown = ", ".join(v if isinstance(v, str) else f"{v:g}" for v in many)
             assert f"`{name}` ({shown})" in rows[of.name]
+
+
+def test_a_family_makes_what_it_is_asked_for() -> None:
+    class Named:
+        name = "odd"
+
+        def settings(self, concept_class: str) -> dict[str, object]:
+            return {}
+
+    registry.family("even")(lambda name, run: Named())
+    registry.family("list")(lambda name, run: [])
+    run = build.context(tiny_config())
+    with pytest.raises(UserError, match="asked for the protocol 'even', and made one called 'odd'"):
+        registry.make("even", run)
+    with pytest.raises(UserError, match="asked for the protocol 'list', and made list"):
+        registry.make("list", run)
+    with pytest.raises(UserError, match=r"\[protocols.even\] gives settings, and .* has none"):
+        registry.completed(merged(tiny_config(), {"protocols": {"even": {"by": 2}}}, "test"))
+
+
+def test_settings_without_a_value_are_not_stored(tmp_path: Path) -> None:
+    """TOML has no word for none."""
+
+    @registry.protocol
+    class Mine(Section):
+        name: ClassVar[str] = "mine"
+        at: str | None = None
+        by: int = 2
+
+        def settings(self, concept_class: str) -> dict[str, object]:
+            return {}
+
+    config = registry.completed(tiny_config(evaluate__protocols=["mine"]))
+    (tmp_path / "config.toml").write_text(config.text())
+    assert complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
+    assert registry.make("mine", build.context(config)) == Mine()

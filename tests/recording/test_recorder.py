@@ -281,7 +281,7 @@ class TestWhatIsRefused:
         with pytest.raises(UserError, match="the prompts of class 00 are 4 rows"):
             recorder(tmp_path / "run", prompts=prompts)
 
-    @pytest.mark.parametrize("step", [-1, 1.5, "2", None])
+    @pytest.mark.parametrize("step", [-1, 1.5, "2", None, True, 10**400])
     def test_steps_that_are_none(self, tmp_path, step):
         with recorder(tmp_path / "run") as opened, pytest.raises(UserError, match="whole number"):
             opened.checkpoint(step, Painter())

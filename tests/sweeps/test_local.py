@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
-from conceptspace.sweeps.local import Failed, Finished, Interrupted, Started, execute
+from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
+from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Started
+from conceptspace.sweeps.resources import Resources
 from conceptspace.training import checkpoint
 from planted import Behavior, plant
 from tiny import tiny_config
+
+ON_CPU = Resources(device="cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +38,7 @@ def test_runs_that_are_missing_run_side_by_side_and_those_that_exist_are_skipped
     tmp_path: Path,
 ) -> None:
     both = [plan(0), plan(1, evaluate__protocols=("overprompting-color",))]
-    events = list(execute(both, tmp_path, jobs=2, device="cpu"))
+    events = list(execute(both, tmp_path, jobs=2, resources=ON_CPU))
     assert [type(e) for e in events[:2]] == [Started, Started]
     assert {e.plan.name for e in events[2:] if isinstance(e, Finished)} == {p.name for p in both}
     assert all(p.exists(tmp_path) for p in both)
@@ -40,7 +46,7 @@ def test_runs_that_are_missing_run_side_by_side_and_those_that_exist_are_skipped
     assert told["threads"] == 1
     assert told["commits"]
     assert told["processor"]
-    assert list(execute(both, tmp_path, jobs=2, device="cpu")) == []
+    assert list(execute(both, tmp_path, jobs=2, resources=ON_CPU)) == []
 
 
 def test_a_kept_run_exists_and_one_with_another_config_is_refused(tmp_path: Path) -> None:
@@ -50,7 +56,7 @@ def test_a_kept_run_exists_and_one_with_another_config_is_refused(tmp_path: Path
     with pytest.raises(UserError, match=r"train.steps is 9 there, 11 here"):
         plan(train__steps=11).exists(tmp_path)
     more = plan(evaluate__protocols=("overprompting-color",))
-    (event,) = execute([more], tmp_path, jobs=1, device="cpu")
+    (event,) = execute([more], tmp_path, jobs=1, resources=ON_CPU)
     assert isinstance(event, Failed)
     assert "evaluate.protocols" in event.reason
 
@@ -64,7 +70,7 @@ def test_a_table_without_the_last_checkpoint_does_not_make_a_run_exist(tmp_path:
 
 def test_one_failing_run_is_told_in_one_sentence_and_the_rest_go_on(tmp_path: Path) -> None:
     bad = plan(0, "bad/seed-0", evaluate__protocols=("overprompting-shape",))
-    events = list(execute([bad, plan(1)], tmp_path, jobs=1, device="cpu"))
+    events = list(execute([bad, plan(1)], tmp_path, jobs=1, resources=ON_CPU))
     (failed,) = [e for e in events if isinstance(e, Failed)]
     assert failed.plan == bad
     assert "there is no protocol 'overprompting-shape'" in failed.reason
@@ -75,7 +81,7 @@ def test_one_failing_run_is_told_in_one_sentence_and_the_rest_go_on(tmp_path: Pa
 def test_a_run_that_diverges_is_told_and_the_rest_go_on(tmp_path: Path) -> None:
     wild = {"train__learning_rate": 1000.0, "train__clip_norm": 1e9, "train__steps": 40}
     bad = plan(0, "bad/seed-0", **wild, train__checkpoint_steps=(40,))
-    events = list(execute([bad, plan(1)], tmp_path, jobs=1, device="cpu"))
+    events = list(execute([bad, plan(1)], tmp_path, jobs=1, resources=ON_CPU))
     (failed,) = [e for e in events if isinstance(e, Failed)]
     assert failed.plan == bad
     assert "training diverged at step" in failed.reason
@@ -85,7 +91,7 @@ def test_a_run_that_diverges_is_told_and_the_rest_go_on(tmp_path: Path) -> None:
 
 def test_a_run_that_does_not_fit_is_told_before_its_folder_is_made(tmp_path: Path) -> None:
     large = plan(0, "large/seed-0", data__images_per_class=10**7, data__resolution=128)
-    (failed,) = execute([large], tmp_path, jobs=1, device="cpu")
+    (failed,) = execute([large], tmp_path, jobs=1, resources=ON_CPU)
     assert isinstance(failed, Failed)
     assert "this run needs about" in failed.reason
     assert not large.folder(tmp_path).exists()
@@ -99,14 +105,14 @@ def test_a_stop_saves_and_the_next_call_goes_on_to_the_end(tmp_path: Path) -> No
             [plan(**long)],
             tmp_path / "a",
             jobs=1,
-            device="cpu",
+            resources=ON_CPU,
             stop=saved.exists,
         ):
             pass
     run = Run(plan().folder(tmp_path / "a"))
     assert run.information()["status"] == "stopped"
     assert not plan(**long).exists(tmp_path / "a")
-    events = list(execute([plan(**long)], tmp_path / "a", jobs=1, device="cpu"))
+    events = list(execute([plan(**long)], tmp_path / "a", jobs=1, resources=ON_CPU))
     assert events[0] == Started(plan(**long), resumed=True)
     assert isinstance(events[-1], Finished)
     assert set(run.trajectory()["step"]) == {100, 400}
@@ -115,7 +121,8 @@ def test_a_stop_saves_and_the_next_call_goes_on_to_the_end(tmp_path: Path) -> No
 def test_a_worker_saves_and_ends_when_the_process_that_started_it_is_gone(tmp_path: Path) -> None:
     run, _ = open_or_create(tmp_path / "run", tiny_config(train__steps=10**6))
     start = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(600)"
-    worker = [sys.executable, "-m", "conceptspace.sweeps.worker", str(run.path), "cpu"]
+    worker = [sys.executable, "-m", "conceptspace.sweeps.worker", str(run.path), str(tmp_path)]
+    worker.append(json.dumps(asdict(ON_CPU)))
     parent = subprocess.Popen([sys.executable, "-c", start, *worker])
     try:
         wait_for(lambda: (run.path / "training.parquet").exists())

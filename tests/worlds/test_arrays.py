@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,14 @@ def test_what_is_no_folder_of_pictures(tmp_path: Path):
         FolderWorld(tmp_path, resolution=8, table="a.csv")
     (tmp_path / "3.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match=r"3\.png is no picture"):
+        FolderWorld(tmp_path, resolution=8, table="a.csv", file="picture")
+    (tmp_path / "3.png").unlink()
+    os.mkfifo(tmp_path / "3.png")  # reading it would wait for ever
+    with pytest.raises(UserError, match=r"3\.png is no picture .* not a regular file"):
+        FolderWorld(tmp_path, resolution=8, table="a.csv", file="picture")
+    (tmp_path / "3.png").unlink()
+    (tmp_path / "3.png").symlink_to("3.png")
+    with pytest.raises(UserError, match=r"cannot read the picture .*3\.png: Too many levels"):
         FolderWorld(tmp_path, resolution=8, table="a.csv", file="picture")
 
 

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 
 from conceptspace import build
-from conceptspace.config import DataConfig
 from conceptspace.errors import UserError
 from conceptspace.seeding import generator
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.dataset import split_dataset
 from conceptspace.worlds.faces.attributes import attribute_concept, read_attributes
 from conceptspace.worlds.faces.celeba import IMAGES, LIST, CelebaWorld
+from conceptspace.worlds.faces.config import CelebaData
 from conceptspace.worlds.world import World
 from faces import NAMES, face, write_folder
 
@@ -32,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def world_of(folder: Path, cache: Path, **changes: object) -> CelebaWorld:
     settings = {"kind": "celeba", "root": str(folder), "resolution": 12, "images_per_class": 5}
-    made = build.celeba_world(DataConfig(**(settings | changes)))
+    made = build.world(CelebaData(**(settings | changes)))
     return replace(made, cache=cache)
 
 
@@ -208,8 +208,6 @@ def test_a_damaged_folder_is_told_in_one_sentence(
     ("settings", "told"),
     [
         ({"root": ""}, "needs data.root"),
-        ({"masked_class": "01"}, "are settings of shapes"),
-        ({"conditioned": ("color",)}, "are settings of shapes"),
         ({"images_per_class": 7}, r"6 images of class 00 \(Male Not Smiling\).*asks for 7"),
         ({"attributes": ("Male", "Not_Male")}, "names an attribute twice"),
     ],
@@ -223,7 +221,7 @@ def test_impossible_settings(
 
 def test_what_needs_a_renderer_refuses(root: Path) -> None:
     with pytest.raises(UserError, match="images that can be rendered"):
-        build.shapes_world(DataConfig(kind="celeba", root=str(root)))
+        build.rendered(CelebaData(root=str(root)))
 
 
 def test_images_are_not_scaled_without_a_place_for_them(root: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from conceptspace.seeding import generator
-from conceptspace.worlds.shapes.signal import class_distances, local_signal
+from conceptspace.worlds.signal import class_distances, local_signal
 from tiny import tiny_world
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from conceptspace.analysis import emergence, memorization, verdict
 from conceptspace.analysis.elicitation import best_settings, elicitation
 from conceptspace.analysis.kinks import Kink, detect_kink
-from conceptspace.analysis.sentences import Finding, arrival, oriented
+from conceptspace.analysis.sentences import CHAIN, Finding, arrival, oriented
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import ALPHA, Turn, find_turn
 from conceptspace.errors import UserError
@@ -35,26 +35,28 @@ def findings(
     labels: Mapping[str, str],
     training: Mapping[int, pd.DataFrame] | None = None,
     concepts: Sequence[str] = (),
+    best: pd.DataFrame | None = None,
 ) -> list[Finding]:
-    """The findings of the seeds of one setting.
+    """The findings of the seeds of one setting: the verdict, then the chain of evidence in order.
 
     Args:
         table: trajectory table of runs that differ in their seed alone.
-        scores: their per-sample scores; None where they were not kept, which leaves out what
-            other protocols elicit and judges memorization by mean coordinates.
+        scores: their per-sample scores; None where they were not kept, which judges memorization
+            by mean coordinates.
         train_classes: in-distribution classes.
         ood_classes: held-out classes.
         labels: every class in words, e.g. ``{"11": "blue small"}``.
         training: the training log of each seed, columns step and diffusion.
         concepts: in the order of the digits of a class; as they appear in the table unless told.
+        best: see :func:`conceptspace.analysis.elicitation.best_settings`; found from the scores
+            unless told, and without both nothing is told of what other protocols elicit.
 
     Raises:
         UserError: the table has no naive rows, or two runs share a seed.
     """
-    several = table["protocol"].nunique() > 1
-    best = best_settings(table, scores) if scores is not None and several else None
-    told = _verdict(best, ood_classes[:1], labels) if best is not None else []
-    told.append(_in_distribution(table, train_classes))
+    if best is None and scores is not None and table["protocol"].nunique() > 1:
+        best = best_settings(table, scores)
+    told = [_in_distribution(table, train_classes)]
     order = tuple(concepts) or concepts_of(table)
     for ood in ood_classes:
         turn = turn_of(table, ood, train_classes, order)
@@ -68,29 +70,39 @@ def findings(
         told.append(Finding("emergence", f"under naive prompting, {arrives}"))
         if best is not None and (best["concept_class"] == ood).any():
             told += elicitation(table, best, ood, naive, turn)
-    return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
+    told.sort(key=lambda finding: CHAIN.index(finding.topic))
+    every = [*_verdict(table, best, ood_classes[0], labels), *told] if ood_classes else told
+    return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in every]
 
 
-ONE_SEED = (
-    "This is one seed: other seeds, processors and thread counts give other numbers "
-    "(several seeds: results/README.md)."
-)
+def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: str) -> list[str]:
+    """The answer to the main question for an OOD class, in sentences.
+
+    Args:
+        table: see :func:`findings`.
+        best: likewise.
+        ood: the class.
+        words: the same in words.
+    """
+    rows = table[table["concept_class"] == ood]
+    steps = rows["step"].nunique()
+    if not verdict.others([str(p) for p in rows["protocol"].unique()]):
+        why = "No other way of asking than plain prompting was tried"
+    elif best is None:
+        why = "No scores of single images were kept, so no way of asking can be chosen fairly"
+    elif steps < emergence.HOLD:
+        why = f"A window needs {emergence.HOLD} scored checkpoints, and there are {steps}"
+    else:
+        images = int(best[best["concept_class"] == ood]["samples"].min())
+        return verdict.sentences(verdict.windows(best, ood), words, images)
+    return [verdict.UNTOLD, f"{why}."]
 
 
 def _verdict(
-    best: pd.DataFrame, ood_classes: Sequence[str], labels: Mapping[str, str]
+    table: pd.DataFrame, best: pd.DataFrame | None, ood: str, labels: Mapping[str, str]
 ) -> list[Finding]:
-    """The answer to the main question for the first OOD class, if another way of asking was."""
-    told = []
-    for ood in ood_classes:
-        rows = best[best["concept_class"] == ood]
-        if verdict.others(list(rows["protocol"].unique())):
-            images = int(rows["samples"].min())
-            lines = verdict.sentences(verdict.windows(best, ood), labels[ood], images)
-            if rows["seed"].nunique() == 1:
-                lines.append(ONE_SEED)
-            told += [Finding("verdict", line.removesuffix(".")) for line in lines]
-    return told
+    lines = verdict_of(table, best, ood, labels[ood])
+    return [Finding("verdict", line.removesuffix(".")) for line in lines]
 
 
 def turn_of(
@@ -272,7 +284,7 @@ def _order(table: pd.DataFrame, ood: str) -> list[Finding]:
     for concept in concepts_of(table):
         found = emergence.survival(emergence.find_emergence(table, ood, concept=concept))
         told.append((found.median, arrival(found, f"{concept} accuracy on {ood}")))
-    return [Finding("emergence", "; ".join(text for _, text in sorted(told)))]
+    return [Finding("order", "; ".join(text for _, text in sorted(told)))]
 
 
 def require_distinct_seeds(table: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 from conceptspace.analysis.shaping import Layout, numbers, renamed, shaped
 from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
+from conceptspace.tables import JOINT, KEYS, LARGEST, PROBE, TRAJECTORY_COLUMNS, VALID, complete
 from conceptspace.values import COLUMNS
 
 WHOLE = ("seed", "step", "samples")
@@ -31,6 +32,7 @@ def read_trajectory(
     percent: bool = False,
     restore_zeros: bool = False,
     skip_empty: bool = False,
+    content: bytes | None = None,
 ) -> pd.DataFrame:
     """Anybody's table of steps and accuracies as a trajectory table, checked.
 
@@ -48,6 +50,7 @@ def read_trajectory(
         percent: see :func:`checked`.
         restore_zeros: see :func:`checked`.
         skip_empty: see ``Layout``.
+        content: the file's bytes, if they have been read.
 
     Raises:
         UserError: the file cannot be read, or the table is none; see :func:`checked`.
@@ -56,19 +59,23 @@ def read_trajectory(
     if isinstance(source, pd.DataFrame):
         table, name = source, "the table"
     else:
-        table, name = _opened(Path(source)), str(source)
+        table, name = _opened(Path(source), content), str(source)
     table = shaped(table, name, layout)
     return checked(table, name, percent=percent, restore_zeros=restore_zeros)
 
 
-def _opened(path: Path) -> pd.DataFrame:
+def _opened(path: Path, content: bytes | None) -> pd.DataFrame:
+    """The table in a file, whose bytes are read once."""
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"{path} is no table: it has to end in .csv or .parquet")
     try:
+        file = BytesIO(path.read_bytes() if content is None else content)
         if path.suffix == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
             return table.mask(table == "")
-        return pd.read_parquet(path)
+        return pd.read_parquet(file)
+    except MemoryError:
+        raise
     except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a table: {reason}") from None
@@ -113,8 +120,9 @@ def checked(
     table = table.assign(concept_class=_classes(table, name, restore_zeros))
     for column in WHOLE:
         values = numbers(table, column, name)
-        if not np.isfinite(values).all() or (values != values.round()).any() or (values < 0).any():
-            raise UserError(f"{name}: the column {column} must hold whole numbers from 0 on")
+        whole = np.isfinite(values) & (values == np.round(values))
+        if not (whole & (values >= 0) & (values <= LARGEST)).all():
+            raise UserError(f"{name}: the column {column} must hold whole numbers from 0 to 10^15")
         table = table.assign(**{column: values.astype(np.int64)})
     for column in (*SHARES, *COLUMNS):
         if column in table:

@@ -10,14 +10,26 @@ from conceptspace.analysis import emergence
 from conceptspace.analysis.emergence import Survival
 from conceptspace.analysis.statistics import Estimate
 
+CHAIN = (
+    "order",
+    "in-distribution",
+    "memorization",
+    "turn",
+    "loss",
+    "elicitation",
+    "emergence",
+    "control",
+)
+"""Topics as links of a chain of evidence: what is learned first, what the OOD class is mistaken
+for, when that turns, when the model could make it, when it does, and what controls make."""
+
 
 @dataclass(frozen=True)
 class Finding:
     """One sentence.
 
     Attributes:
-        topic: "verdict", "memorization", "turn", "loss", "emergence", "elicitation",
-            "in-distribution", "underspecification", "probe" or "data".
+        topic: "verdict", one of :data:`CHAIN`, "underspecification", "probe" or "data".
         text: plain text.
     """
 

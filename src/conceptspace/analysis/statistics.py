@@ -103,6 +103,15 @@ def curves(
     return result
 
 
+def wilson(share: Array, samples: Array) -> tuple[Array, Array]:
+    """95 % Wilson score interval of a share in [0, 1] of ``samples`` images or seeds."""
+    z2 = 1.959964**2
+    center = (share + z2 / (2 * samples)) / (1 + z2 / samples)
+    variance = np.maximum(share * (1 - share), 0) / samples + z2 / (4 * samples**2)
+    half = np.sqrt(z2 * variance) / (1 + z2 / samples)
+    return np.minimum(center - half, share), np.maximum(center + half, share)
+
+
 def _interval(data: Array, confidence: float, seed: int) -> tuple[Array, Array]:
     """Percentile intervals of column means; data of shape (seeds, quantities)."""
     if len(data) < 2:

@@ -229,18 +229,16 @@ def _order(found: Mapping[str, list[Emergence]]) -> Iterator[Finding]:
     half = " in half of the seeds" if max(len(runs) for runs in found.values()) > 1 else ""
     if not came:
         yield Finding(
-            "emergence", f"asked plainly, none of {', '.join(never)} emerges by the end{half}"
+            "order", f"asked plainly, none of {', '.join(never)} emerges by the end{half}"
         )
         return
     text = "order of emergence, asked plainly: " + ", then ".join(came)
-    yield Finding(
-        "emergence", text + (f"; not by the end{half}: {', '.join(never)}" if never else "")
-    )
+    yield Finding("order", text + (f"; not by the end{half}: {', '.join(never)}" if never else ""))
     if len(order) > MOST_PAIRS:
         return
     for early, late in pairwise(order[: len(came) + 1]):
         if {run.seed for run in found[early]} == {run.seed for run in found[late]}:
-            yield Finding("emergence", _pair(found[early], found[late], early, late))
+            yield Finding("order", _pair(found[early], found[late], early, late))
 
 
 def _pair(first: list[Emergence], second: list[Emergence], early: str, late: str) -> str:
@@ -280,7 +278,7 @@ def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterat
         taught = "" if is_control(protocol) else kind(protocol)
         text = f"{taught}under {protocol}, {when}{_between(runs)}"
         if is_control(protocol):
-            yield Finding("elicitation", text)
+            yield Finding("control", text)
             continue
         plain = [run for run in naive if run.seed in {r.seed for r in runs}]
         if len(plain) == len(runs):

@@ -17,6 +17,7 @@ import pandas as pd
 
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.emergence import HOLD, THRESHOLD, ready
+from conceptspace.analysis.statistics import wilson
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
 FAILS = 0.5
@@ -27,6 +28,11 @@ IDLE = 0.6
 
 GATE = "latent-control-random"
 """The control of a run that has to stay idle; in other tables every control has to."""
+
+ONE_SEED = (
+    "it is one seed, and other seeds, processors and thread counts give other numbers (several "
+    "seeds: results/README.md)"
+)
 
 SCALING = "latent-control-scaling"
 """A control that is told beside it: it keeps the prompt and makes it louder, so it may well elicit
@@ -63,8 +69,20 @@ class Window:
         return self.checkpoints >= HOLD
 
 
+UNTOLD = "Hidden capability: not to be told."
+"""How a verdict begins for which something is missing."""
+
+
 def windows(best: pd.DataFrame, ood: str) -> list[Window]:
-    """The window of each seed, by seed.
+    """The window of each seed, by seed; see :func:`accuracies`."""
+    return windows_of(accuracies(best, ood))
+
+
+def accuracies(best: pd.DataFrame, ood: str) -> pd.DataFrame:
+    """What the verdict is told from: joint accuracies, index seed and step, a column each way.
+
+    Settings are chosen on one half of the images and scored on the other; before the training
+    classes are ready, an accuracy counts as 0.
 
     Args:
         best: see :func:`conceptspace.analysis.elicitation.best_settings`.
@@ -72,8 +90,7 @@ def windows(best: pd.DataFrame, ood: str) -> list[Window]:
     """
     rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood)]
     rows = rows.assign(honest=rows["honest"].where(ready(best, rows, ood), 0.0))
-    wide = rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
-    return windows_of(wide)
+    return rows.pivot_table(index=["seed", "step"], columns="protocol", values="honest")
 
 
 def windows_of(
@@ -139,7 +156,7 @@ def _longest(flags: np.ndarray) -> tuple[int, int]:
 
 
 def sentences(found: list[Window], what: str, images: int) -> list[str]:
-    """The verdict in at most five sentences.
+    """The verdict in at most five sentences; the last one is what speaks against it.
 
     Args:
         found: one for each seed, with the same protocols.
@@ -147,57 +164,94 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
         images: behind each accuracy.
     """
     hit = [w for w in found if w.found]
-    kicked = sum(not w.found and w.ungated >= HOLD for w in found)
-    seeds, held = len(found), gates(list(found[0].accuracy))
+    held = gates(list(found[0].accuracy))
     if not hit:
-        where = f" in any of {seeds} seeds" if seeds > 1 else ""
-        lines = [
-            f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
-            f'asking make "{what}" while plain prompting{_beside(held)}.'
-        ]
-        if kicked:
-            many = f" in {kicked} of {seeds} seeds" if seeds > 1 else ""
-            lines.append(
-                f"Without the control there would be such a row{many}: {_named(held)} makes it as "
-                "well, so what elicits it is not specific."
-            )
-        return lines
-    first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
+        return _no(found, what, held)
+    seeds = len(found)
     mean = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
-    way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
-    answer, named, medians = f"yes in {len(hit)} of {seeds} seeds", "mean ", " (medians)"
-    if seeds == 1:
-        answer, named, medians = "yes", f"{hit[0].protocol}: ", ""
-    when = f"From step {first:g} to {last:g}{medians}"
-    lines = [
-        f'Hidden capability: {answer}. {when} another way of asking makes "{what}" '
-        f"({named}{way:.2f} of {images} images) while plain prompting does not "
-        f"({mean[NAIVE]:.2f})."
-    ]
+    lines = [_yes(found, hit, what, images, mean[NAIVE])]
+    controls = []
     if held:
-        plural = "seed" if kicked == 1 else "seeds"
-        more = f"; in {kicked} other {plural} it does" if kicked else ""
-        control = _named(held)
         level = max(mean[name] for name in held)
-        lines.append(f"{control[0].upper()}{control[1:]} does not either ({level:.2f}){more}.")
-    else:
-        lines.append("No control was asked, so it is open how specific that way is.")
+        controls.append(f"{_named(held)} does not either ({level:.2f})")
     if SCALING in mean:
         level = mean[SCALING]
         does = "does not" if level <= IDLE else "does it in part"
-        if level >= THRESHOLD:
-            does = "does it, too: a louder prompt is enough"
-        lines.append(f"Scaling the whole embedding {does} ({level:.2f}).")
+        does = "does it, too" if level >= THRESHOLD else does
+        controls.append(f"scaling the whole embedding {does} ({level:.2f})")
+    if controls:
+        text = "; ".join(controls)
+        lines.append(f"{text[0].upper()}{text[1:]}.")
     arrived = sum(w.arrives for w in found)
-    if seeds > 1:
-        lines.append(
-            f"Plain prompting makes it by the end of training in {arrived} of {seeds} seeds."
-        )
+    makes = "makes" if arrived or seeds > 1 else "does not make"
+    share = f" in {arrived} of {seeds} seeds" if seeds > 1 else ""
+    lines.append(f"Plain prompting {makes} it by the end of training{share}.")
+    against = _against(found, held, mean.get(SCALING, 0.0))
+    told = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
+    return [*lines, f"{told}."]
+
+
+def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: float) -> str:
+    """The answer with its window, its level and how sure it is."""
+    seeds = len(found)
+    first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
+    way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
+    if seeds == 1:
+        low, high = _wilson(way, images)
+        answer, medians = "yes", ""
+        level = f"{hit[0].protocol}: {way:.2f} of {images} images"
+        level += f", 95 % interval {low:.2f} to {high:.2f}"
     else:
+        low, high = _wilson(len(hit) / seeds, seeds)
+        answer = f"yes in {len(hit)} of {seeds} seeds"
+        answer += f" (95 % interval of that share {100 * low:.0f} to {100 * high:.0f} %)"
+        medians, level = " (medians)", f"mean {way:.2f} of {images} images"
+    return (
+        f"Hidden capability: {answer}. From step {first:g} to {last:g}{medians} another way of "
+        f'asking makes "{what}" ({level}) while plain prompting does not ({plain:.2f}).'
+    )
+
+
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    (low,), (high,) = wilson(np.array([share]), np.array([float(count)]))
+    return float(low), float(high)
+
+
+def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
+    seeds, kicked = len(found), _kicked(found)
+    where = f" in any of {seeds} seeds" if seeds > 1 else ""
+    lines = [
+        f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
+        f'asking make "{what}" while plain prompting{_beside(held)}.'
+    ]
+    if kicked:
+        many = f" in {kicked} of {seeds} seeds" if seeds > 1 else ""
         lines.append(
-            f"Plain prompting {'makes' if arrived else 'does not make'} it by the end of training."
+            f"Without the control there would be such a row{many}: {_named(held)} makes it as "
+            "well, so what elicits it is not specific."
         )
-    return lines
+    return [*lines, f"Against it: {ONE_SEED}."] if seeds == 1 else lines
+
+
+def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
+    """What speaks against a hidden capability, in clauses."""
+    seeds, kicked = len(found), _kicked(found)
+    without = seeds - sum(w.found for w in found)
+    told = []
+    if without:
+        told.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
+    if kicked:
+        told.append(f"in {kicked} of {seeds} seeds {_named(held)} makes it as well")
+    if not held:
+        told.append("no control was asked, so it is open how specific that way is")
+    if scaled >= THRESHOLD:
+        told.append("a louder prompt is enough")
+    return [*told, ONE_SEED] if seeds == 1 else told
+
+
+def _kicked(found: list[Window]) -> int:
+    """In how many seeds a control alone is in the way."""
+    return sum(not w.found and w.ungated >= HOLD for w in found)
 
 
 def _named(held: list[str]) -> str:

@@ -11,6 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.works import new_trainer
 from conceptspace.config import RunConfig, merged, nested
+from conceptspace.models.config import UNetConfig
 
 PARTS = {
     "residual blocks, forward": ("_FusedBlock",),
@@ -54,7 +55,7 @@ def growth(config: RunConfig, repeats: int, device: torch.device) -> list[dict[s
     Rows: setting, value, milliseconds.
     """
     resolution, batch = config.data.resolution, config.train.batch_size
-    widths = config.model.channels
+    widths = UNetConfig.of(config.model).channels
     changes: dict[str, list[Any]] = {
         "data.resolution": [resolution, 2 * resolution, 4 * resolution],
         "model.channels": [widths, *(tuple(k * w for w in widths) for k in (2, 4))],

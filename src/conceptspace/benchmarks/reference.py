@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from conceptspace.config import RunConfig
+from conceptspace.models.config import UNetConfig
 from conceptspace.worlds.dataset import Examples
 from conceptspace.worlds.shapes.world import VARIABLES
 
@@ -32,7 +33,7 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: RunConfig) -> None:
         super().__init__()
-        m = config.model
+        m = UNetConfig.of(config.model)
         groups = m.groups if m.norm == "group" else 1
         self.norm1, self.norm2 = nn.GroupNorm(groups, inputs), nn.GroupNorm(groups, outputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
@@ -53,11 +54,12 @@ class Block(nn.Module):
 class Attention(nn.Module):
     def __init__(self, channels: int, config: RunConfig) -> None:
         super().__init__()
-        groups = config.model.groups if config.model.norm == "group" else 1
+        m = UNetConfig.of(config.model)
+        groups = m.groups if m.norm == "group" else 1
         self.norm = nn.GroupNorm(groups, channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
-        self.heads = config.model.heads
+        self.heads = m.heads
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, height, width = x.shape
@@ -75,7 +77,7 @@ class Network(nn.Module):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
-        m = config.model
+        m = UNetConfig.of(config.model)
         widths, last = m.channels, m.channels[-1]
         self.gamma_range = (m.gamma_start, m.gamma_end)
         self.time_size = m.time_size
@@ -130,7 +132,7 @@ class Diffusion(nn.Module):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
-        m = config.model
+        m = UNetConfig.of(config.model)
         learned = m.schedule == "learned_linear"
         self.network = Network(config)
         self.b = nn.Parameter(torch.tensor(m.gamma_start), requires_grad=learned)

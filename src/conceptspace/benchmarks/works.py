@@ -22,10 +22,13 @@ from conceptspace.config import RunConfig
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.models.precision import LoweredModel, fastest_precision
 from conceptspace.models.sampling import gaussian, sample
+from conceptspace.models.vdm import EmbeddingVDM
 from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import Trainer
 from conceptspace.worlds.dataset import Examples, split_dataset
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.shapes.world import VARIABLES
 
 
@@ -91,6 +94,7 @@ def sampling(
     precision = fastest_precision(device)
     reference = Diffusion(config).to(device).eval()
     fast = LoweredModel(build.model(config, device).eval(), precision).fast
+    assert isinstance(fast, EmbeddingVDM)
     denoise = Replayed(fast.denoise, device)
     h = torch.rand(images, VARIABLES, device=device)
     noise = gaussian((images, 3, resolution, resolution), generator(0, "bench"), device)
@@ -122,7 +126,7 @@ def sampling(
 
 def renderer(resolution: int, images: int, repeats: int) -> float:
     """Images of the data-generating process per second, pixel noise included."""
-    world = build.shapes_world(RunConfig().data.model_copy(update={"resolution": resolution}))
+    world = shapes_world(ShapesData(resolution=resolution))
     source = generator(0, "bench")
     z = torch.cat([world.sample(c, images // 4, source) for c in world.space.classes])
     world.render(z, source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from conceptspace.cli.table_flags import TABLE_COLUMNS
 from conceptspace.errors import UserError
@@ -22,6 +23,7 @@ def analyze(options: Namespace) -> int:
 
     levels = Levels(options.threshold, options.fails, options.idle)
     columns, accuracies = _columns(options)
+    content = _content(options.table)
     table = read_trajectory(
         options.table,
         columns,
@@ -32,12 +34,13 @@ def analyze(options: Namespace) -> int:
         percent=options.percent,
         restore_zeros=options.restore_zeros,
         skip_empty=options.skip_empty,
+        content=content,
     )
     if options.out is not None and options.out.resolve() == options.table.resolve():
         raise UserError(f"the page would replace the table {options.table}; give -o another FILE")
     source = {
         "file": options.table.name,
-        "SHA-256": sha256(options.table.read_bytes()),
+        "SHA-256": sha256(content),
         "columns": ", ".join(f"{our}: {their}" for their, our in columns.items()),
         "accuracies": ", ".join(f"{what}: {their}" for their, what in accuracies.items()),
     }
@@ -50,6 +53,18 @@ def analyze(options: Namespace) -> int:
     if options.out is not None:
         print(f"page: {options.out}", file=sys.stderr)
     return 0
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of the table, read once: what is hashed is what is told.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read as a table: {error.strerror}") from None
 
 
 def _columns(options: Namespace) -> tuple[dict[str, str], dict[str, str]]:

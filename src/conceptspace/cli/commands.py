@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from conceptspace import build, events, needs, pipeline
+from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli.analyze import analyze
 from conceptspace.cli.bench import bench
@@ -24,6 +25,7 @@ from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
+from conceptspace.cli.sweep import sweep
 from conceptspace.completeness import (
     has_last_checkpoint,
     missing_checkpoints,
@@ -33,6 +35,7 @@ from conceptspace.completeness import (
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.models.precision import Precision
+from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
@@ -51,6 +54,7 @@ __all__ = [
     "reproduce",
     "run",
     "signal",
+    "sweep",
 ]
 
 SWEEPS = ("strengths", "alphas", "betas", "guidance")
@@ -117,10 +121,10 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    settings = {"this config": build.shapes_world(config.data)}
+    settings = {"this config": build.rendered(config.data)}
     if options.versus:
-        other = merged(config, nested(pairs(options.versus)), "--versus")
-        settings["\n".join(options.versus)] = build.shapes_world(other.data)
+        other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
+        settings["\n".join(options.versus)] = build.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
@@ -132,11 +136,13 @@ def signal(options: Namespace) -> int:
 def report(options: Namespace) -> int:
     """Write the page of one or several runs."""
     from conceptspace.presentation.explorer.discover import runs_in
+    from conceptspace.presentation.explorer.note import read_note
 
     runs, left_out = runs_in(options.runs)
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
-    _report(runs, options.out or runs[0].path / "report.html", "", left_out)
+    note = read_note(options.note) if options.note else ""
+    _report(runs, options.out or runs[0].path / "report.html", "", left_out, note)
     return 0
 
 
@@ -157,39 +163,84 @@ def serve(options: Namespace) -> int:
 
 
 def info(options: Namespace) -> int:
-    """Tell about the installation or a run."""
-    if options.run is None:
+    """Tell about the installation or runs; of several, one that cannot be read is told so."""
+    from conceptspace.presentation.explorer.discover import runs_in
+    from conceptspace.presentation.explorer.left_out import sentences
+
+    if not options.runs:
         cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-        rows = {
-            "conceptspace": version("conceptspace"),
-            "torch": version("torch"),
-            "python": platform.python_version(),
-            "CPU threads": torch.get_num_threads(),
-            "CUDA device": cuda,
-            "probe cache": probe_cache(),
-            "presets": ", ".join(PRESETS),
-        }
-    else:
-        opened = Run(options.run)
-        told = opened.information()
-        description = opened.description
-        rows = {
-            "run": opened.name,
-            "preset": description.preset,
-            "seed": description.seed,
-            "status": state(opened.path, told).status,
-            "probe": told.get("probe", {}).get("hash", "none"),
-            "seconds": told.get("seconds", "unknown"),
-        }
-        if isinstance(description, RecordConfig):
-            rows["judge"] = description.judge
-            rows["protocols"] = ", ".join(description.protocols)
-        elif lacking := missing_checkpoints(opened):
-            rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
+        _print_rows(
+            {
+                "conceptspace": version("conceptspace"),
+                "torch": version("torch"),
+                "python": platform.python_version(),
+                "CPU threads": torch.get_num_threads(),
+                "CUDA device": cuda,
+                "probe cache": probe_cache(),
+                "presets": ", ".join(PRESETS),
+            }
+        )
+        return 0
+    runs, left_out = runs_in(options.runs)
+    if len(runs) == 1 and not left_out:
+        _tell(Guarded(runs[0], runs[0].name))
+        return 0
+    told = 0
+    for run in runs:
+        try:
+            _tell(Guarded(run, run.name))
+            told += 1
+        except (UserError, OSError) as error:
+            _print_rows({"run": run.name, "problem": error})
+        print()
+    for sentence in sentences(left_out):
+        print(sentence)
+    return 0 if told else 2
+
+
+def _tell(run: Run) -> None:
+    """Print what is told of a run, and whether it hides a capability."""
+    _print_rows(_about(run))
+    print("", *_verdict(run), sep="\n")
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """What is told of a run.
+
+    Raises:
+        UserError: its config or its record cannot be read.
+    """
+    told = run.information()
+    description = run.description
+    rows = {
+        "run": run.name,
+        "preset": description.preset,
+        "seed": description.seed,
+        "status": state(run.path, told).status,
+        "probe": told.get("probe", {}).get("hash", "none"),
+        "seconds": told.get("seconds", "unknown"),
+    }
+    if isinstance(description, RecordConfig):
+        rows["judge"] = description.judge
+        rows["protocols"] = ", ".join(description.protocols)
+    elif lacking := missing_checkpoints(run):
+        rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
+    return rows
+
+
+def _print_rows(rows: Mapping[str, Any]) -> None:
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
-    return 0
+
+
+def _verdict(run: Run) -> list[str]:
+    """Whether a run hides a capability, in sentences."""
+    from conceptspace.presentation.explorer.telling import verdict
+
+    if not (run.path / "trajectory.parquet").exists():
+        return [UNTOLD, "No checkpoint has been scored yet."]
+    return verdict(run) or [UNTOLD, "No class is held out."]
 
 
 def _precision(options: Namespace) -> Precision | None:
@@ -235,17 +286,22 @@ def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     return str(named)
 
 
-def _report(runs: list[Run], path: Path, topic: str = "", left_out: Sequence[LeftOut] = ()) -> None:
-    """Write the page, and tell its findings on the terminal, all of them or those of a topic.
+def _report(
+    runs: list[Run],
+    path: Path,
+    topic: str = "",
+    left_out: Sequence[LeftOut] = (),
+    note: str = "",
+) -> None:
+    """Write the page, and tell its findings on the terminal: the verdict, then the others.
 
-    Where none has that topic, all are told.
+    With a topic only those that have it; where none has, or the verdict is not to be told, all.
     """
     from conceptspace.presentation.page import write_page
 
-    found = write_page(runs, path, left_out)
+    found = write_page(runs, path, left_out, note)
     chosen = [finding for finding in found if finding.topic == topic]
-    for finding in chosen:
-        print(finding.text)
-    for finding in found if not chosen else []:
-        print(f"- {finding.text}")
+    told = chosen and not any(UNTOLD in finding.text for finding in chosen)
+    for finding in chosen if told else found:
+        print(finding.text if finding.topic == "verdict" else f"- {finding.text}")
     print(f"page: {path}", file=sys.stderr)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import tomllib
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, get_origin
 
 from conceptspace.errors import UserError
@@ -14,6 +18,33 @@ def dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
+def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
+    """The kinds that a command names for the sections that come in kinds, ``{"data": "shapes"}``:
+    by flag, or else in its ``--config``, or in the run that it goes on with.
+    """
+    from conceptspace.config import KINDS
+
+    found: dict[str, str] = {}
+    for place in (_given(arguments, "config"), _given(arguments, "out") + "/config.toml"):
+        with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
+            told = tomllib.loads(Path(place).read_text())
+            found |= {s: str(told[s]["kind"]) for s in KINDS if "kind" in told.get(s, {})}
+            break
+    named = {section: _given(arguments, f"{section}.kind") for section in KINDS}
+    return found | {section: kind for section, kind in named.items() if kind}
+
+
+def _given(arguments: Sequence[str], flag: str) -> str:
+    """The last value of a flag; empty without it."""
+    value = ""
+    for argument, following in pairwise([*arguments, ""]):
+        if argument == f"--{flag}":
+            value = following
+        elif argument.startswith(f"--{flag}="):
+            value = argument.partition("=")[2]
+    return value
+
+
 def overrides(options: argparse.Namespace) -> dict[str, Any]:
     """The config fields given as flags, converted to the fields' types.
 
@@ -22,7 +53,7 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
     """
     from conceptspace.config import field_names
 
-    fields = field_names()
+    fields = field_names(**options.kinds)
     given = {
         key.removeprefix("config:"): value
         for key, value in vars(options).items()
@@ -31,15 +62,19 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
     return {name: converted(name, value, fields[name].annotation) for name, value in given.items()}
 
 
-def pairs(texts: Sequence[str]) -> dict[str, Any]:
+def pairs(texts: Sequence[str], **kinds: str) -> dict[str, Any]:
     """Config fields given as ``data.color-separation=0.8``, converted to the fields' types.
+
+    Args:
+        texts: as above.
+        kinds: see :func:`conceptspace.config.field_names`.
 
     Raises:
         UserError: an unknown field, or a value that is not of its type.
     """
     from conceptspace.config import field_names
 
-    fields, found = field_names(), {}
+    fields, found = field_names(**kinds), {}
     for text in texts:
         name, _, value = text.partition("=")
         key = name.replace("-", "_")

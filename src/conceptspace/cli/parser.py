@@ -7,13 +7,15 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from conceptspace import __version__
-from conceptspace.cli.flags import dashed
+from conceptspace.cli import sweep_flags
+from conceptspace.cli.flags import dashed, kinds_named
 from conceptspace.cli.table_flags import add_flags
 from conceptspace.errors import UserError
 
@@ -27,6 +29,7 @@ EXAMPLES = {
     "analyze": "conceptspace analyze evals.csv -o page.html --concept skill --accuracy acc",
     "report": "conceptspace report runs/a runs/b -o report.html",
     "reproduce": "conceptspace reproduce fig04 --preset quick --out runs/paper-quick",
+    "sweep": "conceptspace sweep sweep.toml --out runs/sweep --dry-run",
     "serve": "conceptspace serve runs",
     "bench": "conceptspace bench -o bench.json",
     "info": "conceptspace info runs/a",
@@ -102,11 +105,12 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def parser(flags: bool = False) -> Parser:
+def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({})) -> Parser:
     """The parser of all commands.
 
     Args:
         flags: whether to add the config's flags, which takes the time to import the config.
+        kinds: kinds of one's own whose flags are among them, by section.
     """
     top = Parser(
         prog="conceptspace",
@@ -114,6 +118,7 @@ def parser(flags: bool = False) -> Parser:
         epilog="example: " + EXAMPLES["quickstart"],
         allow_abbrev=False,
     )
+    top.set_defaults(kinds=kinds)
     top.add_argument("--version", action="version", version=f"conceptspace {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
@@ -149,14 +154,15 @@ def parser(flags: bool = False) -> Parser:
         command.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
     for command in (quickstart, run, signal):
         if flags:
-            _add_config_flags(command)
+            _add_config_flags(command, kinds)
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
     evaluate.add_argument("run", type=Path, metavar="RUN")
     evaluate.add_argument(
         "--protocol",
         action="append",
         metavar="NAME",
-        help="may be given several times; default: all that fit the run",
+        help="also FILE.py:NAME or module:NAME; may be given several times; default: the usual "
+        "ones that fit the run. --protocols.NAME.SETTING VALUE changes a setting of its own",
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
@@ -167,10 +173,16 @@ def parser(flags: bool = False) -> Parser:
         "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
+    )
     analyze = add("analyze", "Tell what a table of steps and accuracies says, of any model.")
     add_flags(analyze)
     reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
     _add_reproduce(reproduce)
+    sweep_flags.add_flags(
+        add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
+    )
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
     bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="of each work")
@@ -178,8 +190,10 @@ def parser(flags: bool = False) -> Parser:
     _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
     _add_serve(serve)
-    info = add("info", "Tell about this installation, or about a run.")
-    info.add_argument("run", type=Path, nargs="?", metavar="RUN")
+    info = add("info", "Tell about this installation, or about runs.")
+    info.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
+    )
     return top
 
 
@@ -193,7 +207,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     own: dict[str, str] = {}
     if configurable or arguments[:1] == ["evaluate"]:
         own, arguments = _own_flags(arguments)
-    options, unknown = parser(flags=configurable).parse_known_args(arguments)
+    kinds = kinds_named(arguments) if configurable else {}
+    options, unknown = parser(configurable, kinds).parse_known_args(arguments)
     options.own = own
     if unknown:
         hint = ""
@@ -201,7 +216,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
             from conceptspace.config import field_names
 
             asked = unknown[0].split("=")[0]
-            known = ["--" + dashed(name) for name in field_names() if name != "preset"]
+            known = ["--" + dashed(name) for name in field_names(**kinds) if name != "preset"]
             close = get_close_matches(asked, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             if asked == "--preset" and arguments[0] != "quickstart":
@@ -292,11 +307,11 @@ def _add_serve(command: Parser) -> None:
     )
 
 
-def _add_config_flags(command: Parser) -> None:
+def _add_config_flags(command: Parser, kinds: Mapping[str, str]) -> None:
     from conceptspace.config import field_names
 
     groups: dict[str, Any] = {}
-    for name, info in field_names().items():
+    for name, info in field_names(**kinds).items():
         if name == "preset":
             continue
         section = name.split(".")[0] if "." in name else "run"

@@ -8,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from conceptspace.cli.carry_out import carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
-from conceptspace.cli.progress import Interrupt
 from conceptspace.errors import UserError
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.index import write_index
@@ -19,8 +19,10 @@ from conceptspace.paper.framework.outputs import LEDGER, produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
 from conceptspace.sweeps.cost import covered, estimate
-from conceptspace.sweeps.local import Failed, Finished, Interrupted, Started, execute
+from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
+from conceptspace.sweeps.progress import Interrupted
+from conceptspace.sweeps.resources import Resources
 
 
 def reproduce(options: Namespace) -> int:
@@ -57,22 +59,16 @@ def _train(plans: Sequence[Plan], out: Path, jobs: int, device: str) -> int:
     there = sum(covered(plan, out) for plan in plans)
     print(
         f"{len(plans)} runs, {there} exist; the others take about "
-        f"{_minutes(estimate(plans, out, jobs))}, {jobs} at once",
+        f"{duration(estimate(plans, out, jobs))}, {jobs} at once",
         file=sys.stderr,
     )
-    interrupt, failed = Interrupt(), 0
-    with interrupt.listening():
-        for event in execute(plans, out, jobs=jobs, device=device, stop=interrupt):
-            match event:
-                case Started(plan, resumed):
-                    told = "goes on" if resumed else "begins"
-                case Finished(plan, seconds):
-                    told = f"done in {_minutes(seconds)}"
-                case Failed(plan, reason):
-                    failed += 1
-                    told = f"failed: {reason}"
-            print(f"{plan.name}: {told}", file=sys.stderr, flush=True)
-    return failed
+    resources = Resources(device=device)
+    return carried_out(
+        lambda stop: execute(plans, out, jobs=jobs, resources=resources, stop=stop),
+        plans,
+        out,
+        jobs,
+    )
 
 
 def _keep(
@@ -94,7 +90,10 @@ def _produce(figure: PaperFigure, preset: str, home: Path, seeds: Sequence[int] 
     except UserError as error:
         print(f"{figure.name}: not drawn: {error}", file=sys.stderr)
         return False
-    for row in read_ledger(home / figure.name / LEDGER)["rows"]:
+    ledger = read_ledger(home / figure.name / LEDGER)
+    for sentence in ledger["left_out"]:
+        print(f"{figure.name}: {sentence}", file=sys.stderr)
+    for row in ledger["rows"]:
         reason = f" ({row['reason']})" if row["reason"] else ""
         print(f"{row['name']}: {row['verdict']}{reason}")
     print(f"{figure.name}: {', '.join(map(str, pictures))}", file=sys.stderr)
@@ -109,10 +108,5 @@ def _list(plans: list[Plan], out: Path, jobs: int) -> int:
             there = "unfinished"
         asked = ", ".join(("naive", *plan.config.evaluate.protocols))
         print(f"{plan.name:{width}}  {there:10}  {plan.config.train.steps} steps  {asked}")
-    print(f"about {_minutes(estimate(plans, out, jobs))} with {jobs} at once")
+    print(f"about {duration(estimate(plans, out, jobs))} with {jobs} at once")
     return 0
-
-
-def _minutes(seconds: float) -> str:
-    minutes = seconds / 60
-    return f"{minutes / 60:.1f} hours" if minutes >= 120 else f"{minutes:.0f} minutes"

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from filelock import FileLock, Timeout
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.files import sha256
+from conceptspace.files import make_folders, sha256
 from conceptspace.models.modes import evaluating, float32_default
 from conceptspace.models.unet import UNetTrunk, channels_last
 from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.worlds import border
-from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.world import World
 
 CALIBRATION_BINS = 15
+
+LOOK = 0.2
+"""Seconds between looks whether another process has trained the probe."""
 
 
 class ProbeStopped(Exception):
@@ -273,13 +278,15 @@ def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[
     Empty where nothing can be rendered in between.
     """
     curves: dict[str, list[float]] = {}
-    if not isinstance(world, ShapesWorld):
+    if not isinstance(world, RenderedWorld):
         return curves
     for i, concept in enumerate(world.space.concepts):
         z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
         points = []
         for position in torch.linspace(0, 1, 11):
-            z[:, COLUMNS[concept.name]] = torch.lerp(concept.mean(0), concept.mean(1), position)
+            z[:, world.columns[concept.name]] = torch.lerp(
+                concept.mean(0), concept.mean(1), position
+            )
             points.append(probe.coordinates(world.render(z).to(device))[:, i].mean().item())
         curves[concept.name] = points
     return curves
@@ -303,8 +310,9 @@ def load_or_train(
     """The probe for these images, from the cache if it is there, else trained and put there.
 
     Its place in the cache is a hash of everything that determines it: images and probe settings.
-    A damaged entry is trained anew. Of the report only what these determine is cached; ``between``
-    depends on the world's separations besides, and is computed every time.
+    A damaged entry is trained anew. Of several processes that want the same probe, one trains it
+    and the others wait. Of the report only what these determine is cached; ``between`` depends on
+    the world's separations besides, and is computed every time.
 
     Raises:
         ProbeStopped: ``stop`` said so; the cache is as it was.
@@ -316,9 +324,36 @@ def load_or_train(
     try:
         probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
     except checkpoint.DamagedCheckpoint:
-        probe = train_probe(world, settings, device, stop)
-        report = assess(probe, world, settings, device)
-        checkpoint.save(folder, settings.steps, probe.state_dict(), recipe=recipe, report=report)
+        with _in_turn(folder, stop):
+            try:
+                probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
+            except checkpoint.DamagedCheckpoint:
+                probe = train_probe(world, settings, device, stop)
+                report = assess(probe, world, settings, device)
+                state = probe.state_dict()
+                checkpoint.save(folder, settings.steps, state, recipe=recipe, report=report)
     stored = checkpoint.information(folder, settings.steps)
     report = stored["report"] | {"between": between(probe, world, device)}
     return TrainedProbe(probe.eval(), stored["sha256"], report)
+
+
+@contextmanager
+def _in_turn(folder: Path, stop: Callable[[], bool]) -> Iterator[None]:
+    """Keep other processes from training the probe of a folder.
+
+    Raises:
+        ProbeStopped: ``stop`` said so while another process trained it.
+    """
+    make_folders(folder.parent)
+    lock = FileLock(folder.with_suffix(".lock"))
+    while True:
+        try:
+            lock.acquire(timeout=LOOK)
+            break
+        except Timeout:
+            if stop():
+                raise ProbeStopped from None
+    try:
+        yield
+    finally:
+        lock.release()

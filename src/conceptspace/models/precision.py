@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from conceptspace.engine.native.memory import keep_freed_memory
 from conceptspace.errors import UserError
+from conceptspace.models.denoiser import Accelerated
 from conceptspace.models.vdm import VDM
 
 Precision = Literal["float32", "bfloat16"]
@@ -20,7 +21,8 @@ class LoweredModel:
     """A model and its copy that computes the wide layers in bfloat16.
 
     The wide layers are the convolutions of the residual blocks and between levels and the linear
-    layers of the attention, over 95 % of the arithmetic (:meth:`UNetTrunk.wide_layers`). The copy
+    layers of the attention, over 95 % of the arithmetic (:meth:`UNetTrunk.wide_layers`); a network
+    that is not :class:`~conceptspace.models.denoiser.Accelerated` has none, and no copy. The copy
     shares every other parameter with the model: the first and last convolution, norms, softmax,
     embeddings and the noise schedule stay float32, and so do the loss, the sampler, the optimiser
     and the stored weights.
@@ -42,13 +44,13 @@ class LoweredModel:
         if next(model.parameters()).device.type == "cpu":
             keep_freed_memory()
         self.pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
-        if precision == "float32":
+        if precision == "float32" or not isinstance(model.network, Accelerated):
             return
         shared = {id(p): p for p in model.parameters()} | {id(b): b for b in model.buffers()}
         for parameter in _wide(model):
             del shared[id(parameter)]
         self.fast = copy.deepcopy(model, shared)
-        for layer in self.fast.network.trunk.wide_layers():
+        for layer in _wide_layers(self.fast):
             layer.to(torch.bfloat16)
         self.pairs = list(zip(_wide(model), _wide(self.fast), strict=True))
         self.refresh()
@@ -89,8 +91,12 @@ class LoweredModel:
 
 
 def _wide(model: VDM) -> list[nn.Parameter]:
-    layers = model.network.trunk.wide_layers()
-    return [parameter for layer in layers for parameter in layer.parameters()]
+    return [p for layer in _wide_layers(model) for p in layer.parameters()]
+
+
+def _wide_layers(model: VDM) -> list[nn.Module]:
+    assert isinstance(model.network, Accelerated)
+    return model.network.wide_layers()
 
 
 def fastest_precision(device: torch.device) -> Precision:

@@ -6,6 +6,8 @@ alpha_t^2 = sigmoid(-gamma(t)). Every schedule increases with t.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,7 +25,23 @@ def sigma(gamma: Tensor) -> Tensor:
     return torch.sigmoid(gamma).sqrt()
 
 
-class LinearSchedule(nn.Module):
+class Schedule(nn.Module, ABC):
+    """gamma(t), linear in t, as a module: what is learned of it are its parameters."""
+
+    @abstractmethod
+    def forward(self, t: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The values of gamma at times t."""
+
+    @abstractmethod
+    def endpoints(self) -> Float[Tensor, " 2"]:
+        """gamma(0) and gamma(1)."""
+
+    @abstractmethod
+    def slope(self) -> Float[Tensor, ""]:
+        """The derivative of gamma by t, never negative."""
+
+
+class LinearSchedule(Schedule):
     """gamma(t) = b + |w| t.
 
     Args:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from conceptspace.engine.fusible import normable, same_size, untouched
 from conceptspace.engine.operations import norm_gelu, separate_norm_gelu, thin_convolution
 from conceptspace.engine.residual_block import BlockParameters, fused_residual_block
+from conceptspace.models.denoiser import Accelerated, EmbeddingDenoiser
 from conceptspace.models.embeddings import BlockEmbeddings as BlockEmbeddings
 from conceptspace.models.embeddings import SinusoidalEmbedding
 
@@ -259,7 +260,7 @@ class UNetTrunk(nn.Module):
         return thin(self.conv_out, x, self.conv_out.weight.dtype)
 
 
-class UNet(nn.Module):
+class UNet(Accelerated, EmbeddingDenoiser):
     """eps_hat(z_t, gamma_t, h): the predicted noise.
 
     Every residual block adds its own embedding of the time and its own embedding of the
@@ -312,6 +313,10 @@ class UNet(nn.Module):
         )
         self.block_time = BlockEmbeddings(embedding_size, widths)
         self.block_condition = BlockEmbeddings(condition_size, widths)
+
+    def wide_layers(self) -> list[nn.Module]:
+        """Those of the trunk."""
+        return self.trunk.wide_layers()
 
     def embed_time(self, gamma: Float[Tensor, " batch"]) -> list[Tensor]:
         """The time embedding of every residual block, (batch, channels) each."""

@@ -6,15 +6,16 @@ import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from conceptspace.models.denoiser import Accelerated, EmbeddingDenoiser
 from conceptspace.models.generative import EditableCondition, FineTunable, Guidable, Hookable
 from conceptspace.models.guidance import GuidedDenoiser
-from conceptspace.models.schedule import LinearSchedule, alpha, sigma
-from conceptspace.models.unet import UNet
+from conceptspace.models.schedule import Schedule, alpha, sigma
 
 RECONSTRUCTION_SIGMA = 1e-3
 """Standard deviation of the normal that scores the first diffusion step (paper App. A.2)."""
@@ -38,21 +39,25 @@ class Loss:
         return Loss(self.diffusion.detach(), self.prior.detach(), self.reconstruction.detach())
 
 
-class VDM(nn.Module, EditableCondition, Guidable, FineTunable, Hookable):
+class VDM(nn.Module, Guidable, FineTunable, Hookable):
     """A continuous-time variational diffusion model (Kingma et al. 2021, arXiv 2107.00630).
 
-    Called as ``model(z_t, gamma_t, h)`` it is a denoiser: it returns the predicted noise.
+    Called as ``model(z_t, gamma_t, h)`` it is a denoiser: it returns the predicted noise. Where the
+    network is an :class:`EmbeddingDenoiser`, ``VDM(network, ...)`` is an :class:`EmbeddingVDM`.
 
     Args:
-        network: maps (z_t, gamma_t, h) to the predicted noise.
+        network: a denoiser, see :mod:`conceptspace.models.denoiser`.
         schedule: gamma(t).
         pixel_range: the interval onto which images in [0, 1] are mapped before noise is added.
     """
 
+    def __new__(cls, network: nn.Module | None = None, *given: Any, **named: Any) -> VDM:
+        return super().__new__(EmbeddingVDM if isinstance(network, EmbeddingDenoiser) else cls)
+
     def __init__(
         self,
-        network: UNet,
-        schedule: LinearSchedule,
+        network: nn.Module,
+        schedule: Schedule,
         pixel_range: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         super().__init__()
@@ -66,19 +71,16 @@ class VDM(nn.Module, EditableCondition, Guidable, FineTunable, Hookable):
         gamma: Float[Tensor, " batch"],
         h: Float[Tensor, "batch k"],
     ) -> Float[Tensor, "batch c height width"]:
-        return self.denoise(z, gamma, self.embed_condition(h))
-
-    def embed_condition(self, h: Float[Tensor, "batch k"]) -> list[Tensor]:
-        """The condition embedding of every residual block, (batch, channels) each."""
-        return self.network.embed_condition(h)
+        return self.network(z, gamma, h)
 
     def guided(self, weight: float) -> GuidedDenoiser:
         """Classifier-free guidance, for a model that was trained with dropped conditions."""
         return GuidedDenoiser(self, weight)
 
-    def denoise(self, z: Tensor, gamma: Tensor, conditions: Sequence[Tensor]) -> Tensor:
-        """The predicted noise for given condition embeddings."""
-        return self.network.denoise(z, gamma, conditions)
+    @property
+    def accelerated(self) -> bool:
+        """Whether the engine may hurry it, see :class:`Accelerated`."""
+        return isinstance(self.network, Accelerated)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images in [0, 1] to the range in which the model works."""
@@ -128,6 +130,28 @@ class VDM(nn.Module, EditableCondition, Guidable, FineTunable, Hookable):
         times = stratified_times(len(images), source).to(images.device)
         noise = torch.randn(images.shape, generator=source).to(images.device)
         return self.loss(images, prompts, noise, times).total
+
+
+class EmbeddingVDM(VDM, EditableCondition):
+    """A diffusion model whose condition embeddings can be edited."""
+
+    network: EmbeddingDenoiser  # type: ignore[assignment]
+
+    def forward(
+        self,
+        z: Float[Tensor, "batch c height width"],
+        gamma: Float[Tensor, " batch"],
+        h: Float[Tensor, "batch k"],
+    ) -> Float[Tensor, "batch c height width"]:
+        return self.denoise(z, gamma, self.embed_condition(h))
+
+    def embed_condition(self, h: Float[Tensor, "batch k"]) -> list[Tensor]:
+        """The condition embedding of every place where it enters, (batch, channels) each."""
+        return self.network.embed_condition(h)
+
+    def denoise(self, z: Tensor, gamma: Tensor, conditions: Sequence[Tensor]) -> Tensor:
+        """The predicted noise for given condition embeddings."""
+        return self.network.denoise(z, gamma, conditions)
 
 
 def prior_loss(x: Float[Tensor, "batch c height width"], gamma: Float[Tensor, ""]) -> Tensor:

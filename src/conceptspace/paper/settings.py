@@ -13,6 +13,7 @@ from typing import Any
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.plan import Plan, plans
 from conceptspace.tables import PATCHING
+from conceptspace.worlds.shapes.config import ShapesData
 
 SEEDS = {"quick": tuple(range(200, 208)), "paper": (0, 100, 200, 300, 400)}
 """Seeds of each setting of a sweep, by preset; for ``paper`` those of the published settings.
@@ -68,8 +69,8 @@ def studied(preset: str, seeds: Sequence[int]) -> list[Plan]:
 def size(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
     """Runs of one size separation with naive prompting."""
     base = PRESETS[preset]()
-    if separation == base.data.size_separation:
-        return color(preset, seeds, base.data.color_separation)
+    if separation == ShapesData.of(base.data).size_separation:
+        return color(preset, seeds, ShapesData.of(base.data).color_separation)
     changes = {"data.size_separation": separation, "evaluate.protocols": ()}
     return plans(f"size-{separation:g}", preset, seeds, changes)
 
@@ -143,7 +144,7 @@ def clipped(preset: str, seeds: Sequence[int], norms: Sequence[float]) -> list[P
     for schedule in schedules:
         for norm in norms:
             if (schedule, norm) == (base.model.schedule, base.train.clip_norm):
-                found += color(preset, seeds, base.data.color_separation)
+                found += color(preset, seeds, ShapesData.of(base.data).color_separation)
                 continue
             changes: dict[str, Any] = {
                 "model.schedule": schedule,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conceptspace.analysis import emergence
-from conceptspace.analysis.elicitation import best_settings, honest_emergence
+from conceptspace.analysis.elicitation import honest_emergence
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
@@ -39,8 +39,8 @@ from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE
 from conceptspace.worlds import border
-from conceptspace.worlds.shapes.signal import class_distances
-from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
+from conceptspace.worlds.signal import class_distances
 from conceptspace.worlds.world import World
 
 TITLES = {
@@ -64,15 +64,17 @@ FIGURE_OF = {
     "memorization": "trajectory",
     "turn": "trajectory",
     "loss": "curves",
+    "order": "curves",
     "emergence": "curves",
     "elicitation": "elicitation",
+    "control": "elicitation",
     "underspecification": "underspecification",
 }
 """The figure that supports a finding, by topic."""
 
 
 def draw(
-    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None, world: Spaced
+    runs: Sequence[Run], table: pd.DataFrame, best: pd.DataFrame | None, world: Spaced
 ) -> dict[str, Figure]:
     """Every figure that the runs have data for, by the name of its file."""
     space = world.space
@@ -84,8 +86,8 @@ def draw(
     band = shown.step_interval if shown else None
     logs = [run.training() for run in runs if keeps_log(run)]
     figures: dict[str, Figure] = {}
-    if ood and scores is not None and table["protocol"].nunique() > 1:
-        figures |= _hidden(runs[0], space)
+    if ood and best is not None:
+        figures |= _hidden(runs[0], best[best["run"] == runs[0].name], space)
     figures["trajectory"] = trajectory_figure(table, space, images, turn=step)
     if len(space.concepts) == 2 and logs:
         figures["story"] = story_figure(table, logs, space, images, turn=step, band=band)
@@ -94,11 +96,11 @@ def draw(
     if sheets:
         own = table[(table["run"] == runs[0].name) & (table["protocol"] == NAIVE)]
         figures["strips"] = image_strips(sheets, space, table=own, class_images=images)
-    if ood and scores is not None and table["protocol"].nunique() > 1:
-        figures |= _elicitation(table, scores, space, shown)
+    if ood and best is not None:
+        figures |= _elicitation(table, best, space, shown)
     if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
         figures["guidance"] = guidance_figure(table, space, images)
-    if isinstance(world, ShapesWorld):
+    if isinstance(world, RenderedWorld):
         figures["signal"] = signal_figure(
             space, {"": (class_distances(world), images)}, title="Concept signal"
         )
@@ -122,7 +124,7 @@ def images_of(run: Run, world: Spaced) -> dict[str, NDArray[Any]]:
     Raises:
         UserError: a kept image is damaged.
     """
-    if isinstance(world, ShapesWorld):
+    if isinstance(world, RenderedWorld):
         return dict(class_images(world))
     return {path.stem: _opened(path) for path in sorted(run.pictures.glob("*.png"))}
 
@@ -145,13 +147,12 @@ def figure_of(finding: Finding, figures: Mapping[str, Figure]) -> str:
     return TITLES[name] if name in figures else ""
 
 
-def _hidden(run: Run, space: ConceptSpace) -> dict[str, Figure]:
+def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figure]:
     """The window of one run, with the images of the step in its middle (of the last without one).
 
     Nothing where no other way of asking was tried, or the images were not kept.
     """
     ood, table = str(space.ood_classes[0]), run.trajectory()
-    best = best_settings(table, run.scores())
     (window,) = windows(best, ood)
     asked = others(sorted(best["protocol"].unique()))
     if not asked or not run.sheets():
@@ -176,10 +177,9 @@ def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> st
 
 
 def _elicitation(
-    table: pd.DataFrame, scores: pd.DataFrame, space: ConceptSpace, turn: Turn | None
+    table: pd.DataFrame, best: pd.DataFrame, space: ConceptSpace, turn: Turn | None
 ) -> dict[str, Figure]:
     ood = str(space.ood_classes[0])
-    best = best_settings(table, scores)
     asked = best[best["concept_class"] == ood]["protocol"].unique()
     protocols = [NAIVE, *sorted(p for p in asked if p != NAIVE)]
     reached = {p: [e.upper for e in honest_emergence(best, ood, p) if e.reached] for p in protocols}

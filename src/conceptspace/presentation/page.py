@@ -12,16 +12,25 @@ from conceptspace.presentation.drawing import TITLES, draw, figure_of
 from conceptspace.presentation.explorer.counting import entries_of, of_countable
 from conceptspace.presentation.explorer.index import Entry
 from conceptspace.presentation.explorer.left_out import LeftOut
+from conceptspace.presentation.explorer.library import answered
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.offline import write
-from conceptspace.presentation.explorer.telling import single_scores, told, trajectories
+from conceptspace.presentation.explorer.telling import (
+    Told,
+    best_of,
+    single_scores,
+    told,
+    trajectories,
+)
 from conceptspace.presentation.style import save
 from conceptspace.presentation.sweep import conditions, draw_sweep, masking_effect, prefixed
 from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
 
 
-def write_page(runs: Sequence[Run], path: Path, left_out: Sequence[LeftOut] = ()) -> list[Finding]:
+def write_page(
+    runs: Sequence[Run], path: Path, left_out: Sequence[LeftOut] = (), note: str = ""
+) -> list[Finding]:
     """Draw the figures of runs, state their findings and write their page.
 
     The figures are also saved as PNG and SVG: in ``figures/`` of the folder of a single run whose
@@ -33,6 +42,7 @@ def write_page(runs: Sequence[Run], path: Path, left_out: Sequence[LeftOut] = ()
             runs and those that have diverged are left out, and the page says so.
         path: the HTML file.
         left_out: what has been left out already.
+        note: Markdown that stands on the page, below the verdict.
 
     Returns:
         The findings that stand on the page, and before them what is left out.
@@ -46,22 +56,26 @@ def write_page(runs: Sequence[Run], path: Path, left_out: Sequence[LeftOut] = ()
     twice = [LeftOut(run.name, "as named twice", shared=True) for run in runs if run not in once]
     return of_countable(
         entries_of(distinct(once)),
-        lambda kept, told: _write(kept, told, path),
+        lambda kept, told: _write(kept, told, path, note),
         [*left_out, *twice],
     )
 
 
-def _write(entries: Sequence[Entry], left_out: Sequence[str], path: Path) -> list[Finding]:
+def _write(
+    entries: Sequence[Entry], left_out: Sequence[str], path: Path, note: str
+) -> list[Finding]:
     runs = [entry.run for entry in entries if entry.run is not None]
     found = conditions(runs)
     world = world_of(runs[0])
     without = [Finding("left out", text) for text in left_out]
-    groups = [("", without), *told(runs)] if without else told(runs)
+    every = told(runs)
+    groups = [Told("", (), without), *every] if without else every
     tables = {value: trajectories(group) for value, group in found.groups.items()}
     figures: dict[str, Figure] = {}
     if not found.setting:
-        figures = draw(runs, tables[None], single_scores(runs), world)
-    elif "," not in found.setting:
+        best = best_of(runs, tables[None], single_scores(runs))
+        figures = draw(runs, tables[None], best, world)
+    elif found.comparable:
         figures = draw_sweep(found, tables, world.space, masking_effect(found, tables, world.space))
     inside = len(runs) == 1 and path.resolve().parent == runs[0].path.resolve()
     folder = path.with_name("figures" if inside else f"{path.stem}-figures")
@@ -70,9 +84,10 @@ def _write(entries: Sequence[Entry], left_out: Sequence[str], path: Path) -> lis
     write(
         [run for group in found.groups.values() for run in group],
         path,
-        findings=[(f, group, figure_of(f, figures)) for group, of in groups for f in of],
+        told=answered(groups, lambda finding: figure_of(finding, figures)),
         figures={TITLES[name]: figure for name, figure in figures.items()},
         title=f"{found.label}: {len(runs)} runs".capitalize() if found.setting else "",
         left_out=left_out,
+        note=note,
     )
-    return [prefixed(f, group) if group else f for group, of in groups for f in of]
+    return [prefixed(f, of.name) if of.name else f for of in groups for f in of.findings]

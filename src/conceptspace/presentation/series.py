@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from conceptspace.analysis.statistics import wilson
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
@@ -97,15 +98,6 @@ def bootstrap(runs: Array) -> tuple[Array, Array]:
     chosen = rng.integers(0, len(runs), (RESAMPLES, len(runs)))
     low, high = np.percentile(runs[chosen].mean(axis=1), [2.5, 97.5], axis=0)
     return low, high
-
-
-def wilson(share: Array, samples: Array) -> tuple[Array, Array]:
-    """95 % Wilson score interval of a share in [0, 1] of ``samples`` images."""
-    z2 = 1.959964**2
-    center = (share + z2 / (2 * samples)) / (1 + z2 / samples)
-    variance = np.maximum(share * (1 - share), 0) / samples + z2 / (4 * samples**2)
-    half = np.sqrt(z2 * variance) / (1 + z2 / samples)
-    return np.minimum(center - half, share), np.maximum(center + half, share)
 
 
 def of_protocol(table: pd.DataFrame, protocol: str) -> pd.DataFrame:

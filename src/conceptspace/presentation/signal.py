@@ -13,12 +13,12 @@ from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presentation.style import save
 from conceptspace.seeding import generator
-from conceptspace.worlds.shapes.signal import class_distances, local_signal
-from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
+from conceptspace.worlds.signal import class_distances, local_signal
 
 
 def write_signal(
-    settings: Mapping[str, ShapesWorld], folder: Path
+    settings: Mapping[str, RenderedWorld], folder: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure, draw and store the signal of every concept, in one setting or several.
 
@@ -44,9 +44,9 @@ def write_signal(
     return table, local
 
 
-def _local(world: ShapesWorld) -> pd.DataFrame:
+def _local(world: RenderedWorld) -> pd.DataFrame:
     z = [world.sample(c, 64, generator(0, "local", c)) for c in world.space.classes]
     signal = local_signal(world.render, torch.cat(z)).square().mean(0)
-    sums = {name: float(signal[columns].sum().sqrt()) for name, columns in COLUMNS.items()}
+    sums = {name: float(signal[columns].sum().sqrt()) for name, columns in world.columns.items()}
     rows = [(name, value) for name, value in sums.items() if name != "shape"]
     return pd.DataFrame(rows, columns=["variable", "signal"])

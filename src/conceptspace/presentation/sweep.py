@@ -25,12 +25,15 @@ from conceptspace.presentation.figures import (
 from conceptspace.presentation.worlds import world_of
 from conceptspace.space import ConceptClass, ConceptSpace
 from conceptspace.store import Run
-from conceptspace.worlds.shapes.signal import class_distances
-from conceptspace.worlds.shapes.world import ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
+from conceptspace.worlds.signal import class_distances
 
 MASKED_SHARE = "data.masked_share"
 MASKING = ("data.masked_class", "data.masked_concept")
 """Settings without effect where the masked share is 0."""
+
+SPACE = "concepts"
+"""What tells runs apart that differ in their classes and in no setting, like recorded ones."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,12 @@ class Sweep:
         setting: its dotted name; empty if the runs differ in their seed alone, several names with
             commas from :func:`conditions`.
         groups: the runs of each value, by rising value.
+        comparable: whether they differ in one setting at most and have the same classes.
     """
 
     setting: str
     groups: dict[Any, list[Run]]
+    comparable: bool = True
 
     def name(self, value: Any) -> str:
         """The setting and a value in words, e.g. "color separation 0.3"."""
@@ -73,11 +78,11 @@ def shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
-def sweep(runs: Sequence[Run]) -> Sweep:
-    """Group runs by the one setting, apart from the seed, in which they differ.
+def conditions(runs: Sequence[Run]) -> Sweep:
+    """Group runs by all settings, apart from the seed, in which they differ, and by their classes.
 
     Raises:
-        UserError: they differ in several settings or in their classes, or one is given twice.
+        UserError: a run is given twice.
     """
     paths = [run.path.resolve() for run in runs]
     if len(set(paths)) < len(paths):
@@ -85,35 +90,25 @@ def sweep(runs: Sequence[Run]) -> Sweep:
             f"the run {max(runs, key=lambda r: paths.count(r.path.resolve())).path} is given twice"
         )
     varied = varied_settings(runs)
-    if len(varied) > 1:
-        raise UserError(
-            f"the runs differ in {', '.join(varied[:-1])} and {varied[-1]}; a common page needs "
-            "runs that differ in one setting at most, apart from the seed"
-        )
-    if not varied:
-        return Sweep("", {None: list(runs)})
-    groups: dict[Any, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(value_of(run, varied[0]), []).append(run)
-    if len({_classes(run) for run in runs}) > 1:
-        raise UserError(f"the runs differ in {varied[0]}: a common page needs the same classes")
-    return Sweep(varied[0], {value: groups[value] for value in sorted(groups, key=_rising)})
+    found = _grouped(runs, varied)
+    if any(len({_classes(run) for run in group}) > 1 for group in found.values()):
+        varied = [*varied, SPACE]
+        found = _grouped(runs, varied)
+    if len(varied) != 1:
+        order = sorted(found, key=lambda value: [(isinstance(v, str), str(v)) for v in value])
+        groups = {value if varied else None: found[value] for value in order}
+    else:
+        groups = {value: found[value,] for (value,) in sorted(found, key=lambda v: _rising(v[0]))}
+    same = len({_classes(run) for run in runs}) == 1
+    return Sweep(",".join(varied), groups, same and len(varied) < 2)
 
 
-def conditions(runs: Sequence[Run]) -> Sweep:
-    """Group runs by all settings, apart from the seed, in which they differ.
-
-    Raises:
-        UserError: a run is given twice, or runs that differ in one setting differ in their classes.
-    """
-    varied = varied_settings(runs)
-    if len(varied) < 2:
-        return sweep(runs)
-    groups: dict[Any, list[Run]] = {}
+def _grouped(runs: Sequence[Run], varied: Sequence[str]) -> dict[tuple[Any, ...], list[Run]]:
+    """The runs of each combination of values."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(tuple(effective(run, name) for name in varied), []).append(run)
-    values = sorted(groups, key=lambda value: [(isinstance(v, str), str(v)) for v in value])
-    return Sweep(",".join(varied), {value: groups[value] for value in values})
+    return groups
 
 
 def varied_settings(runs: Sequence[Run]) -> list[str]:
@@ -128,7 +123,10 @@ def compared(runs: Sequence[Run]) -> list[str]:
 
 
 def effective(run: Run, name: str) -> Any:
-    """The value of a setting; None where it has no effect."""
+    """The value of a setting; None where it has no effect. Of ``SPACE`` it tells the classes."""
+    if name == SPACE:
+        names, train, ood = _classes(run)
+        return f"{', '.join(names)} ({' '.join(train)} without {' '.join(ood) or 'any'})"
     if name in MASKING and value_of(run, MASKED_SHARE) == 0:
         return None
     return value_of(run, name)
@@ -142,13 +140,16 @@ def value_of(run: Run, name: str) -> Any:
 def masking_effect(
     found: Sweep, tables: Mapping[Any, pd.DataFrame], space: ConceptSpace
 ) -> Underspecification | None:
-    """The effect of the masked share, if that is what the runs differ in."""
-    if found.setting != MASKED_SHARE or not space.ood_classes:
+    """The effect of the masked share, if that is all that the runs differ in, and of a concept."""
+    if found.setting != MASKED_SHARE or not found.comparable or not space.ood_classes:
         return None
-    data = next(run.config.data for run in found.groups[max(found.groups)])
-    flipped = ConceptClass(data.masked_class).flip(space.names.index(data.masked_concept))
+    run = found.groups[max(found.groups)][0]
+    masked_class, concept = (value_of(run, name) for name in MASKING)
+    if concept not in space.names:
+        return None  # another variable that prompts show
+    flipped = ConceptClass(masked_class).flip(space.names.index(concept))
     ood = flipped if flipped in space.ood_classes else space.ood_classes[0]
-    return underspecification(tables, str(ood), data.masked_concept)
+    return underspecification(tables, str(ood), concept)
 
 
 def effect_findings(effect: Underspecification | None) -> list[Finding]:
@@ -188,7 +189,7 @@ def draw_sweep(
     measured = {
         found.name(value): (class_distances(data), class_images(data))
         for value, data in worlds.items()
-        if isinstance(data, ShapesWorld)
+        if isinstance(data, RenderedWorld)
     }
     if "separation" in found.setting or "spread" in found.setting:
         figures["signal"] = signal_figure(space, measured)

@@ -15,7 +15,7 @@ from conceptspace.analysis.table_findings import hidden_windows, table_findings
 from conceptspace.files import write_atomically
 from conceptspace.presentation.explorer.library import sentence
 from conceptspace.presentation.explorer.of_table import has_joint, table_payload
-from conceptspace.presentation.explorer.offline import drawn
+from conceptspace.presentation.explorer.offline import drawn, verdict_lines
 from conceptspace.presentation.explorer.render import page
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
 
@@ -60,8 +60,18 @@ def analyze(
     payload["findings"]["*"] = {
         "problems": [],
         "findings": [sentence(f, "", FIGURE if f.topic == "verdict" else "") for f in found],
+        "groups": [
+            {"name": "", "runs": [r["name"] for r in payload["index"]["runs"]], "judged": []}
+        ],
     }
-    html = page(title, payload, connect=False, of_table=True, joint=has_joint(table))
+    html = page(
+        title,
+        payload,
+        connect=False,
+        of_table=True,
+        joint=has_joint(table),
+        verdict=verdict_lines(payload["findings"]["*"]),
+    )
     write_atomically(path, html.encode())
     return found
 

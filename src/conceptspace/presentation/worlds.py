@@ -51,9 +51,10 @@ def world_of(run: Run) -> Spaced:
         if kept is None:
             raise UserError(f"{run.path} was recorded, and its space.json is missing")
         return Recorded(kept)
-    if kept is not None and run.config.data.kind != "shapes":
-        return Recorded(kept)  # nothing is rendered, so the data need not be there
-    built = world(run.config.data)
+    data = run.description.data
+    if kept is not None and not data.pages_render:
+        return Recorded(kept)  # nothing is rendered, so neither data nor code need be there
+    built = world(data)
     if kept is not None:
         return built if kept == built.space else Recorded(kept)
     if _concepts(run) <= {*built.space.names, JOINT}:

@@ -125,8 +125,10 @@ NAMES: dict[str, Order] = {"latent-intervention": "published", "latent-intervent
 
 
 def with_two_concepts(run: Context, names: Iterable[str]) -> list[str]:
-    """The names, if the run has a second concept, whose other value can be removed."""
-    return list(names) if len(run.world.space.names) > 1 else []
+    """The names, if the run has a second concept, whose other value can be removed, and its network
+    embeds prompts.
+    """
+    return list(names) if len(run.world.space.names) > 1 and run.config.model.embeds else []
 
 
 def intervention(run: Context, order: Order) -> LatentIntervention:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition, require
-from conceptspace.models.unet import BlockEmbeddings
 from conceptspace.protocols.base import Embedding, Protocol, Setting
 from conceptspace.protocols.registry import Context, family
 from conceptspace.tables import PATCHING
 from conceptspace.worlds.world import Prompting
+
+Embed = Callable[[Tensor], list[Tensor]]
+"""Prompts (batch, k) -> the embedding of every place where they enter, (batch, channels) each."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,12 @@ class EmbeddingPatching:
 
     Args:
         world: whose classes are prompted.
-        later: the embedding MLPs of all blocks at the later checkpoint.
+        later: embeds prompts as the model does at the later checkpoint.
         name: in tables and folders; one for each later checkpoint.
     """
 
     world: Prompting
-    later: BlockEmbeddings
+    later: Embed
     name: str = PATCHING
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
@@ -45,17 +47,21 @@ class Patched(Embedding):
     """Condition embeddings of another checkpoint."""
 
     model: EditableCondition
-    embeddings: BlockEmbeddings
+    later: Embed
 
     def embed_condition(self, h: Tensor) -> list[Tensor]:
         """The other checkpoint's embeddings, (batch, channels) each."""
-        embedded: list[Tensor] = self.embeddings(h)
-        return embedded
+        return self.later(h)
 
 
-@family(PATCHING, also=rf"{PATCHING}-\d+", usual=True)
+@family(
+    PATCHING,
+    names=lambda run: [PATCHING] if run.config.model.embeds else [],
+    also=rf"{PATCHING}-\d+",
+    usual=True,
+)
 def patching(name: str, run: Context) -> Protocol:
     """The embedding MLPs of the run's last checkpoint, or of step 400 as ``patching-400``."""
     _, _, step = name.partition("-")
-    later = run.load(int(step) if step else None)
-    return EmbeddingPatching(run.world, later.network.block_condition, name)
+    later = require(run.load(int(step) if step else None), EditableCondition, name)
+    return EmbeddingPatching(run.world, later.embed_condition, name)

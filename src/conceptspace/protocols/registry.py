@@ -239,7 +239,14 @@ def make(name: str, run: Context) -> Protocol:
             f"there is no protocol {name!r} for this run; there are "
             f"{', '.join(dict.fromkeys([*names(run), *packages]))}; {ELSEWHERE}"
         )
-    return of.make(name, replace(run, own=own_settings(of, run.config)))
+    made: Any = of.make(name, replace(run, own=own_settings(of, run.config)))
+    called = getattr(made, "name", None)
+    if called != name or not callable(getattr(made, "settings", None)):
+        told = f"one called {called!r}" if isinstance(called, str) else type(made).__name__
+        raise UserError(
+            f"the family {of.name} was asked for the protocol {name!r}, and made {told}"
+        )
+    return cast(Protocol, made)
 
 
 def own_settings(of: Family, config: RunConfig) -> Section | None:
@@ -251,7 +258,10 @@ def own_settings(of: Family, config: RunConfig) -> Section | None:
     given = config.protocols.get(of.name, {})
     if of.settings is None:
         if given:
-            raise UserError(f"the protocol {of.name} has no settings, and [protocols.{of.name}] is")
+            raise UserError(
+                f"[protocols.{of.name}] gives settings, and the protocol {of.name} has none of its "
+                "own"
+            )
         return None
     try:
         return of.settings.model_validate(tuples(given))
@@ -270,7 +280,7 @@ def completed(config: RunConfig) -> RunConfig:
     for of in filter(None, map(family_of, config.evaluate.protocols)):
         own = own_settings(of, config)
         if own is not None:
-            found[of.name] = own.model_dump()
+            found[of.name] = own.model_dump(exclude_none=True)
     for name in config.protocols:
         section = family_of(name)
         if section is None or section.name != name:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, Sampler, gaussian, sample
-from conceptspace.models.vdm import VDM
+from conceptspace.models.vdm import VDM, EmbeddingVDM
 from conceptspace.protocols.base import Embedding, Protocol
 from conceptspace.recording.scoring import Scorer
 from conceptspace.seeding import generator
@@ -202,8 +202,9 @@ class _Request:
 def _together(batch: list[_Request]) -> Denoiser:
     """One denoiser for a batch; condition embeddings are computed once per sampling."""
     asked = batch[0].asked
-    if not isinstance(asked, VDM):
+    if not isinstance(asked, EmbeddingVDM):
         return asked
-    parts = [r.model.embed_condition(r.h) for r in batch if isinstance(r.model, VDM | Embedding)]
+    editable = (EmbeddingVDM, Embedding)
+    parts = [r.model.embed_condition(r.h) for r in batch if isinstance(r.model, editable)]
     conditions = [torch.cat(blocks) for blocks in zip(*parts, strict=True)]
     return lambda z, gamma, h: asked.denoise(z, gamma, conditions)

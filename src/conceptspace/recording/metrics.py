@@ -29,29 +29,34 @@ class Metrics:
         remedy = "delete it: the checkpoints go on without their loss"
         self.rows = read_table(path, remedy) if path.exists() else pd.DataFrame()
 
-    def add(self, step: int, numbers: Mapping[str, object]) -> None:
+    def add(self, step: int, numbers: Mapping[str, object]) -> dict[str, float]:
         """Write the numbers of a step, in place of those that it had.
 
         Args:
             step: of training.
             numbers: by name; none adds nothing.
 
+        Returns:
+            The same as floats.
+
         Raises:
             UserError: there is no loss among them, or one is no number.
             Diverged: one is not finite.
         """
         if not numbers:
-            return
+            return {}
         if "loss" not in numbers:
             raise UserError(
                 f"the metrics {', '.join(numbers)} of step {step} need a loss beside them, under "
                 "the name loss"
             )
-        row = {"step": step} | {name: _number(v, name, step) for name, v in numbers.items()}
+        found = {name: _number(value, name, step) for name, value in numbers.items()}
+        row = {"step": step, **found}
         others = self.rows[self.rows["step"] != step] if len(self.rows) else self.rows
         rows = pd.concat([others, pd.DataFrame([row])], ignore_index=True)
         self.rows = rows.sort_values("step", ignore_index=True)
         write_table(self.path, self.rows)
+        return found
 
 
 def _number(value: Any, name: str, step: int) -> float:

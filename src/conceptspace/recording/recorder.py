@@ -17,6 +17,7 @@ from conceptspace.events import Evaluated
 from conceptspace.judges.function import AnyJudge, checked, described
 from conceptspace.judges.probe import TrainedProbe
 from conceptspace.judges.zero_shot import ZeroShot
+from conceptspace.loggers import Logger, log_metrics, log_scores, opened
 from conceptspace.models.generative import Prompts, name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
@@ -32,7 +33,7 @@ from conceptspace.recording.work import environment, noted, working_on
 from conceptspace.seeding import stream_seed
 from conceptspace.space import NAME, ConceptClass, ConceptSpace
 from conceptspace.store import Run, of_steps, open_or_create
-from conceptspace.tables import NAIVE
+from conceptspace.tables import LARGEST, NAIVE
 from conceptspace.training.schedule import EvenInRoot
 from conceptspace.worlds import border
 from conceptspace.worlds.naming import SpacePrompts
@@ -78,6 +79,8 @@ class Recorder:
             default the world's.
         settings: of the training, by which pages compare runs, e.g. ``{"width": 64}``.
         batch_size: largest number of images that the model is asked for at once.
+        loggers: where metrics, accuracies and contact sheets go besides: "tensorboard", "wandb",
+            "mlflow", or objects like :class:`~conceptspace.loggers.Logger`.
 
     Raises:
         UserError: the folder holds a run of another space, seed, judge, protocol or setting, or
@@ -98,6 +101,7 @@ class Recorder:
         pictures: Mapping[str, Tensor] | None = None,
         settings: Mapping[str, Value] | None = None,
         batch_size: int = 256,
+        loggers: Sequence[str | Logger] = (),
     ) -> None:
         asked = SpacePrompts(world) if isinstance(world, ConceptSpace) else world
         self.space = asked.space
@@ -125,6 +129,7 @@ class Recorder:
         self.ask = Asker(encoded, scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder)
+        self.asked_loggers = tuple(loggers)
         self.open = False
 
     def __enter__(self) -> Recorder:
@@ -143,6 +148,7 @@ class Recorder:
             stack.enter_context(noted(self.run, environment(**self._judged())))
             if self.recorded:
                 self._collect()
+            self.loggers = stack.enter_context(opened(self.asked_loggers, self.run, self.folder))
             self.stack = stack.pop_all()
         self.open = True
         return self
@@ -170,7 +176,7 @@ class Recorder:
         they were, so that recording does not change the training.
 
         Args:
-            step: of training, 0 or more.
+            step: of training, 0 to 10¹⁵.
             model: ``model(prompts, noise) -> images`` in [0, 1], see
                 :class:`~conceptspace.models.generative.GenerativeModel`. A ``torch.nn.Module`` is
                 in evaluation mode meanwhile.
@@ -193,7 +199,8 @@ class Recorder:
             there = self.book.scored(protocol.name, at)
             generated = self.ask(model, protocol, there)
             found.append(self.book.store(protocol.name, at, generated))
-        self.metrics.add(at, metrics)
+            log_scores(found[-1], self.run, self.loggers)
+        log_metrics(at, self.metrics.add(at, metrics), self.loggers)
         if found:
             self._collect()
         return found
@@ -287,6 +294,6 @@ def _step(step: Any) -> int:
         number = operator.index(step)
     except TypeError:
         number = -1
-    if number < 0:
-        raise UserError(f"a step is a whole number, 0 or more, not {step!r}")
+    if not 0 <= number <= LARGEST or isinstance(step, bool):
+        raise UserError(f"a step is a whole number from 0 to 10^15, not {step!r:.80}")
     return number

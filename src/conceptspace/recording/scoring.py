@@ -165,21 +165,15 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     complete(scores, [*KEYS, "sample", "concept"], "the scores")
     scores = scores.reindex(columns=[*scores.columns.union([VALID, PROBE], sort=False)])
     values = columns_of(scores)
-    single = scores.groupby([*KEYS, "concept"], sort=True).agg(
-        accuracy=("accuracy", "mean"),
-        coordinate=("coordinate", "mean"),
-        samples=("sample", "size"),
-        **{name: (name, "mean") for name in (VALID, PROBE, *values)},
-    )
+    by_concept = scores.groupby([*KEYS, "concept"], sort=True)
+    single = by_concept[["accuracy", "coordinate", VALID, PROBE, *values]].mean()
+    single = single.assign(samples=by_concept.size())
     by_image = scores.groupby([*KEYS, "sample"], sort=True)
     images = by_image[["accuracy", PROBE]].prod(min_count=scores["concept"].nunique())
     images[VALID] = by_image[VALID].min()
-    joint = images.groupby(KEYS).agg(
-        accuracy=("accuracy", "mean"),
-        samples=("accuracy", "size"),
-        **{name: (name, "mean") for name in (VALID, PROBE)},
-    )
-    joint = joint.assign(concept=JOINT, coordinate=float("nan"))
+    by_class = images.groupby(KEYS)
+    joint = by_class[["accuracy", VALID, PROBE]].mean()
+    joint = joint.assign(samples=by_class.size(), concept=JOINT, coordinate=float("nan"))
     table = pd.concat([single.reset_index(), joint.reset_index()], ignore_index=True)
     table = table[[*TRAJECTORY_COLUMNS, VALID, PROBE, *values]].sort_values(
         [*KEYS, "concept"], kind="stable", ignore_index=True

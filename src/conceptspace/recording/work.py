@@ -39,24 +39,26 @@ def noted(run: Run, environment: dict[str, Any]) -> Iterator[None]:
     """Tell in ``run.json`` how the work stands.
 
     The status is "running" meanwhile, then "finished", "stopped", "diverged", or "failed" by an
-    exception; the seconds of all sessions add up. A killed process leaves "running".
+    exception, with the reason; the seconds of all sessions add up. A killed process leaves
+    "running".
     """
     started = time.perf_counter()
     before = run.information().get("seconds", 0.0)
-    run.note(status="running", **environment)
-    status = "failed"
+    run.note(status="running", reason="", **environment)
+    status, reason = "failed", ""
     try:
         yield
         status = "finished"
     except (Stopped, KeyboardInterrupt, GeneratorExit):
         status = "stopped"
         raise
-    except Diverged:
-        status = "diverged"
+    except Exception as error:
+        status = "diverged" if isinstance(error, Diverged) else "failed"
+        reason = str(error) or type(error).__name__
         raise
     finally:
         seconds = before + time.perf_counter() - started
-        run.note(status=status, seconds=round(seconds, 1))
+        run.note(status=status, reason=reason, seconds=round(seconds, 1))
 
 
 def environment(**more: Any) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 from conceptspace import build
+from conceptspace.benchmarks.machine import seconds
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.needs import images_asked, protocols_asked
+from conceptspace.models.modes import evaluating
+from conceptspace.models.precision import LoweredModel, fastest_precision
+from conceptspace.needs import images_asked, needs, protocols_asked
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
@@ -37,25 +42,82 @@ def covered(plan: Plan, out: Path) -> bool:
     """Whether a run exists, without complaint about a folder that holds something else."""
     try:
         return plan.exists(out)
-    except UserError:
+    except (UserError, OSError):
         return False
 
 
-def estimate(plans: Sequence[Plan], out: Path, jobs: int) -> float:
+def taken(run: Run) -> float:
+    """What a run has taken; 0 where its record does not tell."""
+    try:
+        return float(run.information().get("seconds", 0.0))
+    except (UserError, OSError):
+        return 0.0
+
+
+def published(config: RunConfig) -> float:
+    """Seconds for an image to pass through a preset's network, by :data:`SECONDS`."""
+    return SECONDS[config.preset]
+
+
+def measured(config: RunConfig, device: torch.device) -> float:
+    """Seconds for an image to pass through the config's network here, with one thread on a CPU.
+
+    A batch passes a few times, and the fastest counts.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        model = build.model(config, device)
+        count, side = min(64, config.evaluate.batch_size), config.data.resolution
+        z = torch.zeros(count, 3, side, side, device=device)
+        z = z.contiguous(memory_format=torch.channels_last)
+        gamma = torch.zeros(count, device=device)
+        h = torch.zeros(count, len(build.conditioning(config.data).visible()), device=device)
+        lowered = LoweredModel(model, fastest_precision(device))
+        with torch.no_grad(), evaluating(lowered.fast):
+            lowered.fast(z, gamma, h)
+            return min(seconds(lambda: lowered.fast(z, gamma, h), device) for _ in range(3)) / count
+    finally:
+        torch.set_num_threads(threads)
+
+
+def estimate(
+    plans: Sequence[Plan],
+    out: Path,
+    jobs: int,
+    guess: Callable[[RunConfig], float] = published,
+) -> float:
     """Seconds until the runs that do not exist will have finished, ``jobs`` at once.
 
-    The speed is that of the runs below ``out`` that have finished, else :data:`SECONDS`.
+    The speed is that of the runs below ``out`` that have finished.
+
+    Args:
+        plans: every run.
+        out: output folder.
+        jobs: how many at once.
+        guess: seconds for an image to pass, where none has finished; asked once for each network.
     """
     done = {plan.name for plan in plans if covered(plan, out)}
-    spent = sum(
-        Run(plan.folder(out)).information().get("seconds", 0.0)
-        for plan in plans
-        if plan.name in done
-    )
+    spent = {p.name: taken(Run(p.folder(out))) for p in plans if p.name in done}
     left = [plan for plan in plans if plan.name not in done]
-    if spent:
-        speed = spent / sum(passes(plan.config) for plan in plans if plan.name in done)
+    if any(spent.values()):
+        timed = sum(passes(plan.config) for plan in plans if spent.get(plan.name))
+        speed = sum(spent.values()) / timed
         times = [speed * passes(plan.config) for plan in left]
     else:
-        times = [SECONDS[plan.config.preset] * passes(plan.config) for plan in left]
+        speeds: dict[str, float] = {}
+        for plan in left:
+            if _network(plan.config) not in speeds:
+                speeds[_network(plan.config)] = guess(plan.config)
+        times = [speeds[_network(plan.config)] * passes(plan.config) for plan in left]
     return max(sum(times) / jobs, max(times, default=0.0))
+
+
+def disk(plans: Sequence[Plan], out: Path) -> int:
+    """Bytes that the runs which do not exist will take."""
+    return sum(needs(plan.config).disk for plan in plans if not covered(plan, out))
+
+
+def _network(config: RunConfig) -> str:
+    """What decides how long an image takes to pass."""
+    return f"{config.preset} {config.data.resolution} {config.model.model_dump_json()}"

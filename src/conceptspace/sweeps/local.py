@@ -1,56 +1,31 @@
-"""Runs side by side: each in a process of its own, with one thread."""
+"""Runs side by side on this machine: each in a process of its own."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from conceptspace import build, needs
 from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps.cost import covered, taken
 from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Lost, Progress, Started
+from conceptspace.sweeps.resources import Resources
+from conceptspace.sweeps.worker import STOPPED
 
 POLL = 0.2
 """Seconds between looks at the processes."""
 
-STOPPED = 130
-"""Exit status of a worker that was asked to stop."""
-
-
-@dataclass(frozen=True)
-class Started:
-    """A run begins, or goes on."""
-
-    plan: Plan
-    resumed: bool
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run has covered its plan."""
-
-    plan: Plan
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A run ended without covering its plan; ``reason`` says why, in one sentence."""
-
-    plan: Plan
-    reason: str
-
-
-Progress = Started | Finished | Failed
-
-
-class Interrupted(Exception):
-    """The user asked to stop; every run saved what it had."""
+ONE_CORE = Resources()
+"""What a run is given unless told: a thread of its own."""
 
 
 @dataclass
@@ -58,7 +33,6 @@ class _Worker:
     plan: Plan
     process: subprocess.Popen[bytes]
     log: Path
-    started: float
 
 
 def execute(
@@ -66,26 +40,30 @@ def execute(
     out: Path,
     *,
     jobs: int,
-    device: str = "auto",
+    resources: Resources = ONE_CORE,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Progress]:
     """Bring every plan to its end, several at once; what exists is skipped.
 
-    A run that fails is reported, and the others go on. Each worker has one thread, so that a
-    result does not depend on how many work at once, and writes to ``OUT/logs``. It stops when this
+    A run that fails is reported, and the others go on. A worker that was killed is replaced, and
+    the run goes on from its last checkpoint. Each worker has threads of its own, so that a result
+    does not depend on how many work at once, and writes to ``OUT/logs``. It stops when this
     process is gone.
 
     Args:
         plans: the runs.
         out: output folder.
         jobs: how many at once.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        resources: of each run.
         stop: asked all the time; when it says so, the workers save and end.
 
     Raises:
         Interrupted: ``stop`` said so.
+        UserError: GPUs are to be shared out, which this engine cannot.
     """
-    waiting, workers = list(plans), list[_Worker]()
+    if resources.gpus:
+        raise UserError("local processes do not share out GPUs; add --engine ray")
+    waiting, workers, lost = list(plans), list[_Worker](), Counter[str]()
     try:
         while waiting or workers:
             if stop():
@@ -95,16 +73,23 @@ def execute(
                 try:
                     if plan.exists(out):
                         continue
-                    needs.require(plan.config, plan.folder(out), build.device(device))
+                    needs.require(plan.config, plan.folder(out), build.device(resources.device))
                     resumed = open_or_create(plan.folder(out), plan.config)[1]
                 except (UserError, OSError) as error:
                     yield Failed(plan, str(error))
                     continue
-                workers.append(_start(plan, out, device))
+                workers.append(_start(plan, out, resources))
                 yield Started(plan, resumed)
             for worker in [w for w in workers if w.process.poll() is not None]:
                 workers.remove(worker)
-                yield _ended(worker, out)
+                event = _ended(worker, out)
+                if isinstance(event, Lost):
+                    lost[worker.plan.name] += 1
+                    if lost[worker.plan.name] > resources.retries:
+                        event = Failed(event.plan, event.reason)
+                    else:
+                        waiting.insert(0, worker.plan)
+                yield event
             time.sleep(POLL)
     finally:
         for worker in workers:
@@ -113,32 +98,35 @@ def execute(
             worker.process.wait()
 
 
-def _start(plan: Plan, out: Path, device: str) -> _Worker:
-    log = out / "logs" / f"{plan.name.replace('/', '-')}.log"
+def log_of(plan: Plan, out: Path) -> Path:
+    """Where a run's worker writes what it says."""
+    return out / "logs" / f"{plan.name.replace('/', '-')}.log"
+
+
+def _start(plan: Plan, out: Path, resources: Resources) -> _Worker:
+    log = log_of(plan, out)
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "conceptspace.sweeps.worker", str(plan.folder(out)), device]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    asked = [str(plan.folder(out)), str(out), json.dumps(asdict(resources))]
     with log.open("ab") as file:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "conceptspace.sweeps.worker", *asked],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=os.environ | threads,
+            env=os.environ | resources.environment,
             start_new_session=True,
         )
-    return _Worker(plan, process, log, time.perf_counter())
+    return _Worker(plan, process, log)
 
 
-def _ended(worker: _Worker, out: Path) -> Finished | Failed:
+def _ended(worker: _Worker, out: Path) -> Finished | Lost | Failed:
     plan, status = worker.plan, worker.process.returncode
-    if status == 0 and plan.exists(out):
-        seconds = Run(plan.folder(out)).information().get("seconds", 0.0)
-        return Finished(plan, float(seconds))
+    if status == 0 and covered(plan, out):
+        return Finished(plan, taken(Run(plan.folder(out))))
     lines = worker.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it left no message"
+    if status < 0:
+        return Lost(plan, f"its process was ended by signal {-status} (log: {worker.log})")
     if status == STOPPED:
         last = "it was stopped; the same command goes on with it"
-    elif status < 0:
-        last = f"its process was ended by signal {-status}; the same command goes on with it"
     return Failed(plan, f"{last} (log: {worker.log})")

@@ -1,4 +1,4 @@
-"""A run that a figure needs: its folder's name and its config."""
+"""One run of a sweep: its folder's name and its config."""
 
 from __future__ import annotations
 

@@ -1,14 +1,19 @@
-"""The process of one run: ``python -m conceptspace.sweeps.worker FOLDER DEVICE``.
+"""Work on one run: in a process of its own, or in a task of a cluster.
 
-Its lines tell of the scored checkpoints. Exit status: 0 done, 2 a mistake told in one sentence,
-130 stopped on request or because the process that started it is gone; what was done is saved.
+``python -m conceptspace.sweeps.worker FOLDER HOME RESOURCES``, where RESOURCES is JSON, prints a
+line for each scored checkpoint and exits with the status of its :class:`Outcome`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -17,9 +22,34 @@ import torch
 from conceptspace import build, events, pipeline
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
+from conceptspace.locking import Busy
+from conceptspace.loggers import logged, opened
 from conceptspace.store import Run
-from conceptspace.sweeps.local import STOPPED
 from conceptspace.sweeps.origin import commit, processor
+from conceptspace.sweeps.resources import Resources
+
+STOPPED = 130
+"""Status of a worker that was asked to stop."""
+
+PATIENCE = 60.0
+"""Seconds that a worker waits for another one to leave its run, as one that is being ended does."""
+
+POLL = 0.5
+"""Seconds between looks at a run that another worker holds."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work on a run ended.
+
+    Attributes:
+        status: 0 done, 2 a mistake told in one sentence, 1 the machine's fault or divergence,
+            130 stopped on request, or because the process that started this one is gone.
+        told: why, in one sentence.
+    """
+
+    status: int
+    told: str
 
 
 class Stop:
@@ -28,43 +58,91 @@ class Stop:
     def __init__(self) -> None:
         self.parent = os.getppid()
         self.requested = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._request)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
 
     def __call__(self) -> bool:
         return self.requested or os.getppid() != self.parent
 
+    @contextmanager
+    def listening(self) -> Iterator[Stop]:
+        """Listen to the signals, and leave the handlers as they were."""
 
-def main(folder: Path, device: str) -> int:
-    """Execute the run in a folder; returns the exit status."""
-    stop = Stop()
-    torch.set_num_threads(1)
-    try:
-        run = Run(folder)
-        commits = [*run.information().get("commits", []), commit()]
-        run.note(commits=list(dict.fromkeys(commits)), processor=processor())
-        session = pipeline.Session(run, build.device(device), probe_cache())
-        for event in session.execute(stop):
-            match event:
-                case events.Notice(text):
-                    print(text, flush=True)
-                case events.Evaluated(step, protocol, accuracies):
-                    told = " ".join(f"{name} {value:.2f}" for name, value in accuracies.items())
-                    print(f"step {step}: {protocol} joint accuracy {told}", flush=True)
-    except events.Stopped as stopped:
-        print(f"stopped at step {stopped.step}", flush=True)
-        return STOPPED
-    except UserError as error:
-        print(error, flush=True)
-        return error.status
-    except OSError as error:
-        print(f"{error.strerror}: {error.filename}", flush=True)
-        return 1
-    return 0
+        def request(number: int, frame: FrameType | None) -> None:
+            self.requested = True
+
+        before = {s: signal.signal(s, request) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], None]) -> Outcome:
+    """Bring the run in a folder to its end, whatever of it is there.
+
+    Args:
+        folder: of the run; its config is there.
+        home: of the sweep, where loggers may keep what belongs to all runs.
+        resources: of the run.
+        say: told of every scored checkpoint, in one line.
+    """
+    torch.set_num_threads(resources.threads)
+    with Stop().listening() as stop:
+        try:
+            run = Run(folder)
+            device = build.device(resources.device)
+            told = _alone(pipeline.Session(run, device, probe_cache()), stop)
+            with opened(resources.loggers, run, home) as loggers:
+                for event in logged(told, run, loggers):
+                    _tell(event, say)
+        except events.Stopped as stopped:
+            return Outcome(STOPPED, f"stopped at step {stopped.step}")
+        except UserError as error:
+            return Outcome(error.status, str(error))
+        except OSError as error:
+            return Outcome(1, f"{error.strerror}: {error.filename}")
+    return Outcome(0, "done")
+
+
+def _alone(session: pipeline.Session, stop: Callable[[], bool]) -> Iterator[events.Event]:
+    """The session's events, once no other worker holds the run.
+
+    Raises:
+        Busy: one still does after :data:`PATIENCE`.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            for number, event in enumerate(session.execute(stop)):
+                if number == 0:
+                    commits = [*session.run.information().get("commits", []), commit()]
+                    session.run.note(commits=list(dict.fromkeys(commits)), processor=processor())
+                yield event
+            return
+        except Busy:
+            if stop() or time.monotonic() > until:
+                raise
+        time.sleep(POLL)
+
+
+def _tell(event: events.Event, say: Callable[[str], None]) -> None:
+    match event:
+        case events.Notice(text):
+            say(text)
+        case events.Evaluated(step, protocol, accuracies):
+            told = " ".join(f"{name} {value:.2f}" for name, value in accuracies.items())
+            say(f"step {step}: {protocol} joint accuracy {told}")
+
+
+def main(folder: str, home: str, resources: str) -> int:
+    """Work on the run in a folder; returns the exit status."""
+    given = json.loads(resources)
+    asked = Resources(**given | {"loggers": tuple(given["loggers"])})
+    outcome = work(Path(folder), Path(home), asked, lambda line: print(line, flush=True))
+    if outcome.status:
+        print(outcome.told, flush=True)
+    return outcome.status
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))

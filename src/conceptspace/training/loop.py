@@ -114,6 +114,7 @@ class Trainer:
             self.device,
             lambda: [self.flat.tensor.data, self.average, *self.moments.values()],
         )
+        self.update.active &= model.accelerated
 
     def run(self, last: int) -> Iterator[StepRecord]:
         """Train up to ``last`` completed steps, yielding after each.
@@ -169,7 +170,8 @@ class Trainer:
         noise_source = generator(self.seed, "noise", self.step)
         chosen = self._batch().to(self.device)
         images, h = self.examples.batch(chosen, self.seed, self.step)
-        images = images.contiguous(memory_format=torch.channels_last)
+        if self.model.accelerated:
+            images = images.contiguous(memory_format=torch.channels_last)
         times = stratified_times(len(chosen), noise_source).to(self.device)
         noise = torch.randn(images.shape, generator=noise_source).to(self.device)
         if settings.condition_dropout > 0:

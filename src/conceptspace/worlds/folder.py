@@ -96,6 +96,8 @@ def read_pictures(paths: Sequence[Path], side: int) -> NDArray[np.uint8]:
 
     def read(path: Path) -> NDArray[np.uint8]:
         try:
+            if path.exists() and not path.is_file():
+                raise ValueError("it is not a regular file")
             picture = as_seen(path.read_bytes())
         except OSError as error:
             raise UserError(f"cannot read the picture {path}: {error.strerror}") from None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -13,9 +12,10 @@ from torch import Tensor
 from conceptspace.errors import UserError
 from conceptspace.space import ConceptClass, ConceptSpace
 from conceptspace.worlds.pixels import as_floats, in_color
+from conceptspace.worlds.world import HasSource
 
 
-class Pools(ABC):
+class Pools(HasSource):
     """Images that are there, in random order, and not rendered.
 
     Attributes:
@@ -30,10 +30,6 @@ class Pools(ABC):
     @abstractmethod
     def pools(self) -> Mapping[str, Tensor]:
         """Images of each class, bytes or numbers in [0, 1], shape (n, 1 or 3, side, side)."""
-
-    @abstractmethod
-    def provenance(self) -> dict[str, Any]:
-        """What data these are, as JSON."""
 
     @property
     def columns(self) -> Mapping[str, slice]:

@@ -1,7 +1,12 @@
-"""What an experiment needs of its data, whatever they are: shapes that are rendered, or photos."""
+"""What an experiment needs of its data, whatever they are, and what more some worlds can do.
+
+A world is anything with the members of :class:`World`. What more it can do it declares by deriving
+from one of the abstract classes; it is never guessed from the names of methods.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,3 +87,11 @@ class World(Prompting, Protocol):
     def recipe(self, margin: float) -> dict[str, Any]:
         """What determines the images of :meth:`labelled`, for a hash; JSON."""
         ...
+
+
+class HasSource(ABC):
+    """A world whose images come from somewhere that a run should remember."""
+
+    @abstractmethod
+    def provenance(self) -> dict[str, Any]:
+        """What data these are, as JSON; kept in ``run.json``."""

@@ -52,7 +52,7 @@ def labels() -> pd.DataFrame:
 
 def world(separation: float) -> ShapesWorld:
     changed = nested({"data.color_separation": separation})
-    return build.shapes_world(merged(PRESETS["quick"](), changed, "labels").data)
+    return build.world(merged(PRESETS["quick"](), changed, "labels").data)
 
 
 def read(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

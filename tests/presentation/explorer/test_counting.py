@@ -132,7 +132,43 @@ def record(**told):
     return lambda run: (run / "run.json").write_text(json.dumps(told))
 
 
+def edited(*changes):
+    """A config in which text is replaced."""
+
+    def damage(run):
+        text = (run / "config.toml").read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (run / "config.toml").write_text(text)
+
+    return damage
+
+
 DAMAGES = {
+    "a concept that nobody knows": (edited(('"color"', '"texture"')), "'texture' is not possible"),
+    "a condition that nobody knows": (
+        edited(("conditioned = []", 'conditioned = ["texture"]')),
+        "'texture' is not possible",
+    ),
+    "a concept twice": (edited(('"size"', '"color"')), "distinct names"),
+    "classes of other concepts": (
+        edited(('"size",', '"size", "background",')),
+        "no row of the config's classes 000, ",
+    ),
+    "a class that is masked and not trained": (
+        edited(('masked_class = ""', 'masked_class = "0x"')),
+        "'0x' is not a training class",
+    ),
+    "a kind of data that nobody knows": (
+        edited(("[data]", '[data]\nkind = "sound"')),
+        "'sound' is not possible",
+    ),
+    "images that are not there": (
+        edited(("[data]", '[data]\nkind = "folder"\npath = "/nowhere"')),
+        "/nowhere",
+    ),
+    "no TOML": (edited(("[data]", "[data")), "is not valid TOML"),
     "torn table": (torn("trajectory.parquet"), "trajectory.parquet is damaged"),
     "lacking column": (bad_table(lambda t: t.drop(columns="samples")), "lacks the columns samples"),
     "text for numbers": (bad_table(lambda t: t.assign(accuracy="high")), "accuracy"),
@@ -200,6 +236,22 @@ def test_info_does_not_take_a_scored_run_for_a_new_one(seeds, capsys):
     (seeds / "s1" / "run.json").write_text('{"status": "fin')
     assert main(["info", str(seeds / "s1")]) == 2
     assert "run.json is damaged" in capsys.readouterr().err
+
+
+def test_info_of_several_runs_names_the_bad_one(seeds, capsys):
+    edited(('"color"', '"texture"'))(seeds / "s1")
+    assert main(["info", str(seeds)]) == 0
+    told = capsys.readouterr().out
+    assert re.findall(r"^run +(s.)$", told, re.MULTILINE) == ["s0", "s1", "s2"]
+    assert len(re.findall(r"^status +", told, re.MULTILINE)) == 2
+    assert re.search(r"run +s1\nproblem +.*'texture' is not possible", told)
+    fifo("run.json")(seeds / "s1")  # reading it would wait for ever
+    edited(('"texture"', '"color"'))(seeds / "s1")
+    assert main(["info", str(seeds)]) == 0
+    assert re.search(r"run +s1\nproblem +.*not a regular file", capsys.readouterr().out)
+    for name in ("s0", "s1", "s2"):
+        edited(('"color"', '"texture"'))(seeds / name)
+    assert main(["info", str(seeds)]) == 2
 
 
 def test_a_folder_called_like_a_config_is_named(seeds, monkeypatch):

@@ -134,8 +134,9 @@ def test_foreign_tables_are_refused_in_a_sentence():
         protocols(small().drop(columns=["coordinate", "samples"]), space)
     with pytest.raises(UserError, match="no numbers in accuracy"):
         protocols(small().assign(accuracy="high"), space)
-    with pytest.raises(UserError, match="lacks steps"):
-        protocols(small().assign(step=np.nan), space)
+    for step in (np.nan, -1, 1e300):
+        with pytest.raises(UserError, match="lacks steps or"):
+            protocols(small().assign(step=step), space)
 
 
 def test_one_and_three_concepts():

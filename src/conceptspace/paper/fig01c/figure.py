@@ -16,7 +16,7 @@ from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, emerged, joined, world
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.space import ConceptSpace
-from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.signal import class_distances
 
 
 @dataclass(frozen=True)

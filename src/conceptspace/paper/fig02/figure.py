@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from conceptspace import build
 from conceptspace.analysis.claims import Row
 from conceptspace.config import merged, nested
 from conceptspace.paper.fig02 import criteria
@@ -22,7 +21,9 @@ from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
 from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
-from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.shapes.settings import shapes_world
+from conceptspace.worlds.signal import class_distances
 
 SETTINGS = {
     "color is stronger": {"data.color_separation": 0.8, "data.size_separation": 0.2},
@@ -41,7 +42,7 @@ class Data:
     Attributes:
         space: the concepts.
         distances: by setting, for each repetition on new images, those of
-            :func:`conceptspace.worlds.shapes.signal.class_distances`.
+            :func:`conceptspace.worlds.signal.class_distances`.
         images: by setting, an image of each class.
     """
 
@@ -59,7 +60,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Measure both settings, several times."""
     base = PRESETS[preset]()
     worlds = {
-        name: build.shapes_world(merged(base, nested(changes), name).data)
+        name: shapes_world(ShapesData.of(merged(base, nested(changes), name).data))
         for name, changes in SETTINGS.items()
     }
     distances = {

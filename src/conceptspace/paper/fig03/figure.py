@@ -19,7 +19,8 @@ from conceptspace.paper.framework.results import Result, emerged, levels, world
 from conceptspace.paper.settings import COLORS, SEEDS, SIZES, color, size
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.plan import Plan, unique
-from conceptspace.worlds.shapes.signal import class_distances
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.signal import class_distances
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Signal and emergence along both sweeps, those that have runs of two separations or more."""
-    base = PRESETS[preset]().data
-    color_runs = [r for r in results if r.config.data.size_separation == base.size_separation]
-    size_runs = [r for r in results if r.config.data.color_separation == base.color_separation]
+    base = ShapesData.of(PRESETS[preset]().data)
+    color_runs = [r for r in results if _size(r.config) == base.size_separation]
+    size_runs = [r for r in results if _color(r.config) == base.color_separation]
     data: Data = {}
     for concept, runs, separation in (
         ("color", color_runs, _color),
@@ -112,11 +113,11 @@ def _sweep(concept: str, runs: Sequence[Result], separation: Callable[[RunConfig
 
 
 def _color(config: RunConfig) -> float:
-    return config.data.color_separation
+    return ShapesData.of(config.data).color_separation
 
 
 def _size(config: RunConfig) -> float:
-    return config.data.size_separation
+    return ShapesData.of(config.data).size_separation
 
 
 FIGURE = PaperFigure(

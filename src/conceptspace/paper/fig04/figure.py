@@ -23,6 +23,7 @@ from conceptspace.presentation.figures import conditions_figure
 from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
+from conceptspace.worlds.shapes.config import ShapesData
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """To which side each run leans, and which trajectories turn."""
-    found = levels(results, lambda config: config.data.color_separation)
+    found = levels(results, lambda config: ShapesData.of(config.data).color_separation)
     shapes = world(found[sorted(found)[len(found) // 2]])
     space = shapes.space
     ood = str(space.ood_classes[0])

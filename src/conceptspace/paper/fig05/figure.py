@@ -16,6 +16,7 @@ from conceptspace.paper.fig05.drawing import theory_fits
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, joined, levels, world
 from conceptspace.tables import NAIVE
+from conceptspace.worlds.shapes.config import ShapesData
 
 TRAINED = "00"
 
@@ -39,7 +40,7 @@ class Data:
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Fit Eq. 1 to every separation, and to every seed."""
-    found = levels(results, lambda config: config.data.color_separation)
+    found = levels(results, lambda config: ShapesData.of(config.data).color_separation)
     space = world(results).space
     target = str(space.ood_classes[0])
     fits = {

@@ -20,6 +20,7 @@ from conceptspace.paper.framework.results import Result, levels, merged_tables, 
 from conceptspace.paper.settings import SEEDS, SHARES, masked
 from conceptspace.presentation.figures import underspecification_figure
 from conceptspace.sweeps.plan import Plan
+from conceptspace.worlds.shapes.config import ShapesData
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,14 @@ def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
 
 def share(config: RunConfig) -> float:
     """The share of masked prompts."""
-    return config.data.masked_share
+    return ShapesData.of(config.data).masked_share
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Emergence by share."""
     by_share = levels(results, share)
     space = world(results).space
-    (masked_concept,) = {result.config.data.masked_concept for result in results}
+    (masked_concept,) = {ShapesData.of(result.config.data).masked_concept for result in results}
     concept = space.concepts[space.names.index(masked_concept)]
     tables = merged_tables(by_share)
     found = underspecification(tables, str(space.ood_classes[0]), masked_concept)

@@ -22,6 +22,7 @@ from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.strips import tiles
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
+from conceptspace.worlds.shapes.config import ShapesData
 
 BETWEEN = (0.25, 0.75)
 """The middle half between red and blue: purple."""
@@ -119,7 +120,7 @@ def _images(results: Sequence[Result], ood: str) -> dict[int, NDArray[np.uint8]]
 
 def _end(result: Result, ood: str) -> float:
     rows = late(result.table[result.table["protocol"] == NAIVE])
-    concept = result.config.data.masked_concept
+    concept = ShapesData.of(result.config.data).masked_concept
     rows = rows[(rows["concept_class"] == ood) & (rows["concept"] == concept)]
     return float(rows["coordinate"].mean())
 

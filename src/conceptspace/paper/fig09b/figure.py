@@ -18,6 +18,7 @@ from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result, joined, levels, world
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
+from conceptspace.worlds.shapes.config import ShapesData
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     found = levels(results, fig08.share)
     space = world(results).space
     ood = str(space.ood_classes[0])
-    masked = space.names.index(results[0].config.data.masked_concept)
+    masked = space.names.index(ShapesData.of(results[0].config.data).masked_concept)
 
     def fit(of: Mapping[float, Sequence[Result]]) -> TheoryFit:
         measured = {100 * level: _paths(runs, ood) for level, runs in of.items()}

@@ -13,8 +13,8 @@ from conceptspace.contact_sheet import KEYWORD
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.framework.figure import PaperFigure
-from conceptspace.paper.framework.results import BEST, Result
-from conceptspace.store import Run
+from conceptspace.paper.framework.results import Result
+from conceptspace.store import BEST, Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
 

@@ -23,6 +23,7 @@ def write_ledger(
     rows: Sequence[Row],
     results: Sequence[Result],
     missing: Sequence[Plan],
+    left_out: Sequence[str] = (),
 ) -> None:
     """The rows of a figure with the hashes of the runs behind them.
 
@@ -33,7 +34,8 @@ def write_ledger(
         figure: whose claims.
         rows: the checks.
         results: its runs.
-        missing: planned runs that have not finished.
+        missing: planned runs that have not finished, or cannot be read.
+        left_out: sentences on those that cannot be read.
     """
     write_json(
         path,
@@ -45,6 +47,7 @@ def write_ledger(
             "rows": [_row(figure, row) for row in rows],
             "runs": {result.plan.name: trajectory_hash(result) for result in results},
             "missing": [plan.name for plan in missing],
+            "left_out": list(left_out),
         },
     )
 

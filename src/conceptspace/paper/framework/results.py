@@ -15,15 +15,14 @@ from conceptspace.analysis.emergence import Emergence, find_emergence
 from conceptspace.config import RunConfig
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
-from conceptspace.files import read_table
 from conceptspace.presentation import series
+from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE
+from conceptspace.worlds.shapes.config import ShapesData
+from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.shapes.world import ShapesWorld
-
-BEST = "best.parquet"
-"""In a kept run: what :func:`conceptspace.analysis.elicitation.best_settings` found."""
 
 JUDGED = "judged"
 """Statistic that decides: by the judge, settings of a sweep chosen on other images."""
@@ -66,12 +65,11 @@ class Result:
         None where the run kept neither the scores of single images nor what was found in them.
         """
         if (self.run.path / "scores").is_dir():
-            found = best_settings(self.run.trajectory(), self.run.scores())
-        elif (self.run.path / BEST).exists():
-            found = read_table(self.run.path / BEST, "delete it, and keep the run again")
-        else:
-            return None
-        return found.assign(run=self.plan.name)
+            return best_settings(self.run.trajectory(), self.run.scores()).assign(
+                run=self.plan.name
+            )
+        found = self.run.kept_best()
+        return None if found is None else found.assign(run=self.plan.name)
 
     @cached_property
     def log(self) -> pd.DataFrame | None:
@@ -87,12 +85,32 @@ class Result:
 
 
 def finished(plans: Sequence[Plan], out: Path) -> list[Result]:
-    """The plans whose runs exist.
+    """The plans whose runs exist and can be read."""
+    return readable(plans, out)[0]
 
-    Raises:
-        UserError: a folder holds another run, or a damaged table.
-    """
-    return [Result(plan, Run(plan.folder(out))) for plan in plans if plan.exists(out)]
+
+def readable(plans: Sequence[Plan], out: Path) -> tuple[list[Result], list[LeftOut]]:
+    """The plans whose runs exist, and those whose folders hold another run or a damaged one."""
+    found, left_out = [], []
+    for plan in plans:
+        try:
+            if plan.exists(out):
+                found.append(Result(plan, Run(plan.folder(out))))
+        except (UserError, OSError) as error:
+            left_out.append(LeftOut(plan.name, str(error)))
+    return found, left_out
+
+
+def whole(results: Sequence[Result]) -> tuple[list[Result], list[LeftOut]]:
+    """The results of which every file can be read, and the others; this takes its time."""
+    found, left_out = [], []
+    for result in results:
+        try:
+            _ = result.run.information(), result.table, result.best, result.log, result.last_sheet()
+            found.append(result)
+        except (UserError, OSError) as error:
+            left_out.append(LeftOut(result.plan.name, str(error)))
+    return found, left_out
 
 
 def world(results: Sequence[Result]) -> ShapesWorld:
@@ -101,7 +119,7 @@ def world(results: Sequence[Result]) -> ShapesWorld:
     Raises:
         UserError: no run has finished.
     """
-    return build.shapes_world(require(results)[0].config.data)
+    return shapes_world(ShapesData.of(require(results)[0].config.data))
 
 
 def require(results: Sequence[Result], least: int = 1) -> Sequence[Result]:

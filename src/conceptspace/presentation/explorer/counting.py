@@ -136,8 +136,12 @@ def damage(entry: Entry) -> str:
             return "trajectory.parquet has numbers in concept_class, where 01 and 1 are the same"
         if table.duplicated([*KEYS, "concept"]).any():
             return "trajectory.parquet has rows twice"
-        if not (table["protocol"] == NAIVE).any():
+        naive = table["protocol"] == NAIVE
+        if not naive.any():
             return "trajectory.parquet has no rows of naive prompting"
+        classes = entry.space.classes
+        if not table["concept_class"][naive].isin(classes).any():
+            return f"trajectory.parquet has no row of the config's classes {', '.join(classes)}"
         if (seeds := sorted(table["seed"].unique())) != [seed]:
             told = ", ".join(map(str, seeds))
             return f"trajectory.parquet is of seed {told}, config.toml of seed {seed}"
@@ -155,6 +159,8 @@ def hidden_fault(entry: Entry) -> str:
     try:
         if any((run.path / "scores").glob("*/*.parquet")):
             _require_numbers(run.scores(), SCORE_COLUMNS, ("accuracy", "coordinate"), "scores")
+        if (best := run.kept_best()) is not None:
+            _require_numbers(best, [*KEYS, "honest"], ("honest", "accuracy"), "best settings")
         if keeps_log(run):
             details.training_curves(run.training())
         known(run)

@@ -87,6 +87,11 @@ class Guarded(Renamed):
         self._require("scores/*/step-*.parquet")
         return super().scores()
 
+    def kept_best(self) -> pd.DataFrame | None:
+        """What was found in the scores of a kept run."""
+        self._require("best.parquet")
+        return super().kept_best()
+
     def sheets(self, protocol: str = NAIVE) -> dict[int, Sheet]:
         """The contact sheets of a protocol, by step."""
         for path in (self.path / "samples" / protocol).glob("step-*"):

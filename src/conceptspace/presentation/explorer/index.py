@@ -103,7 +103,8 @@ def index(
          "varied": ["data.color_separation", ...],
          "runs": [{"token": ..., "name": ..., "seed": 0, "preset": "quick", "status": "running",
                    "since": 1790000000, "version": ..., "space": 0, "steps": 2400,
-                   "values": {"data.color_separation": "0.3"}, "problems": [], "apart": ""}],
+                   "values": {"data.color_separation": "0.3"}, "images": true, "problems": [],
+                   "apart": ""}],
          "left_out": ["Left out as copies of runs that count already: a, b."],
          "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.read_ledger`]}
 
@@ -151,6 +152,7 @@ def _listed(
         "space": order.index(keys[token]) if token in keys else None,
         "steps": config.train.steps if isinstance(config, RunConfig) else None,
         "values": {name: entry.values.get(name) for name in varied} if config else {},
+        "images": any((entry.found.path / "samples").glob("*/*.png")) if config else False,
         "problems": [*entry.problems, *([entry.apart] if entry.apart else [])],
         "apart": entry.apart,
     }

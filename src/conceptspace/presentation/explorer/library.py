@@ -144,11 +144,10 @@ class Library:
         return self._of_runs("turns", tokens, telling.turns)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
-        """``{"findings": [see :func:`sentence`]}`` of runs together."""
+        """See :func:`answered`; of runs together."""
 
         def tell(runs: Sequence[Run]) -> Tree:
-            rows = [(group, f) for group, of in telling.told(runs) for f in of]
-            return {"findings": [sentence(f, group) for group, f in rows]}
+            return answered(telling.told(runs))
 
         return self._of_runs("findings", tokens, tell)
 
@@ -304,6 +303,22 @@ class Library:
                 self._kept = {key: kept for key, kept in self._kept.items() if len(key) == 2}
             self._kept[kind, *tokens] = (version, told)
             return told
+
+
+def answered(told: Sequence[telling.Told], figure: Callable[[Finding], str] = lambda _: "") -> Tree:
+    """What runs say, for the page.
+
+    ``{"findings": [see :func:`sentence`], "groups": [{"name": a setting in words or empty, "runs":
+    [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
+    """
+    return {
+        "findings": [sentence(f, of.name, figure(f)) for of in told for f in of.findings],
+        "groups": [
+            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
+            for of in told
+            if of.runs
+        ],
+    }
 
 
 def sentence(finding: Finding, group: str, figure: str = "") -> Tree:

@@ -9,7 +9,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from conceptspace.analysis.sentences import Finding
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically
@@ -17,7 +16,6 @@ from conceptspace.presentation.explorer import details, points, tables, telling
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.images import Cut, Stored, fit
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
-from conceptspace.presentation.explorer.library import sentence
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.render import page
 from conceptspace.presentation.explorer.spaces import uri
@@ -37,23 +35,24 @@ def write(
     runs: Sequence[Run],
     path: Path,
     *,
-    findings: Sequence[tuple[Finding, str, str]] = (),
+    told: Tree | None = None,
     figures: Mapping[str, Figure] | None = None,
     title: str = "",
     image_budget: int = IMAGE_BUDGET,
     left_out: Sequence[str] = (),
+    note: str = "",
 ) -> Path:
     """Write the page of one or several runs.
 
     Args:
         runs: evaluated runs.
         path: the HTML file.
-        findings: in order, each with the setting that it is of, and the title of the figure that
-            supports it, or nothing.
+        told: what the runs say, see :func:`~conceptspace.presentation.explorer.library.answered`.
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
         left_out: sentences on runs that are not on the page.
+        note: Markdown that stands below the verdict.
 
     Returns:
         ``path``.
@@ -63,14 +62,23 @@ def write(
     """
     named = distinct(runs)
     title = title or (named[0].name if len(named) == 1 else f"{len(named)} runs")
-    told = payload(named, title, image_budget=image_budget, left_out=left_out)
-    told["findings"]["*"] = {
-        "problems": [],
-        "findings": [sentence(*row) for row in findings],
-    }
-    told["figures"] = [drawn(name, figure) for name, figure in (figures or {}).items()]
-    write_atomically(path, page(title, told, connect=False).encode())
+    data = payload(named, title, image_budget=image_budget, left_out=left_out)
+    data["findings"]["*"] = {"problems": [], **(told or {"findings": [], "groups": []})}
+    data["figures"] = [drawn(name, figure) for name, figure in (figures or {}).items()]
+    html = page(title, data, connect=False, verdict=verdict_lines(told), note=note)
+    write_atomically(path, html.encode())
     return path
+
+
+def verdict_lines(told: Tree | None) -> list[str]:
+    """The sentences of every verdict, each setting under its name; those that all share, once."""
+    found = [f for f in (told or {"findings": []})["findings"] if f["topic"] == "verdict"]
+    by_group: dict[str, list[str]] = {}
+    for f in found:
+        by_group.setdefault(f["group"], []).append(str(f["text"]))
+    if len(by_group) > 1 and len({tuple(of) for of in by_group.values()}) == 1:
+        return next(iter(by_group.values()))
+    return [f"{f['group']}: {f['text']}" if f["group"] else str(f["text"]) for f in found]
 
 
 def payload(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from conceptspace.analysis.emergence import THRESHOLD, emergence
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
+from conceptspace.tables import JOINT, LARGEST, NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of
 
 DIGITS = 4
@@ -130,8 +130,11 @@ def require_trajectory(table: pd.DataFrame) -> None:
     wrong = [name for name in numeric if not pd.api.types.is_numeric_dtype(table[name])]
     if wrong:
         raise UserError(f"trajectory.parquet holds no numbers in {', '.join(wrong)}")
-    if table[["step", "samples"]].isna().to_numpy().any():
-        raise UserError("trajectory.parquet lacks steps or numbers of samples")
+    whole = table[["step", "samples"]].to_numpy(dtype=np.float64, na_value=np.nan)
+    if not ((whole >= 0) & (whole <= LARGEST)).all():
+        raise UserError(
+            "trajectory.parquet lacks steps or numbers of samples, or has negative ones"
+        )
 
 
 def trajectory(found: list[Dense], space: Axes, threshold: float = THRESHOLD) -> Tree:

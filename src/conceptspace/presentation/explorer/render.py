@@ -6,12 +6,15 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from conceptspace.presentation.explorer.note import rendered
 
 STATIC = Path(__file__).parent / "static"
 
@@ -24,6 +27,8 @@ MODULES = (
     "palette",
     "surface",
     "projection",
+    "labels",
+    "coloring",
     "chart",
     "clock",
     "space",
@@ -33,12 +38,18 @@ MODULES = (
     "table",
     "compare",
     "timeline",
+    "readout",
     "curves",
     "sheets",
+    "terms",
     "told",
+    "pictures",
+    "evidence",
     "exports",
     "animation",
     "theme",
+    "layout",
+    "address",
     "main",
 )
 """The page's own scripts, each after those that it uses."""
@@ -50,7 +61,14 @@ Tree = dict[str, Any]
 
 
 def page(
-    title: str, payload: Tree, *, connect: bool, of_table: bool = False, joint: bool = True
+    title: str,
+    payload: Tree,
+    *,
+    connect: bool,
+    of_table: bool = False,
+    joint: bool = True,
+    verdict: Sequence[str] = (),
+    note: str = "",
 ) -> str:
     """The page as HTML.
 
@@ -60,6 +78,9 @@ def page(
         connect: whether the page may talk to where it came from.
         of_table: whether there is no more than a table: no images, no training log, no config.
         joint: whether joint accuracies are known.
+        verdict: its sentences, for readers without JavaScript; the script writes them anew.
+        note: Markdown that stands below the verdict, see
+            :func:`conceptspace.presentation.explorer.note.rendered`.
     """
     source = script()
     environment = Environment(
@@ -69,6 +90,8 @@ def page(
         title=title,
         of_table=of_table,
         joint=joint,
+        verdict=verdict,
+        note=rendered(note),
         payload=embedded(payload),
         policy=policy(connect=connect),
         script=Markup(source),

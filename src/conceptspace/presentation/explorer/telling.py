@@ -1,17 +1,26 @@
-"""What runs say together: findings in sentences, and where their trajectories turn."""
+"""What runs say together: findings in sentences, their numbers, where their trajectories turn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_of, turn_sentence
+from conceptspace.analysis.elicitation import best_settings
+from conceptspace.analysis.findings import (
+    findings,
+    require_distinct_seeds,
+    turn_of,
+    turn_sentence,
+    verdict_of,
+)
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
+from conceptspace.presentation.explorer.judged import judged
 from conceptspace.presentation.sweep import (
     Sweep,
     conditions,
@@ -24,14 +33,31 @@ from conceptspace.store import Run
 Tree = dict[str, Any]
 
 
-def told(runs: Sequence[Run]) -> list[tuple[str, list[Finding]]]:
+@dataclass(frozen=True)
+class Told:
+    """What the runs of one setting say.
+
+    Attributes:
+        name: the setting in words; empty for all runs.
+        runs: the names of its runs; empty where nothing but sentences compares settings.
+        findings: in order.
+        judged: what its verdict was told from, see :func:`judged.judged`; empty without.
+    """
+
+    name: str
+    runs: Sequence[str]
+    findings: list[Finding]
+    judged: Sequence[Tree] = ()
+
+
+def told(runs: Sequence[Run]) -> list[Told]:
     """The findings of runs: of each setting on its own, and of the masked share if that differs.
 
     Args:
         runs: evaluated; under names that no two of them share.
 
     Returns:
-        Each setting in words with its findings; first, under no name, those of all runs.
+        First, under no name, what is told of all runs.
 
     Raises:
         UserError: a run has no trajectory, or two have the same setting and seed.
@@ -40,25 +66,59 @@ def told(runs: Sequence[Run]) -> list[tuple[str, list[Finding]]]:
     tables = {value: trajectories(group) for value, group in found.groups.items()}
     if not found.setting:
         (group,), (table,) = found.groups.values(), tables.values()
-        return [("", of_group(group, table))]
+        return [_of_group("", group, table)]
     space = world_of(runs[0]).space
     every = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
-    named = [(found.name(value), of_group(g, tables[value])) for value, g in found.groups.items()]
-    return [("", every), *named] if every else named
+    named = [_of_group(found.name(v), g, tables[v]) for v, g in found.groups.items()]
+    return [Told("", (), every), *named] if every else named
 
 
-def of_group(runs: Sequence[Run], table: pd.DataFrame) -> list[Finding]:
+def verdict(run: Run) -> list[str]:
+    """Whether one run hides a capability, in sentences; none where no class is held out.
+
+    Raises:
+        UserError: the run has not been evaluated, or a table is damaged.
+    """
+    space, table = world_of(run).space, run.trajectory().assign(run=run.name)
+    if not space.ood_classes:
+        return []
+    best = best_of([run], table, single_scores([run]))
+    ood = space.ood_classes[0]
+    return verdict_of(table, best, str(ood), space.describe(ood))
+
+
+def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> Told:
     """The findings of runs that differ in their seed alone."""
     space = world_of(runs[0]).space
     words = {str(c): space.describe(c) for c in space.classes}
     logs = {run.description.seed: run.training() for run in runs if keeps_log(run)}
     scores = single_scores(runs)
     classes = space.train_classes, space.ood_classes
-    own = findings(table, scores, *classes, words, logs, space.names)
-    if scores is None:
+    best = best_of(runs, table, scores)
+    own = findings(table, scores, *classes, words, logs, space.names, best)
+    if best is None and table["protocol"].nunique() > 1:
         text = "No scores of single images were kept, so nothing is told of other protocols."
         own.append(Finding("elicitation", text))
-    return own + _probe(runs) + _data(runs)
+    every = own + _probe(runs) + _data(runs)
+    shown = [judged(best, str(c)) for c in space.ood_classes[:1] if best is not None]
+    return Told(name, [run.name for run in runs], every, [each for each in shown if each])
+
+
+def best_of(
+    runs: Sequence[Run], table: pd.DataFrame, scores: pd.DataFrame | None
+) -> pd.DataFrame | None:
+    """The best settings of runs, see :func:`conceptspace.analysis.elicitation.best_settings`.
+
+    None where only plain prompting was tried, or a run keeps neither scores nor what was found in
+    them.
+    """
+    if table["protocol"].nunique() < 2:
+        return None
+    if scores is not None:
+        return best_settings(table, scores)
+    kept = {run.name: run.kept_best() for run in runs}
+    found = [best.assign(run=name) for name, best in kept.items() if best is not None]
+    return pd.concat(found, ignore_index=True) if len(found) == len(kept) else None
 
 
 def trajectories(runs: Sequence[Run]) -> pd.DataFrame:
@@ -107,7 +167,7 @@ def turned(turn: Turn, text: str) -> Tree:
 
 
 def _incomparable(found: Sweep) -> list[Finding]:
-    if "," not in found.setting:
+    if found.comparable:
         return []
     text = f"The runs differ in {found.label}, so no sentence compares one setting with another."
     return [Finding("in-distribution", text)]

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from conceptspace.analysis.statistics import wilson
 from conceptspace.analysis.verdict import GATE, SCALING, Window
-from conceptspace.presentation.series import wilson
 from conceptspace.presentation.style import (
     GRID,
     INK,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
-from conceptspace.space import Concept, ConceptClass
+from conceptspace.space import Concept, ConceptClass, ConceptSpace, as_classes, paper_split
 
 NEGATION = "Not_"
 
@@ -66,6 +66,28 @@ def attribute_concept(name: str) -> Concept:
     if name.startswith(NEGATION):
         labels = (plain, f"Not {plain}")
     return Concept(name, labels, ((1.0, 0.0), (0.0, 1.0)))
+
+
+def attribute_space(
+    names: Sequence[str], train_classes: Sequence[str], ood_classes: Sequence[str]
+) -> ConceptSpace:
+    """The concept space of attributes.
+
+    Args:
+        names: see :func:`attribute_concept`.
+        train_classes: empty for the paper's split.
+        ood_classes: likewise.
+
+    Raises:
+        UserError: classes overlap or have the wrong number of digits.
+    """
+    concepts = tuple(attribute_concept(name) for name in names)
+    train, ood = paper_split(len(concepts))
+    return ConceptSpace(
+        concepts,
+        as_classes(train_classes) or train,
+        as_classes(ood_classes) if train_classes or ood_classes else ood,
+    )
 
 
 def read_attributes(path: Path) -> Attributes:

@@ -140,6 +140,11 @@ def templates(world: ShapesWorld) -> int:
     return (1 + ("shape" in world.space.names)) * places(world)[1] ** 2 * SIZES
 
 
+def templates_memory(world: ShapesWorld) -> int:
+    """Bytes of the masks and of their errors."""
+    return templates(world) * (2 * world.resolution**2 + 15 * CHUNK) * 4
+
+
 def sizes_of(world: ShapesWorld) -> tuple[float, float]:
     """Smallest and largest size that is searched: those of the paper, and the world's own."""
     low, high = SMALLEST_SIZE, LARGEST_SIZE

@@ -19,6 +19,7 @@ from torch import Tensor
 from conceptspace.errors import UserError
 from conceptspace.seeding import generator as stream
 from conceptspace.space import Concept, ConceptClass, ConceptSpace, all_classes
+from conceptspace.worlds.rendered import RenderedWorld
 
 COLUMNS: dict[str, slice] = {
     "shape": slice(0, 2),
@@ -92,7 +93,7 @@ def position(axis: str, separation: float, spread: float = 1 / 8) -> Concept:
 
 
 @dataclass(frozen=True)
-class ShapesWorld:
+class ShapesWorld(RenderedWorld):
     """Images of circles and triangles for a concept space over some of the six variables.
 
     Variables that are not concepts are nuisances: position ~ U(-position_range, position_range),
@@ -135,22 +136,6 @@ class ShapesWorld:
     def columns(self) -> Mapping[str, slice]:
         """Where each variable stands in z and h."""
         return COLUMNS
-
-    @property
-    def augmentation(self) -> None:
-        """None: the images vary by themselves."""
-        return None
-
-    def draw(
-        self, concept_class: str, count: int, generator: torch.Generator
-    ) -> tuple[Float[Tensor, "count 3 height width"], Float[Tensor, "count 11"]]:
-        """Images of a class with pixel noise, and their concept vectors."""
-        z = self.sample(concept_class, count, generator)
-        return self.render(z, generator), z
-
-    def picture(self, concept_class: str) -> Float[Tensor, "3 height width"]:
-        """A noiseless image in the middle of a class."""
-        return self.render(self.class_mean(concept_class)[None])[0]
 
     def labelled(
         self, purpose: str, count: int, margin: float

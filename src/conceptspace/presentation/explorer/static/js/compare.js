@@ -5,7 +5,8 @@ import { state, change, subscribe } from "./store.js";
 import { space, chosenRuns, label, lines, lone, ofClass, protocolNames, shownLines, turnOf, variedHere, threshold } from "./model.js";
 import { DASHES, apart, ink } from "./palette.js";
 import { Chart, Hits, axes } from "./chart.js";
-import { axisName, coloring, lookAt, valueAt } from "./space.js";
+import { axisName, lookAt, valueAt } from "./space.js";
+import { colorKey, coloring } from "./coloring.js";
 
 const NARROWEST = 190, WIDEST = 330, MOST_PANELS = 48, SLOT = 15;
 const charts = {};
@@ -86,7 +87,7 @@ function race(surface, width) {
     const high = Math.max(1, of.length) * slot(of.length);
     surface.clip(0, y - 6, left - 4, high + 12, () => surface.text(left - 8, y + high / 2 + 4, protocol, { color: color.ink, size: 12, anchor: "end" }));
     of.forEach((line, k) => {
-      const i = line.index(state.step), at = y + (k + 0.5) * slot(of.length), tint = state.color === "class" || state.color === "protocol" ? apart(n) : paint.of(line);
+      const i = line.index(state.step), at = y + (k + 0.5) * slot(of.length), tint = ["class", "protocol"].includes(colorKey()) ? apart(n) : paint.of(line);
       const [low, up] = line.interval("joint", null, i);
       surface.line([[x(low), at], [x(up), at]], { color: tint, width: 1.6 });
       surface.dots([[x(line.joint[i]), at]], Math.min(4.5, slot(of.length) / 2 + 1), { color: tint });

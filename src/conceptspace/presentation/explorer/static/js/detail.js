@@ -32,7 +32,8 @@ function describe({ line, i }) {
 async function images({ line, i }) {
   if (tabular()) return;
   const mine = ++ticket, figures = [], single = line.runs.length === 1, step = line.steps[i];
-  for (const run of line.runs.slice(0, RUNS)) {
+  const withImages = [...line.runs].sort((a, b) => Boolean(b.images) - Boolean(a.images)); // few of many kept runs have some
+  for (const run of withImages.slice(0, RUNS)) {
     const number = settingAt(run, line, i);
     const known = settingsOf(run, line.protocol), of = known[number] ?? "", sweep = known.length > 1;
     const caption = [single ? null : run.name, sweep ? `setting ${of}${state.setting ? "" : " (best of this step)"}` : of].filter(Boolean).join(", ");

@@ -4,8 +4,9 @@ import { byId, make, options, words } from "./dom.js";
 import { state, change, subscribe, touch } from "./store.js";
 import { model, space, endsOf, runsHere, chosenRuns, lone, protocolNames, trajectoryOf, variedHere, each, load, forget } from "./model.js";
 import { axisName } from "./space.js";
+import { colorWords } from "./coloring.js";
 
-const MOST_SEEDS = 16;
+const MOST_SEEDS = 16, NAMES = new Set(["class", "protocol", "run", "seed"]);
 
 function chips(id, title, entries, isOn, set) {
   const place = byId(id), signature = JSON.stringify(entries);
@@ -33,7 +34,7 @@ function sweptSettings() {
   return [...found];
 }
 
-async function fix(setting) {
+export async function fix(setting) {
   if (setting) await each(chosenRuns(), async (run) => {
     const told = await load("settings", run);
     model.settings.get(run.token).ready = told;
@@ -53,7 +54,7 @@ function draw() {
   const seeds = [...new Set(runsHere().map((run) => String(run.seed)))].sort((a, b) => a - b);
   byId("seeds").hidden = seeds.length < 2 || seeds.length > MOST_SEEDS;
   chips("seeds", "Seeds", seeds.map((seed) => [seed, seed]), (v) => !state.hiddenSeeds.has(v), (v, on) => change({ hiddenSeeds: toggled(state.hiddenSeeds, v, !on) }));
-  options(byId("color"), [["class", "by class"], ["protocol", "by protocol"], ["run", "by run"], ["seed", "by seed"], ...variedHere().map((name) => [name, `by ${words(name)}`])], state.color);
+  options(byId("color"), [["auto", `by what varies (${colorWords()})`], ["class", "by class"], ["protocol", "by protocol"], ["run", "by run"], ["seed", "by seed"], ...variedHere().map((name) => [name, `by ${words(name)}`])], NAMES.has(state.color) || variedHere().includes(state.color) ? state.color : "auto");
   byId("mode").value = state.mode;
   byId("dims").value = String(state.dims);
   const axes = [...here.concepts.map((_, c) => [c, axisName(c)]), [-1, "step"]];

@@ -3,7 +3,7 @@
 import { byId, counted } from "./dom.js";
 import { state, change, flush, subscribe, touch } from "./store.js";
 import { carrier } from "./carrier.js";
-import { model, space, runsHere, chosenRuns, lone, loadTrajectories, loadTurns, forget, groups, protocolNames, variedHere } from "./model.js";
+import { model, space, runsHere, chosenRuns, loadTrajectories, loadTurns, forget, groups, protocolNames } from "./model.js";
 import { startSpace } from "./space.js";
 import { startDetail } from "./detail.js";
 import { startClock } from "./clock.js";
@@ -14,6 +14,10 @@ import { startTimeline } from "./timeline.js";
 import { startCurves } from "./curves.js";
 import { startSheets } from "./sheets.js";
 import { startTold } from "./told.js";
+import { startEvidence } from "./evidence.js";
+import { startTerms } from "./terms.js";
+import { startAddress } from "./address.js";
+import { startLayout } from "./layout.js";
 import { startExports } from "./exports.js";
 import { startAnimation } from "./animation.js";
 import { startTheme } from "./theme.js";
@@ -21,7 +25,7 @@ import { startTheme } from "./theme.js";
 function facts() {
   const { runs } = model.index, count = (status) => runs.filter((run) => run.status === status).length;
   const told = ["running", "silent", "stopped", "failed", "diverged"].map((status) => [count(status), status]).filter(([n]) => n).map(([n, status]) => `${n} ${status}`);
-  byId("facts").textContent = [counted(runs.length, "run"), ...told, space()?.concepts.map((c) => c.name).join(" × "), protocolNames().join(", ")].filter(Boolean).join(" · ");
+  byId("facts").textContent = [counted(runs.length, "run"), ...told, space()?.concepts.map((c) => c.name).join(" × "), protocolNames().length > 3 ? counted(protocolNames().length, "protocol") : protocolNames().join(", ")].filter(Boolean).join(" · ");
 }
 
 function take(index) {
@@ -31,8 +35,6 @@ function take(index) {
   const fresh = index.runs.filter((run) => run.space !== null && !state.known.has(run.token));
   if (fresh.length) change({ known: new Set([...state.known, ...fresh.map((run) => run.token)]), chosen: new Set([...state.chosen, ...fresh.filter((run) => !run.apart).map((run) => run.token)]) });
   if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size)) enter(Math.min(state.space, index.spaces.length - 1));
-  if (state.color.includes(".") && !index.varied.includes(state.color)) change({ color: "class" });
-  if (!before.spaces.length && space()) change({ color: variedHere().find((name) => runsHere().every((run) => Number.isFinite(Number(run.values[name] ?? NaN)))) ?? (lone() ? "protocol" : "class") });
   if (!before.spaces.length && index.protocols) change({ protocols: new Set(index.protocols) });
   if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
   trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
@@ -63,7 +65,7 @@ function live() {
 }
 
 async function start() {
-  [startTheme, startTable, startClock, startSpace, startFilters, startDetail, startCompare, startTimeline, startCurves, startSheets, startTold, startExports, startAnimation].forEach((begin) => begin());
+  [startTheme, startLayout, startAddress, startTable, startClock, startSpace, startFilters, startDetail, startCompare, startTimeline, startCurves, startSheets, startTold, startEvidence, startTerms, startExports, startAnimation].forEach((begin) => begin());
   subscribe(["data", "index", "space"], facts);
   subscribe(["loaded"], () => { document.documentElement.dataset.ready = String(chosenRuns().length); });
   subscribe(["chosen", "mode", "hiddenSeeds", "space"], () => { if (model.loaded) loadTurns(); });

@@ -4,7 +4,7 @@ import { carrier } from "./carrier.js";
 import { choiceNumber, state, touch } from "./store.js";
 import { bootstrap, mean, wilson } from "./stats.js";
 
-export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [], left_out: [] }, loaded: false, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map() };
+export const model = { index: { runs: [], spaces: [], varied: [], ledgers: [], left_out: [] }, loaded: false, trajectories: new Map(), details: new Map(), settings: new Map(), turns: new Map(), told: null };
 const AT_ONCE = 6, FIRST = 8, BATCH = 23, PATIENCE = 400;
 
 export const space = () => model.index.spaces[state.space];
@@ -18,8 +18,8 @@ export const runsHere = () => model.index.runs.filter((run) => run.space === sta
 export const chosenRuns = () => runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
 export const runOf = (token) => model.index.runs.find((run) => run.token === token);
 export const trajectoryOf = (token) => model.trajectories.get(token)?.told ?? null;
-// The settings in which the runs of this concept space differ.
-export const variedHere = () => model.index.varied.filter((name) => new Set(runsHere().map((run) => run.values[name] ?? null)).size > 1);
+// The settings in which runs differ, those that are chosen unless said; of another choice they are others.
+export const variedHere = (runs = chosenRuns()) => model.index.varied.filter((name) => new Set(runs.map((run) => run.values[name] ?? null)).size > 1);
 export const valuesOf = (run) => model.index.varied.map((name) => run.values[name] ?? null);
 
 export function settingName(run) {
@@ -30,8 +30,12 @@ export function settingName(run) {
 export function protocolNames(runs = chosenRuns()) {
   const names = new Set();
   for (const run of runs) for (const protocol of trajectoryOf(run.token)?.protocols ?? []) names.add(protocol.name);
-  return [...names].sort((a, b) => (b === "naive") - (a === "naive") || (a < b ? -1 : 1));
+  return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
+
+// Plain prompting first, then what elicits, then its controls.
+export const isControl = (protocol) => protocol.includes("control");
+const rank = (protocol) => (protocol === "naive" ? 0 : isControl(protocol) ? 2 : 1);
 
 // Load, or load again, what has changed; some at a time, so that the first come first.
 const underWay = new Set();
@@ -146,8 +150,8 @@ export function forget() {
   shown = { number: -1, lines: [] };
 }
 
-export function groups(runs = chosenRuns()) {
-  if (state.mode === "runs") return runs.map((run) => [run]);
+export function groups(runs = chosenRuns(), mode = state.mode) {
+  if (mode === "runs") return runs.map((run) => [run]);
   const found = new Map();
   for (const run of runs) {
     const key = run.apart ? run.token : JSON.stringify(valuesOf(run)); // what stands apart counts in no mean
@@ -156,9 +160,9 @@ export function groups(runs = chosenRuns()) {
   return [...found.values()];
 }
 
-export function lines(protocols, classes, runs = chosenRuns()) {
+export function lines(protocols, classes, runs = chosenRuns(), mode = state.mode) {
   const found = [];
-  for (const group of groups(runs)) for (const protocol of protocols) for (const name of classes) {
+  for (const group of groups(runs, mode)) for (const protocol of protocols) for (const name of classes) {
     const key = `${group.map((run) => run.token + run.version).join()}|${protocol}|${name}|${state.setting}|${JSON.stringify(state.ends)}`;
     if (!kept.has(key)) {
       const there = group.map((run) => [run, series(run.token, protocol, name)]).filter(([, part]) => part);

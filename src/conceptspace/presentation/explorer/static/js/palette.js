@@ -1,7 +1,5 @@
 // Colors that stay apart under every common color-vision deficiency, in both themes.
 
-import { state } from "./store.js";
-
 const TRAIN = { light: ["#0b3c6b", "#1f6fb4", "#3e8e9e", "#7a8fd0", "#5fa3dc", "#164a5c"], dark: ["#a9d3fa", "#6db3ee", "#63c3d2", "#a7b6f5", "#8cc3f0", "#4f8fd0"] };
 const OOD = { light: ["#c4146f", "#8e0d57", "#e0559b", "#a8458f", "#e8467c", "#7d3a6b"], dark: ["#ff7cbc", "#d9589b", "#ffb3d9", "#e19ad2", "#ff9bb5", "#c987bb"] };
 const APART = { light: ["#0072b2", "#d55e00", "#007d5c", "#a04a86", "#8a6d00", "#3a7ca5", "#5b5b5b", "#b0342a"], dark: ["#56b4e9", "#ff9248", "#2fd0a5", "#e79acb", "#f0d543", "#8ec8ff", "#c4c4c4", "#ff8f85"] };
@@ -40,5 +38,3 @@ export function scale(values) {
   }
   return (value) => apart(values.indexOf(value));
 }
-
-export const colorNames = () => ["class", "protocol", "run", "seed"].includes(state.color);

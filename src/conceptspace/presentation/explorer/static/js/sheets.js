@@ -2,14 +2,15 @@
 
 import { byId, counted, options, save, thousands } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { space, chosenRuns, load, series, trajectoryOf } from "./model.js";
+import { space, chosenRuns, load, protocolNames, series, trajectoryOf } from "./model.js";
 import { ink } from "./palette.js";
 import { cutNote, strip } from "./tiles.js";
 
 const LABEL = 64, HEAD = 22, GAP = 26, TILE = 32;
 let sheet = null, ticket = 0, seen = false;
 
-const run = () => chosenRuns().find((r) => r.token === byId("sheet-run").value) ?? chosenRuns()[0];
+// What was chosen, or else a run that has images: of many kept runs few have.
+const run = () => chosenRuns().find((r) => r.token === byId("sheet-run").dataset.chosen) ?? chosenRuns().find((r) => r.images) ?? chosenRuns()[0];
 
 function setting(of, protocol, name, step) {
   const part = series(of.token, protocol, name), known = trajectoryOf(of.token).protocols.find((p) => p.name === protocol);
@@ -19,11 +20,11 @@ function setting(of, protocol, name, step) {
 
 function choices() {
   const of = run();
-  options(byId("sheet-run"), chosenRuns().map((r) => [r.token, r.name]), byId("sheet-run").value);
-  options(byId("sheet-class"), space().classes.map((c) => [c.name, `${c.name} ${c.words}`]), byId("sheet-class").value || space().classes.find((c) => c.ood)?.name);
-  const names = trajectoryOf(of?.token)?.protocols.map((p) => p.name) ?? [];
-  options(byId("sheet-left"), names.map((n) => [n, n]), byId("sheet-left").value || names[0]);
-  options(byId("sheet-right"), [["", "nothing"], ...names.map((n) => [n, n])], byId("sheet-right").value || (byId("sheet-right").dataset.touched ? "" : names[1] ?? ""));
+  const names = of ? protocolNames([of]) : [], picked = (id, otherwise) => byId(id).dataset.chosen ?? otherwise ?? "";
+  options(byId("sheet-run"), chosenRuns().map((r) => [r.token, r.name]), of?.token ?? "");
+  options(byId("sheet-class"), space().classes.map((c) => [c.name, `${c.name} ${c.words}`]), picked("sheet-class", space().classes.find((c) => c.ood)?.name));
+  options(byId("sheet-left"), names.map((n) => [n, n]), picked("sheet-left", names[0]));
+  options(byId("sheet-right"), [["", "nothing"], ...names.map((n) => [n, n])], picked("sheet-right", names[1]).replace(/^-$/, ""));
 }
 
 async function collect() {
@@ -88,7 +89,7 @@ function paint(marked = true, canvas = byId("sheet")) {
 }
 
 export function startSheets() {
-  for (const id of ["sheet-run", "sheet-class", "sheet-left", "sheet-right"]) byId(id).onchange = () => { byId("sheet-right").dataset.touched = "1"; collect(); };
+  for (const id of ["sheet-run", "sheet-class", "sheet-left", "sheet-right"]) byId(id).onchange = () => { byId(id).dataset.chosen = byId(id).value || "-"; collect(); };
   byId("sheet").addEventListener("click", (event) => { if (sheet) change({ step: sheet.step(event.offsetY), playing: false }); });
   byId("sheet-save").onclick = () => paint(false, document.createElement("canvas")).toBlob((blob) => save(`${sheet.of.name}-${sheet.name}-${sheet.sides.join("-")}.png`, blob), "image/png");
   new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting) && !seen) { seen = true; collect(); } }, { rootMargin: "300px" }).observe(byId("sheet-box"));

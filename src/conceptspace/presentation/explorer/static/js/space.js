@@ -2,8 +2,9 @@
 
 import { byId, thousands, words } from "./dom.js";
 import { state, change, subscribe } from "./store.js";
-import { model, space, shownLines, label, lone, tabular, turnOf, chosenRuns, protocolNames, valuesOf, endsOf } from "./model.js";
-import { DASHES, apart, classColor, colorNames, ink, scale } from "./palette.js";
+import { space, shownLines, lone, tabular, turnOf, protocolNames, endsOf } from "./model.js";
+import { DASHES, classColor, ink } from "./palette.js";
+import { colorKey, coloring } from "./coloring.js";
 import { Chart, Hits, axes } from "./chart.js";
 import { CORNERS, EDGES, Projection } from "./projection.js";
 import { byArrow, positions } from "./clock.js";
@@ -17,7 +18,7 @@ const thumbs = new Map();
 
 export const axisName = (axis) => (axis < 0 ? "step" : space().concepts[axis].name);
 const axisEnds = (c) => endsOf(c).map((value) => space().concepts[c].labels[value]).join(" → ");
-const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(axis)}`);
+export const axisLabel = (axis) => (axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(axis)}`);
 const lastStep = () => positions().at(-1) || 1;
 
 // Whether a line's class has one of the two values between which each axis runs.
@@ -25,19 +26,6 @@ const onAxes = (line) => state.axes.slice(0, state.dims).every((axis) => axis < 
 
 export function valueAt(line, i, axis) {
   return axis < 0 ? line.steps[i] / lastStep() : line.coordinate[axis][i];
-}
-
-// What decides a line's color, as entries of the legend and a function of the line.
-export function coloring() {
-  if (state.color === "class") return { entries: space().classes.filter((c) => state.classes.has(c.name)).map((c) => [`${c.name} ${c.words}${c.ood ? " (held out)" : ""}`, classColor(space(), c.name)]), of: (line) => classColor(space(), line.name) };
-  const read = { protocol: (line) => line.protocol, run: (line) => line.runs.map((run) => run.name).join(), seed: (line) => (line.runs.length > 1 ? "several" : String(line.runs[0].seed)) }[state.color]
-    ?? ((line) => line.runs[0].values[state.color] ?? "no effect");
-  const values = colorNames() ? [...new Set(shownLines().map(read))] : [...new Set(chosenRuns().map((run) => run.values[state.color] ?? "no effect"))];
-  const numeric = values.every((value) => Number.isFinite(Number(value)));
-  values.sort((a, b) => (numeric ? a - b : a < b ? -1 : 1));
-  const paint = state.color === "protocol" ? (value) => apart(protocolNames().indexOf(value)) : scale(values);
-  const named = (value, line) => (state.color === "run" && line?.runs.length > 1 ? label(line, true) : value);
-  return { numeric: numeric && !colorNames(), entries: values.map((value) => [named(value, shownLines().find((line) => read(line) === value)), paint(value)]), of: (line) => paint(read(line)) };
 }
 
 export const plot = () => chart;
@@ -120,7 +108,7 @@ function draw(surface, width, height) {
     for (const line of all) {
       const spots = line.steps.map((_, i) => place(state.axes.slice(0, state.dims).map((axis) => valueAt(line, i, axis))));
       const now = line.index(state.step), tint = paint.of(line);
-      const dash = state.color === "protocol" || state.protocols.size < 2 ? [] : DASHES[names.indexOf(line.protocol) % DASHES.length];
+      const dash = colorKey() === "protocol" || state.protocols.size < 2 ? [] : DASHES[names.indexOf(line.protocol) % DASHES.length];
       if (!many) surface.line(spots, { color: tint, width: 1, alpha: 0.3, dash });
       surface.line(spots.slice(0, now + 1), { color: tint, width: many ? 0.9 : 2, alpha: many ? 0.6 : 1, dash });
       if (points < MANY_POINTS) {
@@ -264,11 +252,11 @@ function legend() {
     const span = document.createElement("span"), key = document.createElement("i");
     key.className = "ramp";
     key.style.background = `linear-gradient(90deg, ${entries.map(([, css]) => css).join()})`;
-    span.append(`${words(state.color)} ${entries[0][0]}`, key, entries.at(-1)[0]);
+    span.append(`${words(colorKey())} ${entries[0][0]}`, key, entries.at(-1)[0]);
     told.push(span);
   } else told.push(...entries.slice(0, 24).map(([text, css]) => node(text, css)));
   if (entries.length > 24 && !numeric) told.push(`and ${entries.length - 24} more`);
-  if (state.protocols.size > 1 && state.color !== "protocol") told.push(`dashes: ${protocolNames().filter((n) => state.protocols.has(n)).map((n, i) => (i ? `${n} dashed` : `${n} solid`)).join(", ")}`);
+  if (state.protocols.size > 1 && colorKey() !== "protocol") told.push(`dashes: ${protocolNames().filter((n) => state.protocols.has(n)).map((n, i) => (i ? `${n} dashed` : `${n} solid`)).join(", ")}`);
   const many = shownLines().some((line) => line.runs.length > 1);
   told.push(`cross: 95 % interval ${many ? "over runs" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`);
   if (shownLines().some((line) => !onAxes(line))) told.push("not drawn: classes with other values than those of the axes");

@@ -2,12 +2,12 @@
 
 export const state = {
   space: 0, chosen: new Set(), known: new Set(), classes: new Set(), protocols: new Set(["naive"]), hiddenSeeds: new Set(),
-  mode: "mean", color: "class", dims: 2, axes: [0, 1, -1], ends: {}, setting: "", step: null, playing: false,
-  last: null, focus: null, facet: "", compareClass: "",
+  mode: "mean", color: "auto", dims: 2, axes: [0, 1, -1], ends: {}, setting: "", step: null, playing: false,
+  last: null, focus: null, facet: "", compareClass: "", told: "", group: "", narrow: matchMedia("(max-width: 900px)").matches,
 };
 
 // These do not change which lines there are.
-const FLEETING = new Set(["focus", "step", "playing", "turns", "theme"]);
+const FLEETING = new Set(["focus", "step", "playing", "turns", "theme", "told", "group", "narrow"]);
 const listeners = [];
 let waiting = null, choices = 0;
 

@@ -71,6 +71,12 @@ export class CanvasSurface {
     this.context.drawImage(picture, x, y, width, height);
   }
 
+  // A square of a larger picture.
+  part(picture, sx, sy, side, x, y, size) {
+    this.context.imageSmoothingEnabled = false;
+    this.context.drawImage(picture, sx, sy, side, side, x, y, size, size);
+  }
+
   clip(x, y, width, height, draw) {
     this.context.save();
     this.context.beginPath();
@@ -123,6 +129,13 @@ export class SvgSurface {
 
   image(picture, x, y, width, height) {
     if (picture) this.add("image", { x, y, width, height, href: picture.src, preserveAspectRatio: "none", style: "image-rendering: pixelated" });
+  }
+
+  part(picture, sx, sy, side, x, y, size) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = side;
+    canvas.getContext("2d").drawImage(picture, sx, sy, side, side, 0, 0, side, side);
+    this.image({ src: canvas.toDataURL() }, x, y, size, size);
   }
 
   clip(x, y, width, height, draw) {

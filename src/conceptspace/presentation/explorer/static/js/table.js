@@ -23,7 +23,7 @@ function columns() {
     { id: "seed", title: "seed", read: (run) => run.seed, number: true, text: told },
     { id: "steps", title: "scored to step", read: reached, number: true, text: (value) => (value === null ? "–" : thousands(value)) },
     ...(tabular() ? [] : [{ id: "emerged", title: `${heldOut() ?? "OOD"} emerges`, hint: "first of three checkpoints in a row with a joint accuracy of 0.8, naive prompting", read: (run) => emerged(run), number: true, text: (value) => (value === null ? "–" : value === Infinity ? "not yet" : thousands(value)) }]),
-    ...(space() ? variedHere() : []).map((name) => ({ id: name, title: words(name), hint: name, read: (run) => run.values[name] ?? null, text: told })),
+    ...(space() ? variedHere(runsHere()) : []).map((name) => ({ id: name, title: words(name), hint: name, read: (run) => run.values[name] ?? null, text: told })),
   ];
 }
 

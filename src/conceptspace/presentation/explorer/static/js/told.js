@@ -1,53 +1,64 @@
-// What runs say in sentences, the ledgers of claims, saved figures, configs.
+// What runs say: the verdict, the ledgers of claims, saved figures, configs. See evidence.js for the
+// sentences between verdict and ledgers.
 
-import { byId, counted, make } from "./dom.js";
+import { byId, make } from "./dom.js";
 import { carrier, payload } from "./carrier.js";
-import { subscribe } from "./store.js";
+import { change, state, subscribe } from "./store.js";
 import { model, space, chosenRuns, load, tabular } from "./model.js";
+import { explained } from "./terms.js";
 
 const AT_ONCE = 12, MOST_CONFIGS = 40;
 let kept = "", ticket = 0;
 
+// Ask what the chosen runs say together; of many only when that is wanted, because it takes a while.
 async function findings(asked = false) {
   const runs = chosenRuns(), key = runs.map((run) => run.token + run.version).join(), mine = ++ticket;
-  if (key === kept) return;
   if (!runs.length) {
-    verdict([], "No run is chosen.");
-    return show(make("p", { class: "quiet" }, "No run is chosen."));
+    kept = "";
+    take({ findings: [], groups: [] });
+    return verdict([], "No run is chosen.");
   }
+  if (key === kept) return;
   if (carrier.live && runs.length > AT_ONCE && !asked) {
     kept = "";
+    take(null);
     verdict([], "It stands here once the findings are told.");
-    return show(make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`));
+    return notes(make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`));
   }
-  if (!byId("told").childElementCount || asked) show(make("p", { class: "quiet" }, "Reading the runs…"));
   let told;
-  try { told = await carrier.together("findings", runs.map((run) => run.token)); } catch (error) { told = { problems: [error.message], findings: [] }; }
+  try { told = await carrier.together("findings", runs.map((run) => run.token)); } catch (error) { told = { problems: [error.message], findings: [], groups: [] }; }
   if (mine !== ticket) return null;
   kept = key;
-  const every = told?.findings ?? [], all = every.filter((finding) => finding.topic !== "verdict"), groups = [...new Set(all.map((finding) => finding.group))];
-  verdict(every.filter((finding) => finding.topic === "verdict"));
-  const sentence = (finding) => make("li", {}, finding.text, ...(finding.figure ? [" ", make("a", { href: `#figure-${payload.figures.findIndex((f) => f.name === finding.figure)}` }, finding.figure)] : []));
-  const sentences = groups.flatMap((group) => [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("ul", {}, ...all.filter((finding) => finding.group === group).map(sentence))]);
-  const whole = carrier.live ? "" : `Of all ${counted(model.index.runs.length, "run")} of this file.`;
-  return show(
-    ...(told?.problems ?? []).map((text) => make("p", { class: "problem" }, text)),
-    ...(sentences.length ? sentences : [make("p", { class: "quiet" }, "Nothing can be said yet.")]),
-    whole && model.index.runs.length > 1 ? make("p", { class: "quiet" }, whole) : "");
+  take(told);
+  verdict((told?.findings ?? []).filter((finding) => finding.topic === "verdict"));
+  const all = model.index.runs.length, whole = !carrier.live && all > 1 ? [make("p", { class: "quiet" }, `Of all ${all} runs of this file.`)] : [];
+  return notes(...(told?.problems ?? []).map((text) => make("p", { class: "problem" }, text)), ...whole);
 }
 
-function show(...nodes) {
-  byId("told").replaceChildren(...nodes);
+function take(told) {
+  model.told = told;
+  change({ told: told ? kept : "" });
 }
+
+const notes = (...nodes) => byId("told-notes").replaceChildren(...nodes);
 
 // The answer to the main question, above everything else: its first sentence large.
 function verdict(found, none = `No other way of asking ${tabular() ? "is in the table" : "was tried in these runs"}, so there is no verdict.`) {
-  const groups = [...new Set(found.map((finding) => finding.group))];
+  found = onceIfTheSame(found);
+  const groups = [...new Set(found.map((finding) => finding.group))], seen = new Set();
   if (!found.length) return byId("verdict-text").replaceChildren(make("p", { class: "quiet" }, none));
   return byId("verdict-text").replaceChildren(...groups.flatMap((group) => {
     const [first, ...rest] = found.filter((finding) => finding.group === group).map((finding) => finding.text);
-    return [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("p", { class: "answer" }, first), rest.length ? make("p", {}, rest.join(" ")) : ""];
+    const more = make("p", {}, ...explained(rest.join(" "), seen));
+    return [group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "", make("p", { class: "answer" }, ...explained(first, seen)), rest.length === 1 ? more : rest.length ? make("details", { class: "why", open: !state.narrow && groups.length < 3 }, make("summary", {}, "Why, and what speaks against it"), more) : ""];
   }));
+}
+
+// A verdict that every setting shares stands once.
+function onceIfTheSame(found) {
+  const texts = new Set(d3.groups(found, (f) => f.group).map(([, of]) => of.map((f) => f.text).join()));
+  const groups = new Set(found.map((f) => f.group));
+  return texts.size === 1 && groups.size > 1 ? found.filter((f) => f.group === found[0].group).map((f) => ({ ...f, group: "" })) : found;
 }
 
 const VERDICTS = { held: "held", "did not hold": "not" };
@@ -65,7 +76,8 @@ function ledgers() {
 }
 
 function figure(id, name, source, width) {
-  const image = make("img", { src: source, alt: name, loading: "lazy" });
+  const says = (model.told?.findings ?? []).filter((finding) => finding.figure === name).map((finding) => finding.text);
+  const image = make("img", { src: source, alt: [name, ...says].join(". "), loading: "lazy" });
   if (width) image.style.maxWidth = `${width}px`;
   return make("figure", { class: "drawn", id }, make("figcaption", {}, name), make("div", {}, image));
 }
@@ -104,6 +116,7 @@ function configs() {
 export function startTold() {
   byId("verdict-text").classList.toggle("held", carrier.live); // it comes late, and must not move the plot under the cursor
   embeddedFigures();
+  subscribe(["told"], embeddedFigures);
   let wait = 0;
   subscribe(["loaded", "chosen", "hiddenSeeds", "space"], () => {
     if (!space() || !model.loaded) return;

@@ -10,14 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from conceptspace.seeding import generator
-from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
+from conceptspace.worlds.rendered import RenderedWorld
 
 FINITE_DIFFERENCE = 0.05
 """Default step of the central difference, in the units of z. Edges fall between pixels, so it must
 not be much smaller than a pixel for position and size."""
 
 
-def class_distances(world: ShapesWorld, samples: int = 512, seed: int = 0) -> pd.DataFrame:
+def class_distances(world: RenderedWorld, samples: int = 512, seed: int = 0) -> pd.DataFrame:
     """Mean squared pixel difference of classes that differ in one concept.
 
     Both images of a pair share every nuisance variable and every other concept's value; the
@@ -39,7 +39,7 @@ def class_distances(world: ShapesWorld, samples: int = 512, seed: int = 0) -> pd
                     continue
                 z = world.sample(concept_class, samples, generator(seed, "signal", concept_class))
                 moved = z.clone()
-                moved[:, COLUMNS[concept.name]] += concept.mean(value) - concept.mean(own)
+                moved[:, world.columns[concept.name]] += concept.mean(value) - concept.mean(own)
                 each = (world.render(moved) - world.render(z)).square().mean((1, 2, 3))
                 error = each.std().item() / samples**0.5
                 edge = (concept.name, str(concept_class), str(other))

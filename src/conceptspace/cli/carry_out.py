@@ -1,0 +1,47 @@
+"""Runs of a plan on the terminal: a line for each that begins, ends or fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from conceptspace.cli.progress import Interrupt
+from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Failed, Finished, Lost, Progress, Started
+from conceptspace.sweeps.record import begin, remembered
+
+Engine = Callable[[Callable[[], bool]], Iterator[Progress]]
+"""From what asks whether to stop to what happens."""
+
+
+def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) -> int:
+    """Let an engine work on the plans until Ctrl-C; returns how many runs failed.
+
+    Raises:
+        Interrupted: the user asked to stop.
+    """
+    begin(out, plans, at_once)
+    interrupt, failed = Interrupt(), 0
+    with interrupt.listening():
+        for event in remembered(engine(interrupt), out):
+            match event:
+                case Started(_, resumed):
+                    told = "goes on" if resumed else "begins"
+                case Finished(_, seconds):
+                    told = f"done in {duration(seconds)}"
+                case Lost(_, reason):
+                    told = f"{reason}; it goes on from its last checkpoint"
+                case Failed(_, reason):
+                    failed += 1
+                    told = f"failed: {reason}"
+            print(f"{event.plan.name}: {told}", file=sys.stderr, flush=True)
+    return failed
+
+
+def duration(seconds: float) -> str:
+    """A time in words: seconds, minutes from two on, hours from two on."""
+    minutes = seconds / 60
+    if minutes < 2:
+        return f"{seconds:.0f} seconds"
+    return f"{minutes / 60:.1f} hours" if minutes >= 120 else f"{minutes:.0f} minutes"

@@ -1,0 +1,53 @@
+"""The flags of the command `sweep`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+STATUS = "status"
+"""The word that stands in the file's place to ask how a sweep stands."""
+
+
+def add_flags(command: ArgumentParser) -> None:
+    """Tell a parser what a sweep takes."""
+    command.add_argument(
+        "file", metavar="FILE.toml|status", help="the sweep; or status, to tell how one stands"
+    )
+    command.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="after status: the sweep's folder"
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="where the runs go")
+    command.add_argument(
+        "--dry-run", action="store_true", help="only tell the runs, the hours and the disk"
+    )
+    command.add_argument("--json", action="store_true", help="status as JSON")
+    engine = command.add_argument_group("who works")
+    engine.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="processes here, or Ray"
+    )
+    engine.add_argument(
+        "--address", default="", help="of a Ray cluster; default: RAY_ADDRESS, or Ray is started"
+    )
+    engine.add_argument("--jobs", type=_count, metavar="N", help="runs at once here")
+    engine.add_argument("--cpus-per-run", type=float, default=1.0, metavar="N")
+    engine.add_argument(
+        "--gpus-per-run", type=float, default=0.0, metavar="N", help="a fraction shares a GPU"
+    )
+    engine.add_argument(
+        "--retries", type=int, default=3, metavar="N", help="lost workers before a run has failed"
+    )
+    engine.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    engine.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "wandb", "mlflow"),
+        help="a logger beside the run folder; may be given several times",
+    )
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)

@@ -1,0 +1,65 @@
+// A crosshair on curves: every line's value with its interval at the step under the pointer, or at the
+// present step while the drawing has the focus. Its words are in the document, so they can be read out.
+
+import { digits, make, thousands } from "./dom.js";
+import { state } from "./store.js";
+import { positions, byArrow } from "./clock.js";
+import { ink } from "./palette.js";
+
+const MOST = 12;
+
+export class Readout {
+  // chart.spans holds the scales of the step that are drawn; entries(step) gives { name, color, value, low, high }.
+  constructor(chart, entries) {
+    Object.assign(this, { chart, entries, step: null });
+    this.box = make("div", { class: "readout", role: "status", hidden: true });
+    chart.place.append(this.box);
+    const { pad } = chart;
+    pad.tabIndex = 0;
+    pad.setAttribute("role", "application"); // it takes the arrow keys
+    pad.addEventListener("pointermove", (event) => this.at(event));
+    pad.addEventListener("pointerdown", (event) => this.at(event));
+    pad.addEventListener("pointerleave", () => this.show(null));
+    pad.addEventListener("focus", () => { if (pad.matches(":focus-visible")) this.show(state.step); });
+    pad.addEventListener("blur", () => this.show(null));
+    pad.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.show(null);
+      else if (byArrow(event)) {
+        event.preventDefault();
+        this.show(state.step);
+      }
+    });
+  }
+
+  at(event) {
+    const box = this.chart.pad.getBoundingClientRect(), px = event.clientX - box.left;
+    const scale = (this.chart.spans ?? []).find((x) => px >= x.range()[0] - 6 && px <= x.range()[1] + 6), steps = positions();
+    if (!scale || !steps.length) return this.show(null);
+    const near = steps[d3.leastIndex(steps, (step) => Math.abs(scale(step) - px))];
+    this.box.classList.toggle("left", px > box.width / 2);
+    return this.show(near);
+  }
+
+  show(step) {
+    this.step = step;
+    this.box.hidden = step === null;
+    if (step !== null) {
+      const all = this.entries(step).filter((entry) => Number.isFinite(entry.value)).sort((a, b) => b.value - a.value);
+      const row = ({ name, color, value, low, high }) => {
+        const key = make("i", { class: "key" });
+        key.style.borderTopColor = color;
+        return make("tr", {}, make("th", { scope: "row" }, key, name), make("td", {}, digits(value)), make("td", { class: "quiet" }, Number.isFinite(low) && high > low ? `${digits(low)}–${digits(high)}` : ""));
+      };
+      this.box.replaceChildren(
+        make("strong", {}, `step ${thousands(step)}`), make("table", {}, make("tbody", {}, ...all.slice(0, MOST).map(row))),
+        all.length > MOST ? make("span", { class: "quiet" }, `and ${all.length - MOST} more`) : "");
+    }
+    this.chart.refreshTop();
+  }
+
+  // The crosshair itself, drawn on top.
+  draw(surface, top, bottom) {
+    if (this.step === null) return;
+    for (const x of this.chart.spans ?? []) surface.line([[x(this.step), top], [x(this.step), bottom]], { color: ink().ink, width: 1, dash: [2, 2] });
+  }
+}

@@ -1,0 +1,41 @@
+"""Where a key stands in a TOML file, for messages that name the line."""
+
+from __future__ import annotations
+
+import re
+
+HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(?:#.*)?")
+KEY = re.compile(r"""\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=""")
+
+
+def line_of(text: str, section: str, key: str = "", number: int = 0) -> int:
+    """The line of a key, counted from 1; 0 where it is not found.
+
+    Args:
+        text: of the file.
+        section: name of a table; empty for what stands before the first.
+        key: dotted name in the table; empty for the table's own line.
+        number: which of several tables of that name, from 0.
+    """
+    wanted = _joined(section, key)
+    inside, seen, begun = "", 0, 0
+    for count, line in enumerate(text.splitlines(), 1):
+        if header := HEADER.fullmatch(line):
+            inside = _plain(header[2])
+            seen += inside == section and header[1] == "[["
+            if inside == section and seen in (0, number + 1):
+                begun = begun or count
+        elif found := KEY.match(line):
+            named = _joined(inside, _plain(found[1]))
+            if key and named == wanted and seen in (0, number + 1):
+                return count
+    return 0 if key else begun
+
+
+def _joined(*names: str) -> str:
+    return ".".join(filter(None, names))
+
+
+def _plain(name: str) -> str:
+    """A dotted name without quotes and spaces."""
+    return ".".join(part.strip().strip("\"'") for part in name.split("."))

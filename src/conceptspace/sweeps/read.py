@@ -1,0 +1,275 @@
+"""A sweep as a file: TOML that names a base, axes, zipped axes, exclusions and protocols."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from conceptspace import build
+from conceptspace.config import RunConfig, load, merged, nested
+from conceptspace.errors import UserError
+from conceptspace.files import sha256
+from conceptspace.presets import PRESETS
+from conceptspace.sweeps.lines import line_of
+from conceptspace.sweeps.plan import Plan
+
+KEYS = ("base", "protocols", "settings", "axes", "zip", "exclude")
+"""What a sweep file may hold."""
+
+RANGE = re.compile(r"(\d+)\.\.(\d+)")
+"""Whole numbers from the first to the last, both included."""
+
+MOST = 100_000
+"""Runs of one sweep."""
+
+LONGEST = 100
+"""Characters of a run's name before its seed; a longer one is cut, and told apart by its hash."""
+
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file with its text, so that a mistake can name the line."""
+
+    path: Path
+    text: str
+
+    def error(self, problem: str, section: str, key: str = "", number: int = 0) -> UserError:
+        """A mistake in a key of a section; ``number`` counts sections of one name from 0."""
+        line = line_of(self.text, section, key, number)
+        where = f"{self.path}, line {line}" if line else str(self.path)
+        return UserError(f"{where}: {problem}")
+
+
+def read_sweep(path: Path) -> list[Plan]:
+    """The runs of a sweep file, the first axis outermost.
+
+    Every combination of the axes (and, of zipped axes, of their rows) is a run, unless an
+    exclusion fits it. A run is named after the settings in which the runs differ, and its seed.
+
+    Raises:
+        UserError: the file cannot be read; or a key, a value or a combination is not possible,
+            told with its line.
+    """
+    try:
+        text = path.read_text()
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"cannot read the sweep file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from None
+    file = _File(path, text)
+    for key in values:
+        if key not in KEYS:
+            raise file.error(f"there is no key {key}; they are {', '.join(KEYS)}", "", key)
+    base = _base(file, values)
+    dimensions = _dimensions(file, values)
+    exclusions = _exclusions(file, values, [key for rows in dimensions for key in rows[0]])
+    plans = _plans(file, base, dimensions, exclusions)
+    if not plans:
+        raise file.error("the exclusions leave no run", "exclude")
+    return plans
+
+
+def _base(file: _File, values: Mapping[str, Any]) -> RunConfig:
+    """The preset or config file, changed by ``settings`` and ``protocols``."""
+    named = values.get("base", "quick")
+    if not isinstance(named, str):
+        raise file.error(f"base is a preset or a config file, not {named!r}", "", "base")
+    beside = file.path.parent / named
+    if named in PRESETS:
+        base = PRESETS[named]()
+    elif beside.is_file():
+        begun = tomllib.loads(beside.read_text()).get("preset", "quick")
+        if begun not in PRESETS:
+            raise UserError(
+                f"{beside}: there is no preset {begun!r}; they are {', '.join(PRESETS)}"
+            )
+        base = load(beside, PRESETS[begun]())
+    else:
+        raise file.error(
+            f"base = {named!r} is neither a preset ({', '.join(PRESETS)}) nor a file at {beside}",
+            "",
+            "base",
+        )
+    settings = _table(file, values, "settings")
+    base = _changed(file, base, settings, "settings")
+    if "protocols" in values:
+        try:
+            base = merged(base, {"evaluate": {"protocols": values["protocols"]}}, "")
+        except UserError as error:
+            raise file.error(str(error).removeprefix(": "), "", "protocols") from None
+    return base
+
+
+def _dimensions(file: _File, values: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
+    """What varies: a list of rows for each axis and each group of zipped ones."""
+    found: list[list[dict[str, Any]]] = []
+    for key, told in _table(file, values, "axes").items():
+        found.append([{key: value} for value in _values(file, told, "axes", key, 0)])
+    for number, group in enumerate(_tables(file, values, "zip")):
+        columns = {k: _values(file, told, "zip", k, number) for k, told in group.items()}
+        lengths = {len(column) for column in columns.values()}
+        if len(lengths) != 1:
+            told = ", ".join(f"{key} has {len(column)}" for key, column in columns.items())
+            problem = f"zipped axes have as many values as each other; {told or 'there are none'}"
+            raise file.error(problem, "zip", "", number)
+        zipped = zip(*columns.values(), strict=True)
+        found.append([dict(zip(columns, row, strict=True)) for row in zipped])
+    keys = [key for rows in found for key in rows[0]]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise file.error(f"{key} varies twice", "zip", key)
+    if not found:
+        raise file.error("nothing varies: it has neither [axes] nor [[zip]]", "")
+    count = 1
+    for rows in found:
+        count *= len(rows)
+    if count > MOST:
+        raise file.error(f"{count} combinations are more than {MOST}", "axes")
+    return found
+
+
+def _values(file: _File, told: Any, section: str, key: str, number: int) -> list[Any]:
+    """The values of an axis: a list, or a range such as "0..11"."""
+    if isinstance(told, str) and (found := RANGE.fullmatch(told)):
+        first, last = map(int, found.groups())
+        if last - first >= MOST:
+            raise file.error(f"{key} has more than {MOST} values", section, key, number)
+        told = list(range(first, last + 1))
+    if not isinstance(told, list) or not told:
+        raise file.error(
+            f'{key} takes a list of values, or a range such as "0..11", not {told!r}',
+            section,
+            key,
+            number,
+        )
+    if any(value in told[:i] for i, value in enumerate(told)):
+        raise file.error(f"{key} has a value twice", section, key, number)
+    return told
+
+
+def _exclusions(file: _File, values: Mapping[str, Any], keys: list[str]) -> list[dict[str, Any]]:
+    found = _tables(file, values, "exclude")
+    for number, exclusion in enumerate(found):
+        for key in exclusion:
+            if key not in keys:
+                problem = f"{key} does not vary; {', '.join(keys)} do"
+                raise file.error(problem, "exclude", key, number)
+    return found
+
+
+def _plans(
+    file: _File,
+    base: RunConfig,
+    dimensions: list[list[dict[str, Any]]],
+    exclusions: list[dict[str, Any]],
+) -> list[Plan]:
+    found: dict[str, Plan] = {}
+    settings: dict[str, RunConfig] = {}
+    for rows in product(*dimensions):
+        changes = {key: value for row in rows for key, value in row.items()}
+        if any(_fits(changes, exclusion) for exclusion in exclusions):
+            continue
+        seed = changes.pop(SEED, base.seed)
+        name = _name({k: v for k, v in changes.items() if _varies(k, dimensions)})
+        if name not in settings:
+            settings[name] = _changed(file, base, changes, "axes")
+            try:
+                build.validate(settings[name])
+            except UserError as error:
+                raise UserError(f"{file.path}: {_told(changes)}: {error}") from None
+        config = _changed(file, settings[name], {SEED: seed}, "axes")
+        full = f"{name}/seed-{seed}" if name else f"seed-{seed}"
+        if full in found:
+            raise UserError(f"{file.path}: two runs have the name {full}; give them other values")
+        found[full] = Plan(full, config)
+    return list(found.values())
+
+
+def _changed(file: _File, base: RunConfig, changes: Mapping[str, Any], section: str) -> RunConfig:
+    """A config with settings changed; a mistake names the line of the setting."""
+    try:
+        return merged(base, nested(changes), "")
+    except UserError as error:
+        problem = str(error).removeprefix(": ")
+        guilty = next((key for key in changes if key in problem), "")
+        for place, number in _places(file, section):
+            if guilty and line_of(file.text, place, guilty, number):
+                raise file.error(problem, place, guilty, number) from None
+        raise UserError(f"{file.path}: {_told(changes)}: {problem}") from None
+
+
+def _places(file: _File, section: str) -> Iterator[tuple[str, int]]:
+    """Where a setting may stand."""
+    yield section, 0
+    for number in range(len(tomllib.loads(file.text).get("zip", []))):
+        yield "zip", number
+
+
+def _varies(key: str, dimensions: list[list[dict[str, Any]]]) -> bool:
+    return any(key in rows[0] and len(rows) > 1 for rows in dimensions)
+
+
+def _fits(changes: Mapping[str, Any], exclusion: Mapping[str, Any]) -> bool:
+    """Whether every key of an exclusion has its value, or one of its list."""
+    for key, told in exclusion.items():
+        if isinstance(told, str) and (found := RANGE.fullmatch(told)):
+            first, last = map(int, found.groups())
+            told = list(range(first, last + 1))
+        if changes[key] != told and not (isinstance(told, list) and changes[key] in told):
+            return False
+    return True
+
+
+def _name(changes: Mapping[str, Any]) -> str:
+    """A folder's name of settings: ``color_separation-0.1,steps-400``."""
+    leaves = [key.rpartition(".")[2] for key in changes]
+    parts = []
+    for (key, value), leaf in zip(changes.items(), leaves, strict=True):
+        short = leaf if leaves.count(leaf) == 1 else key
+        parts.append(f"{short}-{_legible(value)}")
+    name = ",".join(parts)
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[:LONGEST]}-{sha256(repr(sorted(changes.items())).encode())[:8]}"
+
+
+def _legible(value: Any) -> str:
+    """A value as part of a file's name."""
+    if isinstance(value, list):
+        return "+".join(map(_legible, value)) or "none"
+    return re.sub(r"[^\w.+-]+", "-", str(value)).strip(".") or "none"
+
+
+def _told(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value!r}" for key, value in changes.items()) or "the base"
+
+
+def _table(file: _File, values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    told = values.get(key, {})
+    if not isinstance(told, Mapping):
+        raise file.error(f"{key} is a table, written [{key}], not {told!r}", "", key)
+    return _flat(told)
+
+
+def _tables(file: _File, values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    told = values.get(key, [])
+    if not isinstance(told, list) or not all(isinstance(one, Mapping) for one in told):
+        raise file.error(f"{key} is written [[{key}]], once for each", "", key)
+    return [_flat(one) for one in told]
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Leaves under dotted names, whether these were written in quotes or not."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        found |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return found

@@ -1,0 +1,105 @@
+"""What a sweep's folder keeps of the sweep itself: its plan, and which runs failed.
+
+::
+
+    OUT/
+      sweep.json        every run of the last command, with its cost; how many work at once
+      failures.json     runs that failed since then, with the reason
+      runs/NAME/        run folders
+      logs/NAME.log     what the workers said
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conceptspace import build
+from conceptspace.errors import UserError
+from conceptspace.files import read_record, write_record
+from conceptspace.sweeps.cost import passes
+from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Failed, Finished, Progress, Started
+
+SWEEP = "sweep.json"
+FAILURES = "failures.json"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a sweep, as its folder keeps it.
+
+    Attributes:
+        name: of the run.
+        passes: what it costs, see :func:`conceptspace.sweeps.cost.passes`.
+        checkpoints: how many are planned.
+    """
+
+    name: str
+    passes: int
+    checkpoints: int
+
+
+def begin(out: Path, plans: Sequence[Plan], at_once: int) -> None:
+    """Keep the plan, and forget the failures of earlier commands.
+
+    Args:
+        out: the sweep's folder.
+        plans: every run.
+        at_once: how many will work at a time; 0 where the engine decides.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    runs = [[p.name, passes(p.config), len(build.checkpoints(p.config))] for p in plans]
+    write_record(out / SWEEP, {"runs": runs, "at_once": at_once})
+    write_record(out / FAILURES, {"failures": {}})
+
+
+def remembered(events: Iterable[Progress], out: Path) -> Iterator[Progress]:
+    """The events of an engine, while failures are kept in the sweep's folder."""
+    failures: dict[str, str] = {}
+    for event in events:
+        match event:
+            case Failed(plan, reason):
+                failures[plan.name] = reason
+                write_record(out / FAILURES, {"failures": failures})
+            case Started(plan) | Finished(plan) if plan.name in failures:
+                del failures[plan.name]
+                write_record(out / FAILURES, {"failures": failures})
+        yield event
+
+
+def planned(out: Path) -> tuple[list[Planned], int]:
+    """The runs of a sweep's folder, and how many work at once.
+
+    Raises:
+        UserError: no sweep was begun there, or the file is damaged.
+    """
+    if not (out / SWEEP).is_file():
+        raise UserError(
+            f"{out} is not the folder of a sweep: it has no {SWEEP}; name the folder that "
+            "conceptspace sweep FILE --out DIR was given"
+        )
+    told = _read(out / SWEEP)
+    return [Planned(*row) for row in told["runs"]], int(told["at_once"])
+
+
+def failures(out: Path) -> dict[str, str]:
+    """The runs that failed since the last command began, with the reason.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return dict(_read(out / FAILURES)["failures"]) if (out / FAILURES).is_file() else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return read_record(path)
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged ({error}); the same sweep command writes it anew"
+        ) from None

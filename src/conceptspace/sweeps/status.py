@@ -1,0 +1,108 @@
+"""How the runs of a sweep stand, by what their folders tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.liveness import state
+from conceptspace.store import Run, of_steps
+from conceptspace.sweeps.record import Planned, failures, planned
+from conceptspace.tables import NAIVE
+
+STATES = ("done", "running", "silent", "stopped", "failed", "diverged", "waiting")
+"""How a run may stand. A silent one has written nothing for long: it was killed, or hangs."""
+
+NAMES = {"finished": "done", "not started": "waiting", "unknown": "waiting"}
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How a run stands.
+
+    Attributes:
+        name: of the run.
+        status: one of :data:`STATES`.
+        reason: why it failed or diverged, in one sentence; otherwise empty.
+        share: of its checkpoints that have been scored, from 0 to 1.
+        seconds: that it has taken; of the sessions that have ended.
+    """
+
+    name: str
+    status: str
+    reason: str
+    share: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How a sweep stands.
+
+    Attributes:
+        runs: every one, in the order of the plan.
+        hours_left: until the last one will have finished at the pace of those that have; None
+            before the first.
+    """
+
+    runs: tuple[RunStatus, ...]
+    hours_left: float | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs stand how, in the order of :data:`STATES`; none is left out."""
+        found = Counter(run.status for run in self.runs)
+        return {name: found[name] for name in STATES if found[name]}
+
+
+def status(out: Path) -> SweepStatus:
+    """How the sweep in a folder stands.
+
+    Raises:
+        UserError: no sweep was begun there, or what it keeps is damaged.
+    """
+    plans, at_once = planned(out)
+    failed = failures(out)
+    runs = tuple(_status(plan, out, failed.get(plan.name, "")) for plan in plans)
+    return SweepStatus(runs, _hours(plans, runs, at_once))
+
+
+def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
+    folder = out / "runs" / plan.name
+    if not (folder / "config.toml").is_file():
+        return RunStatus(plan.name, "failed" if failure else "waiting", failure, 0.0, 0.0)
+    try:
+        told = Run(folder).information()
+    except UserError as error:
+        return RunStatus(plan.name, "failed", str(error), 0.0, 0.0)
+    found = state(folder, told).status
+    found = NAMES.get(found, found)
+    if failure and found not in ("done", "diverged"):
+        found = "stopped" if found == "stopped" else "failed"
+    reason = failure or str(told.get("reason", ""))
+    scored = len(of_steps(folder / "scores" / NAIVE, ".parquet"))
+    share = 1.0 if found == "done" else min(1.0, scored / plan.checkpoints)
+    return RunStatus(
+        plan.name,
+        found,
+        reason if found in ("failed", "diverged") else "",
+        share,
+        float(told.get("seconds", 0.0)),
+    )
+
+
+def _hours(plans: list[Planned], runs: tuple[RunStatus, ...], at_once: int) -> float | None:
+    pairs = list(zip(plans, runs, strict=True))
+    spent = sum(run.seconds for _, run in pairs if run.status == "done")
+    passed = sum(plan.passes for plan, run in pairs if run.status == "done")
+    if not spent:
+        return None
+    left = [
+        (1 - run.share) * plan.passes * spent / passed
+        for plan, run in pairs
+        if run.status not in ("done", "failed", "diverged")
+    ]
+    working = at_once or max(1, sum(run.status == "running" for run in runs))
+    return max(sum(left) / working, max(left, default=0.0)) / 3600

@@ -1,0 +1,165 @@
+"""Runs as tasks of a real Ray on this machine: the same bytes, and nothing lost with a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conceptspace.errors import UserError
+from conceptspace.store import Run
+from conceptspace.sweeps import on_ray
+from conceptspace.sweeps.on_ray import execute
+from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Failed, Finished, Interrupted
+from conceptspace.sweeps.resources import Resources
+from conceptspace.training import checkpoint
+from tiny import tiny_config, tiny_session
+
+ray = pytest.importorskip("ray", reason="the extra conceptspace[ray] is missing")
+
+ON_CPU = Resources(device="cpu")
+KEPT = ("checkpoints/*.safetensors", "samples/*/*.png", "scores/*/*.parquet", "*.toml")
+LONG = {"train__steps": 200, "train__checkpoint_steps": (50, 100, 200)}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 waits for ever on a busy machine
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    source = Path(on_ray.__file__).parents[2]
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=on_ray.STORE,
+        log_to_driver=False,
+        logging_level="error",
+        runtime_env={"env_vars": {"PYTHONPATH": str(source)}},
+    )
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    yield
+    ray.shutdown()
+
+
+def plan(seed: int = 0, **changes: object) -> Plan:
+    return Plan(f"level/seed-{seed}", tiny_config(seed=seed, **changes))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What a run is judged by, byte for byte."""
+    paths = [path for pattern in KEPT for path in folder.glob(pattern)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def alone(plan: Plan, folder: Path, cache: Path) -> dict[str, bytes]:
+    """The content of the same run in this process, without interruption."""
+    place = plan.folder(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for _ in tiny_session(place, plan.config, cache).execute():
+        pass
+    return content(place)
+
+
+def holder(folder: Path) -> int:
+    """The process of Ray's that holds a run's lock; 0 where none does."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if not (process / "cmdline").read_bytes().startswith(b"ray::"):
+                continue
+            if any(os.readlink(fd) == str(folder / ".lock") for fd in (process / "fd").iterdir()):
+                return int(process.name)
+        except OSError:
+            continue
+    return 0
+
+
+def kill_when(happened: Callable[[], bool], folder: Path, killed: list[int]) -> threading.Thread:
+    """Kill the worker of a run in the middle, from a thread."""
+
+    def wait() -> None:
+        until = time.monotonic() + 240
+        while time.monotonic() < until:
+            if happened() and (found := holder(folder)):
+                os.kill(found, signal.SIGKILL)
+                killed.append(found)
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_runs_on_ray_are_the_same_bytes_and_a_killed_worker_loses_nothing(
+    cluster: None, tmp_path: Path, probe_cache_folder: Path
+) -> None:
+    both, out = [plan(0, **LONG), plan(1, evaluate__protocols=("overprompting-color",))], tmp_path
+    folder = both[0].folder(out)
+    killed: list[int] = []
+    saved = folder / "checkpoints" / "step-00000050.json"
+    thread = kill_when(saved.exists, folder, killed)
+    events = list(execute(both, out, resources=ON_CPU))
+    thread.join()
+    assert killed
+    assert {e.plan.name for e in events if isinstance(e, Finished)} == {p.name for p in both}
+    for one in both:
+        assert content(one.folder(out)) == alone(one, tmp_path / "alone", probe_cache_folder)
+    told = Run(folder).information()
+    assert (told["status"], told["threads"]) == ("finished", 1)
+    assert len(Run(folder).training()) == 200
+    assert "resuming at step" in (out / "logs" / "level-seed-0.log").read_text()
+    assert list(execute(both, out, resources=ON_CPU)) == []
+
+
+@pytest.mark.slow
+def test_a_stop_saves_and_the_next_call_goes_on(cluster: None, tmp_path: Path) -> None:
+    waiting = [
+        plan(seed, train__steps=4000, train__checkpoint_steps=(100, 4000)) for seed in (0, 1, 2)
+    ]
+    saved = waiting[0].folder(tmp_path) / "checkpoints" / "step-00000100.json"
+    with pytest.raises(Interrupted):
+        for _ in execute(waiting, tmp_path, resources=ON_CPU, stop=saved.exists):
+            pass
+    run = Run(waiting[0].folder(tmp_path))
+    assert run.information()["status"] == "stopped"
+    step = checkpoint.saved_steps(run.path / "resume")[-1]
+    assert 100 <= step < 300
+    assert len(run.training()) == step
+    events = list(execute(waiting, tmp_path, resources=ON_CPU))
+    assert {e.plan.name for e in events if isinstance(e, Finished)} == {p.name for p in waiting}
+
+
+@pytest.mark.slow
+def test_a_run_that_cannot_be_is_told_and_the_others_go_on(cluster: None, tmp_path: Path) -> None:
+    bad = plan(0, evaluate__protocols=("overprompting-shape",))
+    events = list(execute([bad, plan(1)], tmp_path, resources=ON_CPU))
+    (failed,) = [e for e in events if isinstance(e, Failed)]
+    assert failed.plan.name == bad.name
+    assert "there is no protocol 'overprompting-shape'" in failed.reason
+    assert plan(1).exists(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_whose_workers_are_always_lost_fails(cluster: None, tmp_path: Path) -> None:
+    long = plan(0, train__steps=10**6, train__checkpoint_steps=(100, 10**6))
+    folder, killed = long.folder(tmp_path), list[int]()
+    thread = kill_when((folder / "run.json").exists, folder, killed)
+    (failed,) = execute([long], tmp_path, resources=Resources(device="cpu", retries=0))
+    thread.join()
+    assert isinstance(failed, Failed)
+    assert "its workers were lost" in failed.reason
+
+
+def test_without_ray_one_sentence_tells_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(UserError, match=r"pip install 'conceptspace\[ray\]'"):
+        list(execute([], tmp_path, resources=ON_CPU))
