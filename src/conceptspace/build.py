@@ -74,7 +74,7 @@ def rendered(data: DataConfig) -> RenderedWorld:
 def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
     columns = world(data).columns
-    return Conditioning(data.shown() or tuple(columns), columns)
+    return Conditioning(data.variables() or tuple(columns), columns)
 
 
 def judge(data: DataConfig, of: World) -> Judge | None:

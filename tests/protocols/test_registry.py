@@ -243,7 +243,7 @@ def test_sections_of_a_config_file(tmp_path: Path) -> None:
     )
     config = registry.completed(load(path, quick()))
     assert config.protocols["steering"]["strengths"] == (2.0,)
-    assert config.protocols["steering"]["module"] == "network.trunk.middle.0"
+    assert config.protocols["steering"]["module"] == "network.trunk.down.0.0"
     (tmp_path / "config.toml").write_text(config.text())
     assert complete(tmp_path / "config.toml") == config
     for section, told in (("steering", "there is no setting loud"), ("hypnosis", "no such proto")):

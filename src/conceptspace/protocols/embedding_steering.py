@@ -47,7 +47,7 @@ class EmbeddingSteering:
 
     world: Prompting
     concept: str
-    strengths: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    strengths: Sequence[float] = (1.0, 2.0, 4.0, 8.0)
     prompts: int = 64
     encode: Encode | None = None
 
@@ -102,7 +102,7 @@ class EmbeddingSteering:
 class EmbeddingSteeringSettings(Section):
     """How far condition embeddings are moved."""
 
-    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (0.5, 1.0, 2.0, 4.0)
+    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (1.0, 2.0, 4.0, 8.0)
     """How many times the difference of means."""
     prompts: int = Field(64, ge=1, le=10**5)
     """Prompts of each training class that is compared."""

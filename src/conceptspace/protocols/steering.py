@@ -66,7 +66,7 @@ class Steering(Costly):
     world: Prompting
     concept: str
     module: str
-    strengths: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    strengths: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0)
     prompts: int = 16
     encode: Encode | None = None
     ask: Ask = call
@@ -158,9 +158,15 @@ def _like(vector: Tensor, y: Tensor) -> Tensor:
 class SteeringSettings(Section):
     """Where and how far activations are moved."""
 
-    module: str = "network.trunk.middle.0"
-    """Name of the module whose output is moved; the first block of the bottleneck."""
-    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (0.5, 1.0, 2.0, 4.0)
+    module: str = "network.trunk.down.0.0"
+    """Name of the module whose output is moved; the first residual block."""
+    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (
+        1.0,
+        2.0,
+        4.0,
+        8.0,
+        16.0,
+    )
     """How many times the difference of means."""
     prompts: int = Field(16, ge=1, le=10**5)
     """Prompts of each training class that is compared."""

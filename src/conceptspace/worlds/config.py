@@ -52,7 +52,7 @@ class DataConfig(Kind):
             UserError: tells what.
         """
 
-    def shown(self) -> tuple[str, ...]:
+    def variables(self) -> tuple[str, ...]:
         """Variables that prompts show to the model; empty: all that the world has."""
         return ()
 

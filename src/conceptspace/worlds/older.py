@@ -15,7 +15,7 @@ from pydantic import PrivateAttr, create_model, model_validator
 from conceptspace.description import Section
 from conceptspace.worlds.config import BUILT_IN, WORLDS, DataConfig
 
-OWN = ("path", "factors", "values", "prompts", "table", "file_column")
+OWN = ("path", "factors", "values", "shown", "table", "file_column")
 CELEBA = ("root", "attributes", "jitter", "flips")
 SHAPES = (
     "concepts",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from conceptspace.errors import UserError
 from conceptspace.worlds.older import OlderData
+
+if TYPE_CHECKING:
+    from conceptspace.worlds.factors import Shown
 
 
 class ImagesData(OlderData):
@@ -23,7 +26,7 @@ class ImagesData(OlderData):
     values: tuple[str, ...] = Field((), max_length=10)
     """Arrays, folder: names of values, e.g. "hue=red|blue" in order, or "scale=0:small|5:large" to
     take these values alone."""
-    prompts: tuple[str, ...] = Field((), max_length=10)
+    shown: tuple[str, ...] = Field((), max_length=10)
     """Arrays, folder: numbers in [0, 1] by which prompts show each value, in their order, e.g.
     "hue=0.6 0.4 0.4|0.4 0.4 0.6"; of all other concepts one-hot codes."""
 
@@ -32,8 +35,8 @@ class ImagesData(OlderData):
     """What ``path`` names."""
 
     def left_out(self) -> frozenset[str]:
-        """One-hot prompts are stored as they were before there were others."""
-        return frozenset(["prompts"])
+        """Prompts that show numbers came later."""
+        return frozenset(["shown"])
 
     def world(self) -> Any:
         """The images; they are read once, until the file changes.
@@ -104,7 +107,7 @@ def _read(data: ImagesData, changed: int) -> Any:
         train=data.train_classes or None,
         resolution=data.resolution,
         per_class=data.images_per_class,
-        shown=shown_of(data.prompts),
+        shown=shown_of(data.shown),
     )
 
 

@@ -72,7 +72,7 @@ class ShapesData(OlderData):
         Raises:
             UserError: the masked concept is not shown to the model anyway.
         """
-        shown = self.shown()
+        shown = self.variables()
         if self.masked() and self.masked_concept not in shown:
             raise UserError(
                 f"data.masked_concept = {self.masked_concept!r} is not among the variables that "
@@ -80,7 +80,7 @@ class ShapesData(OlderData):
                 f"{', '.join(shown)}"
             )
 
-    def shown(self) -> tuple[str, ...]:
+    def variables(self) -> tuple[str, ...]:
         """The concepts, or the variables that are named."""
         return self.conditioned or self.concepts
 
