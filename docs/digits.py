@@ -37,7 +37,7 @@ few, checkpoints = steps < 100, min(steps, 14)
 changes = {
     "seed": seed, "data.kind": "arrays", "data.path": "digits.npz", "data.factors": [*columns],
     "data.values": ["color=red|blue", "thickness=thick|thin", "digit=0:zero|1:one"],
-    "data.prompts": ["color=0.6 0.4 0.4|0.4 0.4 0.6"], "data.resolution": 16,
+    "data.shown": ["color=0.6 0.4 0.4|0.4 0.4 0.6"], "data.resolution": 16,
     "data.train_classes": ["000", "001", "010", "100"], "data.ood_classes": ["110"],
     "data.images_per_class": 500, "data.validation_share": 0.0,
     "probe.images_per_class": 400, "probe.held_out_per_class": 100, "probe.agreement": 0.95,

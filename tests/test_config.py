@@ -566,10 +566,10 @@ class TestKindsOfData:
     def test_settings_that_came_later_are_stored_where_they_are_used(self):
         own = nested({"data.kind": "arrays", "data.path": "x.npz"})
         plain = merged(quick(), own, "test")
-        assert "prompts" not in plain.data.model_dump()
+        assert "shown" not in plain.data.model_dump()
         assert "agreement" not in plain.probe.model_dump()
-        used = merged(plain, nested({"data.prompts": ["a=0|1"], "probe.agreement": 0.9}), "test")
-        assert used.data.model_dump()["prompts"] == ("a=0|1",)
+        used = merged(plain, nested({"data.shown": ["a=0|1"], "probe.agreement": 0.9}), "test")
+        assert used.data.model_dump()["shown"] == ("a=0|1",)
         assert used.probe.model_dump()["agreement"] == 0.9
         assert used.digest() != plain.digest()
 

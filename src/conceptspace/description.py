@@ -38,10 +38,7 @@ class Section(BaseModel):
 
     @model_serializer(mode="wrap")
     def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        return self.without_later(handler(self))
-
-    def without_later(self, tree: dict[str, Any]) -> dict[str, Any]:
-        """Stored settings but those of :meth:`left_out`."""
+        tree = handler(self)
         fields = type(self).model_fields
         for name in self.left_out():
             if getattr(self, name) == fields[name].get_default(call_default_factory=True):

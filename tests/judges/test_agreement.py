@@ -175,7 +175,7 @@ def test_a_run_is_judged_by_two_probes_if_its_config_says_so(tmp_path):
     config = tiny_config(
         data__kind="arrays", data__path=str(tmp_path / "squares.npz"), data__resolution=8,
         data__factors=["color", "size"], data__images_per_class=20, data__ood_classes=["11"],
-        data__prompts=["color=0.7 0.3|0.3 0.7"], probe__agreement=0.9, probe__channels=[8, 8],
+        data__shown=["color=0.7 0.3|0.3 0.7"], probe__agreement=0.9, probe__channels=[8, 8],
         probe__held_out_per_class=12, evaluate__protocols=["overprompting-color"],
     )  # fmt: skip
     session = tiny_session(tmp_path / "run", config, tmp_path / "probes")

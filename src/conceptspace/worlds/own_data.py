@@ -132,7 +132,7 @@ def names_of(values: tuple[str, ...]) -> dict[str, list[str] | dict[str, str]]:
     return found
 
 
-def shown_of(values: tuple[str, ...]) -> dict[str, list[list[float]]]:
+def shown_of(values: tuple[str, ...]) -> Shown:
     """``("hue=0.6 0.4 0.4|0.4 0.4 0.6",)`` as the numbers that prompts show of values.
 
     Raises:
@@ -147,8 +147,8 @@ def shown_of(values: tuple[str, ...]) -> dict[str, list[list[float]]]:
             numbers = [[]]
         if not factor.strip() or not equals or not all(numbers) or factor.strip() in found:
             raise UserError(
-                f"data.prompts = {text!r}: FACTOR=NUMBERS|NUMBERS belongs there, the numbers of "
-                "each value with spaces between them, once for each factor"
+                f"data.shown = {text!r}: FACTOR=NUMBERS|NUMBERS belongs there, the numbers of each "
+                "value with spaces between them, once for each factor"
             )
         found[factor.strip()] = numbers
     return found
