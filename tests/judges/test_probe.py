@@ -103,7 +103,7 @@ class TestWidest:
 
     def test_green_and_violet_are_not_taken_for_red_and_blue(self):
         """The widest classes lie where the concept's own do, whatever it is called."""
-        color = build.concept("color", tiny_config().data)
+        color = concept_of("color", tiny_config().data)
         own = replace(
             color, labels=("green", "violet"), means=((0.2, 0.8, 0.2), (0.7, 0.2, 0.8)), center=0.5
         )
@@ -335,13 +335,13 @@ class TestCache:
 
         load_or_train(tiny_world(), TINY, CPU, tmp_path)
         load_or_train(tiny_world(**data), replace(TINY, **settings), CPU, tmp_path)
-        assert len(list(tmp_path.iterdir())) == 2
+        assert len([place for place in tmp_path.iterdir() if place.is_dir()]) == 2
 
     def test_stopped_in_training_it_leaves_nothing_and_is_trained_next_time(self, tmp_path):
         asked = iter([False, True])
         with pytest.raises(ProbeStopped):
             load_or_train(tiny_world(), TINY, CPU, tmp_path / "a", lambda: next(asked))
-        assert not (tmp_path / "a").exists()
+        assert not [place for place in (tmp_path / "a").iterdir() if place.is_dir()]
         again = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
         assert again.hash == load_or_train(tiny_world(), TINY, CPU, tmp_path / "b").hash
 

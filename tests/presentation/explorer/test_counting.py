@@ -162,11 +162,11 @@ DAMAGES = {
     ),
     "a kind of data that nobody knows": (
         edited(("[data]", '[data]\nkind = "sound"')),
-        "'sound' is not possible",
+        "the world 'sound' is not loaded",
     ),
     "images that are not there": (
         edited(("[data]", '[data]\nkind = "folder"\npath = "/nowhere"')),
-        "/nowhere",
+        "is not whole",
     ),
     "no TOML": (edited(("[data]", "[data")), "is not valid TOML"),
     "torn table": (torn("trajectory.parquet"), "trajectory.parquet is damaged"),
