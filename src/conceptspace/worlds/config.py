@@ -93,7 +93,7 @@ class UnreadData(DataConfig):
             UserError: always.
         """
         raise UserError(
-            f"the world {self.kind!r} is not loaded: pages import no code of one's own, and need what "
+            f"the world {self.kind!r} is not loaded: pages import no such code, and need what "
             "the run keeps of it, its space.json"
         )
 
