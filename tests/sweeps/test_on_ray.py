@@ -24,6 +24,8 @@ from tiny import tiny_config, tiny_session
 
 ray = pytest.importorskip("ray", reason="the extra conceptspace[ray] is missing")
 
+pytestmark = pytest.mark.slow
+
 ON_CPU = Resources(device="cpu")
 KEPT = ("checkpoints/*.safetensors", "samples/*/*.png", "scores/*/*.parquet", "*.toml")
 LONG = {"train__steps": 200, "train__checkpoint_steps": (50, 100, 200)}
