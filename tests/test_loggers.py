@@ -83,14 +83,14 @@ def test_numbers_that_are_not_finite_are_left_out(run: tuple[Run, Kept]) -> None
 
 
 def test_a_recorder_feeds_loggers_of_ones_own(tmp_path: Path) -> None:
-    space = named_space({"color": ["red", "blue"]}, train=[("red",)], held_out=[("blue",)])
+    space = named_space({"color": ["red", "blue"]}, held_out=[("blue",)])
     kept = Kept()
 
     def model(prompts: torch.Tensor, noise: Noise) -> torch.Tensor:
-        return noise.like((3, 8, 8)).clamp(0, 1)
+        return noise(3, 8, 8).clamp(0, 1)
 
     def judge(images: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(images), 1, 2), 0.5)
+        return torch.full((len(images), 1), 0.5)
 
     with Recorder(tmp_path / "run", space, judge, samples=2, loggers=[kept]) as recorder:
         recorder.checkpoint(4, model, loss=1.5, grad_norm=0.25)
