@@ -10,7 +10,7 @@ import pytest
 from conceptspace.engine.native import library
 from conceptspace.engine.native.library import Native, native
 
-FLAGS = ["-include", str(Path(__file__).parent / "native" / "emulated_tiles.hpp")]
+FLAGS = ["-include", str(Path(__file__).parent / "engine" / "native" / "emulated_tiles.hpp")]
 
 
 @cache

@@ -30,7 +30,7 @@ def test_a_dry_run_lists_runs_and_their_state(
 ) -> None:
     assert main(["reproduce", "fig10", "fig08", "--dry-run", "--out", str(tmp_path)]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert len([line for line in told if " missing " in line]) == 32
+    assert len([line for line in told if " missing " in line]) == 36
     assert any(line.startswith("masked-50/seed-202") and "overprompting" in line for line in told)
     assert told[-1].startswith("about ")
     assert not list(tmp_path.iterdir())

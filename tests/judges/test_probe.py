@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import jaxtyping
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,7 +103,7 @@ class TestWidest:
 
     def test_green_and_violet_are_not_taken_for_red_and_blue(self):
         """The widest classes lie where the concept's own do, whatever it is called."""
-        color = build.concept("color", tiny_config().data)
+        color = concept_of("color", tiny_config().data)
         own = replace(
             color, labels=("green", "violet"), means=((0.2, 0.8, 0.2), (0.7, 0.2, 0.8)), center=0.5
         )
@@ -256,6 +259,30 @@ class TestNothingElseChanges:
 
 
 class TestCache:
+    def test_of_two_that_want_it_at_once_one_trains_it(self, tmp_path, monkeypatch):
+        trained, train = [], probes.train_probe
+
+        def slowly(*arguments):
+            trained.append(arguments)
+            time.sleep(0.5)
+            return train(*arguments)
+
+        monkeypatch.setattr(probes, "train_probe", slowly)
+        with ThreadPoolExecutor(2) as pool:
+            asked = [
+                pool.submit(load_or_train, tiny_world(), TINY, CPU, tmp_path) for _ in range(2)
+            ]
+        assert len(trained) == 1
+        assert asked[0].result().hash == asked[1].result().hash
+
+    def test_one_that_waits_for_another_can_be_stopped(self, tmp_path):
+        held = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
+        (name,) = [path.name for path in (tmp_path / "a").iterdir() if path.is_dir()]
+        (tmp_path / "b").mkdir()
+        with FileLock(tmp_path / "b" / f"{name}.lock"), pytest.raises(ProbeStopped):
+            load_or_train(tiny_world(), TINY, CPU, tmp_path / "b", lambda: True)
+        assert load_or_train(tiny_world(), TINY, CPU, tmp_path / "b").hash == held.hash
+
     def test_second_call_does_not_train(self, tmp_path, monkeypatch):
         first = load_or_train(tiny_world(), TINY, CPU, tmp_path)
 
@@ -308,13 +335,13 @@ class TestCache:
 
         load_or_train(tiny_world(), TINY, CPU, tmp_path)
         load_or_train(tiny_world(**data), replace(TINY, **settings), CPU, tmp_path)
-        assert len(list(tmp_path.iterdir())) == 2
+        assert len([place for place in tmp_path.iterdir() if place.is_dir()]) == 2
 
     def test_stopped_in_training_it_leaves_nothing_and_is_trained_next_time(self, tmp_path):
         asked = iter([False, True])
         with pytest.raises(ProbeStopped):
             load_or_train(tiny_world(), TINY, CPU, tmp_path / "a", lambda: next(asked))
-        assert not (tmp_path / "a").exists()
+        assert not [place for place in (tmp_path / "a").iterdir() if place.is_dir()]
         again = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")
         assert again.hash == load_or_train(tiny_world(), TINY, CPU, tmp_path / "b").hash
 

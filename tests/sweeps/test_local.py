@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from killing import kill
 
 from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
@@ -146,3 +147,30 @@ def test_two_figures_cannot_plan_different_runs_in_one_folder() -> None:
     assert unique([plan(0), plan(1), plan(0)]) == [plan(0), plan(1)]
     with pytest.raises(ValueError, match="level/seed-0"):
         unique([plan(0), plan(0, train__steps=11)])
+
+
+def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    long = plan(0, train__steps=200, train__checkpoint_steps=(50, 100, 200))
+    folder = long.folder(tmp_path)
+    events = list(execute([long], tmp_path, jobs=1, resources=ON_CPU, stop=killing(folder)))
+    assert [type(e) for e in events] == [Started, Lost, Started, Finished]
+    again = tmp_path / "again"
+    list(execute([long], again, jobs=1, resources=ON_CPU))
+    for path in sorted((folder / "checkpoints").glob("*.safetensors")):
+        other = long.folder(again) / "checkpoints" / path.name
+        assert path.read_bytes() == other.read_bytes()
+    assert len(Run(folder).training()) == 200
+
+
+def killing(folder: Path) -> Callable[[], bool]:
+    """Never says to stop, but kills the worker of a run once, after its first checkpoint."""
+    killed: list[bool] = []
+
+    def stop() -> bool:
+        if not killed and (folder / "resume" / "step-00000050.json").exists() and kill(folder):
+            killed.append(True)
+        return False
+
+    return stop

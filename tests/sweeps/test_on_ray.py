@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from killing import kill
 
 from conceptspace.errors import UserError
 from conceptspace.store import Run
@@ -22,6 +23,8 @@ from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
 
 ray = pytest.importorskip("ray", reason="the extra conceptspace[ray] is missing")
+
+pytestmark = pytest.mark.slow
 
 ON_CPU = Resources(device="cpu")
 KEPT = ("checkpoints/*.safetensors", "samples/*/*.png", "scores/*/*.parquet", "*.toml")
@@ -67,28 +70,14 @@ def alone(plan: Plan, folder: Path, cache: Path) -> dict[str, bytes]:
     return content(place)
 
 
-def holder(folder: Path) -> int:
-    """The process of Ray's that holds a run's lock; 0 where none does."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if not (process / "cmdline").read_bytes().startswith(b"ray::"):
-                continue
-            if any(os.readlink(fd) == str(folder / ".lock") for fd in (process / "fd").iterdir()):
-                return int(process.name)
-        except OSError:
-            continue
-    return 0
-
-
-def kill_when(happened: Callable[[], bool], folder: Path, killed: list[int]) -> threading.Thread:
+def kill_when(happened: Callable[[], bool], folder: Path, killed: list[float]) -> threading.Thread:
     """Kill the worker of a run in the middle, from a thread."""
 
     def wait() -> None:
         until = time.monotonic() + 240
         while time.monotonic() < until:
-            if happened() and (found := holder(folder)):
-                os.kill(found, signal.SIGKILL)
-                killed.append(found)
+            if happened() and kill(folder):
+                killed.append(time.monotonic())
                 return
             time.sleep(0.02)
 
@@ -102,8 +91,8 @@ def test_runs_on_ray_are_the_same_bytes_and_a_killed_worker_loses_nothing(
 ) -> None:
     both, out = [plan(0, **LONG), plan(1, evaluate__protocols=("overprompting-color",))], tmp_path
     folder = both[0].folder(out)
-    killed: list[int] = []
-    saved = folder / "checkpoints" / "step-00000050.json"
+    killed: list[float] = []
+    saved = folder / "resume" / "step-00000050.json"
     thread = kill_when(saved.exists, folder, killed)
     events = list(execute(both, out, resources=ON_CPU))
     thread.join()
@@ -149,7 +138,7 @@ def test_a_run_that_cannot_be_is_told_and_the_others_go_on(cluster: None, tmp_pa
 @pytest.mark.slow
 def test_a_run_whose_workers_are_always_lost_fails(cluster: None, tmp_path: Path) -> None:
     long = plan(0, train__steps=10**6, train__checkpoint_steps=(100, 10**6))
-    folder, killed = long.folder(tmp_path), list[int]()
+    folder, killed = long.folder(tmp_path), list[float]()
     thread = kill_when((folder / "run.json").exists, folder, killed)
     (failed,) = execute([long], tmp_path, resources=Resources(device="cpu", retries=0))
     thread.join()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import wandb
 
-from conceptspace.files import sha256
+from conceptspace.files import make_folders, sha256
 from conceptspace.store import Run
 
 
@@ -22,7 +22,7 @@ class WeightsAndBiases:
 
     def __init__(self, run: Run, home: Path) -> None:
         folder = run.path / "loggers"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         path, top = run.path.resolve(), home.resolve()
         self.run = wandb.init(
             project="conceptspace",

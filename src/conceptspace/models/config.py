@@ -140,7 +140,9 @@ class UnreadModel(ModelConfig):
         Raises:
             UserError: always.
         """
-        raise UserError(f"the network {self.kind!r} is not loaded")
+        raise UserError(
+            f"the network {self.kind!r} is not loaded: pages import no code of one's own"
+        )
 
     def settings(self) -> dict[str, Any]:
         """As they were stored."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from conceptspace import build, needs
 from conceptspace.errors import UserError
+from conceptspace.files import make_folders
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.local import log_of
 from conceptspace.sweeps.plan import Plan
@@ -94,7 +95,7 @@ def _work(plan: Plan, out: Path, resources: Resources) -> Outcome:
     try:
         needs.require(plan.config, plan.folder(out), build.device(resources.device))
         open_or_create(plan.folder(out), plan.config)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(log.parent)
     except UserError as error:
         return Outcome(error.status, str(error))
     with log.open("a", buffering=1) as file:

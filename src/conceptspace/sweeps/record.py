@@ -83,7 +83,7 @@ def planned(out: Path) -> tuple[list[Planned], int]:
             f"{out} is not the folder of a sweep: it has no {SWEEP}; name the folder that "
             "conceptspace sweep FILE --out DIR was given"
         )
-    told = _read(out / SWEEP)
+    told = _read(out / SWEEP, ("runs", "at_once"))
     return [Planned(*row) for row in told["runs"]], int(told["at_once"])
 
 
@@ -93,13 +93,19 @@ def failures(out: Path) -> dict[str, str]:
     Raises:
         UserError: the file is damaged.
     """
-    return dict(_read(out / FAILURES)["failures"]) if (out / FAILURES).is_file() else {}
+    return (
+        dict(_read(out / FAILURES, ("failures",))["failures"]) if (out / FAILURES).is_file() else {}
+    )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A record that holds the keys."""
     try:
-        return read_record(path)
+        told = read_record(path)
+        if missing := [key for key in keys if key not in told]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
     except ValueError as error:
         raise UserError(
             f"{path} is damaged ({error}); the same sweep command writes it anew"
         ) from None
+    return told

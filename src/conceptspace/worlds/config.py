@@ -92,7 +92,10 @@ class UnreadData(DataConfig):
         Raises:
             UserError: always.
         """
-        raise UserError(f"the world {self.kind!r} is not loaded")
+        raise UserError(
+            f"the world {self.kind!r} is not loaded: pages import no such code, and need what "
+            "the run keeps of it, its space.json"
+        )
 
     def settings(self) -> dict[str, Any]:
         """As they were stored."""

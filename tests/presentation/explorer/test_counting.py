@@ -166,7 +166,7 @@ DAMAGES = {
     ),
     "images that are not there": (
         edited(("[data]", '[data]\nkind = "folder"\npath = "/nowhere"')),
-        "/nowhere",
+        "is not whole",
     ),
     "no TOML": (edited(("[data]", "[data")), "is not valid TOML"),
     "torn table": (torn("trajectory.parquet"), "trajectory.parquet is damaged"),

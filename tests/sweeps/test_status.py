@@ -1,0 +1,130 @@
+"""How a sweep stands, by planted folders; and the command, from a file to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from conceptspace.cli import main
+from conceptspace.errors import UserError
+from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps.cost import passes
+from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Failed, Lost, Started
+from conceptspace.sweeps.record import begin, failures, remembered
+from conceptspace.sweeps.status import status
+from planted import Behavior, plant
+from tiny import TINY, tiny_config
+
+
+@pytest.fixture
+def plans() -> list[Plan]:
+    return [Plan(f"level/seed-{seed}", tiny_config(seed=seed)) for seed in range(7)]
+
+
+def test_every_state_is_told_with_its_reason(plans: list[Plan], tmp_path: Path) -> None:
+    begin(tmp_path, plans, at_once=2)
+    folder = plant(plans[0], tmp_path, Behavior())
+    Run(folder).note(status="finished", seconds=7200.0)
+    told = {
+        1: {"status": "running"},
+        2: {"status": "diverged", "reason": "training diverged at step 3"},
+        3: {"status": "running"},
+        4: {"status": "stopped"},
+    }
+    for seed, information in told.items():
+        open_or_create(plans[seed].folder(tmp_path), plans[seed].config)[0].note(**information)
+    long_ago = time.time() - 10_000
+    for path in [plans[3].folder(tmp_path), *plans[3].folder(tmp_path).iterdir()]:
+        os.utime(path, (long_ago, long_ago))
+    events = [Failed(plans[5], "there is no room")]
+    assert list(remembered(events, tmp_path)) == events
+    found = status(tmp_path)
+    assert [run.status for run in found.runs] == [
+        *("done", "running", "diverged", "silent", "stopped", "failed", "waiting")
+    ]
+    assert found.runs[2].reason == "training diverged at step 3"
+    assert found.runs[5].reason == "there is no room"
+    assert found.counts["waiting"] == 1
+    # Four runs are left, two at once, each as long as the one that is done.
+    assert found.hours_left == pytest.approx(2 * 2.0)
+
+
+def test_before_a_run_is_done_the_hours_are_not_known(plans: list[Plan], tmp_path: Path) -> None:
+    begin(tmp_path, plans, at_once=2)
+    assert status(tmp_path).hours_left is None
+    assert status(tmp_path).counts == {"waiting": 7}
+
+
+def test_a_failure_is_forgotten_when_the_run_begins_again(
+    plans: list[Plan], tmp_path: Path
+) -> None:
+    events = [Failed(plans[0], "why"), Lost(plans[1], "killed"), Started(plans[0], True)]
+    kept = [dict(failures(tmp_path)) for _ in remembered(events, tmp_path)]
+    assert kept == [{plans[0].name: "why"}, {plans[0].name: "why"}, {}]
+
+
+def test_a_folder_without_a_sweep_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not the folder of a sweep"):
+        status(tmp_path)
+    begin(tmp_path, [], 1)
+    (tmp_path / "sweep.json").write_text('{"runs": []}')
+    with pytest.raises(UserError, match="damaged"):
+        status(tmp_path)
+
+
+def test_the_command_tells_the_cost_runs_the_file_and_says_how_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.toml").write_text(TINY.to_toml())
+    Path("sweep.toml").write_text(
+        "base = 'tiny.toml'\n[axes]\nseed = [0, 1]\ntrain.clip_norm = [1.0]\n"
+    )
+    command = ["sweep", "sweep.toml", "--out", "out", "--device", "cpu"]
+    assert main([*command, "--dry-run"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == ["seed-0  missing", "seed-1  missing"]
+    assert told[2].startswith("2 runs, about ")
+    assert told[2].endswith("MB of disk")
+    assert not Path("out").exists()
+    assert main([*command, "--log", "tensorboard"]) == 0
+    assert list(Path("out/runs/seed-1/loggers/tensorboard").glob("events.*"))
+    capsys.readouterr()
+    assert main(["sweep", "status", "out", "--json"]) == 0
+    told_json = json.loads(capsys.readouterr().out)
+    assert told_json["counts"] == {"done": 2}
+    assert told_json["hours_left"] == 0
+    assert main(["sweep", "status", "out"]) == 0
+    assert capsys.readouterr().out == "2 runs: 2 done\n"
+    assert passes(TINY) > 3 * 9 * 4
+
+
+MISUSES = {
+    "sweep sweep.toml": "--out DIR",
+    "sweep status": "name the sweep's folder",
+    "sweep sweep.toml more --out out": "unknown argument more",
+    "sweep sweep.toml --out out --address auto": "add --engine ray",
+    "sweep sweep.toml --out out --gpus-per-run 0.5": "add --engine ray",
+    "sweep sweep.toml --out out --cpus-per-run 0": "--cpus-per-run is a number above 0",
+    "sweep sweep.toml --out out --gpus-per-run 1.5": "above 1 is a whole number",
+    "sweep sweep.toml --out out --retries -1": "--retries",
+}
+
+
+@pytest.mark.parametrize("line", MISUSES)
+def test_misuse_is_told_in_one_sentence(
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sweep.toml").write_text("base = 'quick'\naxes.seed = [0]\n")
+    assert main(line.split()) == 2
+    (sentence,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert MISUSES[line] in sentence
