@@ -17,7 +17,7 @@ from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
-from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Started
+from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Lost, Started
 from conceptspace.sweeps.resources import Resources
 from conceptspace.training import checkpoint
 from planted import Behavior, plant
