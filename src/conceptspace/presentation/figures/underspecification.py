@@ -38,7 +38,7 @@ def underspecification_figure(
         title: above the figure, neutral.
         told: what was found.
     """
-    figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     _ends(left, found, labels)
     _steps(right, found)
