@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conceptspace import build
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, difference
 from conceptspace.tables import NAIVE
@@ -51,7 +51,7 @@ class Plan:
         if not (folder / "trajectory.parquet").exists():
             return False
         scored = run.trajectory().groupby("protocol")["step"].agg(set).to_dict()
-        steps = set(build.checkpoints(self.config))
+        steps = set(parts.checkpoints(self.config))
         return all(steps <= scored.get(p, set()) for p in (NAIVE, *self.config.evaluate.protocols))
 
 

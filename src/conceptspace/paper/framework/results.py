@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from conceptspace import build
 from conceptspace.analysis.elicitation import best_settings, honest_emergence
 from conceptspace.analysis.emergence import Emergence, find_emergence
 from conceptspace.config import RunConfig
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presentation import series
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.store import Run
@@ -80,7 +80,7 @@ class Result:
     def last_sheet(self) -> Sheet | None:
         """The images of the last checkpoint; None where they were not kept."""
         sheets = self.run.sheets()
-        last = build.checkpoints(self.config)[-1]
+        last = parts.checkpoints(self.config)[-1]
         return sheets.get(last)
 
 

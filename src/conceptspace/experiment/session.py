@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conceptspace import build
-from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.fusible import hooked
 from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
+from conceptspace.experiment import parts
+from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
@@ -68,7 +68,7 @@ class Session:
         self.cache = cache
         self.precision = precision or fastest_precision(device)
         self.config = run.config
-        self.world = build.world(self.config.data)
+        self.world = parts.world(self.config.data)
         self.book = Book(run, self.config.seed, self.world.space.classes)
         self.probe: TrainedProbe | None = None
         self.passed_over: set[int] = set()
@@ -127,7 +127,7 @@ class Session:
     def _evaluate(
         self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
     ) -> Iterator[Event]:
-        run = build.context(config, self._load)
+        run = parts.context(config, self._load)
         asked = [registry.make(name, run) for name in protocols]
         yield from self._prepare(stop)
         if lacking := missing_checkpoints(self.run):
@@ -154,7 +154,7 @@ class Session:
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
         scored = set(self.run.trajectory()["step"])
-        lacking = [step for step in build.checkpoints(self.config) if step not in scored]
+        lacking = [step for step in parts.checkpoints(self.config) if step not in scored]
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
@@ -171,7 +171,7 @@ class Session:
         yield from self._introduce()
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
-        settings = build.probe(self.config)
+        settings = parts.probe(self.config)
         try:
             self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
         except ProbeStopped:
@@ -190,7 +190,7 @@ class Session:
         """What decides beside the probe; two probes that agree where the config says so."""
         share = self.config.probe.agreement
         if not share:
-            return build.judge(self.config.data, self.world)
+            return parts.judge(self.config.data, self.world)
         assert self.probe is not None
         yield Notice("judge: training a second probe, or taking it from the cache")
         try:
@@ -222,7 +222,7 @@ class Session:
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
-        planned = build.checkpoints(config)
+        planned = parts.checkpoints(config)
         trainer, log = self._trainer(), TrainingLog(self.run.path / "training.parquet")
         yield from self._restore(trainer, planned)
         if log.aside:
@@ -249,17 +249,17 @@ class Session:
         config = self.config
         examples, _ = split_dataset(
             self.world,
-            build.conditioning(config.data),
+            parts.conditioning(config.data),
             images_per_class=config.data.images_per_class,
             validation_share=config.data.validation_share,
             seed=config.seed,
-            masking=build.masking(config.data),
+            masking=parts.masking(config.data),
         )
-        model = build.model(config, self.device)
+        model = parts.model(config, self.device)
         return Trainer(
             model,
             examples.to(self.device),
-            build.optimization(config),
+            parts.optimization(config),
             config.seed,
             self.precision,
         )
@@ -317,7 +317,7 @@ class Session:
     @cached_property
     def _sampled(self) -> LoweredModel:
         """The model that is evaluated, whatever weights it holds at the moment."""
-        model = LoweredModel(build.model(self.config, self.device), self.precision)
+        model = LoweredModel(parts.model(self.config, self.device), self.precision)
         fast = model.fast
         if isinstance(fast, EmbeddingVDM) and fast.accelerated:
             replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
@@ -328,9 +328,9 @@ class Session:
         """Generate, score and store what a checkpoint lacks under one protocol."""
         evaluator = Evaluator(
             self.world,
-            build.conditioning(self.config.data),
+            parts.conditioning(self.config.data),
             self.scorer,
-            build.sampling(self.config, protocol.name),
+            parts.sampling(self.config, protocol.name),
             self.config.seed,
         )
         self._sampled.load_state_dict(weights)
@@ -347,13 +347,13 @@ class Session:
 
     def _load(self, step: int | None) -> VDM:
         """The model as it was at a saved step, the last planned one for None."""
-        step = build.checkpoints(self.config)[-1] if step is None else step
+        step = parts.checkpoints(self.config)[-1] if step is None else step
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
                 f"not have; go on with: conceptspace run --out {self.run.path}"
             )
-        model = build.model(self.config, self.device)
+        model = parts.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
         return model
 

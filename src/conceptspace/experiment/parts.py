@@ -1,4 +1,4 @@
-"""From a config to the objects that it describes."""
+"""The parts of an experiment: from a config to the objects that it describes."""
 
 from __future__ import annotations
 
