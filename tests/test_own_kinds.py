@@ -41,7 +41,7 @@ def test_a_world_in_one_file_is_stopped_resumed_asked_and_shown_without_it(here:
     with pytest.raises(Stopped):
         list(session.execute(lambda: next(asked) > 8))  # two for the probe, then each step
     assert 9 not in checkpoint.saved_steps(session.run.checkpoints)
-    assert main(["run", "--out", "run", "--device", "cpu"]) == 0
+    assert main(["run", "--out", "run", "--device", "cpu", "--trust"]) == 0
     run = Run(here / "run")
     assert run.config.data.settings()["period"] == 2
     table = run.trajectory()
@@ -58,7 +58,7 @@ def test_a_world_in_one_file_is_stopped_resumed_asked_and_shown_without_it(here:
     assert again.description.settings()["data.period"] == 2
     index = Library([here / "run"]).index()
     assert not index["runs"][0]["problems"]
-    assert main(["evaluate", "run", "--protocol", "naive"]) == 2
+    assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 2
     assert "cannot read stripes.py: No such file" in capsys.readouterr().err
 
 
@@ -98,14 +98,14 @@ def test_a_network_in_one_file(here: Path, capsys):
     first = checkpoint.load(run.checkpoints, 0)
     assert not torch.equal(weights["network.layers.0.weight"], first["network.layers.0.weight"])
     assert (run.config.model.kind, run.config.model.settings()["width"]) == ("mlp.py:Mlp", 8)
-    assert main(["evaluate", "run", "--device", "cpu"]) == 0
+    assert main(["evaluate", "run", "--device", "cpu", "--trust"]) == 0
     assert set(run.trajectory()["protocol"]) == {
         "naive",
         "overprompting-color",
         "overprompting-size",
     }
     capsys.readouterr()
-    assert main(["evaluate", "run", "--protocol", "latent-intervention"]) == 2
+    assert main(["evaluate", "run", "--protocol", "latent-intervention", "--trust"]) == 2
     assert "there is no protocol 'latent-intervention' for this run" in capsys.readouterr().err
 
 

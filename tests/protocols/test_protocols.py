@@ -19,6 +19,7 @@ from conceptspace.models.schedule import LinearSchedule
 from conceptspace.models.unet import BlockEmbeddings
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
+from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.controls import MatchedControl
 from conceptspace.protocols.edits import project
 from conceptspace.protocols.guidance import Guidance
@@ -108,14 +109,14 @@ def scores(world: ShapesWorld) -> pd.DataFrame:
         Guidance((0.5, 1.0, 3.0)),
         EmbeddingPatching(world, Gain(1.0)),
     ]
-    parts = []
+    scores = []
     for step in STEPS:
         model = late_model(world, step)
         for protocol in protocols:
             for g in evaluator(model, protocol, ("11",)):
                 labels = {"protocol": protocol.name, "setting": g.setting, "concept_class": "11"}
-                parts.append(g.scores.assign(run="late", seed=0, step=step, **labels))
-    return pd.concat(parts, ignore_index=True)
+                scores.append(g.scores.assign(run="late", seed=0, step=step, **labels))
+    return pd.concat(scores, ignore_index=True)
 
 
 @pytest.mark.parametrize(
@@ -458,3 +459,9 @@ def test_patching_from_any_checkpoint() -> None:
     assert asked == [2000, None]
     with pytest.raises(UserError, match="no protocol 'patching-last'"):
         registry.make("patching-last", run)
+
+
+def test_a_list_is_no_protocol() -> None:
+    assert isinstance(Naive(), Protocol)
+    assert not isinstance([], Protocol)
+    assert not isinstance("naive", Protocol)

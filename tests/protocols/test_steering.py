@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptspace.config import RunConfig
+from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.fusible import hooked as any_hook
 from conceptspace.errors import UserError
@@ -435,3 +435,11 @@ def test_prompts_that_are_all_the_same_make_no_ensemble() -> None:
     with pytest.raises(UserError, match="all 4 prompts of class 11 are the same"):
         PromptEnsemble(PROMPTS).settings("11")
     assert not PromptEnsemble(PROMPTS).settings("01")
+
+
+def test_a_module_that_is_not_there_is_told_before_any_training():
+    config = tiny_config(evaluate__protocols=["steering-color"])
+    parts.validate(config)
+    changed = merged(config, {"protocols": {"steering": {"module": "network.trunk.dwn"}}}, "test")
+    with pytest.raises(UserError, match=r"VDM has no module 'network.trunk.dwn'; it has, for"):
+        parts.validate(changed)

@@ -35,6 +35,7 @@ from conceptspace.experiment.completeness import (
     require_checkpoints,
     steps_in_words,
 )
+from conceptspace.experiment.own_code import require_word
 from conceptspace.experiment.session import Session
 from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.guarded import Guarded
@@ -97,6 +98,7 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
+    require_word(opened, (), options.trust)
     config = opened.config
     require_checkpoints(opened)
     protocols = named(options.protocol or (), config) or registry.names(
@@ -275,7 +277,9 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
     if not (folder / "config.toml").exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
-    return Run(folder).config
+    opened = Run(folder)
+    require_word(opened, overrides(options).values(), options.trust)
+    return opened.config
 
 
 def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:

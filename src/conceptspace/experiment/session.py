@@ -23,7 +23,9 @@ from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.experiment import parts
 from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
+from conceptspace.experiment.own_code import keep_code
 from conceptspace.judges.agreement import agreement_judge
+from conceptspace.judges.function import checked, told
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
@@ -86,11 +88,13 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; the state is saved.
-            UserError: another process works on the run, or has begun it with another config.
+            UserError: another process works on the run, or has begun it with another config or
+                with another file of one's own.
             Diverged: a loss, gradient, weight, image or score is not finite.
             OSError: something could not be read or written.
         """
         with working_on(self.run, self.config):
+            keep_code(self.run, self.config, self.config.evaluate.protocols)
             yield from self._execute(stop)
 
     def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -118,11 +122,13 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
-            UserError: an unknown protocol, patching before the last checkpoint, or another
-                process works on the run.
+            UserError: an unknown protocol, patching before the last checkpoint, a file of one's
+                own that has changed, or another process works on the run.
         """
+        asked = list(protocols)
         with working_on(self.run, self.config):
-            yield from self._evaluate(protocols, stop, self._asking(sweeps or {}, own or {}))
+            keep_code(self.run, self.config, asked)
+            yield from self._evaluate(asked, stop, self._asking(sweeps or {}, own or {}))
 
     def _evaluate(
         self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
@@ -178,9 +184,9 @@ class Session:
             raise self._stopped() from None
         accuracy = self.probe.report["accuracy"]
         self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
-        told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
+        right = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
-        yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
+        yield Notice(f"probe: {right} on held-out images ({seconds:.1f} s)")
         judge = yield from self._judge(settings, stop)
         self.scorer = Scorer(self.probe.probe, judge, self.world.space.axes())
 
@@ -190,7 +196,11 @@ class Session:
         """What decides beside the probe; two probes that agree where the config says so."""
         share = self.config.probe.agreement
         if not share:
-            return parts.judge(self.config.data, self.world)
+            own = self.config.data.judge(self.world)
+            if own is None:
+                return None
+            self.run.note(**told(own))
+            return checked(own, self.world.space.concepts)
         assert self.probe is not None
         yield Notice("judge: training a second probe, or taking it from the cache")
         try:

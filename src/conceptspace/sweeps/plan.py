@@ -43,10 +43,11 @@ class Plan:
         if not (folder / "config.toml").exists():
             return False
         run = Run(folder)
-        if run.config != self.config:
+        there = run.description  # no code is imported that it may name
+        if there.model_dump() != self.config.model_dump():
             raise UserError(
                 f"{folder} holds a run with another config "
-                f"({difference(run.config, self.config)}); choose another folder with --out"
+                f"({difference(there, self.config)}); choose another folder with --out"
             )
         if not (folder / "trajectory.parquet").exists():
             return False

@@ -187,7 +187,7 @@ def emerged(
             column = "probe" if statistic == PLAIN else "honest"
             (run,) = honest_emergence(best, ood_class, protocol, column)
         else:
-            asked = series.best_settings(rows).assign(setting="best", protocol=protocol)
+            asked = series.highest(rows).assign(setting="best", protocol=protocol)
             naive = result.table[result.table["protocol"] == NAIVE].assign(setting="best")
             table = asked if protocol == NAIVE else pd.concat([asked, naive])
             (run,) = find_emergence(table, ood_class, protocol, concept=concept)

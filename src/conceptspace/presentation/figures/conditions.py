@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of, corner_classes, unit_square
 from conceptspace.presentation.figures.strokes import gradient_line
-from conceptspace.presentation.series import Series, best_settings, of_protocol, series, smooth
+from conceptspace.presentation.series import Series, highest, of_protocol, series, smooth
 from conceptspace.presentation.style import INK, MARKERS, footnote, styled
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
@@ -63,7 +63,7 @@ def conditions_figure(
     shown = list(classes or map(str, space.ood_classes))
     if len(space.concepts) < 2 or not shown:
         raise UserError("trajectories are compared over two concepts and at least one class")
-    best = {name: best_settings(of_protocol(table, protocol)) for name, table in tables.items()}
+    best = {name: highest(of_protocol(table, protocol)) for name, table in tables.items()}
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
     side = 5.2 if len(shown) == 1 else 3.9

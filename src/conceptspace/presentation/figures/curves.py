@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from conceptspace.presentation.series import Array, Series, best_settings, of_protocol, series
+from conceptspace.presentation.series import Array, Series, highest, of_protocol, series
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
     CONCEPT_DASHES,
@@ -54,7 +54,7 @@ def learning_curves(
         turn: first and last step of a band to mark.
         title: above the figure.
     """
-    table = best_settings(of_protocol(table, protocol))
+    table = highest(of_protocol(table, protocol))
     measured = set(table["concept_class"])
     ood_classes = [name for name in space.ood_classes if name in measured]
     losses = [training] if isinstance(training, pd.DataFrame) else list(training or [])

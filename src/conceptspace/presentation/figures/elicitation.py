@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from conceptspace.analysis.elicitation import teaches
 from conceptspace.analysis.emergence import HOLD
 from conceptspace.errors import UserError
-from conceptspace.presentation.series import best_settings, series
+from conceptspace.presentation.series import highest, series
 from conceptspace.presentation.style import (
     GRID,
     INK,
@@ -59,7 +59,7 @@ def elicitation_figure(
     if not chosen:
         raise UserError(f"the trajectory has no rows of class {ood_class}")
     settings = table.groupby("protocol")["setting"].nunique()
-    table = best_settings(table)
+    table = highest(table)
     columns = 2 if len(chosen) == 4 else min(len(chosen), COLUMNS)
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(2.6 * columns + 0.4, 2.35 * rows + 0.35), layout="constrained")
