@@ -15,7 +15,6 @@ from conceptspace import paper
 from conceptspace.analysis import findings
 from conceptspace.cli import main
 from conceptspace.paper.framework import registry as figures
-from conceptspace.protocols import registry as protocols
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 from stripes import NETWORK, PROTOCOL, WORLD
@@ -39,14 +38,14 @@ def draw(data):
 FIGURE = PaperFigure(
     name="fig99",
     number="99",
-    title="Three numbers",
-    claim="Three numbers grow.",
+    title="Some numbers",
+    claim="Some numbers are large.",
     cost={"quick": "nothing", "paper": "nothing"},
     plans=lambda preset, seeds=None: [],
-    analyse=lambda preset, results: [1.0, 2.0, 3.0],
+    analyse=lambda preset, results: [2.0, 2.1, 2.2, 2.1, 2.0],
     draw=draw,
-    checks=lambda data: [above("fig99-growth", "They grow.", measure(data), 0.5, "")],
-    primary="fig99-growth",
+    checks=lambda data: [above("fig99-large", "They are.", measure(data), 0.5, "")],
+    primary="fig99-large",
 )
 """
 
@@ -58,11 +57,7 @@ def _brief(of: Evidence) -> list[Finding]:
 """
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    protocols.families()
-    monkeypatch.setattr(protocols, "_registered", dict(protocols._registered))
+pytestmark = pytest.mark.usefixtures("own_protocols")
 
 
 def test_a_world_a_network_and_a_protocol_are_a_file_each(
@@ -101,7 +96,7 @@ def test_a_figure_is_a_folder(
     finally:
         for name in [name for name in sys.modules if name.startswith("conceptspace.paper.fig99")]:
             del sys.modules[name]
-    assert "fig99-growth: confirmed" in capsys.readouterr().out
+    assert "fig99-large: confirmed" in capsys.readouterr().out
     assert (tmp_path / "out" / "fig99" / "fig99.png").exists()
 
 
@@ -158,7 +153,6 @@ def test_every_public_name_stands_in_the_docs_and_nothing_else() -> None:
     names = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
     assert sorted(names) == sorted(cs.__all__)
     assert set(cs._HOMES) == set(cs.__all__)
-    assert all(getattr(cs, name) is not None for name in names)
 
 
 def test_names_that_docs_take_from_the_package_are_there() -> None:

@@ -60,11 +60,7 @@ def mirrored(name, run):
 '''
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    registry.families()
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+pytestmark = pytest.mark.usefixtures("own_protocols")
 
 
 @pytest.fixture(scope="module")
