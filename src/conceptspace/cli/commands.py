@@ -278,7 +278,8 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
-    require_word(opened, overrides(options).values(), options.trust)
+    named = {value for name, value in overrides(options).items() if name.endswith(".kind")}
+    require_word(opened, named, options.trust)
     return opened.config
 
 
