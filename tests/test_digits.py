@@ -26,7 +26,8 @@ def test_from_strokes_to_a_page(
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), "7", "1"])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     told = capsys.readouterr().out
-    assert "- Hidden capability: no. At no 3 checkpoints in a row" in told
+    assert "- Hidden capability: not to be told." in told
+    assert "- A window needs 3 scored checkpoints, and there are 1." in told
     assert "blue thin zero" in told
     assert (tmp_path / "runs/seed-7/report.html").stat().st_size > 100_000
     with np.load(tmp_path / "digits.npz") as stored:
