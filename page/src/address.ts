@@ -3,9 +3,10 @@
 
 import { positions } from "./clock";
 import { byId, input } from "./dom";
-import { enter, fix } from "./filters";
-import { model, runsHere, settled, space } from "./model";
-import { change, state, subscribe } from "./store";
+import { enter } from "./filters";
+import { turn } from "./knobs";
+import { model, runOf, runsHere, settled, space } from "./model";
+import { change, type Look, state, subscribe } from "./store";
 
 const SHEET: Record<string, string> = {
   "sheet-run": "images",
@@ -13,6 +14,7 @@ const SHEET: Record<string, string> = {
   "sheet-left": "left",
   "sheet-right": "right",
 };
+const LOOK: (keyof Look)[] = ["token", "protocol", "setting", "name", "step", "column"];
 let opened: Record<string, string> | null = null;
 let still = false;
 
@@ -22,6 +24,24 @@ const everyRun = () =>
   runsHere()
     .filter((run) => !run.apart)
     .map((run) => run.token);
+
+const told = (of: Record<string, string>) =>
+  Object.entries(of)
+    .map(([name, value]) => `${name}~${value}`)
+    .join(";");
+const record = (text: string): Record<string, string> =>
+  Object.fromEntries(text.split(";").flatMap((part) => (part.includes("~") ? [part.split("~")] : [])));
+const point = (text: string): number[] => {
+  const numbers = split(text).map(Number);
+  return numbers.length === space().concepts.length && numbers.every(Number.isFinite) ? numbers : [];
+};
+const lookOf = (text: string): Look | null => {
+  const parts = text.split("~");
+  const of = Object.fromEntries(LOOK.map((name, k) => [name, parts[k]]));
+  return parts.length === LOOK.length && runOf(of.token)
+    ? ({ ...of, step: Number(of.step), column: Number(of.column) } as unknown as Look)
+    : null;
+};
 
 // Every part of a view as text, in the order in which it has to be set.
 function view(): Record<string, string> {
@@ -41,7 +61,11 @@ function view(): Record<string, string> {
     ends: Object.entries(state.ends)
       .map(([c, ends]) => `${c}:${ends.join("-")}`)
       .join(),
-    setting: state.setting,
+    knobs: told(state.knobs),
+    only: told(state.only),
+    order: state.order,
+    ask: state.ask.join(),
+    look: state.look ? LOOK.map((name) => String(state.look?.[name])).join("~") : "",
     step: state.step === null || state.step === positions().at(-1) ? "last" : String(state.step),
     panels: state.facet,
     class: state.compareClass,
@@ -110,13 +134,17 @@ function read(): void {
     compareClass: space().classes.some((c) => c.name === asked.class) ? asked.class : opened.class,
     group: asked.evidence,
     focus: null,
+    only: record(asked.only),
+    order: asked.order,
+    ask: point(asked.ask),
+    look: lookOf(asked.look),
     last: positions().at(-1) ?? 0, // so that the clock does not take the asked step for one to follow
   });
   for (const [id, name] of Object.entries(SHEET)) {
     if (asked[name]) byId(id).dataset.chosen = asked[name];
     else delete byId(id).dataset.chosen;
   }
-  fix(asked.setting).finally(() => {
+  turn(record(asked.knobs)).finally(() => {
     still = false;
   });
 }
@@ -168,7 +196,11 @@ export function startAddress() {
       "dims",
       "axes",
       "ends",
-      "setting",
+      "knobs",
+      "only",
+      "order",
+      "ask",
+      "look",
       "space",
       "facet",
       "compareClass",

@@ -1,6 +1,6 @@
 // Two ways to the same answers: from the page itself, or from the server it came from.
 
-import type { Details, Index, Payload, Settings, Told, Trajectory, Turns } from "./types";
+import type { Answer, Details, Index, Payload, RowScores, Settings, Told, Trajectory, Turns } from "./types";
 
 const POLL = 2000;
 
@@ -27,6 +27,7 @@ export interface Carrier {
   together<K extends keyof Joined>(kind: K, tokens: string[]): Promise<Joined[K] | null>;
   source(src: string): string;
   parquet(tokens: string[]): Promise<Table>;
+  scores(token: string, protocol: string, step: number): Promise<(RowScores | null)[]>;
   watch(changed: (index: Index | null) => void, lost: () => void): void;
 }
 
@@ -63,6 +64,10 @@ class Embedded implements Carrier {
     return { content: dataBlob(this.payload.table), without: "" };
   }
 
+  async scores(): Promise<(RowScores | null)[]> {
+    return []; // they stand beside the sheets
+  }
+
   watch(): void {}
 }
 
@@ -97,6 +102,10 @@ class Served implements Carrier {
     return { content: await answer.blob(), without: decodeURIComponent(answer.headers.get("Left-Out") ?? "") };
   }
 
+  async scores(token: string, protocol: string, step: number): Promise<(RowScores | null)[]> {
+    return (await (await request(`api/scores/${token}/${protocol}/${step}`)).json()).rows;
+  }
+
   // Asks for the index every two seconds; an unchanged one costs an empty answer.
   watch(changed: (index: Index | null) => void, lost: () => void): void {
     const again = async () => {
@@ -119,6 +128,13 @@ export async function request(address: string, options: RequestInit = {}): Promi
   const answer = await fetch(address, options);
   if (!answer.ok && answer.status !== 304) throw new Error((await answer.text()) || `${address}: ${answer.status}`);
   return answer;
+}
+
+// Images of a point in concept space by a kept checkpoint; only where the server was told to.
+export async function askModel(token: string, step: number, at: number[]): Promise<Answer> {
+  return (
+    await request(`api/ask/${token}/${step}?at=${at.join(",")}`, { headers: { "Conceptspace-Ask": "1" } })
+  ).json();
 }
 
 export function dataBlob(uri: string): Blob {

@@ -95,5 +95,5 @@ export function startClock() {
     change({ step: positions()[Number(input("time").value)], focus: state.focus && { ...state.focus, step: null } });
   });
   byId("play").addEventListener("click", () => play(!state.playing));
-  subscribe(["data", "step", "chosen", "hiddenSeeds", "playing", "turns", "mode", "space"], draw);
+  subscribe(["data", "step", "chosen", "hiddenSeeds", "playing", "turns", "mode", "space", "only"], draw);
 }

@@ -2,10 +2,11 @@
 
 import type { Ref } from "./chart";
 import { byId, digits, make, thousands, told } from "./dom";
+import { toLookAt } from "./look";
 import { type Kind, type Line, label, load, lone, settled, space, tabular, trajectoryOf, turnOf } from "./model";
 import { focused } from "./space";
 import { state, subscribe } from "./store";
-import { cutNote, strip, tileCanvas } from "./tiles";
+import { cutNote, strip } from "./tiles";
 import type { Run } from "./types";
 
 const RUNS = 4;
@@ -65,7 +66,7 @@ async function images({ line, i }: Ref): Promise<void> {
     const sweep = known.length > 1;
     const caption = [
       single ? null : run.name,
-      sweep ? `setting ${of}${state.setting ? "" : " (best of this step)"}` : of,
+      sweep ? `setting ${of}${state.knobs[line.protocol] === undefined ? " (best of this step)" : ""}` : of,
     ]
       .filter(Boolean)
       .join(", ");
@@ -73,13 +74,12 @@ async function images({ line, i }: Ref): Promise<void> {
       const found = await strip(run, line.protocol, line.name, of, step);
       if (mine !== ticket) return;
       if (found) {
-        const what = `${found.columns} images of class ${line.name} at step ${step}, ${line.protocol}, ${run.name}`;
         figures.push(
           make(
             "figure",
             {},
             caption ? make("figcaption", {}, caption) : null,
-            tileCanvas(found, 8, single ? 32 : 8, what),
+            toLookAt(found, run, { protocol: line.protocol, setting: of, name: line.name, step }, single ? 32 : 8),
           ),
         );
       } else {
@@ -118,7 +118,8 @@ export function startDetail() {
       "protocols",
       "mode",
       "ends",
-      "setting",
+      "knobs",
+      "only",
       "space",
       "turns",
       "hiddenSeeds",

@@ -223,7 +223,7 @@ export function startEvidence() {
     }),
   );
   select("group").onchange = () => change({ group: select("group").value });
-  subscribe(["told", "group", "chosen", "data", "loaded", "space", "hiddenSeeds"], draw);
+  subscribe(["told", "group", "chosen", "data", "loaded", "space", "hiddenSeeds", "only"], draw);
   subscribe(["theme", "turns"], () => {
     for (const chart of charts) chart.refresh();
   });

@@ -2,21 +2,7 @@
 
 import { colorWords } from "./coloring";
 import { byId, make, options, select, words } from "./dom";
-import {
-  chosenRuns,
-  each,
-  endsOf,
-  forget,
-  load,
-  lone,
-  model,
-  protocolNames,
-  runsHere,
-  settled,
-  space,
-  trajectoryOf,
-  variedHere,
-} from "./model";
+import { endsOf, lone, model, protocolNames, runsHere, settled, space, variedHere } from "./model";
 import { axisName } from "./space";
 import { change, state, subscribe, touch } from "./store";
 
@@ -53,27 +39,6 @@ function toggled(set: Set<string>, value: string, on: boolean): Set<string> {
   if (on) next.add(value);
   else next.delete(value);
   return next;
-}
-
-// The settings that are swept anywhere in the chosen protocols: a fixed one may be looked at.
-function sweptSettings(): string[] {
-  const found = new Set<string>();
-  for (const run of chosenRuns())
-    for (const protocol of trajectoryOf(run.token)?.protocols ?? [])
-      if (state.protocols.has(protocol.name) && protocol.settings.length > 1)
-        protocol.settings.forEach((name) => found.add(name));
-  return [...found];
-}
-
-export async function fix(setting: string): Promise<void> {
-  if (setting)
-    await each(chosenRuns(), async (run) => {
-      const told = await load("settings", run);
-      const kept = model.settings.get(run.token);
-      if (kept) kept.ready = told;
-    });
-  forget();
-  change({ setting });
 }
 
 function draw() {
@@ -125,9 +90,6 @@ function draw() {
   ["x", "y", "z"].forEach((name, k) => options(select(`axis-${name}`), axes, state.axes[k]));
   byId("axis-z-box").hidden = state.dims < 3;
   ["x", "y", "z"].forEach((name, k) => drawEnds(name, state.axes[k], k < state.dims));
-  const swept = sweptSettings();
-  byId("setting-box").hidden = !swept.length;
-  options(select("setting"), [["", "best of each step"], ...swept.map((name): Entry => [name, name])], state.setting);
   options(
     select("space-choice"),
     model.index.spaces.map((s, i): Entry => [i, s.concepts.map((c) => c.name).join(", ")]),
@@ -181,7 +143,10 @@ export function enter(number: number): void {
     axes,
     ends: {},
     focus: null,
-    setting: "",
+    knobs: {},
+    only: {},
+    look: null,
+    ask: [],
     compareClass: ood.name,
     facet: "",
   });
@@ -191,7 +156,6 @@ export function startFilters() {
   select("mode").onchange = () => change({ mode: select("mode").value });
   select("color").onchange = () => change({ color: select("color").value });
   select("dims").onchange = () => change({ dims: Number(select("dims").value) });
-  select("setting").onchange = () => fix(select("setting").value);
   select("space-choice").onchange = () => {
     enter(Number(select("space-choice").value));
     touch("data");
@@ -217,7 +181,8 @@ export function startFilters() {
       "dims",
       "axes",
       "ends",
-      "setting",
+      "knobs",
+      "only",
       "space",
     ],
     draw,

@@ -2,6 +2,7 @@
 
 import { startAddress } from "./address";
 import { startAnimation } from "./animation";
+import { startAsk } from "./ask";
 import { carrier } from "./carrier";
 import { startClock } from "./clock";
 import { startCompare } from "./compare";
@@ -11,7 +12,9 @@ import { byId, counted, told as message } from "./dom";
 import { startEvidence } from "./evidence";
 import { startExports } from "./exports";
 import { enter, startFilters } from "./filters";
+import { startKnobs } from "./knobs";
 import { startLayout } from "./layout";
+import { startLook } from "./look";
 import {
   chosenRuns,
   forget,
@@ -24,6 +27,7 @@ import {
   settled,
   space,
 } from "./model";
+import { startNear } from "./near";
 import { startSheets } from "./sheets";
 import { startSpace } from "./space";
 import { change, flush, state, subscribe, touch } from "./store";
@@ -118,6 +122,10 @@ async function start() {
     startCompare,
     startTimeline,
     startCurves,
+    startKnobs,
+    startNear,
+    startLook,
+    startAsk,
     startSheets,
     startTold,
     startEvidence,
@@ -129,7 +137,7 @@ async function start() {
   subscribe(["loaded"], () => {
     document.documentElement.dataset.ready = String(chosenRuns().length);
   });
-  subscribe(["chosen", "mode", "hiddenSeeds", "space"], () => {
+  subscribe(["chosen", "mode", "hiddenSeeds", "space", "only"], () => {
     if (model.loaded) loadTurns();
   });
   try {

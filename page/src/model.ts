@@ -49,8 +49,12 @@ export const threshold = (): number => model.index.threshold ?? 0.8;
 export const lone = (): boolean => tabular() && space().classes.length < 2;
 export const ofClass = (name: string, before = ""): string => (lone() ? "" : `${before}class ${name}`);
 export const runsHere = (): Run[] => model.index.runs.filter((run) => run.space === state.space);
-export const chosenRuns = (): Run[] =>
+// The chosen runs, whatever the sliders over their settings say.
+export const candidates = (): Run[] =>
   runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
+export const chosenRuns = (): Run[] =>
+  candidates().filter((run) => Object.entries(state.only).every(([name, value]) => run.values[name] === value));
+export const runOf = (token: string): Run | undefined => model.index.runs.find((run) => run.token === token);
 export const trajectoryOf = (token: string): Trajectory | null => model.trajectories.get(token)?.told ?? null;
 // The settings in which runs differ, those that are chosen unless said; of another choice they are others.
 export const variedHere = (runs = chosenRuns()): string[] =>
@@ -151,9 +155,11 @@ function along(part: Pick<Columns, "coordinate" | "values">): Maybe[][] {
 export function series(token: string, protocol: string, name: string): Part | null {
   const of = trajectoryOf(token)?.protocols.find((p) => p.name === protocol);
   if (!of?.classes[name]) return null;
-  const fixed = state.setting && of.settings.length > 1 ? model.settings.get(token)?.ready : null;
-  if (!fixed) return { steps: of.steps, ...of.classes[name], coordinate: along(of.classes[name]) };
-  const at = of.settings.indexOf(state.setting);
+  const wanted = state.knobs[protocol];
+  const fixed = wanted !== undefined && of.settings.length > 1 ? model.settings.get(token)?.ready : null;
+  if (!fixed || wanted === undefined)
+    return { steps: of.steps, ...of.classes[name], coordinate: along(of.classes[name]) };
+  const at = of.settings.indexOf(wanted);
   if (at < 0) return null;
   const all = fixed.protocols[protocol][name];
   return {
@@ -167,6 +173,14 @@ export function series(token: string, protocol: string, name: string): Part | nu
 }
 
 const measured = (part: Part, p: number) => part.joint[p] !== null || part.accuracy.some((of) => of[p] !== null);
+
+// The setting whose images belong to a point of a run's series.
+export function settingAt(run: Run, protocol: string, name: string, step: number): string {
+  const part = series(run.token, protocol, name);
+  const known = trajectoryOf(run.token)?.protocols.find((p) => p.name === protocol);
+  const at = part ? part.steps.indexOf(step) : -1;
+  return !part || !known || at < 0 ? "" : (known.settings[part.best[at]] ?? "");
+}
 
 // A line: one run, or the mean of the runs of one setting, under a protocol, for a class.
 export type Kind = "joint" | "accuracy" | "coordinate";
@@ -254,7 +268,7 @@ export function lines(protocols: string[], classes: string[], runs = chosenRuns(
   for (const group of groups(runs, mode))
     for (const protocol of protocols)
       for (const name of classes) {
-        const key = `${keyOf(group)}|${protocol}|${name}|${state.setting}|${JSON.stringify(state.ends)}`;
+        const key = `${keyOf(group)}|${protocol}|${name}|${state.knobs[protocol] ?? ""}|${JSON.stringify(state.ends)}`;
         if (!kept.has(key)) {
           const there = group.flatMap((run) => {
             const part = series(run.token, protocol, name);

@@ -32,6 +32,8 @@ export function ink() {
     turn: read("turn"),
     band: read("turn-band"),
     panel: read("panel"),
+    bad: read("bad"),
+    good: read("good"),
   };
 }
 

@@ -1,19 +1,28 @@
 // Contact sheet: a class over all checkpoints, two protocols side by side.
 
-import { byId, context, counted, options, save, select, thousands, told } from "./dom";
-import { chosenRuns, load, protocolNames, series, settled, space, trajectoryOf } from "./model";
+import { byId, context, counted, digits, options, save, select, thousands, told } from "./dom";
+import { chosenRuns, load, protocolNames, settingAt, settled, space, trajectoryOf } from "./model";
 import { ink } from "./palette";
+import { arranged, failures, type Order, scoresOf } from "./scores";
 import { change, state, subscribe } from "./store";
 import { cutNote, type Strip, strip } from "./tiles";
-import type { Details, Run } from "./types";
+import type { Details, RowScores, Run } from "./types";
+import { type Cell, Walker } from "./walker";
 
 const LABEL = 64;
 const HEAD = 22;
 const GAP = 26;
 const TILE = 32;
+interface Side {
+  strip: Strip;
+  setting: string;
+  scores: RowScores | null;
+  order: number[];
+}
+
 interface Row {
   step: number;
-  parts: (Strip | null)[];
+  parts: (Side | null)[];
 }
 
 interface Shown {
@@ -26,8 +35,11 @@ interface Shown {
 }
 
 let sheet: Shown | null = null;
+let walker: Walker;
 let ticket = 0;
 let seen = false;
+
+const ORDERS = ["made", "worst", "best", "failures"];
 
 // What was chosen, or else a run that has images: of many kept runs few have.
 const run = (): Run | undefined =>
@@ -35,14 +47,8 @@ const run = (): Run | undefined =>
   chosenRuns().find((r) => r.images) ??
   chosenRuns()[0];
 
-function setting(of: Run, protocol: string, name: string, step: number): string {
-  const part = series(of.token, protocol, name);
-  const known = trajectoryOf(of.token)?.protocols.find((p) => p.name === protocol);
-  const at = part ? part.steps.indexOf(step) : -1;
-  return !part || !known || at < 0 ? "" : (known.settings[part.best[at]] ?? "");
-}
-
 function choices() {
+  select("sheet-order").value = ORDERS.includes(state.order) ? state.order : "made";
   const of = run();
   const names = of ? protocolNames([of]) : [];
   const picked = (id: string, otherwise?: string) => byId(id).dataset.chosen ?? otherwise ?? "";
@@ -68,6 +74,15 @@ function choices() {
   );
 }
 
+// The images of a row in the order that is wanted; scores are asked for only where that needs them.
+async function part(of: Run, side: string, name: string, step: number): Promise<Side | null> {
+  const setting = settingAt(of, side, name, step);
+  const found = await strip(of, side, name, setting, step);
+  if (!found) return null;
+  const scores = state.order === "made" ? null : await scoresOf(of, side, step, found.at);
+  return { strip: found, setting, scores, order: arranged(found.columns, scores, state.order as Order) };
+}
+
 async function collect(): Promise<null> {
   if (!settled()) return null;
   choices();
@@ -90,9 +105,7 @@ async function collect(): Promise<null> {
     steps.map(
       async (step): Promise<Row> => ({
         step,
-        parts: await Promise.all(
-          sides.map((side) => strip(of, side, name, setting(of, side, name, step), step).catch(() => null)),
-        ),
+        parts: await Promise.all(sides.map((side) => part(of, side, name, step).catch(() => null))),
       }),
     ),
   );
@@ -103,18 +116,19 @@ async function collect(): Promise<null> {
       details.notes?.find((text) => text.includes("images")) ??
         `There are no images of class ${name} under ${sides.join(" and ")}.`,
     );
-  const widest = sides.map((_, k) => Math.max(0, ...full.map((row) => row.parts[k]?.columns ?? 0)));
+  const widest = sides.map((_, k) => Math.max(0, ...full.map((row) => row.parts[k]?.order.length ?? 0)));
   sheet = {
     of,
     name,
     sides,
     rows: full,
     widest,
-    tile: Math.max(...full.flatMap((row) => row.parts.map((part) => part?.tile ?? 0))),
+    tile: Math.max(...full.flatMap((row) => row.parts.map((one) => one?.strip.tile ?? 0))),
   };
   paint(sheet);
+  walker.set(cells(sheet));
   note(
-    `${counted(full.length, "checkpoint")} of ${of.name}; a row is a checkpoint, the setting is the one chosen above. ${cutNote()}`,
+    `${counted(full.length, "checkpoint")} of ${of.name}; a row is a checkpoint, the setting is the one chosen above. ${orderNote(full)}${cutNote()}`,
     true,
   );
   return null;
@@ -124,21 +138,19 @@ function note(text: string, there = false): null {
   byId("sheet-note").textContent = text;
   byId("sheet").hidden = !there;
   byId<HTMLButtonElement>("sheet-save").disabled = !there;
-  if (!there) sheet = null;
+  if (!there) {
+    sheet = null;
+    walker.set([]);
+  }
   return null;
 }
 
-function paint(
-  { name, sides, rows, widest, tile }: Shown,
-  marked = true,
-  canvas = byId<HTMLCanvasElement>("sheet"),
-): HTMLCanvasElement {
+function paint(sheet_: Shown, marked = true, canvas = byId<HTMLCanvasElement>("sheet")): HTMLCanvasElement {
+  const { name, sides, rows, widest, tile } = sheet_;
   const color = ink();
   const zoom = Math.max(1, Math.round(TILE / tile));
   const cell = tile * zoom + 1;
-  const starts = sides.map(
-    (_, k) => LABEL + widest.slice(0, k).reduce((sum, columns) => sum + columns * cell + GAP, 0),
-  );
+  const starts = startsOf(sheet_);
   const width = Math.max(starts[starts.length - 1] + widest[widest.length - 1] * cell + 4, LABEL + 220 * sides.length);
   const height = HEAD + rows.length * cell + 2;
   [canvas.width, canvas.height] = [width, height];
@@ -159,21 +171,23 @@ function paint(
       c.fillRect(0, y, 5, cell - 1);
     }
     c.fillStyle = color.ink;
-    c.fillText(thousands(row.step), 9, y + cell / 2 + 4);
-    row.parts.forEach((part, k) => {
-      if (part)
-        for (let i = 0; i < part.columns; i++)
-          c.drawImage(
-            part.image,
-            i * part.tile,
-            part.row * part.tile,
-            part.tile,
-            part.tile,
-            starts[k] + i * cell,
-            y,
-            tile * zoom,
-            tile * zoom,
-          );
+    c.fillText(thousands(row.step), 9, y + cell / 2 + (row.parts[0]?.scores ? 0 : 4));
+    row.parts.forEach((one, k) => {
+      one?.order.forEach((column, i) =>
+        c.drawImage(
+          one.strip.image,
+          column * one.strip.tile,
+          one.strip.row * one.strip.tile,
+          one.strip.tile,
+          one.strip.tile,
+          starts[k] + i * cell,
+          y,
+          tile * zoom,
+          tile * zoom,
+        ),
+      );
+      const fail = failures(one?.scores ?? null);
+      if (fail !== null && k === 0) c.fillText(`${fail} fail`, 9, y + cell / 2 + 14);
     });
   });
   canvas.dataset.rows = String(rows.length);
@@ -182,6 +196,48 @@ function paint(
     `Images of class ${name} at ${rows.length} checkpoints under ${sides.join(" and ")}`,
   );
   return canvas;
+}
+
+function startsOf({ sides, widest, tile }: Shown): number[] {
+  const cell = cellOf(tile);
+  return sides.map((_, k) => LABEL + widest.slice(0, k).reduce((sum, columns) => sum + columns * cell + GAP, 0));
+}
+
+// Every image of the sheet as something to look at.
+function cells(of: Shown): Cell[] {
+  const starts = startsOf(of);
+  const cell = cellOf(of.tile);
+  return of.rows.flatMap(({ step, parts }, n) =>
+    parts.flatMap((one, k) =>
+      (one?.order ?? []).map((column, i) => ({
+        x: starts[k] + i * cell,
+        y: HEAD + n * cell,
+        side: cell - 1,
+        label: () => {
+          const joint = one?.scores?.joint[column];
+          return `image ${column + 1}, ${of.sides[k]}, step ${thousands(step)}${typeof joint === "number" ? `, joint accuracy ${digits(joint)}` : ""}`;
+        },
+        open: () => {
+          const look = {
+            token: of.of.token,
+            protocol: of.sides[k],
+            setting: one?.setting ?? "",
+            name: of.name,
+            step,
+            column,
+          };
+          change({ look, step, playing: false });
+        },
+      })),
+    ),
+  );
+}
+
+function orderNote(rows: Row[]): string {
+  if (state.order === "made") return "";
+  const scored = rows.some((row) => row.parts.some((one) => one?.scores));
+  if (!scored) return "Scores of single images are not kept in this run, so they stand as they were made. ";
+  return "Ordered by the joint accuracy of each image; one fails below 0.5. ";
 }
 
 const cellOf = (tile: number) => tile * Math.max(1, Math.round(TILE / tile)) + 1;
@@ -194,8 +250,10 @@ export function startSheets() {
       byId(id).dataset.chosen = select(id).value || "-";
       collect();
     };
+  walker = new Walker(byId<HTMLCanvasElement>("sheet"));
+  select("sheet-order").onchange = () => change({ order: select("sheet-order").value });
   byId("sheet").addEventListener("click", (event) => {
-    if (sheet) change({ step: stepAt(sheet, event.offsetY), playing: false });
+    if (sheet && event.offsetX < LABEL) change({ step: stepAt(sheet, event.offsetY), playing: false });
   });
   byId("sheet-save").onclick = () => {
     const of = sheet;
@@ -214,7 +272,7 @@ export function startSheets() {
     },
     { rootMargin: "300px" },
   ).observe(byId("sheet-box"));
-  subscribe(["data", "chosen", "hiddenSeeds", "setting", "space"], collect);
+  subscribe(["data", "chosen", "hiddenSeeds", "knobs", "only", "space", "order"], collect);
   subscribe(["step", "theme"], () => {
     if (sheet) paint(sheet);
   });

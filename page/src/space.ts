@@ -11,7 +11,7 @@ import { byId, thousands, words } from "./dom";
 import { endsOf, type Line, lone, protocolNames, settled, shownLines, space, tabular, turnOf } from "./model";
 import { classColor, DASHES, ink } from "./palette";
 import { CORNERS, EDGES, Projection } from "./projection";
-import { change, state, subscribe } from "./store";
+import { change, state, subscribe, touch } from "./store";
 import type { Spot, Surface } from "./surface";
 
 const SILENT: Surface = { line() {}, area() {}, dots() {}, rect() {}, text() {}, image() {}, part() {}, clip() {} };
@@ -43,12 +43,12 @@ export function valueAt(line: Line, i: number, axis: number): number {
 
 export const plot = (): Chart<Ref> => chart;
 
-function thumbnail(name: string): HTMLImageElement | null {
+export function thumbnail(name: string): HTMLImageElement | null {
   const of = space().classes.find((c) => c.name === name);
   if (!of?.image) return null;
   if (!thumbs.has(of.image)) {
     const image = new Image();
-    image.onload = () => chart.refresh();
+    image.onload = () => touch("theme"); // every drawing anew
     image.src = of.image;
     thumbs.set(of.image, image);
   }
@@ -398,7 +398,8 @@ export function startSpace(): void {
       "dims",
       "axes",
       "ends",
-      "setting",
+      "knobs",
+      "only",
       "space",
       "theme",
     ],

@@ -7,6 +7,16 @@ export interface Focus {
   step: number | null;
 }
 
+// An image that is looked at: a place in a contact sheet.
+export interface Look {
+  token: string;
+  protocol: string;
+  setting: string;
+  name: string;
+  step: number;
+  column: number;
+}
+
 export const state = {
   space: 0,
   chosen: new Set<string>(),
@@ -19,7 +29,11 @@ export const state = {
   dims: 2,
   axes: [0, 1, -1],
   ends: {} as Record<number, [number, number]>,
-  setting: "",
+  knobs: {} as Record<string, string>, // of a protocol its setting; the best of each step where there is none
+  only: {} as Record<string, string>, // of a setting of the runs the value that is shown
+  order: "made",
+  look: null as Look | null,
+  ask: [] as number[],
   step: null as number | null,
   playing: false,
   last: null as number | null,
@@ -35,7 +49,19 @@ export type Key = keyof typeof state | "data" | "index" | "loaded" | "turns" | "
 type Listener = (keys: Set<Key>) => void;
 
 // These do not change which lines there are.
-const FLEETING = new Set<Key>(["focus", "step", "playing", "turns", "theme", "told", "group", "narrow"]);
+const FLEETING = new Set<Key>([
+  "focus",
+  "step",
+  "playing",
+  "turns",
+  "theme",
+  "told",
+  "group",
+  "narrow",
+  "look",
+  "ask",
+  "order",
+]);
 const listeners: [Set<Key>, Listener][] = [];
 let waiting: Set<Key> | null = null;
 let choices = 0;

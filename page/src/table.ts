@@ -223,6 +223,6 @@ export function startTable() {
     });
   };
   byId("choose-none").onclick = () => change({ chosen: new Set() });
-  subscribe(["data", "index", "chosen", "space", "hiddenSeeds"], draw);
+  subscribe(["data", "index", "chosen", "space", "hiddenSeeds", "only"], draw);
   subscribe(["index"], leftOut);
 }

@@ -28,9 +28,11 @@ export function picture(source: string): Promise<HTMLImageElement> {
 }
 
 // Where a class's images lie: { image, row, tile, columns }, or null if there are none.
+// Images of a row: row says where they lie in the picture, at which row of the sheet they are.
 export interface Strip {
   image: HTMLImageElement;
   row: number;
+  at: number;
   tile: number;
   columns: number;
 }
@@ -45,7 +47,7 @@ export async function strip(
   const sheet = (await load("details", run)).sheets?.[protocol]?.[step];
   const row = sheet ? sheet.rows.findIndex((r) => r[0] === setting && r[1] === name) : -1;
   if (!sheet || row < 0) return null;
-  return { image: await picture(carrier.source(sheet.src)), row, tile: sheet.tile, columns: sheet.columns };
+  return { image: await picture(carrier.source(sheet.src)), row, at: row, tile: sheet.tile, columns: sheet.columns };
 }
 
 export function tileCanvas(found: Strip, perRow: number, most: number, label: string): HTMLCanvasElement {

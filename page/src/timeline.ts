@@ -187,7 +187,7 @@ export function startTimeline() {
         .join("; ")}`,
   });
   subscribe(
-    ["data", "index", "turns", "step", "chosen", "hiddenSeeds", "mode", "space", "theme", "compareClass"],
+    ["data", "index", "turns", "step", "chosen", "hiddenSeeds", "mode", "space", "theme", "compareClass", "only"],
     (keys) => {
       if (!settled()) return;
       if (!keys.has("step") || !byId("emergence-note").textContent)

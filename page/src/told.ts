@@ -222,7 +222,7 @@ export function startTold() {
   embeddedFigures();
   subscribe(["told"], embeddedFigures);
   let wait = 0;
-  subscribe(["loaded", "chosen", "hiddenSeeds", "space"], () => {
+  subscribe(["loaded", "chosen", "hiddenSeeds", "space", "only"], () => {
     if (!settled() || !model.loaded) return;
     clearTimeout(wait);
     wait = window.setTimeout(findings, 150);

@@ -35,6 +35,18 @@ export interface Run {
   images: boolean;
   problems: string[];
   apart: string;
+  checkpoints?: number[];
+}
+
+// What a model made when it was asked for a point.
+export interface Answer {
+  src: string;
+  tile: number;
+  columns: number;
+  seconds: number;
+  asked: number[];
+  landed: number[][] | null;
+  valid: boolean[] | null;
 }
 
 export interface Claim {
@@ -110,11 +122,19 @@ export interface Settings {
   protocols: Record<string, Record<string, Swept>>;
 }
 
+// Of the images of a row of a sheet.
+export interface RowScores {
+  joint: Maybe[];
+  accuracy: Maybe[][];
+  valid?: Maybe[];
+}
+
 export interface Sheet {
   src: string;
   tile: number;
   columns: number;
   rows: [string, string][];
+  scores?: (RowScores | null)[];
 }
 
 export type Log = Record<string, Maybe[]> & { step: number[] };

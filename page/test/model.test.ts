@@ -52,7 +52,7 @@ beforeEach(() => {
     ],
   };
   model.trajectories.clear();
-  change({ chosen: new Set(), ends: {}, setting: "", mode: "mean" });
+  change({ chosen: new Set(), ends: {}, knobs: {}, only: {}, mode: "mean" });
   forget();
 });
 
