@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No test cuts the power: what the fault-injecting disks of ``faults`` need, they do by themselves."""
+    """One thread; no flush to the disk: no test cuts the power but by a disk of its own."""
     torch.set_num_threads(1)
     os.fsync = lambda descriptor: None
 
