@@ -139,6 +139,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     _add_precision(quickstart)
     run = add("run", "Train a model, tell its verdict and write its page; resumes an existing run.")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    _add_trust(run)
     _add_device(run)
     _add_precision(run)
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
@@ -166,6 +167,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
+    _add_trust(evaluate)
     _add_device(evaluate)
     _add_precision(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
@@ -253,6 +255,14 @@ def _add_precision(command: Parser) -> None:
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="of the wide layers; auto: bfloat16 where the device computes in it",
+    )
+
+
+def _add_trust(command: Parser) -> None:
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the code, FILE.py:CLASS or module:CLASS, that an existing run's config names",
     )
 
 
