@@ -169,7 +169,7 @@ def test_stopped_while_the_probe_is_trained(tmp_path, uninterrupted, probe_cache
         list(tiny_session(folder, config, tmp_path / "cache").execute(after(2)))
     assert stopped.value.step == 0
     left = [path for path in (tmp_path / "cache").rglob("*") if path.suffix != ".lock"]
-    assert not left, "nothing half-written"
+    assert left == [], "nothing half-written"
     assert not (folder / "checkpoints").exists()
     list(tiny_session(folder, config, tmp_path / "cache").execute())
     assert results(folder) == results(uninterrupted("plain"))
