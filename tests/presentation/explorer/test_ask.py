@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_server import ask, served
 
-from conceptspace import build
+from conceptspace.experiment import parts
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import ask as module
 from conceptspace.presentation.explorer.ask import Asker, Busy, steps_of
@@ -25,7 +25,7 @@ def kept(folder, **settings):
     """A run with an untrained model as its only checkpoint."""
     config = tiny_config(evaluate__sampling_steps=3, **settings)
     run, _ = open_or_create(folder, config)
-    checkpoint.save(run.checkpoints, 7, build.model(config).state_dict())
+    checkpoint.save(run.checkpoints, 7, parts.model(config).state_dict())
     return run
 
 

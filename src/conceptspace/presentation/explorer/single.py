@@ -59,10 +59,11 @@ def scored(
         wide = wide.reindex(index=list(concepts), columns=range(columns))
         each: Tree = {
             "joint": _rounded(wide.prod(axis=0, skipna=False)),
-            "accuracy": [_rounded(wide.loc[name]) for name in concepts],
+            "accuracy": [_rounded(values) for _, values in wide.iterrows()],
         }
         if VALID in own and own[VALID].notna().any():
-            each["valid"] = _rounded(own.groupby("sample")[VALID].min().reindex(range(columns)))
+            valid: pd.Series = own.groupby("sample")[VALID].min()
+            each["valid"] = _rounded(valid.reindex(range(columns)))
         told.append(each)
     return told
 
