@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from test_server import ask, served
 
-from conceptspace.experiment import parts
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presentation.explorer import ask as module
 from conceptspace.presentation.explorer.ask import Asker, Busy, steps_of
 from conceptspace.presentation.explorer.library import Library

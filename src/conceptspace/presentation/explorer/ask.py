@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from conceptspace.experiment import parts
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.judges.function import checked
 from conceptspace.models.config import MODELS
 from conceptspace.models.modes import evaluating
