@@ -14,7 +14,7 @@ import type { Surface } from "./surface";
 
 const HEIGHT = 150;
 const LEFT = 34;
-const RIGHT = 92;
+const RIGHT = 112;
 const TOP = 8;
 const BOTTOM = 34;
 const MOST = 5;

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from test_server import ask, served
 
 from conceptspace.errors import UserError
@@ -21,11 +22,13 @@ from tiny import tiny_config
 HEADER = {"Conceptspace_Ask": "1"}
 
 
-def kept(folder, **settings):
-    """A run with an untrained model as its only checkpoint."""
-    config = tiny_config(evaluate__sampling_steps=3, **settings)
+def kept(folder):
+    """A run whose only checkpoint is a model of random weights, none of which is 0."""
+    config = tiny_config(evaluate__sampling_steps=3)
     run, _ = open_or_create(folder, config)
-    checkpoint.save(run.checkpoints, 7, parts.model(config).state_dict())
+    source, weights = torch.Generator().manual_seed(0), parts.model(config).state_dict()
+    moved = {k: w + 0.3 * torch.randn(w.shape, generator=source) for k, w in weights.items()}
+    checkpoint.save(run.checkpoints, 7, moved)
     return run
 
 
@@ -75,7 +78,7 @@ def test_what_cannot_be_asked_is_told(run, tmp_path, monkeypatch):
         with pytest.raises(UserError, match="lie between -4 and 4"):
             asker(run, "v", 7, [0.0, far])
     with pytest.raises(UserError, match="takes too long"):
-        Asker(patience=-1)(run, "v", 7, [0.0, 0.0])
+        Asker(patience=-1.0)(run, "v", 7, [0.0, 0.0])
     monkeypatch.setattr(module, "MOST_WEIGHTS", 10)
     assert steps_of(run) == []
     with pytest.raises(UserError, match="too large to be asked"):
