@@ -20,7 +20,7 @@ from torch import Tensor
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.judges.judge import Judge
+from conceptspace.judges.function import checked
 from conceptspace.models.config import MODELS
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, gaussian, sample
@@ -128,7 +128,8 @@ class _Asked:
         for path in run.checkpoints.glob(f"{checkpoint.step_name(step)}.*"):
             require_plain(path, bound_of(run))
         self.world: RenderedWorld = parts.rendered(self.config.data)
-        self.judge: Judge | None = parts.judge(self.config.data, self.world)
+        own = self.config.data.judge(self.world)
+        self.judge = None if own is None else checked(own, self.world.space.concepts)
         self.model: VDM = parts.model(self.config, torch.device("cpu"))
         self.model.load_state_dict(checkpoint.load(run.checkpoints, step))
 
@@ -167,7 +168,7 @@ class _Asked:
             value = value if concept.categorical else value.clamp(*concept.limits)
             z[columns] = value.to(z)
             asked.append(float(concept.coordinate(value)))
-        return z, numbers(np.array(asked))
+        return z, [round(value, 4) for value in asked]
 
     @torch.no_grad()
     def _judged(self, images: Tensor) -> Tree:
