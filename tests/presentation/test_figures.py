@@ -21,7 +21,7 @@ from conceptspace.presentation.figures import (
     trajectory_figure,
 )
 from conceptspace.presentation.figures.strips import tiles
-from conceptspace.presentation.series import best_settings, series
+from conceptspace.presentation.series import highest, series
 from conceptspace.presentation.style import counted, pixels, to_png, to_svg
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE
@@ -185,7 +185,7 @@ def test_elicitation_counts_runs_and_names_the_sweep(tables):
 
 def cross_validated(table: pd.DataFrame) -> pd.DataFrame:
     """Best settings with other numbers by the judge on other images and by the plain probe."""
-    best = best_settings(table).assign(setting="best")
+    best = highest(table).assign(setting="best")
     joint = best["concept"] == JOINT
     best["honest"] = (best["accuracy"] - 0.1).where(joint)
     best["probe"] = (best["accuracy"] + 0.05).where(joint)

@@ -9,7 +9,7 @@ from scipy.stats import binomtest, ttest_1samp
 from conceptspace.analysis.statistics import wilson
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import (
-    best_settings,
+    highest,
     of_protocol,
     over_runs,
     series,
@@ -67,9 +67,9 @@ def test_two_runs_are_shown_as_the_range_that_they_span(tables):
     np.testing.assert_array_equal(drawn.high, drawn.runs.max(axis=0))
 
 
-def test_best_settings_keeps_the_highest_joint_accuracy(tables):
+def test_highest_keeps_the_highest_joint_accuracy(tables):
     table = tables(2, 2)
-    best = best_settings(table)
+    best = highest(table)
     keys = ["run", "seed", "step", "protocol", "concept_class"]
     joint = table[table["concept"] == JOINT].groupby(keys)["accuracy"].max()
     kept = best[best["concept"] == JOINT].set_index(keys)["accuracy"]
@@ -77,7 +77,7 @@ def test_best_settings_keeps_the_highest_joint_accuracy(tables):
     np.testing.assert_array_equal(kept.sort_index(), joint.sort_index())
 
 
-def test_best_settings_breaks_ties_by_order(tables):
+def test_highest_breaks_ties_by_order(tables):
     table = tables(2, 1).assign(accuracy=0.5)
-    chosen = best_settings(of_protocol(table, "overprompting"))["setting"].unique()
+    chosen = highest(of_protocol(table, "overprompting"))["setting"].unique()
     assert list(chosen) == ["0.35,0.35,0.65"]
