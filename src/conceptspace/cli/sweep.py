@@ -6,21 +6,24 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from conceptspace import build
 from conceptspace.cli.carry_out import carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
-from conceptspace.cli.sweep_flags import STATUS
+from conceptspace.cli.sweep_flags import COLLECT, STATUS
+from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
 from conceptspace.needs import told
+from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray
 from conceptspace.sweeps.cost import covered, disk, estimate, measured
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
 from conceptspace.sweeps.read import read_sweep
+from conceptspace.sweeps.record import COLLECTION, planned
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.status import SweepStatus, status
 
@@ -29,8 +32,12 @@ def sweep(options: Namespace) -> int:
     """Carry out a sweep file, or tell how a sweep stands."""
     if options.file == STATUS:
         return _status(options)
+    if options.file == COLLECT:
+        return _collect(options)
     if options.folder is not None:
-        raise UserError(f"unknown argument {options.folder}; only `sweep status DIR` takes two")
+        raise UserError(
+            f"unknown argument {options.folder}; only sweep status and sweep collect take a folder"
+        )
     if options.out is None:
         raise UserError("say where the runs go: --out DIR")
     out: Path = options.out
@@ -54,6 +61,8 @@ def sweep(options: Namespace) -> int:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED
     print(f"how they stand: conceptspace sweep status {out}", file=sys.stderr)
+    if failed < len(plans):
+        _tell_collected(collect_plans(out, [plan.name for plan in plans]), out)
     return 1 if failed else 0
 
 
@@ -100,6 +109,28 @@ def _status(options: Namespace) -> int:
     found = status(options.folder)
     print(_json(found) if options.json else _text(found))
     return 0
+
+
+def _collect(options: Namespace) -> int:
+    if options.folder is None:
+        raise UserError("name the sweep's folder: conceptspace sweep collect DIR")
+    out: Path = options.folder
+    _tell_collected(collect_plans(out, [run.name for run in planned(out)[0]]), out)
+    return 0
+
+
+def collect_plans(out: Path, names: Sequence[str]) -> dict[str, str]:
+    """Collect those runs of a sweep that were begun; why others are left out, by name."""
+    folders = {name: out / "runs" / name for name in names}
+    begun = {n: Run(folder) for n, folder in folders.items() if (folder / "config.toml").is_file()}
+    left_out = {name: "it has not begun" for name in names if name not in begun}
+    return left_out | collect(begun, out / COLLECTION)
+
+
+def _tell_collected(left_out: Mapping[str, str], out: Path) -> None:
+    for name, reason in left_out.items():
+        print(f"not in the collection: {name}: {reason}", file=sys.stderr)
+    print(f"all runs in one: {out / COLLECTION}", file=sys.stderr)
 
 
 def _json(found: SweepStatus) -> str:

@@ -8,14 +8,23 @@ from pathlib import Path
 STATUS = "status"
 """The word that stands in the file's place to ask how a sweep stands."""
 
+COLLECT = "collect"
+"""Likewise to collect its runs."""
+
 
 def add_flags(command: ArgumentParser) -> None:
     """Tell a parser what a sweep takes."""
     command.add_argument(
-        "file", metavar="FILE.toml|status", help="the sweep; or status, to tell how one stands"
+        "file",
+        metavar="FILE.toml|status|collect",
+        help="the sweep; or status, to tell how one stands; or collect, for all runs in one",
     )
     command.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="after status: the sweep's folder"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="the sweep's folder, after the words",
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="where the runs go")
     command.add_argument(
