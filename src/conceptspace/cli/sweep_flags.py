@@ -5,28 +5,36 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
+from conceptspace.sweeps.storage import is_url
+
 STATUS = "status"
 """The word that stands in the file's place to ask how a sweep stands."""
 
 COLLECT = "collect"
 """Likewise to collect its runs."""
 
+FETCH = "fetch"
+"""Likewise to fetch its runs from a storage."""
+
 
 def add_flags(command: ArgumentParser) -> None:
     """Tell a parser what a sweep takes."""
     command.add_argument(
         "file",
-        metavar="FILE.toml|status|collect",
-        help="the sweep; or status, to tell how one stands; or collect, for all runs in one",
+        metavar="FILE.toml|status|collect|fetch",
+        help="the sweep; or status, to tell how one stands; or collect, for all runs in one; or "
+        "fetch, to copy one from a storage",
     )
     command.add_argument(
         "folder",
         nargs="?",
-        type=Path,
-        metavar="DIR",
+        type=_place,
+        metavar="DIR|URL",
         help="the sweep's folder, after the words",
     )
-    command.add_argument("--out", type=Path, metavar="DIR", help="where the runs go")
+    command.add_argument(
+        "--out", type=_place, metavar="DIR|URL", help="where the runs go, e.g. s3://bucket/sweep"
+    )
     command.add_argument(
         "--dry-run", action="store_true", help="only tell the runs, the hours and the disk"
     )
@@ -54,6 +62,11 @@ def add_flags(command: ArgumentParser) -> None:
         choices=("tensorboard", "wandb", "mlflow"),
         help="a logger beside the run folder; may be given several times",
     )
+
+
+def _place(text: str) -> Path | str:
+    """A folder, or the address of a storage."""
+    return text if is_url(text) else Path(text)
 
 
 def _count(text: str) -> int:

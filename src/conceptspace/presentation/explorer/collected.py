@@ -21,6 +21,7 @@ from conceptspace.presentation.explorer import points
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import described, of_divergence, read_entry
 from conceptspace.presentation.explorer.library import BLANK, GONE, Library, NotThere
+from conceptspace.presentation.explorer.spaces import key
 from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, shown
 from conceptspace.recording.space import space_of
 
@@ -171,8 +172,10 @@ class CollectedLibrary:
 
     def _indexed(self) -> Tree:
         runs, varied = self._collection.runs, self._collection.varied
-        kinds, texts = pd.factorize(runs["space"])
-        firsts = [runs["run"].iloc[int((kinds == kind).argmax())] for kind in range(len(texts))]
+        codes, texts = pd.factorize(runs["space"])
+        each, keys = pd.factorize([key(space_of(json.loads(text))) for text in texts])
+        kinds = each[codes]
+        firsts = [runs["run"].iloc[int((kinds == kind).argmax())] for kind in range(len(keys))]
         for name in firsts:
             self._unpacked([Found(name, self.path).token])
         since = int(self._stamp[0] / 1e9) if self._stamp else 0
