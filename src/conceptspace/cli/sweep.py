@@ -20,12 +20,12 @@ from conceptspace.errors import UserError
 from conceptspace.files import sha256
 from conceptspace.needs import told
 from conceptspace.store import Run
-from conceptspace.sweeps import local, on_ray
+from conceptspace.sweeps import local, on_ray, slurm
 from conceptspace.sweeps.cost import covered, disk, estimate, measured
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
 from conceptspace.sweeps.read import read_sweep
-from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, planned
+from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, begin, planned
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.status import SweepStatus, status
 from conceptspace.sweeps.storage import SMALL, Store, fetch_records, fetch_sweep, push_records
@@ -64,6 +64,8 @@ def sweep(options: Namespace) -> int:
     jobs = options.jobs or max(1, (os.cpu_count() or 1) // resources.threads)
     if options.dry_run:
         return _dry_run(plans, out, jobs, resources)
+    if options.slurm or options.sbatch:
+        return _submit(options, plans, resources)
     engine, at_once = _engine(options, plans, resources, jobs)
     if store is not None:
         engine = _brought(engine, store, out)
@@ -103,6 +105,28 @@ def _engine(
             stop=stop,
         )
     ), 0 if on_cluster else jobs
+
+
+def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> int:
+    """Submit the runs to Slurm, and do not wait for them."""
+    out: Path = options.out
+    if not options.slurm:
+        raise UserError("--sbatch gives options to Slurm; add --slurm")
+    if resources.store:
+        raise UserError("--slurm needs a folder that all nodes see; storage takes --engine ray")
+    if options.engine != "local":
+        raise UserError("--slurm and --engine ray exclude each other; start Ray in an allocation")
+    begin(out, plans, options.jobs or 0)
+    job = slurm.submit(plans, out, resources, at_once=options.jobs, options=options.sbatch)
+    if not job:
+        print(f"all {len(plans)} runs exist", file=sys.stderr)
+        return 0
+    print(
+        f"Slurm has job {job}; end it with: scancel {job}; how the runs stand: conceptspace sweep "
+        f"status {out}; the same command goes on with what is left",
+        file=sys.stderr,
+    )
+    return 0
 
 
 def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) -> int:

@@ -46,6 +46,16 @@ def add_flags(command: ArgumentParser) -> None:
     engine.add_argument(
         "--address", default="", help="of a Ray cluster; default: RAY_ADDRESS, or Ray is started"
     )
+    engine.add_argument(
+        "--slurm", action="store_true", help="submit an array to Slurm, one task a run"
+    )
+    engine.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="a further option of sbatch, e.g. partition=gpu; may be given several times",
+    )
     engine.add_argument("--jobs", type=_count, metavar="N", help="runs at once here")
     engine.add_argument("--cpus-per-run", type=float, default=1.0, metavar="N")
     engine.add_argument(

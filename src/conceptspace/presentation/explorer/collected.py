@@ -173,7 +173,7 @@ class CollectedLibrary:
     def _indexed(self) -> Tree:
         runs, varied = self._collection.runs, self._collection.varied
         codes, texts = pd.factorize(runs["space"])
-        each, keys = pd.factorize([key(space_of(json.loads(text))) for text in texts])
+        each, keys = pd.factorize(pd.Series([key(space_of(json.loads(text))) for text in texts]))
         kinds = each[codes]
         firsts = [runs["run"].iloc[int((kinds == kind).argmax())] for kind in range(len(keys))]
         for name in firsts:
