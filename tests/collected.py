@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from conceptspace.build import world
 from conceptspace.collection.write import Member, write
 from conceptspace.config import RunConfig, merged, nested
+from conceptspace.experiment.parts import world
 from conceptspace.presets import quick
 from conceptspace.recording.space import record_of
 from conceptspace.space import ConceptSpace

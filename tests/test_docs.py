@@ -91,6 +91,7 @@ EXTRAS = {"diffusers": ["diffusers", "mlxtend"], "recorder": ["lightning", "acce
 
 
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
+@pytest.mark.filterwarnings("ignore:The `srun` command is available")
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
 @pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.stem)
 def test_python_of_a_page_runs(

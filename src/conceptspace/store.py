@@ -74,8 +74,8 @@ class Run:
         UserError: it is not a run folder, or its config cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = path = Path(path)
         if not (path / "config.toml").is_file():
             raise UserError(f"{path} is not a run: it has no config.toml")
 
@@ -291,7 +291,14 @@ def _digest(path: Path) -> str:
 
 def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` tells, if the values that are computed with are of their type."""
-    for key, kind in (("seconds", (int, float)), ("status", str), ("probe", dict), ("config", str)):
+    types: dict[str, Any] = {
+        "seconds": (int, float),
+        "status": str,
+        "config": str,
+        "probe": dict,
+        "code": dict,
+    }
+    for key, kind in types.items():
         if key in told and not isinstance(told[key], kind):
             raise ValueError(f"{key} is {told[key]!r}")
     return told

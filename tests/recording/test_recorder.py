@@ -9,6 +9,7 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 from foreign import SIZE, SPACE, Painter, judge, patches, training
@@ -402,3 +403,15 @@ class TestPages:
         path.write_text(path.read_text().replace("red", "rot"))
         assert main(["report", str(tmp_path / "run")]) != 0
         assert "space.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [["loud"], [[1, 2]], [Overprompting]])
+def test_what_is_no_protocol_is_told(tmp_path, given):
+    expected = r"a protocol is an object with a name, and a method .* is none"
+    jaxtyping.config.update("jaxtyping_disable", True)  # the tests' own checks see it sooner
+    try:
+        with pytest.raises(UserError, match=expected):
+            recorder(tmp_path / "mine", protocols=given)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+    assert not (tmp_path / "mine").exists()

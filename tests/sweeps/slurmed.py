@@ -73,7 +73,7 @@ def serving(home: Path) -> Iterator[None]:
     config.write_text(
         CONFIG.format(host=host, home=home, ports=free_ports(2), cores=os.cpu_count())
     )
-    (home / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
+    (home / "cgroup.conf").write_text("CgroupAutomount=no\n")
     munge = [f"--socket={home}/munge.socket", f"--key-file={home}/munge.key"]
     munge += [f"--{what}-file={home}/munge.{what}" for what in ("log", "pid", "seed")]
     commands = [

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from conceptspace import build
 from conceptspace.cache import sweep_cache
 from conceptspace.cli.carry_out import Engine, carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
 from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
+from conceptspace.experiment.needs import told
 from conceptspace.files import sha256
-from conceptspace.needs import told
 from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray, slurm
 from conceptspace.sweeps.cost import covered, disk, estimate, measured
@@ -131,7 +131,7 @@ def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> 
 
 def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) -> int:
     """Every run, and what they will take."""
-    device = build.device(resources.device)
+    device = parts.device(resources.device)
     for plan in plans:
         print(f"{plan.name}  {'exists' if covered(plan, out) else 'missing'}")
     seconds = estimate(plans, out, jobs, lambda config: measured(config, device))

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from conceptspace import build, files
+from conceptspace import files
 from conceptspace.analysis.elicitation import best_settings
 from conceptspace.collection.layout import (
     BEST,
@@ -26,6 +26,7 @@ from conceptspace.collection.layout import (
     varied,
 )
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.files import read_record, sha256, write_atomically, write_record
 from conceptspace.recording.space import read_space, record_of
 from conceptspace.space import ConceptSpace
@@ -121,7 +122,7 @@ def _space(run: Run) -> ConceptSpace:
         UserError: it was recorded, and keeps none.
     """
     kept = read_space(run.path)
-    return kept if kept is not None else build.world(run.config.data).space
+    return kept if kept is not None else parts.world(run.config.data).space
 
 
 def write(members: Sequence[Member], folder: Path) -> None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conceptspace.analysis import emergence
-from conceptspace.analysis.elicitation import honest_emergence
+from conceptspace.analysis.elicitation import elicits, honest_emergence
+from conceptspace.analysis.emergence import HOLD
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
@@ -37,14 +38,14 @@ from conceptspace.presentation.figures.strips import tiles
 from conceptspace.presentation.worlds import Spaced
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
-from conceptspace.tables import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE, PROBE
 from conceptspace.worlds import border
 from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.signal import class_distances
 from conceptspace.worlds.world import World
 
 TITLES = {
-    "hidden": "A hidden capability, and what one step shows",
+    "hidden": "Accuracy under each way of asking, and images of one step",
     "trajectory": "Learning trajectory in concept space",
     "story": "Loss, accuracy and trajectory side by side",
     "curves": "Loss and accuracies against steps",
@@ -81,23 +82,20 @@ def draw(
     images = images_of(runs[0], world)
     ood = [str(c) for c in space.ood_classes]
     turn = turn_of(table, ood[0], space.train_classes, space.names) if ood else None
-    shown = turn if turn is not None and turn.detected else None
-    step = shown.step if shown else None
-    band = shown.step_interval if shown else None
     logs = [run.training() for run in runs if keeps_log(run)]
     figures: dict[str, Figure] = {}
     if ood and best is not None:
         figures |= _hidden(runs[0], best[best["run"] == runs[0].name], space)
-    figures["trajectory"] = trajectory_figure(table, space, images, turn=step)
+    figures["trajectory"] = trajectory_figure(table, space, images, turn=turn)
     if len(space.concepts) == 2 and logs:
-        figures["story"] = story_figure(table, logs, space, images, turn=step, band=band)
-    figures["curves"] = learning_curves(table, logs, space, turn=band)
+        figures["story"] = story_figure(table, logs, space, images, turn=turn)
+    figures["curves"] = learning_curves(table, logs, space, turn=turn)
     sheets = runs[0].sheets()
     if sheets:
         own = table[(table["run"] == runs[0].name) & (table["protocol"] == NAIVE)]
         figures["strips"] = image_strips(sheets, space, table=own, class_images=images)
     if ood and best is not None:
-        figures |= _elicitation(table, best, space, shown)
+        figures |= _elicitation(table, best, space, turn)
     if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
         figures["guidance"] = guidance_figure(table, space, images)
     if isinstance(world, RenderedWorld):
@@ -167,7 +165,12 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
         sheets = run.sheets(protocol)
         if step in sheets:
             images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
-    return {"hidden": window_figure(best, window, ood, images, step, words=space.describe(ood))}
+    told = "Hidden capability: no"
+    if window.found:
+        told = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
+    told += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
+    words = space.describe(ood)
+    return {"hidden": window_figure(best, window, ood, images, step, words=words, told=told)}
 
 
 def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> str:
@@ -181,22 +184,32 @@ def _elicitation(
 ) -> dict[str, Figure]:
     ood = str(space.ood_classes[0])
     asked = best[best["concept_class"] == ood]["protocol"].unique()
-    protocols = [NAIVE, *sorted(p for p in asked if p != NAIVE)]
-    reached = {p: [e.upper for e in honest_emergence(best, ood, p) if e.reached] for p in protocols}
-    spans = []
-    for protocol in protocols:
-        for concept in (*space.names, JOINT):
-            found = (
-                honest_emergence(best, ood, protocol)
-                if concept == JOINT
-                else emergence.find_emergence(best, ood, protocol, concept=concept)
-            )
-            label = f"{protocol} · {concept}"
-            spans += [Emergence(label, e.lower, e.upper, not e.reached) for e in found]
-    band = turn.step_interval if turn else None
+    protocols = sorted(asked, key=lambda p: (p != NAIVE, not elicits(p), p))
+    found = {p: honest_emergence(best, ood, p) for p in protocols}
+    spans = [
+        Emergence(p, e.lower, e.upper, not e.reached, f"seed {seed}")
+        for seed in sorted(table["seed"].unique())
+        for p, of in found.items()
+        for e in of
+        if e.seed == seed
+    ]
+    known = best.loc[best["concept"] == JOINT, PROBE].notna().all()
+    plain = {p: honest_emergence(best, ood, p, PROBE) for p in protocols} if known else {}
+    drawn = elicitation_figure(
+        table,
+        ood,
+        best=best,
+        protocols=protocols,
+        emergence=_reached(found),
+        plain=_reached(plain),
+        turn=turn,
+    )
     return {
-        "elicitation": elicitation_figure(
-            table, ood, protocols=protocols, emergence=reached, turn=band
-        ),
-        "timeline": emergence_timeline(spans, turn=band, last_step=float(table["step"].max())),
+        "elicitation": drawn,
+        "timeline": emergence_timeline(spans, turn=turn, last_step=float(table["step"].max())),
     }
+
+
+def _reached(found: Mapping[str, Sequence[emergence.Emergence]]) -> dict[str, list[float]]:
+    """The steps of those that got there."""
+    return {p: [e.upper for e in of if e.reached] for p, of in found.items()}

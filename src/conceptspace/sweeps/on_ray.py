@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from conceptspace import build, needs
 from conceptspace.errors import UserError
+from conceptspace.experiment import needs, parts
 from conceptspace.files import make_folders
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.local import log_of
@@ -109,7 +109,7 @@ def _work(plan: Plan, out: Path, resources: Resources) -> Outcome:
 def _in_folder(plan: Plan, out: Path, resources: Resources) -> Outcome:
     log = log_of(plan, out)
     try:
-        needs.require(plan.config, plan.folder(out), build.device(resources.device))
+        needs.require(plan.config, plan.folder(out), parts.device(resources.device))
         open_or_create(plan.folder(out), plan.config)
         make_folders(log.parent)
     except UserError as error:

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.files import make_folders, read_record, write_atomically, write_record
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps import local
@@ -67,7 +67,7 @@ def submit(
         return ""
     text = script(len(waiting), out, resources, at_once, options)
     for plan in waiting:
-        build.validate(plan.config)
+        parts.validate(plan.config)
         open_or_create(plan.folder(out), plan.config)
     make_folders(out / "logs")
     record = {"runs": [plan.name for plan in waiting], "resources": asdict(resources)}

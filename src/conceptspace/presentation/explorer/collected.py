@@ -18,6 +18,7 @@ from conceptspace.collection.layout import MARK, PREFIX, is_collection
 from conceptspace.collection.read import Collection
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import points
+from conceptspace.presentation.explorer.ask import Asker
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import described, of_divergence, read_entry
 from conceptspace.presentation.explorer.library import BLANK, GONE, Library, NotThere
@@ -49,6 +50,7 @@ class CollectedLibrary:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.asks = None
         self._lock = RLock()
         self._folder = Path(mkdtemp(prefix="conceptspace-collection-"))
         finalize(self, rmtree, self._folder, ignore_errors=True)
@@ -112,6 +114,22 @@ class CollectedLibrary:
             NotThere: always.
         """
         raise NotThere("a collection keeps no images; they are in the run folders")
+
+    def scores(self, token: str, protocol: str, step: int) -> Tree:
+        """Likewise the scores of single images.
+
+        Raises:
+            NotThere: always.
+        """
+        raise NotThere("a collection keeps no scores of single images; they are in the run folders")
+
+    def ask(self, token: str, step: int, at: Sequence[float]) -> Tree:
+        """A collection has no models to ask.
+
+        Raises:
+            NotThere: always.
+        """
+        raise NotThere("a collection keeps no models; start the server with --ask on run folders")
 
     def figure(self, token: str, name: str) -> Path:
         """Figures are in the run folders alone.
@@ -212,14 +230,14 @@ class CollectedLibrary:
         }
 
 
-def library(roots: Sequence[Path]) -> Library | CollectedLibrary:
-    """What shows a collection, or folders of runs.
+def library(roots: Sequence[Path], ask: Asker | None = None) -> Library | CollectedLibrary:
+    """What shows a collection, or folders of runs, whose models may be asked.
 
     Raises:
         UserError: a collection is named beside something else; or a root is no folder.
     """
     if not any(is_collection(root) for root in roots):
-        return Library(roots)
+        return Library(roots, ask)
     if len(roots) > 1:
         raise UserError("a collection is shown on its own; name it alone")
     return CollectedLibrary(roots[0])

@@ -13,22 +13,25 @@ from conceptspace.analysis.elicitation import elicits
 from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import Quantity
 from conceptspace.analysis.verdict import Window
+from conceptspace.presentation.figures.timeline import looks
 from conceptspace.presentation.series import series
 from conceptspace.presentation.style import (
     GRID,
     INK,
-    MUTED,
-    OOD_SHADES,
-    TRAIN,
+    SMALLEST,
     TURN,
     TURN_INK,
+    WIDTH,
     footnote,
     styled,
 )
-from conceptspace.tables import NAIVE
+from conceptspace.tables import JOINT, NAIVE
 
 MOST_PANELS = 9
-COLUMNS = 3
+MOST_BANDS = 4
+"""Lines in a panel whose intervals can still be told apart."""
+
+COLUMNS = 2
 
 
 @styled
@@ -47,15 +50,23 @@ def asked_figure(
     """
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
-    width = 6.2 if columns == 1 else 3.0 * columns + 0.4
-    figure = Figure(figsize=(width, 2.7 * rows + 0.5), layout="constrained")
+    ways = table["protocol"].nunique()
+    width = WIDTH if columns > 1 else 0.75 * WIDTH
+    figure = Figure(figsize=(width, (2.8 + 0.17 * ways) * rows + 0.6), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[len(windows) :]:
         axes.set_axis_off()
     for axes in panels[: len(windows)]:
         axes.axhline(threshold, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
     told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
-    footnote(figure, f"Lines: means over runs. Band: {told[0]}. Shaded: the hidden window.")
+    runs = len(next(iter(windows.values())))
+    notes = [f"Lines: means of {runs} runs." if runs > 1 else "One run."]
+    notes += [f"Bands: {interval}." for interval in dict.fromkeys(filter(None, told))]
+    notes.append(f"Dashed black: {threshold:g}.")
+    if any(window.found for of in windows.values() for window in of):
+        median = ", median of the runs that have one" if runs > 1 else ""
+        notes.append(f"Yellow: the hidden window{median}.")
+    footnote(figure, " ".join(notes))
     return figure
 
 
@@ -63,28 +74,25 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
     rows = table[table["concept_class"] == of.concept_class]
     rows = rows[rows["concept"] == of.concept]
     names = sorted(map(str, rows["protocol"].unique()), key=lambda name: (name != NAIVE, name))
-    others = [name for name in names if name != NAIVE and elicits(name)]
     interval = ""
-    for name in names:
+    for name, (color, marker) in looks(names).items():
         drawn = series(rows, of.concept_class, of.concept, "accuracy", name)
-        color, dash = MUTED, "--"
-        if name == NAIVE:
-            color, dash = TRAIN, "-"
+        style = {"color": color, "ls": "-" if elicits(name) else "--", "marker": marker, "ms": 3}
+        if len(names) <= MOST_BANDS:
             interval = drawn.interval
-        elif name in others:
-            color, dash = OOD_SHADES[others.index(name) % len(OOD_SHADES)], "-"
-        axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
-        axes.plot(
-            drawn.steps, drawn.mean, color=color, ls=dash, lw=1.6, label=name, marker=".", ms=3
-        )
+            axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
+        axes.plot(drawn.steps, drawn.mean, lw=1.5, mec="white", mew=0.3, label=name, **style)
     hit = [window for window in windows if window.found]
     if hit:
         first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))
         axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
         middle = (first + last) / 2
-        axes.text(middle, 1.04, "hidden", ha="center", va="bottom", fontsize=7, color=TURN_INK)
+        label = "hidden" if len(windows) == 1 else f"hidden in {len(hit)} of {len(windows)} runs"
+        style = {"ha": "center", "va": "bottom", "fontsize": SMALLEST, "color": TURN_INK}
+        axes.text(middle, 1.04, label, **style)
+    what = "joint accuracy" if of.concept == JOINT else f"accuracy of {of.concept}"
     axes.set_title(of.name, pad=12 if hit else 6)
-    axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel="accuracy")
+    axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel=what)
     axes.grid(axis="y", color=GRID, lw=0.4)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.04, -0.2))
     return interval
