@@ -95,7 +95,9 @@ def test_a_killed_worker_is_replaced_and_a_cancelled_run_goes_on(
     log = tmp_path / "logs" / "slurm-0.log"
     while '"Lost"' not in log.read_text() and time.monotonic() < until:
         time.sleep(0.1)
-    time.sleep(3)
+    said = tmp_path / "logs" / "seed-0.log"
+    while "resuming at step" not in said.read_text() and time.monotonic() < until:
+        time.sleep(0.1)
     subprocess.run(["scancel", "--batch", "--signal=TERM", job], check=True)
     wait_for(job)
     run = Run(plan.folder(tmp_path))
