@@ -172,9 +172,16 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     _add_precision(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, a folder of runs, or a collection"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help="of a collection, the runs with these values of a setting; may be given several times",
+    )
     report.add_argument(
         "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
     )

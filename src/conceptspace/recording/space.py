@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,29 @@ def write_space(folder: Path, space: ConceptSpace) -> None:
             return
     except UserError:
         pass  # whatever was there is replaced
-    record = {
+    write_record(folder / FILE, record_of(space))
+
+
+def record_of(space: ConceptSpace) -> dict[str, Any]:
+    """A concept space as it is kept."""
+    return {
         "concepts": [asdict(concept) for concept in space.concepts],
         "train_classes": list(space.train_classes),
         "ood_classes": list(space.ood_classes),
     }
-    write_record(folder / FILE, record)
+
+
+def space_of(record: Mapping[str, Any]) -> ConceptSpace:
+    """What :func:`record_of` was told.
+
+    Raises:
+        UserError, ValueError, KeyError, TypeError, AttributeError: it is no concept space.
+    """
+    return ConceptSpace(
+        tuple(_concept(told) for told in record["concepts"]),
+        as_classes(record["train_classes"]),
+        as_classes(record["ood_classes"]),
+    )
 
 
 def read_space(folder: Path) -> ConceptSpace | None:
@@ -39,12 +57,7 @@ def read_space(folder: Path) -> ConceptSpace | None:
     if not path.exists():
         return None
     try:
-        record = read_record(path)
-        return ConceptSpace(
-            tuple(_concept(told) for told in record["concepts"]),
-            as_classes(record["train_classes"]),
-            as_classes(record["ood_classes"]),
-        )
+        return space_of(read_record(path))
     except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); put it back as it was") from None
 

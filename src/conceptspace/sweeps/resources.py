@@ -19,6 +19,9 @@ class Resources:
         retries: lost workers (killed, out of memory, on a node that is gone) after which a run
             counts as failed.
         loggers: names, see :mod:`conceptspace.loggers`.
+        store: address of the storage that runs go to, see :mod:`conceptspace.sweeps.storage`;
+            empty for a folder.
+        save_every: seconds from one time that a run is brought to the storage to the next.
 
     Raises:
         UserError: a number is out of its bounds.
@@ -29,6 +32,8 @@ class Resources:
     device: str = "auto"
     retries: int = 3
     loggers: tuple[str, ...] = ()
+    store: str = ""
+    save_every: float = 30.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.cpus) and self.cpus > 0):

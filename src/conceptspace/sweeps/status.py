@@ -82,7 +82,7 @@ def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
     if failure and found not in ("done", "diverged"):
         found = "stopped" if found == "stopped" else "failed"
     reason = failure or str(told.get("reason", ""))
-    scored = len(of_steps(folder / "scores" / NAIVE, ".parquet"))
+    scored = len(of_steps(folder / "scores" / NAIVE, ".parquet")) or _in_table(folder)
     share = 1.0 if found == "done" else min(1.0, scored / plan.checkpoints)
     return RunStatus(
         plan.name,
@@ -91,6 +91,15 @@ def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
         share,
         float(told.get("seconds", 0.0)),
     )
+
+
+def _in_table(folder: Path) -> int:
+    """Checkpoints in the trajectory of a run that has no scores here, as one from a storage."""
+    try:
+        table = Run(folder).trajectory()
+    except (UserError, OSError):
+        return 0
+    return int(table["step"][table["protocol"] == NAIVE].nunique())
 
 
 def _hours(plans: list[Planned], runs: tuple[RunStatus, ...], at_once: int) -> float | None:
