@@ -19,7 +19,7 @@ class Incomplete(UserError):
 def missing_checkpoints(run: Run) -> list[int]:
     """Planned steps up to the newest saved one whose checkpoints are not there."""
     saved = checkpoint.saved_steps(run.checkpoints)
-    newest = max([*saved, *checkpoint.saved_steps(run.path / "resume")], default=-1)
+    newest = max([*saved, *checkpoint.saved_steps(run.folder.resume)], default=-1)
     return [s for s in build.checkpoints(run.config) if s <= newest and s not in saved]
 
 

@@ -32,11 +32,12 @@ from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
 from conceptspace.recording.book import Book
+from conceptspace.recording.environment import environment
 from conceptspace.recording.evaluate import Evaluator
 from conceptspace.recording.scoring import Scorer
 from conceptspace.recording.sheets import pictures_of, write_pictures
 from conceptspace.recording.space import write_space
-from conceptspace.recording.work import environment, noted, working_on
+from conceptspace.recording.work import noted, working_on
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
 from conceptspace.training import checkpoint

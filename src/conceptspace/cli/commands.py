@@ -41,6 +41,7 @@ from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
 from conceptspace.protocols import registry
 from conceptspace.record_config import RecordConfig
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
 
@@ -88,7 +89,7 @@ def run(options: Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    _report([opened], folder / "report.html", "verdict")
+    _report([opened], opened.folder.report, "verdict")
     return 0
 
 
@@ -142,7 +143,7 @@ def report(options: Namespace) -> int:
     if options.out is None and len(runs) > 1:
         raise UserError("several runs need a file for their common page: add -o FILE")
     note = read_note(options.note) if options.note else ""
-    _report(runs, options.out or runs[0].path / "report.html", "", left_out, note)
+    _report(runs, options.out or runs[0].folder.report, "", left_out, note)
     return 0
 
 
@@ -238,7 +239,7 @@ def _verdict(run: Run) -> list[str]:
     """Whether a run hides a capability, in sentences."""
     from conceptspace.presentation.explorer.telling import verdict
 
-    if not (run.path / "trajectory.parquet").exists():
+    if not run.folder.trajectory.exists():
         return [UNTOLD, "No checkpoint has been scored yet."]
     return verdict(run) or [UNTOLD, "No class is held out."]
 
@@ -270,7 +271,7 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         return merged(preset(), values, str(options.config))
     if options.preset is not None or folder is None:
         return PRESETS[options.preset or "quick"]()
-    if not (folder / "config.toml").exists():
+    if not RunFolder(folder).config.exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     return Run(folder).config

@@ -8,10 +8,9 @@ from typing import Any
 
 from conceptspace.errors import UserError
 from conceptspace.files import read_record, write_record
+from conceptspace.run_folder import RunFolder
 from conceptspace.settings_tree import tuples
 from conceptspace.space import Concept, ConceptSpace, as_classes
-
-FILE = "space.json"
 
 
 def write_space(folder: Path, space: ConceptSpace) -> None:
@@ -26,7 +25,7 @@ def write_space(folder: Path, space: ConceptSpace) -> None:
         "train_classes": list(space.train_classes),
         "ood_classes": list(space.ood_classes),
     }
-    write_record(folder / FILE, record)
+    write_record(RunFolder(folder).space, record)
 
 
 def read_space(folder: Path) -> ConceptSpace | None:
@@ -35,7 +34,7 @@ def read_space(folder: Path) -> ConceptSpace | None:
     Raises:
         UserError: the file is damaged.
     """
-    path = folder / FILE
+    path = RunFolder(folder).space
     if not path.exists():
         return None
     try:
