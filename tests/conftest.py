@@ -24,12 +24,23 @@ hypothesis.settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """One thread; no flush to the disk: no test cuts the power but by a disk of its own."""
     torch.set_num_threads(1)
+    os.fsync = lambda descriptor: None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("PyTorch finds no CUDA device")
+
+
+@pytest.fixture
+def own_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protocols that a test registers are gone after it."""
+    from conceptspace.protocols import registry
+
+    registry.families()
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
 @pytest.fixture(scope="session", autouse=True)

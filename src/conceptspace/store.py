@@ -270,7 +270,8 @@ def _digest(path: Path) -> str:
 
 def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` tells, if the values that are computed with are of their type."""
-    for key, kind in (("seconds", (int, float)), ("status", str), ("probe", dict), ("config", str)):
+    types = {"seconds": (int, float), "status": str, "probe": dict, "config": str, "code": dict}
+    for key, kind in types.items():
         if key in told and not isinstance(told[key], kind):
             raise ValueError(f"{key} is {told[key]!r}")
     return told

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from conceptspace import build, events, needs, pipeline
+from conceptspace import events
 from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli.analyze import analyze
@@ -26,14 +26,17 @@ from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
 from conceptspace.cli.sweep import sweep
-from conceptspace.completeness import (
+from conceptspace.config import RunConfig, merged, nested, read
+from conceptspace.errors import UserError
+from conceptspace.experiment import needs, parts
+from conceptspace.experiment.completeness import (
     has_last_checkpoint,
     missing_checkpoints,
     require_checkpoints,
     steps_in_words,
 )
-from conceptspace.config import RunConfig, merged, nested, read
-from conceptspace.errors import UserError
+from conceptspace.experiment.own_code import require_word
+from conceptspace.experiment.session import Session
 from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
@@ -72,13 +75,13 @@ def run(options: Namespace) -> int:
     """Train, score, find and report."""
     folder: Path = options.out
     config = _config(options, folder)
-    build.validate(config)
-    device = build.device(options.device)
+    parts.validate(config)
+    device = parts.device(options.device)
     needs.require(config, folder, device)
     opened, existed = open_or_create(folder, config)
     if existed:
         print(f"continuing the run in {folder}", file=sys.stderr)
-    session = pipeline.Session(opened, device, probe_cache(), _precision(options))
+    session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -96,17 +99,18 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
+    require_word(opened, (), options.trust)
     config = opened.config
     require_checkpoints(opened)
     protocols = named(options.protocol or (), config) or registry.names(
-        build.context(config), usual=True
+        parts.context(config), usual=True
     )
     if not options.protocol and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
-    device = build.device(options.device)
-    session = pipeline.Session(opened, device, probe_cache(), _precision(options))
+    device = parts.device(options.device)
+    session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -122,10 +126,10 @@ def signal(options: Namespace) -> int:
     from conceptspace.presentation.signal import write_signal
 
     config = _config(options, None)
-    settings = {"this config": build.rendered(config.data)}
+    settings = {"this config": parts.rendered(config.data)}
     if options.versus:
         other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
-        settings["\n".join(options.versus)] = build.rendered(other.data)
+        settings["\n".join(options.versus)] = parts.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
@@ -150,13 +154,15 @@ def report(options: Namespace) -> int:
 def serve(options: Namespace) -> int:
     """Show runs in the browser until Ctrl-C."""
     from conceptspace.presentation.explorer import server
+    from conceptspace.presentation.explorer.ask import Asker
     from conceptspace.presentation.explorer.library import Library
 
     token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
-    library = Library(options.runs)
+    library = Library(options.runs, Asker() if options.ask else None)
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
-    print("read only; Ctrl-C ends it", file=sys.stderr)
+    asking = "; models may be asked for images" if options.ask else ""
+    print(f"read only{asking}; Ctrl-C ends it", file=sys.stderr)
     Thread(target=library.warm, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         server.server(library, opened, token).run(sockets=[opened])
@@ -274,7 +280,9 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
     if not RunFolder(folder).config.exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
-    return Run(folder).config
+    opened = Run(folder)
+    require_word(opened, overrides(options).values(), options.trust)
+    return opened.config
 
 
 def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:

@@ -139,6 +139,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     _add_precision(quickstart)
     run = add("run", "Train a model, tell its verdict and write its page; resumes an existing run.")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    _add_trust(run)
     _add_device(run)
     _add_precision(run)
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
@@ -166,6 +167,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
+    _add_trust(evaluate)
     _add_device(evaluate)
     _add_precision(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
@@ -256,6 +258,14 @@ def _add_precision(command: Parser) -> None:
     )
 
 
+def _add_trust(command: Parser) -> None:
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the code, FILE.py:CLASS or module:CLASS, that an existing run's config names",
+    )
+
+
 def _add_device(command: Parser) -> None:
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
@@ -304,6 +314,11 @@ def _add_serve(command: Parser) -> None:
     command.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS")
     command.add_argument(
         "--token", default="", help="asked of every visitor; or CONCEPTSPACE_TOKEN"
+    )
+    command.add_argument(
+        "--ask",
+        action="store_true",
+        help="let visitors ask kept checkpoints for images of a point in concept space",
     )
 
 

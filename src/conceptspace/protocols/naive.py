@@ -31,8 +31,14 @@ def with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
     """Naive prompting first, then the others.
 
     Raises:
-        UserError: two have the same name, or one has a name that is none for a folder.
+        UserError: one is no protocol, two have the same name, or a name is none for a folder.
     """
+    for protocol in protocols:
+        if isinstance(protocol, type) or not isinstance(protocol, Protocol):
+            raise UserError(
+                "a protocol is an object with a name, and a method settings(concept_class) that "
+                f"gives functions by name; {protocol!r:.80} is none"
+            )
     every: list[Protocol] = [Naive(), *(p for p in protocols if not isinstance(p, Naive))]
     names = [protocol.name for protocol in every]
     for name in names:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
-from conceptspace.judges.function import AnyJudge, checked, described
+from conceptspace.judges.function import AnyJudge, checked, described, told
 from conceptspace.loggers import Logger, log_metrics, log_scores, opened
 from conceptspace.models.generative import name_of
 from conceptspace.protocols.base import Protocol
@@ -22,7 +22,7 @@ from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
 from conceptspace.recording.encoding import Encoder, encoded
-from conceptspace.recording.environment import environment, told_of
+from conceptspace.recording.environment import environment
 from conceptspace.recording.metrics import Metrics
 from conceptspace.recording.scoring import JudgeScorer
 from conceptspace.recording.sheets import own_pictures, pictures_of, write_pictures
@@ -135,7 +135,7 @@ class Recorder:
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
             self.metrics = Metrics(self.run.folder.training)
-            stack.enter_context(noted(self.run, environment(**told_of(self.judge))))
+            stack.enter_context(noted(self.run, environment(**told(self.judge))))
             if self.recorded:
                 self._collect()
             self.loggers = stack.enter_context(opened(self.asked_loggers, self.run, self.folder))

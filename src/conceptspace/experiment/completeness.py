@@ -1,0 +1,51 @@
+"""Which of a run's planned checkpoints are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conceptspace.config import RunConfig
+from conceptspace.errors import UserError
+from conceptspace.experiment import parts
+from conceptspace.store import Run
+from conceptspace.training import checkpoint
+
+
+class Incomplete(UserError):
+    """A run that has ended lacks checkpoints that were planned."""
+
+    status = 1
+
+
+def planned(run: Run) -> list[int]:
+    """Steps at which a run was to save checkpoints; no code of one's own is imported for it."""
+    description = run.description
+    return parts.checkpoints(description) if isinstance(description, RunConfig) else []
+
+
+def missing_checkpoints(run: Run) -> list[int]:
+    """Planned steps up to the newest saved one whose checkpoints are not there."""
+    saved = checkpoint.saved_steps(run.checkpoints)
+    newest = max([*saved, *checkpoint.saved_steps(run.folder.resume)], default=-1)
+    return [s for s in planned(run) if s <= newest and s not in saved]
+
+
+def steps_in_words(steps: Sequence[int]) -> str:
+    """A few steps by number, many by their first and their count."""
+    shown = ", ".join(map(str, steps[:3]))
+    if len(steps) > 3:
+        shown += f" and {len(steps) - 3} more"
+    return f"step{'s' if len(steps) > 1 else ''} {shown}"
+
+
+def has_last_checkpoint(run: Run) -> bool:
+    """Whether the last planned checkpoint is saved; patching takes its embeddings."""
+    return planned(run)[-1] in checkpoint.saved_steps(run.checkpoints)
+
+
+def require_checkpoints(run: Run) -> None:
+    """Raise ``UserError`` for a run without a checkpoint."""
+    if not checkpoint.saved_steps(run.checkpoints):
+        raise UserError(
+            f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}"
+        )

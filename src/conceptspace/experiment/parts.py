@@ -1,0 +1,218 @@
+"""The parts of an experiment: from a config to the objects that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from conceptspace.cache import probe_cache
+from conceptspace.config import RunConfig
+from conceptspace.errors import UserError
+from conceptspace.judges.probe import ProbeSettings
+from conceptspace.models.config import check_channels
+from conceptspace.models.denoiser import EmbeddingDenoiser
+from conceptspace.models.schedule import LinearSchedule
+from conceptspace.models.unet import channels_last
+from conceptspace.models.vdm import VDM
+from conceptspace.protocols import registry
+from conceptspace.protocols.base import Fitting
+from conceptspace.protocols.registry import Context
+from conceptspace.recording.evaluate import Sampling
+from conceptspace.seeding import stream_seed
+from conceptspace.tables import NAIVE
+from conceptspace.training.loop import Optimization
+from conceptspace.training.schedule import checkpoint_steps
+from conceptspace.worlds.conditioning import Conditioning
+from conceptspace.worlds.config import DataConfig
+from conceptspace.worlds.dataset import Masking
+from conceptspace.worlds.rendered import RenderedWorld
+from conceptspace.worlds.world import World
+
+WORLD_MEMBERS = (
+    *("space", "columns", "resolution", "augmentation"),
+    *("sample", "class_mean", "draw", "picture", "labelled", "recipe"),
+)
+"""What a world has, see :class:`World`."""
+
+PIXEL_RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
+
+
+def world(data: DataConfig) -> World:
+    """The data: shapes that are rendered, images that are there, or a world of one's own.
+
+    Raises:
+        UserError: the settings describe something impossible, or what they build is no world.
+    """
+    built = data.world()
+    lacking = [name for name in WORLD_MEMBERS if not hasattr(built, name)]
+    if lacking:
+        raise UserError(
+            f"data.kind = {data.kind!r} builds {type(built).__name__}, which is no world: it lacks "
+            f"{', '.join(lacking)} of conceptspace.worlds.world.World"
+        )
+    found: World = built
+    return found
+
+
+def rendered(data: DataConfig) -> RenderedWorld:
+    """A world that draws any concept vector.
+
+    Raises:
+        UserError: see :func:`world`; or it does not.
+    """
+    built = world(data)
+    if not isinstance(built, RenderedWorld):
+        raise UserError(
+            "this needs images that can be rendered, e.g. data.kind = 'shapes', or a world that "
+            f"derives from conceptspace.RenderedWorld; data.kind is {data.kind!r}"
+        )
+    return built
+
+
+def conditioning(data: DataConfig) -> Conditioning:
+    """M: which variables the model is shown."""
+    columns = world(data).columns
+    return Conditioning(data.variables() or tuple(columns), columns)
+
+
+def masking(data: DataConfig) -> Masking | None:
+    """The underspecification of the training prompts, if there is any."""
+    masked = data.masked()
+    return Masking(*masked) if masked else None
+
+
+def model(config: RunConfig, device: torch.device | None = None) -> VDM:
+    """An untrained model; its weights depend on the seed alone.
+
+    Raises:
+        UserError: the architecture does not fit together, or is no network.
+    """
+    m = config.model
+    prompt = conditioning(config.data).visible()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(config.seed, "weights"))
+        network = m.network(len(prompt), config.data.resolution)
+        schedule = LinearSchedule(
+            m.gamma_start, m.gamma_end, learned=m.schedule == "learned_linear"
+        )
+    if not isinstance(network, torch.nn.Module):
+        raise UserError(
+            f"model.kind = {m.kind!r} builds {type(network).__name__}, and a network is a "
+            "torch.nn.Module"
+        )
+    if m.embeds != isinstance(network, EmbeddingDenoiser):
+        raise UserError(
+            f"model.kind = {m.kind!r} says embeds = {m.embeds}, and its network is "
+            f"{'an' if not m.embeds else 'no'} conceptspace.EmbeddingDenoiser"
+        )
+    built = VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
+    return channels_last(built, device) if built.accelerated else built.to(device)
+
+
+def outline(config: RunConfig) -> VDM:
+    """A model to count and check: a large one, of more than some 10⁸ weights, is made without them.
+
+    Raises:
+        UserError: the architecture does not fit together.
+    """
+    if config.model.weights() < 10**8:
+        return model(config)  # quicker than PyTorch's first tensor without memory, which takes 1 s
+    with torch.device("meta"):
+        return model(config)
+
+
+def optimization(config: RunConfig) -> Optimization:
+    """How the model is trained."""
+    train = config.train
+    return Optimization(
+        batch_size=train.batch_size,
+        learning_rate=train.learning_rate,
+        weight_decay=train.weight_decay,
+        betas=(train.beta1, train.beta2),
+        clip_norm=train.clip_norm,
+        weight_average=train.weight_average,
+        condition_dropout=train.condition_dropout,
+    )
+
+
+def checkpoints(config: RunConfig) -> list[int]:
+    """The steps at which checkpoints are saved."""
+    train = config.train
+    if train.checkpoint_schedule == "explicit":
+        return list(train.checkpoint_steps)
+    return checkpoint_steps(
+        train.checkpoint_schedule, train.first_checkpoint, train.steps, train.checkpoints
+    )
+
+
+def probe(config: RunConfig) -> ProbeSettings:
+    """Architecture and training of the probe."""
+    check_channels("probe.channels", config.probe.channels, config.data.resolution)
+    return ProbeSettings.of(config.probe)
+
+
+def sampling(config: RunConfig, protocol_name: str) -> Sampling:
+    """How images are generated under a protocol."""
+    evaluate = config.evaluate
+    samples = evaluate.samples if protocol_name == NAIVE else evaluate.elicitation_samples
+    return Sampling(samples, evaluate.sampling_steps, evaluate.sampler, evaluate.batch_size)
+
+
+def context(config: RunConfig, load: Callable[[int | None], VDM] | None = None) -> Context:
+    """What the protocols of a run are made from.
+
+    Args:
+        config: of the run.
+        load: the model at a saved step, the last one for None; where nothing is asked but the
+            settings' names, an untrained one does.
+
+    Raises:
+        UserError: see :func:`world`.
+    """
+    untrained = load or (lambda step: outline(config))
+    return Context(config, world(config.data), conditioning(config.data), untrained)
+
+
+def validate(config: RunConfig) -> None:
+    """Build everything that is cheap, so that a bad config fails before any work.
+
+    Raises:
+        UserError: the config describes something impossible, or the cache cannot be written.
+    """
+    probe_cache()
+    data = config.data
+    world(data)
+    data.check()
+    probe(config)
+    if data.pooled:
+        _check_pools(config)
+    asked, untrained = context(config), outline(config)
+    for name in config.evaluate.protocols:
+        made = registry.make(name, asked)
+        if isinstance(made, Fitting):
+            made.fit(untrained)
+    checkpoints(config)
+
+
+def _check_pools(config: RunConfig) -> None:
+    """The probe takes its images from those of the data, if they are not rendered."""
+    pool, settings = config.data.images_per_class, config.probe
+    if settings.images_per_class + settings.held_out_per_class > pool:
+        raise UserError(
+            f"probe.images_per_class and probe.held_out_per_class take "
+            f"{settings.images_per_class} + {settings.held_out_per_class} of the "
+            f"{pool} images (data.images_per_class) of each class"
+        )
+
+
+def device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        UserError: CUDA was asked for and is not there.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here")
+    return torch.device("cuda" if name != "cpu" and available else "cpu")

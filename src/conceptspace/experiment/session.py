@@ -1,0 +1,386 @@
+"""One run from its config to its trajectory: train, save, generate, score.
+
+Work is reported as a stream of events; printing them belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from conceptspace.config import RunConfig, merged
+from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.fusible import hooked
+from conceptspace.engine.native.library import native
+from conceptspace.errors import UserError
+from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
+from conceptspace.experiment import parts
+from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
+from conceptspace.experiment.own_code import keep_code
+from conceptspace.judges.agreement import agreement_judge
+from conceptspace.judges.function import checked, told
+from conceptspace.judges.judge import Judge
+from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
+from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
+from conceptspace.models.vdm import VDM, EmbeddingVDM
+from conceptspace.protocols import registry
+from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.naive import Naive
+from conceptspace.recording.book import Book
+from conceptspace.recording.environment import environment
+from conceptspace.recording.evaluate import Evaluator
+from conceptspace.recording.scoring import Scorer
+from conceptspace.recording.sheets import pictures_of, write_pictures
+from conceptspace.recording.space import write_space
+from conceptspace.recording.work import noted, working_on
+from conceptspace.store import Run
+from conceptspace.tables import NAIVE
+from conceptspace.training import checkpoint
+from conceptspace.training.log import TrainingLog
+from conceptspace.training.loop import Trainer
+from conceptspace.worlds.dataset import split_dataset
+from conceptspace.worlds.world import HasSource
+
+RESUME_STATES = 2
+"""Full training states kept, so that a damaged one leaves an older one to go on from."""
+
+
+class Session:
+    """A run folder with everything that working on it needs.
+
+    Args:
+        run: the folder.
+        device: where to compute.
+        cache: folder of trained probes.
+        precision: of the wide layers in training and sampling; by default the fastest that
+            the device has. Probes are trained in float32.
+    """
+
+    def __init__(
+        self, run: Run, device: torch.device, cache: Path, precision: Precision | None = None
+    ) -> None:
+        self.run = run
+        self.device = device
+        self.cache = cache
+        self.precision = precision or fastest_precision(device)
+        self.config = run.config
+        self.world = parts.world(self.config.data)
+        self.book = Book(run, self.config.seed, self.world.space.classes)
+        self.probe: TrainedProbe | None = None
+        self.passed_over: set[int] = set()
+        self.whole: set[int] = set()
+
+    def execute(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Train to the end, scoring every checkpoint under naive prompting.
+
+        A run that was interrupted goes on where it was, and writes what it would have written.
+        ``run.json`` tells how the session ended ("finished", "stopped", or "failed" by an
+        exception) and how many seconds all sessions took; a killed process leaves "running".
+
+        Args:
+            stop: asked after every step, of the probe's training too.
+
+        Raises:
+            Stopped: ``stop`` said so; the state is saved.
+            UserError: another process works on the run, or has begun it with another config or
+                with another file of one's own.
+            Diverged: a loss, gradient, weight, image or score is not finite.
+            OSError: something could not be read or written.
+        """
+        with working_on(self.run, self.config):
+            keep_code(self.run, self.config, self.config.evaluate.protocols)
+            yield from self._execute(stop)
+
+    def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        with noted(self.run, self._environment()):
+            yield from self._prepare(stop)
+            yield from self._train(stop)
+            yield from self._evaluate([NAIVE, *self.config.evaluate.protocols], stop, self.config)
+            self._require_all()
+
+    def evaluate(
+        self,
+        protocols: Iterable[str],
+        stop: Callable[[], bool] = lambda: False,
+        sweeps: Mapping[str, Sequence[float]] | None = None,
+        own: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Iterator[Event]:
+        """Score every saved checkpoint under protocols, skipping the settings that are there.
+
+        Args:
+            protocols: names, see :func:`conceptspace.protocols.registry.names`.
+            stop: asked after every checkpoint, and every step of the probe's training.
+            sweeps: strengths, alphas, betas or guidance weights in place of the config's.
+            own: by family, settings of protocols that have some of their own, in place of the
+                config's.
+
+        Raises:
+            Stopped: ``stop`` said so; what has been scored is saved.
+            UserError: an unknown protocol, patching before the last checkpoint, a file of one's
+                own that has changed, or another process works on the run.
+        """
+        asked = list(protocols)
+        with working_on(self.run, self.config):
+            keep_code(self.run, self.config, asked)
+            yield from self._evaluate(asked, stop, self._asking(sweeps or {}, own or {}))
+
+    def _evaluate(
+        self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
+    ) -> Iterator[Event]:
+        run = parts.context(config, self._load)
+        asked = [registry.make(name, run) for name in protocols]
+        yield from self._prepare(stop)
+        if lacking := missing_checkpoints(self.run):
+            yield Notice(
+                f"the checkpoints of {steps_in_words(lacking)} are missing in "
+                f"{self.run.checkpoints}; make them again with: conceptspace run --out "
+                f"{self.run.path}"
+            )
+        steps = checkpoint.saved_steps(self.run.checkpoints)
+        for protocol in asked:
+            for step in steps:
+                if self.book.missing(protocol, step):
+                    try:
+                        weights = checkpoint.load(self.run.checkpoints, step, self.device)
+                    except checkpoint.DamagedCheckpoint as error:
+                        yield Notice(f"{error}; it is left out")
+                        continue
+                    yield self._score(weights, protocol, step)
+                if stop():
+                    self._collect()
+                    raise Stopped(step)
+        self._collect()
+
+    def _require_all(self) -> None:
+        """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
+        scored = set(self.run.trajectory()["step"])
+        lacking = [step for step in parts.checkpoints(self.config) if step not in scored]
+        if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
+            raise Incomplete(
+                f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
+                f"damaged meanwhile; make them again with: conceptspace run --out {self.run.path}"
+            )
+
+    def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Load or train the probe, once per session."""
+        if self.probe is not None:
+            return
+        if self.device.type == "cpu" and native().library is None:
+            yield Notice(f"slower than it could be: {native().reason}")
+        write_space(self.run.path, self.world.space)
+        yield from self._introduce()
+        yield Notice("probe: training one, or taking it from the cache")
+        started = time.perf_counter()
+        settings = parts.probe(self.config)
+        try:
+            self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
+        except ProbeStopped:
+            raise self._stopped() from None
+        accuracy = self.probe.report["accuracy"]
+        self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
+        right = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
+        seconds = time.perf_counter() - started
+        yield Notice(f"probe: {right} on held-out images ({seconds:.1f} s)")
+        judge = yield from self._judge(settings, stop)
+        self.scorer = Scorer(self.probe.probe, judge, self.world.space.axes())
+
+    def _judge(
+        self, settings: ProbeSettings, stop: Callable[[], bool]
+    ) -> Generator[Event, None, Judge | None]:
+        """What decides beside the probe; two probes that agree where the config says so."""
+        share = self.config.probe.agreement
+        if not share:
+            own = self.config.data.judge(self.world)
+            if own is None:
+                return None
+            self.run.note(**told(own))
+            return checked(own, self.world.space.concepts)
+        assert self.probe is not None
+        yield Notice("judge: training a second probe, or taking it from the cache")
+        try:
+            judge, report = agreement_judge(
+                self.world, settings, self.probe, share, self.device, self.cache, stop
+            )
+        except ProbeStopped:
+            raise self._stopped() from None
+        self.run.note(judge=report)
+        worst = max(report["foils"], key=report["foils"].__getitem__)
+        yield Notice(
+            f"judge: {100 * report['valid']:.1f} % of held-out images are valid; of images that "
+            f"show no object it gives at most {report['foils'][worst]:.2f} to a class ({worst})"
+        )
+        return judge
+
+    def _stopped(self) -> Stopped:
+        """Before the training went on."""
+        return Stopped(max(checkpoint.saved_steps(self.run.folder.resume), default=0))
+
+    def _introduce(self) -> Iterator[Event]:
+        """Keep how classes look and where their images are from, unless pages render them."""
+        if self.config.data.pages_render:
+            return
+        yield Notice("images: reading them, or taking them from the cache")
+        write_pictures(self.run, pictures_of(self.world))
+        if isinstance(self.world, HasSource):
+            self.run.note(data=self.world.provenance())
+
+    def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        config = self.config
+        planned = parts.checkpoints(config)
+        trainer, log = self._trainer(), TrainingLog(self.run.folder.training)
+        yield from self._restore(trainer, planned)
+        if log.aside:
+            yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
+        log.forget_after(trainer.step)
+        with checkpoint.Writer() as self.writer:
+            first = trainer.step
+            if first in planned and first not in self.whole:
+                yield from self._save(trainer, log, planned)
+            for record in trainer.run(config.train.steps):
+                log.add(record, config.train.batch_size)
+                if trainer.update.note and record.step == first + 1:
+                    yield Notice(trainer.update.note)
+                loss, norm = record.loss.total, record.grad_norm
+                yield Trained(record.step, config.train.steps, loss, norm)
+                halted = stop()
+                if record.step in planned or record.step == config.train.steps or halted:
+                    yield from self._save(trainer, log, planned)
+                    log.rest()
+                if halted:
+                    raise Stopped(record.step)
+
+    def _trainer(self) -> Trainer:
+        config = self.config
+        examples, _ = split_dataset(
+            self.world,
+            parts.conditioning(config.data),
+            images_per_class=config.data.images_per_class,
+            validation_share=config.data.validation_share,
+            seed=config.seed,
+            masking=parts.masking(config.data),
+        )
+        model = parts.model(config, self.device)
+        return Trainer(
+            model,
+            examples.to(self.device),
+            parts.optimization(config),
+            config.seed,
+            self.precision,
+        )
+
+    def _restore(self, trainer: Trainer, planned: Sequence[int]) -> Iterator[Event]:
+        """Go on from the newest whole training state that is not behind a checkpoint that is
+        missing or damaged, if there is one.
+        """
+        folder, checkpoints = self.run.folder.resume, self.run.checkpoints
+        states = checkpoint.saved_steps(folder)
+        self.whole = {step for step in planned if checkpoint.is_whole(checkpoints, step)}
+        lacking = [
+            step for step in planned if step not in self.whole and step < max(states, default=0)
+        ]
+        if lacking:
+            yield Notice(
+                f"the checkpoints of {steps_in_words(lacking)} are missing or damaged in "
+                f"{checkpoints}; going back to make them again"
+            )
+        for step in reversed(states):
+            if lacking and step > lacking[0]:
+                self.passed_over.add(step)
+                continue
+            try:
+                trainer.restore(step, checkpoint.load(folder, step, self.device))
+            except checkpoint.DamagedCheckpoint as error:
+                self.passed_over.add(step)
+                yield Notice(f"{error}; trying an older state")
+                continue
+            yield Notice(f"resuming at step {step}")
+            return
+        if self.passed_over or checkpoint.saved_steps(checkpoints):
+            yield Notice(f"no whole training state is left in {folder}; starting again from step 0")
+
+    def _save(self, trainer: Trainer, log: TrainingLog, planned: list[int]) -> Iterator[Event]:
+        step = trainer.step
+        log.write()
+        if step in planned and step not in self.whole:
+            self.writer.save(self.run.checkpoints, step, trainer.sampling_weights())
+        self.writer.save(self.run.folder.resume, step, trainer.state())
+        self.writer.then(self._forget_states, step)
+        if step in planned and self.book.missing(Naive(), step):
+            yield self._score(trainer.sampling_weights(), Naive(), step)
+            self._collect()
+
+    def _forget_states(self, newest: int) -> None:
+        """Keep the last few training states only."""
+        folder = self.run.folder.resume
+        self.passed_over.discard(newest)
+        saved = checkpoint.saved_steps(folder)
+        kept = [s for s in saved if s not in self.passed_over][-RESUME_STATES:]
+        for old in set(saved) - set(kept):
+            checkpoint.remove(folder, old)
+
+    @cached_property
+    def _sampled(self) -> LoweredModel:
+        """The model that is evaluated, whatever weights it holds at the moment."""
+        model = LoweredModel(parts.model(self.config, self.device), self.precision)
+        fast = model.fast
+        if isinstance(fast, EmbeddingVDM) and fast.accelerated:
+            replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
+            fast.denoise = replayed  # type: ignore[method-assign, assignment]
+        return model
+
+    def _score(self, weights: Mapping[str, Tensor], protocol: Protocol, step: int) -> Evaluated:
+        """Generate, score and store what a checkpoint lacks under one protocol."""
+        evaluator = Evaluator(
+            self.world,
+            parts.conditioning(self.config.data),
+            self.scorer,
+            parts.sampling(self.config, protocol.name),
+            self.config.seed,
+        )
+        self._sampled.load_state_dict(weights)
+        there = self.book.scored(protocol.name, step)
+        generated = evaluator(self._sampled.fast, protocol, self.world.space.classes, there)
+        return self.book.store(protocol.name, step, generated)
+
+    def _asking(
+        self, sweeps: Mapping[str, Sequence[float]], own: Mapping[str, Mapping[str, Any]]
+    ) -> RunConfig:
+        """The config with other settings of protocols, for one evaluation."""
+        changes = {"evaluate": dict(sweeps), "protocols": own}
+        return merged(self.config, changes, "the protocols' settings")
+
+    def _load(self, step: int | None) -> VDM:
+        """The model as it was at a saved step, the last planned one for None."""
+        step = parts.checkpoints(self.config)[-1] if step is None else step
+        if step not in checkpoint.saved_steps(self.run.checkpoints):
+            raise UserError(
+                f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
+                f"not have; go on with: conceptspace run --out {self.run.path}"
+            )
+        model = parts.model(self.config, self.device)
+        model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
+        return model
+
+    def _environment(self) -> dict[str, Any]:
+        """What a result depends on beside its config."""
+        device = self.device
+        gpu = device.type == "cuda"
+        name = torch.cuda.get_device_name(device) if gpu else platform.processor()
+        return environment(
+            device=f"{device.type} ({name or platform.machine()})",
+            precision=self.precision,
+            operations="PyTorch" if gpu else native().reason,
+        )
+
+    def _collect(self) -> None:
+        """Average all scores into ``trajectory.parquet``."""
+        probe_hash = self.probe.hash if self.probe else ""
+        metadata = {"probe": probe_hash, "config": self.config.digest()}
+        self.book.collect(self.world.space.names, metadata)
