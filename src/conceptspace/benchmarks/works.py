@@ -19,8 +19,8 @@ from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.reference import Diffusion, training
 from conceptspace.config import RunConfig
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.experiment import parts
-from conceptspace.models.precision import LoweredModel, fastest_precision
 from conceptspace.models.sampling import gaussian, sample
 from conceptspace.models.vdm import EmbeddingVDM
 from conceptspace.seeding import generator

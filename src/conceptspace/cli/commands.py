@@ -27,6 +27,7 @@ from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
 from conceptspace.cli.sweep import sweep
 from conceptspace.config import RunConfig, merged, nested, read
+from conceptspace.engine.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.experiment.completeness import (
@@ -37,7 +38,6 @@ from conceptspace.experiment.completeness import (
 )
 from conceptspace.experiment.own_code import require_word
 from conceptspace.experiment.session import Session
-from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state

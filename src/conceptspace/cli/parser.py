@@ -267,7 +267,7 @@ def _add_trust(command: Parser) -> None:
 
 
 def _add_device(command: Parser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
 
 
 def _add_reproduce(command: Parser) -> None:

@@ -8,12 +8,13 @@ import torch
 
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
+from conceptspace.engine.device import device as device
+from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
 from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.config import check_channels
 from conceptspace.models.denoiser import EmbeddingDenoiser
 from conceptspace.models.schedule import LinearSchedule
-from conceptspace.models.unet import channels_last
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Fitting
@@ -107,7 +108,7 @@ def model(config: RunConfig, device: torch.device | None = None) -> VDM:
             f"{'an' if not m.embeds else 'no'} conceptspace.EmbeddingDenoiser"
         )
     built = VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
-    return channels_last(built, device) if built.accelerated else built.to(device)
+    return fuse(built, device) if built.accelerated else built.to(device)
 
 
 def outline(config: RunConfig) -> VDM:
@@ -204,15 +205,3 @@ def _check_pools(config: RunConfig) -> None:
             f"{settings.images_per_class} + {settings.held_out_per_class} of the "
             f"{pool} images (data.images_per_class) of each class"
         )
-
-
-def device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU.
-
-    Raises:
-        UserError: CUDA was asked for and is not there.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")

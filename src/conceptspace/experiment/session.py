@@ -19,6 +19,9 @@ from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.fusible import hooked
 from conceptspace.engine.native.library import native
+from conceptspace.engine.native.memory import keep_freed_memory
+from conceptspace.engine.precision import LoweredModel, Precision, fastest_precision
+from conceptspace.engine.replacing import fused
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.experiment import parts
@@ -28,7 +31,6 @@ from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked, told
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
-from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.models.vdm import VDM, EmbeddingVDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
@@ -54,6 +56,9 @@ RESUME_STATES = 2
 
 class Session:
     """A run folder with everything that working on it needs.
+
+    Working on it, the process keeps the memory that it frees, see
+    :func:`~conceptspace.engine.native.memory.keep_freed_memory`.
 
     Args:
         run: the folder.
@@ -172,6 +177,8 @@ class Session:
         """Load or train the probe, once per session."""
         if self.probe is not None:
             return
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type == "cpu" and native().library is None:
             yield Notice(f"slower than it could be: {native().reason}")
         write_space(self.run.path, self.world.space)
@@ -267,6 +274,7 @@ class Session:
             masking=parts.masking(config.data),
         )
         model = parts.model(config, self.device)
+        self.run.note(replaced=fused(model))
         return Trainer(
             model,
             examples.to(self.device),
@@ -376,7 +384,7 @@ class Session:
         return environment(
             device=f"{device.type} ({name or platform.machine()})",
             precision=self.precision,
-            operations="PyTorch" if gpu else native().reason,
+            operations=native().reason if device.type == "cpu" else "PyTorch",
         )
 
     def _collect(self) -> None:
