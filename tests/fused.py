@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conceptspace.engine import fusible
-from conceptspace.engine.native.library import Native
+from conceptspace.engine.native.compiling import Native
 from conceptspace.engine.replacing import fuse
 from conceptspace.models.unet import UNetTrunk
 from emulated import kernels_with_tiles

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from conceptspace.engine import fusible, operations
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.native.compiling import Native, native
 from conceptspace.engine.operations import norm_gelu, thin_convolution
 from conceptspace.engine.replacing import fuse
 from conceptspace.models.unet import UNetTrunk

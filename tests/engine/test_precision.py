@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from conceptspace.engine import precision
 from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.models import precision
 from tiny import tiny_config
 
 

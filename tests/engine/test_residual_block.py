@@ -7,8 +7,8 @@ import torch.nn.functional as F
 import emulated
 from conceptspace.engine import fusible
 from conceptspace.engine.fused_layers import parameters_in_order
-from conceptspace.engine.native import library
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.native import compiling
+from conceptspace.engine.native.compiling import Native, native
 from conceptspace.engine.operations import norm_gelu
 from conceptspace.engine.replacing import fuse
 from conceptspace.engine.residual_block import fused_residual_block
@@ -141,7 +141,7 @@ def test_any_number_of_threads():
 def test_no_memory_is_read_before_it_is_written(monkeypatch, tmp_path):
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
     monkeypatch.setattr(
-        library, "FLAGS", [*library.FLAGS, *emulated.FLAGS, "-DCONCEPTSPACE_POISON"]
+        compiling, "FLAGS", [*compiling.FLAGS, *emulated.FLAGS, "-DCONCEPTSPACE_POISON"]
     )
     poisoned = native.__wrapped__()
     monkeypatch.setattr(fusible, "native", lambda: poisoned)

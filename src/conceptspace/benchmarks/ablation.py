@@ -120,10 +120,10 @@ def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Measur
         for place in range(len(steps)):  # each round begins with another variant
             which = (turn + place) % len(steps)
             took[turn, which] = seconds(steps[which], cpu)
-    return measured(took)
+    return compared(took)
 
 
-def measured(took: np.ndarray) -> list[Measured]:
+def compared(took: np.ndarray) -> list[Measured]:
     """The table of all variants.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from conceptspace.engine.native.library import native
+from conceptspace.engine.native.compiling import native
 from conceptspace.engine.precision import fastest_precision
 
 

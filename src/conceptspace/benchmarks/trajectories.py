@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptspace.analysis.statistics import mean
+from conceptspace.analysis.intervals import mean
 from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig

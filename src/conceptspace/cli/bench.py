@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from conceptspace import presets
-from conceptspace.benchmarks import cost, machine, works
+from conceptspace.benchmarks import machine, step_time, works
 from conceptspace.benchmarks.ablation import ablation
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.engine.native.memory import keep_freed_memory
@@ -63,11 +63,11 @@ def bench(options: Namespace) -> int:
     for name, value in result["others"].items():
         print(f"{name:56} {value:10.3g}")
     if device.type == "cpu":
-        result["quick_step_ms"] = cost.shares(quick, 2 if small else 10)
+        result["quick_step_ms"] = step_time.shares(quick, 2 if small else 10)
         print("\nwhere the time of a quick step goes, ms")
         for name, value in result["quick_step_ms"].items():
             print(f"{name:56} {value:10.3g}")
-    result["growth"] = cost.growth(quick, 1 if small else 5, device)
+    result["growth"] = step_time.growth(quick, 1 if small else 5, device)
     print("\nhow the time of a quick step grows, ms")
     for row in result["growth"]:
         print(f"{row['setting']:24} {row['value']!s:31} {row['milliseconds']:10.3g}")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.native.compiling import Native, native
 from conceptspace.models.layers import transformed
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -63,7 +63,7 @@ def untouched(layer: nn.Module, kind: type[nn.Module]) -> bool:
     )
 
 
-def hooked(model: nn.Module) -> bool:
+def has_hooks(model: nn.Module) -> bool:
     """Whether a hook is on any module of a model, or on all modules."""
     return _has_any_global_hook() or any(
         getattr(module, name) for module in model.modules() for name in HOOKS

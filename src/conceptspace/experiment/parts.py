@@ -22,8 +22,8 @@ from conceptspace.protocols.registry import Context
 from conceptspace.recording.evaluate import Sampling
 from conceptspace.seeding import stream_seed
 from conceptspace.tables import NAIVE
+from conceptspace.training.checkpoint_schedule import checkpoint_steps
 from conceptspace.training.loop import Optimization
-from conceptspace.training.schedule import checkpoint_steps
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.config import DataConfig
 from conceptspace.worlds.dataset import Masking

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
-from conceptspace.engine.fusible import hooked
-from conceptspace.engine.native.library import native
+from conceptspace.engine.fusible import has_hooks
+from conceptspace.engine.native.compiling import native
 from conceptspace.engine.native.memory import keep_freed_memory
 from conceptspace.engine.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.engine.replacing import fused
@@ -339,7 +339,7 @@ class Session:
         model = LoweredModel(parts.model(self.config, self.device), self.precision)
         fast = model.fast
         if isinstance(fast, EmbeddingVDM) and fast.accelerated:
-            replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
+            replayed = Replayed(fast.denoise, self.device, aside=lambda: has_hooks(fast))
             fast.denoise = replayed  # type: ignore[method-assign, assignment]
         return model
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from conceptspace.cache import probe_cache
 from conceptspace.config import ProbeConfig
+from conceptspace.engine.replacing import fuse
 from conceptspace.files import make_folders, sha256
 from conceptspace.models.modes import evaluating, float32_default
 from conceptspace.models.unet import UNetTrunk

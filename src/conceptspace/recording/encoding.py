@@ -23,7 +23,7 @@ have the same shape for every class; there are no masks.
 """
 
 
-def encoded(
+def prompts_of(
     world: Prompting, encode: Encoder | None, samples: int, seed: int
 ) -> dict[ConceptClass, Prompts]:
     """The prompts of every class, of one shape.

@@ -21,7 +21,7 @@ from conceptspace.protocols.naive import with_naive
 from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
-from conceptspace.recording.encoding import Encoder, encoded
+from conceptspace.recording.encoding import Encoder, prompts_of
 from conceptspace.recording.environment import environment
 from conceptspace.recording.metrics import Metrics
 from conceptspace.recording.scoring import JudgeScorer
@@ -32,7 +32,7 @@ from conceptspace.run_folder import RunFolder
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import LARGEST, NAIVE
-from conceptspace.training.schedule import EvenInRoot
+from conceptspace.training.checkpoint_schedule import EvenInRoot
 from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.world import Prompting, World
 
@@ -116,7 +116,7 @@ class Recorder:
         else:
             self.pictures = pictures_of(asked) if isinstance(asked, World) else {}
         scorer = JudgeScorer(self.space, checked(judge, self.space.concepts))
-        self.ask = Asker(encoded(asked, prompts, samples, seed), scorer, seed, batch_size)
+        self.ask = Asker(prompts_of(asked, prompts, samples, seed), scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder)
         self.asked_loggers = tuple(loggers)
