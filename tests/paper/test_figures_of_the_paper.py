@@ -254,10 +254,12 @@ def checked(figure: PaperFigure, out: Path, does: Callable[[Plan], Behavior]) ->
         plans = [plan for plan in plans if plan.config.data.color_separation in (0.1, 0.6)]
     plant_all(plans, out, does, scores=figure.name in scored)
     data = figure.analyse("quick", finished(plans, out))
-    drawn = figure.draw(data)
+    rows = {row.name: row for row in figure.checks(data)}
+    drawn = figure.draw(data, rows)
     assert drawn
-    assert all(np.isfinite(f.get_figwidth()) for f in drawn.values())
-    return {row.name: row for row in figure.checks(data)}
+    primary = str(rows[figure.primary].verdict).capitalize()
+    assert any(f.get_suptitle().count(primary) for f in drawn.values()), "the verdict stands in it"
+    return rows
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,14 @@ from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli.analyze import analyze
 from conceptspace.cli.bench import bench
-from conceptspace.cli.flags import overrides, pairs
+from conceptspace.cli.flags import choices, overrides, pairs
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
 from conceptspace.cli.sweep import sweep
 from conceptspace.config import RunConfig, merged, nested, read
+from conceptspace.engine.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.experiment.completeness import (
@@ -37,13 +38,13 @@ from conceptspace.experiment.completeness import (
 )
 from conceptspace.experiment.own_code import require_word
 from conceptspace.experiment.session import Session
-from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
 from conceptspace.protocols import registry
 from conceptspace.record_config import RecordConfig
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
 
@@ -91,7 +92,7 @@ def run(options: Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    _report([opened], folder / "report.html", "verdict")
+    _report([opened], opened.folder.report, "verdict")
     return 0
 
 
@@ -139,14 +140,16 @@ def signal(options: Namespace) -> int:
 
 def report(options: Namespace) -> int:
     """Write the page of one or several runs."""
+    from conceptspace.presentation.explorer.collected import unpacked
     from conceptspace.presentation.explorer.discover import runs_in
     from conceptspace.presentation.explorer.note import read_note
 
-    runs, left_out = runs_in(options.runs)
-    if options.out is None and len(runs) > 1:
-        raise UserError("several runs need a file for their common page: add -o FILE")
     note = read_note(options.note) if options.note else ""
-    _report(runs, options.out or runs[0].path / "report.html", "", left_out, note)
+    with unpacked(options.runs, choices(options.where)) as folders:
+        runs, left_out = runs_in(folders)
+        if options.out is None and (len(runs) > 1 or folders != options.runs):
+            raise UserError("several runs need a file for their common page: add -o FILE")
+        _report(runs, options.out or runs[0].folder.report, "", left_out, note)
     return 0
 
 
@@ -154,17 +157,17 @@ def serve(options: Namespace) -> int:
     """Show runs in the browser until Ctrl-C."""
     from conceptspace.presentation.explorer import server
     from conceptspace.presentation.explorer.ask import Asker
-    from conceptspace.presentation.explorer.library import Library
+    from conceptspace.presentation.explorer.collected import library
 
     token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
-    library = Library(options.runs, Asker() if options.ask else None)
+    shown = library(options.runs, Asker() if options.ask else None)
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
     asking = "; models may be asked for images" if options.ask else ""
     print(f"read only{asking}; Ctrl-C ends it", file=sys.stderr)
-    Thread(target=library.warm, daemon=True).start()
+    Thread(target=shown.warm, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        server.server(library, opened, token).run(sockets=[opened])
+        server.server(shown, opened, token).run(sockets=[opened])
     return 0
 
 
@@ -244,7 +247,7 @@ def _verdict(run: Run) -> list[str]:
     """Whether a run hides a capability, in sentences."""
     from conceptspace.presentation.explorer.telling import verdict
 
-    if not (run.path / "trajectory.parquet").exists():
+    if not run.folder.trajectory.exists():
         return [UNTOLD, "No checkpoint has been scored yet."]
     return verdict(run) or [UNTOLD, "No class is held out."]
 
@@ -276,11 +279,12 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         return merged(preset(), values, str(options.config))
     if options.preset is not None or folder is None:
         return PRESETS[options.preset or "quick"]()
-    if not (folder / "config.toml").exists():
+    if not RunFolder(folder).config.exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
-    require_word(opened, overrides(options).values(), options.trust)
+    named = {value for name, value in overrides(options).items() if name.endswith(".kind")}
+    require_word(opened, named, options.trust)
     return opened.config
 
 

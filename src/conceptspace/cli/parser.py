@@ -172,9 +172,16 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     _add_precision(evaluate)
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, a folder of runs, or a collection"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help="of a collection, the runs with these values of a setting; may be given several times",
+    )
     report.add_argument(
         "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
     )
@@ -188,6 +195,9 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
     bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="of each work")
+    bench.add_argument(
+        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
+    )
     bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
     _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
@@ -267,7 +277,7 @@ def _add_trust(command: Parser) -> None:
 
 
 def _add_device(command: Parser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
 
 
 def _add_reproduce(command: Parser) -> None:

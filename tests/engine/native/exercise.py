@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conceptspace.engine import fusible
 from conceptspace.engine.native import kernels, library
-from conceptspace.engine.native.library import native
+from conceptspace.engine.native.compiling import native
 from conceptspace.engine.operations import norm_gelu, thin_convolution
 from conceptspace.engine.residual_block import BlockParameters, fused_residual_block
 
