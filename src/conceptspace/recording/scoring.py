@@ -200,4 +200,8 @@ def agreement(scores: pd.DataFrame) -> Agreement:
     checked = scores[(scores[VALID] > 0) & scores[PROBE].notna()] if both else scores[:0]
     same = (checked["accuracy"] > 0.5) == (checked[PROBE] > 0.5)
     of = same.groupby(checked["concept"])
-    return Agreement(of.sum().astype(int).to_dict(), of.size().to_dict())
+    agreed, images = of.sum(), of.size()
+    return Agreement(
+        {str(concept): int(count) for concept, count in agreed.items()},
+        {str(concept): int(count) for concept, count in images.items()},
+    )
