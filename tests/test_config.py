@@ -333,12 +333,12 @@ class TestBounds:
                 merged(base, nested({name: [value] if many else value}), "x")
             assert "\n" not in str(error.value)
 
-    @pytest.mark.parametrize("name", ["data.path", "data.table", "data.kind"])
+    @pytest.mark.parametrize("name", ["data.path", "data.table", "data.file_column"])
     def test_text_that_no_path_can_be_is_refused(self, name):
         values = {"data.kind": "folder"} | {name: "a\0b"}
         with pytest.raises(UserError) as error:
             merged(paper(), nested(values), "x.toml")
-        assert str(error.value).startswith("x.toml: data")
+        assert str(error.value).startswith(f"x.toml: {name}: no name or path holds")
         assert "\n" not in str(error.value)
 
     @pytest.mark.parametrize(
