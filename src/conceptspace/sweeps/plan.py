@@ -65,16 +65,16 @@ def plans(
     Args:
         setting: first part of the folders' names; empty for the preset as it is.
         preset: where the config starts from.
-        seeds: one run each.
+        seeds: one run each, a repeated one only once.
         changes: dotted settings in place of the preset's.
 
     Raises:
-        UserError: a change is not possible.
+        UserError: a change or a seed is not possible.
     """
     base = merged(PRESETS[preset](), nested(changes or {}), setting or preset)
     return [
         Plan(f"{setting}/seed-{seed}" if setting else f"seed-{seed}", _seeded(base, seed))
-        for seed in seeds
+        for seed in dict.fromkeys(seeds)
     ]
 
 
@@ -92,4 +92,4 @@ def unique(several: Iterable[Plan]) -> list[Plan]:
 
 
 def _seeded(config: RunConfig, seed: int) -> RunConfig:
-    return config.model_copy(update={"seed": seed})
+    return merged(config, {"seed": seed}, "seeds")

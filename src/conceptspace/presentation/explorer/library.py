@@ -19,6 +19,7 @@ from conceptspace.presentation.explorer import details, points, tables, telling
 from conceptspace.presentation.explorer.ask import Asker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
+from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import read_ledger
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
@@ -194,11 +195,13 @@ class Library:
 
         Raises:
             NotThere: there is none, or it lies outside the run's folder.
+            UserError: the index that older sheets have beside them may not be read.
         """
         run = self.run(token)
         if protocol in details.protocols_with_images(run):
             for path in run.folder.sheets(protocol):
                 if path.stem == f"step-{step:08d}":
+                    require_plain(path.with_suffix(".json"), bound_of(run))
                     return inside(run, path)
         raise NotThere(f"{run.name} has no images of {protocol} at step {step}")
 
