@@ -138,6 +138,7 @@ def test_any_number_of_threads():
         assert_near(found[threads], found[1], 2e-3)
 
 
+@pytest.mark.slow
 def test_no_memory_is_read_before_it_is_written(monkeypatch, tmp_path):
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
     monkeypatch.setattr(

@@ -50,6 +50,7 @@ def test_compiled_once_and_taken_from_the_cache(fresh, monkeypatch):
     assert len(list((fresh / "native").glob("*/*.so"))) == 2, "other flags, another library"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compiler(), reason="no g++ here")
 def test_a_library_that_is_not_what_was_compiled_is_compiled_again(fresh):
     """Loading half a library would end the process; this one is not loaded yet."""
