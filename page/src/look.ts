@@ -26,6 +26,7 @@ export function toLookAt(found: Strip, run: Run, at: Omit<Look, "token" | "colum
   const place = make("div", { class: "walk" }, canvas);
   const side = found.tile + 1;
   const walker = new Walker(canvas);
+  const focused = document.activeElement as HTMLElement | null; // images that are drawn anew keep their place
   walker.set(
     Array.from({ length: Math.min(found.columns, most) }, (_, i) => ({
       x: (i % columns) * side,
@@ -34,6 +35,7 @@ export function toLookAt(found: Strip, run: Run, at: Omit<Look, "token" | "colum
       label: () => `image ${i + 1} of ${found.columns}`,
       open: () => change({ look: { token: run.token, column: i, ...at } }),
     })),
+    Number(focused?.dataset.at ?? 0),
   );
   return place;
 }

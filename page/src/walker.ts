@@ -62,14 +62,17 @@ export class Walker {
     });
   }
 
-  set(cells: Cell[]): void {
+  // at: on which image the button lies, unless said where it is.
+  set(cells: Cell[], at = this.at): void {
     this.cells = cells;
+    this.at = at;
     this.frame.hidden = !cells.length;
     this.go(Math.max(0, Math.min(this.at, cells.length - 1)));
   }
 
   private go(at: number): void {
     this.at = at;
+    this.frame.dataset.at = String(at);
     const cell = this.cells[at];
     if (!cell) return;
     const share = (value: number, whole: number) => `${(100 * value) / whole}%`;
