@@ -196,6 +196,9 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
     bench.add_argument("--repeats", type=count, default=5, metavar="N", help="of each work")
+    bench.add_argument(
+        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
+    )
     bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
     _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
@@ -271,7 +274,7 @@ def _add_trust(command: Parser) -> None:
 
 
 def _add_device(command: Parser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
 
 
 def _add_reproduce(command: Parser) -> None:

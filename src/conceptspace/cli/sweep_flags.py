@@ -65,7 +65,7 @@ def add_flags(command: ArgumentParser) -> None:
     engine.add_argument(
         "--retries", type=int, default=3, metavar="N", help="lost workers before a run has failed"
     )
-    engine.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    engine.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     engine.add_argument(
         "--log",
         action="append",

@@ -11,6 +11,7 @@ from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.presets import PRESETS
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, difference
 from conceptspace.tables import NAIVE
 
@@ -40,7 +41,7 @@ class Plan:
             UserError: the folder holds another run, or a damaged table.
         """
         folder = self.folder(out)
-        if not (folder / "config.toml").exists():
+        if not RunFolder(folder).config.exists():
             return False
         run = Run(folder)
         there = run.description  # no code is imported that it may name
@@ -49,7 +50,7 @@ class Plan:
                 f"{folder} holds a run with another config "
                 f"({difference(there, self.config)}); choose another folder with --out"
             )
-        if not (folder / "trajectory.parquet").exists():
+        if not RunFolder(folder).trajectory.exists():
             return False
         scored = run.trajectory().groupby("protocol")["step"].agg(set).to_dict()
         steps = set(parts.checkpoints(self.config))

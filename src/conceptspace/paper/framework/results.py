@@ -74,7 +74,7 @@ class Result:
     @cached_property
     def log(self) -> pd.DataFrame | None:
         """Its training log; None where it was not kept."""
-        there = (self.run.path / "training.parquet").exists()
+        there = self.run.folder.training.exists()
         return self.run.training() if there else None
 
     def last_sheet(self) -> Sheet | None:

@@ -25,7 +25,7 @@ from conceptspace.presentation.explorer.ledger import read_ledger
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presentation.explorer.single import scored, scores_of
-from conceptspace.store import Run, of_steps
+from conceptspace.store import Run
 
 Tree = dict[str, Any]
 
@@ -199,7 +199,7 @@ class Library:
         """
         run = self.run(token)
         if protocol in details.protocols_with_images(run):
-            for path in of_steps(run.path / "samples" / protocol, ".png"):
+            for path in run.folder.sheets(protocol):
                 if path.stem == f"step-{step:08d}":
                     require_plain(path.with_suffix(".json"), bound_of(run))
                     return inside(run, path)
@@ -376,7 +376,7 @@ def figures(run: Run, token: str) -> list[Tree]:
 def saved_figures(run: Run) -> list[Path]:
     """The PNGs in the folder of figures, which may be removed meanwhile."""
     try:
-        return sorted((run.path / "figures").glob("*.png"))
+        return sorted(run.folder.figures.glob("*.png"))
     except OSError:
         return []
 
@@ -409,7 +409,7 @@ def _stamp(found: Found) -> str:
 
 def _trajectory(entry: Entry, run: Run) -> Tree:
     assert entry.space is not None
-    if not (run.path / "trajectory.parquet").exists():
+    if not run.folder.trajectory.exists():
         return {"protocols": [], "emergence": [], "notes": ["No checkpoint has been scored yet."]}
     dense = points.protocols(run.trajectory(), entry.space)
     return points.trajectory(dense, entry.space) | {"notes": points.strays(dense)}
