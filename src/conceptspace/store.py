@@ -1,27 +1,8 @@
-"""A run's folder: what is in it, how it is opened, and that it is never overwritten by surprise.
-
-::
-
-    RUN/
-      config.toml               the resolved config; enough to repeat the run. Of a recorded run:
-                                how the model was asked and judged
-      space.json                the concepts with their values, and which classes train
-      run.json                  versions, hardware, hashes, wall times, status
-      training.parquet          loss terms, gradient norm, gamma(0), gamma(1), images per second
-      checkpoints/              step-00000400.safetensors and .json, weights for sampling
-      resume/                   the last two full training states
-      scores/PROTOCOL/          step-00000400.parquet: every generated image's scores
-      samples/PROTOCOL/         step-00000400.png: every generated image, and which is which
-      trajectory.parquet        the scores, averaged over images
-      classes/                  00.png: an image of each class, where they are not rendered
-      figures/                  PNG and SVG
-      report.html               one self-contained page
-"""
+"""Reading a run, opening its folder, and never overwriting one by surprise."""
 
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +23,9 @@ from conceptspace.files import (
     write_atomically,
     write_record,
 )
-from conceptspace.locking import LOCK, alone
+from conceptspace.locking import alone
 from conceptspace.record_config import RECORDED, recorded
+from conceptspace.run_folder import RunFolder
 from conceptspace.settings_tree import dotted
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
@@ -56,10 +38,6 @@ __all__ = [
     "read_scores",
 ]
 
-STEP = re.compile(r"step-(\d{8,})")
-"""File stem of what belongs to a step."""
-
-BEST = "best.parquet"
 ASIDE = ".parquet.damaged"
 """Suffix of a training log that could not be read when its run went on."""
 
@@ -76,7 +54,8 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = path = Path(path)
-        if not (path / "config.toml").is_file():
+        self.folder = RunFolder(path)
+        if not self.folder.config.is_file():
             raise UserError(f"{path} is not a run: it has no config.toml")
 
     @property
@@ -102,7 +81,7 @@ class Run:
         Raises:
             UserError: it cannot be read, or is not the one with which the run was begun.
         """
-        path = self.path / "config.toml"
+        path = self.folder.config
         values = read(path)
         kept = values.get("preset") == RECORDED
         config = recorded(values, str(path)) if kept else complete(path)
@@ -123,7 +102,7 @@ class Run:
     def begin(self) -> None:
         """Tie the run to its config, if it is not yet."""
         if self._begun_with() is None:
-            self.note(config=_digest(self.path / "config.toml"))
+            self.note(config=_digest(self.folder.config))
 
     @property
     def name(self) -> str:
@@ -133,12 +112,12 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
-        return self.path / "checkpoints"
+        return self.folder.checkpoints
 
     @property
     def pictures(self) -> Path:
         """The folder of the images that stand for classes, where these are not rendered."""
-        return self.path / "classes"
+        return self.folder.pictures
 
     def information(self) -> dict[str, Any]:
         """The content of ``run.json``; empty before the run has started.
@@ -146,7 +125,7 @@ class Run:
         Raises:
             UserError: the file is damaged.
         """
-        path = self.path / "run.json"
+        path = self.folder.information
         try:
             return _typed(read_record(path)) if path.exists() else {}
         except ValueError as error:
@@ -157,7 +136,7 @@ class Run:
 
     def note(self, **information: Any) -> None:
         """Add to ``run.json``."""
-        write_record(self.path / "run.json", self.information() | information)
+        write_record(self.folder.information, self.information() | information)
 
     def trajectory(self) -> pd.DataFrame:
         """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`.
@@ -165,7 +144,7 @@ class Run:
         Raises:
             UserError: the run has not been evaluated yet, or the file is damaged.
         """
-        path = self.path / "trajectory.parquet"
+        path = self.folder.trajectory
         again = scored_again(self.path, NAIVE)
         if not path.exists():
             raise UserError(f"{self.path} has no {path.name} yet; {again}")
@@ -178,14 +157,14 @@ class Run:
         Raises:
             UserError: nothing has been trained yet, or the file is damaged.
         """
-        path = self.path / "training.parquet"
+        path = self.folder.training
         command = f"conceptspace run --out {self.path}"
         if path.exists():
             return read_table(path, f"set it aside with: {command}")
         if path.with_suffix(ASIDE).exists():
             raise UserError(
                 f"{self.path} has no training log, the damaged one was set aside; for a new one "
-                f"delete {self.path / 'resume'} and train again, to the same checkpoints, with: "
+                f"delete {self.folder.resume} and train again, to the same checkpoints, with: "
                 f"{command}"
             )
         raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
@@ -198,10 +177,9 @@ class Run:
         Raises:
             UserError: the run has not been evaluated yet, or a file is damaged.
         """
-        folders = sorted((self.path / "scores").glob("*"))
-        parts = [read_scores(path) for of in folders for path in of_steps(of, ".parquet")]
+        parts = [read_scores(path) for path in self.folder.all_scores()]
         if not parts:
-            raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
+            raise not_scored(self.path)
         return pd.concat(parts, ignore_index=True)
 
     def kept_best(self) -> pd.DataFrame | None:
@@ -212,7 +190,7 @@ class Run:
         Raises:
             UserError: the file is damaged.
         """
-        path = self.path / BEST
+        path = self.folder.best
         again = "delete it, and keep the run again"
         return read_table(path, again) if path.exists() else None
 
@@ -222,7 +200,7 @@ class Run:
         Raises:
             UserError: one is damaged.
         """
-        return dict(read_sheet(path) for path in of_steps(self.path / "samples" / protocol, ".png"))
+        return dict(read_sheet(path) for path in self.folder.sheets(protocol))
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -235,9 +213,9 @@ def read_scores(path: Path) -> pd.DataFrame:
     return read_table(path, f"delete it, and {scored_again(run, protocol)}")
 
 
-def of_steps(folder: Path, suffix: str) -> list[Path]:
-    """The files of steps in a folder, in order; others, like copies of them, do not count."""
-    return sorted(p for p in folder.glob(f"step-*{suffix}") if STEP.fullmatch(p.stem))
+def not_scored(path: Path) -> UserError:
+    """What to say of a run without scores."""
+    return UserError(f"{path} has not been evaluated; run: conceptspace evaluate ...")
 
 
 def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
@@ -247,16 +225,17 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
         UserError: the folder holds a run with another config, or other files, or another process
             is creating a run in it.
     """
-    if (path / "config.toml").exists():
+    folder = RunFolder(path)
+    if folder.config.exists():
         return _confirmed(path, config), True
     try:
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
             raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
         make_folders(path)
         with alone(path):
-            if (path / "config.toml").exists():
+            if folder.config.exists():
                 return _confirmed(path, config), True
-            write_atomically(path / "config.toml", config.text().encode())
+            write_atomically(folder.config, config.text().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     return Run(path), False
@@ -280,7 +259,7 @@ def _confirmed(path: Path, config: Description) -> Run:
 
 def _unfinished(path: Path) -> set[Path]:
     """What a process leaves that was killed before it had written the config."""
-    return {path / LOCK, *leftovers(path)}
+    return {RunFolder(path).lock, *leftovers(path)}
 
 
 def _digest(path: Path) -> str:

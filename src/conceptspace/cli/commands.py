@@ -27,6 +27,7 @@ from conceptspace.cli.protocols import named, own_settings
 from conceptspace.cli.reproduce import reproduce
 from conceptspace.cli.sweep import sweep
 from conceptspace.config import RunConfig, merged, nested, read
+from conceptspace.engine.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.experiment.completeness import (
@@ -37,13 +38,13 @@ from conceptspace.experiment.completeness import (
 )
 from conceptspace.experiment.own_code import require_word
 from conceptspace.experiment.session import Session
-from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS
 from conceptspace.protocols import registry
 from conceptspace.record_config import RecordConfig
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import PATCHING
 
@@ -91,7 +92,7 @@ def run(options: Namespace) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    _report([opened], folder / "report.html", "verdict")
+    _report([opened], opened.folder.report, "verdict")
     return 0
 
 
@@ -148,7 +149,7 @@ def report(options: Namespace) -> int:
         runs, left_out = runs_in(folders)
         if options.out is None and (len(runs) > 1 or folders != options.runs):
             raise UserError("several runs need a file for their common page: add -o FILE")
-        _report(runs, options.out or runs[0].path / "report.html", "", left_out, note)
+        _report(runs, options.out or runs[0].folder.report, "", left_out, note)
     return 0
 
 
@@ -246,7 +247,7 @@ def _verdict(run: Run) -> list[str]:
     """Whether a run hides a capability, in sentences."""
     from conceptspace.presentation.explorer.telling import verdict
 
-    if not (run.path / "trajectory.parquet").exists():
+    if not run.folder.trajectory.exists():
         return [UNTOLD, "No checkpoint has been scored yet."]
     return verdict(run) or [UNTOLD, "No class is held out."]
 
@@ -278,7 +279,7 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         return merged(preset(), values, str(options.config))
     if options.preset is not None or folder is None:
         return PRESETS[options.preset or "quick"]()
-    if not (folder / "config.toml").exists():
+    if not RunFolder(folder).config.exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from conceptspace import __version__
 from conceptspace.cli import sweep_flags
 from conceptspace.cli.flags import dashed, kinds_named
+from conceptspace.cli.numbers import count, numbers, seeds
 from conceptspace.cli.table_flags import add_flags
 from conceptspace.errors import UserError
 
@@ -166,7 +167,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         "ones that fit the run. --protocols.NAME.SETTING VALUE changes a setting of its own",
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
-        evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
+        evaluate.add_argument(f"--{sweep}", type=numbers, metavar="A,B,...")
     _add_trust(evaluate)
     _add_device(evaluate)
     _add_precision(evaluate)
@@ -194,7 +195,10 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     )
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
-    bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="of each work")
+    bench.add_argument("--repeats", type=count, default=5, metavar="N", help="of each work")
+    bench.add_argument(
+        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
+    )
     bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
     _add_device(bench)
     serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
@@ -252,10 +256,6 @@ def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     return found, rest
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
-
-
 def _add_precision(command: Parser) -> None:
     command.add_argument(
         "--precision",
@@ -274,7 +274,7 @@ def _add_trust(command: Parser) -> None:
 
 
 def _add_device(command: Parser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
 
 
 def _add_reproduce(command: Parser) -> None:
@@ -283,8 +283,8 @@ def _add_reproduce(command: Parser) -> None:
     command.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/reproduce-quick or -paper"
     )
-    command.add_argument("--jobs", type=_count, metavar="N", help="runs at once; default: cores")
-    command.add_argument("--seeds", type=_seeds, metavar="A,B,...", help="default: the figure's")
+    command.add_argument("--jobs", type=count, metavar="N", help="runs at once; default: cores")
+    command.add_argument("--seeds", type=seeds, metavar="A,B,...", help="default: the figure's")
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
     command.add_argument(
         "--no-training", action="store_true", help="draw and check what the finished runs allow"
@@ -296,16 +296,6 @@ def _add_reproduce(command: Parser) -> None:
         "--index", type=Path, metavar="DIR", help="only write DIR/README.md, e.g. of results"
     )
     _add_device(command)
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
-def _seeds(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
 
 
 def _add_serve(command: Parser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
+from conceptspace.cli.numbers import count
 from conceptspace.sweeps.storage import is_url
 
 STATUS = "status"
@@ -56,7 +57,7 @@ def add_flags(command: ArgumentParser) -> None:
         metavar="OPTION",
         help="a further option of sbatch, e.g. partition=gpu; may be given several times",
     )
-    engine.add_argument("--jobs", type=_count, metavar="N", help="runs at once here")
+    engine.add_argument("--jobs", type=count, metavar="N", help="runs at once here")
     engine.add_argument("--cpus-per-run", type=float, default=1.0, metavar="N")
     engine.add_argument(
         "--gpus-per-run", type=float, default=0.0, metavar="N", help="a fraction shares a GPU"
@@ -64,7 +65,7 @@ def add_flags(command: ArgumentParser) -> None:
     engine.add_argument(
         "--retries", type=int, default=3, metavar="N", help="lost workers before a run has failed"
     )
-    engine.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    engine.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     engine.add_argument(
         "--log",
         action="append",
@@ -77,9 +78,3 @@ def add_flags(command: ArgumentParser) -> None:
 def _place(text: str) -> Path | str:
     """A folder, or the address of a storage."""
     return text if is_url(text) else Path(text)
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)

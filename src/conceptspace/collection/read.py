@@ -24,7 +24,7 @@ from conceptspace.collection.layout import (
 )
 from conceptspace.errors import UserError
 from conceptspace.files import make_folders, read_record, write_record, write_table
-from conceptspace.recording.space import FILE as SPACE
+from conceptspace.run_folder import RunFolder
 from conceptspace.tables import TRAJECTORY_COLUMNS
 
 LISTED = ("run", "seed", "preset", "steps", "status", "space")
@@ -118,7 +118,7 @@ class Collection:
             make_folders(folder / name)
             (folder / name / "config.toml").write_text(config)
             write_record(folder / name / "run.json", json.loads(record))
-            write_record(folder / name / SPACE, json.loads(space))
+            write_record(RunFolder(folder / name).space, json.loads(space))
         for kind, file in ((TRAJECTORIES, "trajectory"), (BEST, "best")):
             for name, table in self._groups(kind, names):
                 if len(table):

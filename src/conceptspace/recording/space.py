@@ -9,10 +9,9 @@ from typing import Any
 
 from conceptspace.errors import UserError
 from conceptspace.files import read_record, write_record
+from conceptspace.run_folder import RunFolder
 from conceptspace.settings_tree import tuples
 from conceptspace.space import Concept, ConceptSpace, as_classes
-
-FILE = "space.json"
 
 
 def write_space(folder: Path, space: ConceptSpace) -> None:
@@ -22,7 +21,7 @@ def write_space(folder: Path, space: ConceptSpace) -> None:
             return
     except UserError:
         pass  # whatever was there is replaced
-    write_record(folder / FILE, record_of(space))
+    write_record(RunFolder(folder).space, record_of(space))
 
 
 def record_of(space: ConceptSpace) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def read_space(folder: Path) -> ConceptSpace | None:
     Raises:
         UserError: the file is damaged.
     """
-    path = folder / FILE
+    path = RunFolder(folder).space
     if not path.exists():
         return None
     try:

@@ -15,7 +15,7 @@ class Resources:
     Args:
         cpus: processors; a run computes with as many threads, rounded down, at least one.
         gpus: GPUs; a fraction shares one.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         retries: lost workers (killed, out of memory, on a node that is gone) after which a run
             counts as failed.
         loggers: names, see :mod:`conceptspace.loggers`.

@@ -163,7 +163,7 @@ def _listed(
 
 def _content(run: Guarded) -> tuple[str, int]:
     """SHA-256 and number of rows of a trajectory, for telling copies from runs of their own."""
-    path = run.path / "trajectory.parquet"
+    path = run.folder.trajectory
     try:
         require_plain(path, run.within)
         content = path.read_bytes()
