@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-browser lint types imports unit test-slow test-faults bench clean
+.PHONY: demo test test-browser lint types imports unit test-slow test-faults settings bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/conceptspace quickstart --out runs/demo
@@ -39,6 +39,10 @@ test-slow: $(INSTALLED)
 # checked in the sample that belongs to `make test`.
 test-faults: $(INSTALLED)
 	JAXTYPING_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m faults tests/faults
+
+# What the command line tells of settings, anew from their models.
+settings: $(INSTALLED)
+	$(BIN)/python -c "from conceptspace.cli.settings import write; write()"
 
 bench: $(INSTALLED)
 	$(BIN)/conceptspace bench

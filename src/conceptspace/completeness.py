@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.hints import command
 from conceptspace.store import Run
 from conceptspace.training import checkpoint
 
@@ -40,5 +41,5 @@ def require_checkpoints(run: Run) -> None:
     """Raise ``UserError`` for a run without a checkpoint."""
     if not checkpoint.saved_steps(run.checkpoints):
         raise UserError(
-            f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}"
+            f"{run.path} has no checkpoints yet; run: {command('run', '--out', run.path)}"
         )

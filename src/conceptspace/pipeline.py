@@ -23,6 +23,7 @@ from conceptspace.engine.fusible import hooked
 from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
+from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
@@ -133,8 +134,7 @@ class Session:
         if lacking := missing_checkpoints(self.run):
             yield Notice(
                 f"the checkpoints of {steps_in_words(lacking)} are missing in "
-                f"{self.run.checkpoints}; make them again with: conceptspace run --out "
-                f"{self.run.path}"
+                f"{self.run.checkpoints}; make them again with: {self._again}"
             )
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
@@ -151,6 +151,11 @@ class Session:
                     raise Stopped(step)
         self._collect()
 
+    @property
+    def _again(self) -> str:
+        """The command that goes on with the run."""
+        return command("run", "--out", self.run.path)
+
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
         scored = set(self.run.trajectory()["step"])
@@ -158,7 +163,7 @@ class Session:
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
-                f"damaged meanwhile; make them again with: conceptspace run --out {self.run.path}"
+                f"damaged meanwhile; make them again with: {self._again}"
             )
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -351,7 +356,7 @@ class Session:
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
-                f"not have; go on with: conceptspace run --out {self.run.path}"
+                f"not have; go on with: {self._again}"
             )
         model = build.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))

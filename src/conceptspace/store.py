@@ -23,6 +23,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from conceptspace.files import (
     write_atomically,
     write_record,
 )
+from conceptspace.hints import command
 from conceptspace.locking import LOCK, alone
 from conceptspace.record_config import RECORDED, recorded
 from conceptspace.settings_tree import dotted
@@ -106,24 +108,49 @@ class Run:
         values = read(path)
         kept = values.get("preset") == RECORDED
         config = recorded(values, str(path)) if kept else complete(path)
-        if self._begun_with() not in (None, _digest(path)):
+        if not self._fits(_digest(path)):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
                 "SHA-256); put the old one back, or start a run with the new one in another folder"
             )
         return config
 
-    def _begun_with(self) -> str | None:
-        """Digest of the config with which the run was begun; None where it is not known."""
+    def _fits(self, digest: str) -> bool:
+        """Whether the run was begun with a config, goes on with it, or does not tell."""
         try:
-            return self.information().get("config")
+            told = self.information()
         except UserError:
-            return None
+            return True
+        extending = told.get("extending", {}).get("config")
+        return told.get("config") in (None, digest) or extending == digest
 
     def begin(self) -> None:
-        """Tie the run to its config, if it is not yet."""
-        if self._begun_with() is None:
-            self.note(config=_digest(self.path / "config.toml"))
+        """Tie the run to its config, if it is not yet.
+
+        A change of the config that was cut short counts if the config had been written.
+        """
+        told = self.information()
+        if "config" in told and "extending" not in told:
+            return
+        digest, change = _digest(self.path / "config.toml"), told.pop("extending", None)
+        if change is not None and change.get("config") == digest:
+            told |= {"config": digest, "extensions": [*told.get("extensions", []), change]}
+        write_record(self.path / "run.json", {"config": digest} | told)
+
+    def change_config(self, config: Description, **change: Any) -> None:
+        """Let a run go on with another config, under its lock.
+
+        ``run.json`` lists such changes as ``extensions``: what is told of each, when it was made,
+        and the digests of the config before it and after it. At every moment between, either
+        config is whole and the run's.
+        """
+        self.begin()
+        text, before = config.text(), self.information()["config"]
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        digest = _digest_of(tomllib.loads(text))
+        self.note(extending={**change, "made": made, "before": before, "config": digest})
+        write_atomically(self.path / "config.toml", text.encode())
+        self.begin()
 
     @property
     def name(self) -> str:
@@ -179,16 +206,16 @@ class Run:
             UserError: nothing has been trained yet, or the file is damaged.
         """
         path = self.path / "training.parquet"
-        command = f"conceptspace run --out {self.path}"
+        again = command("run", "--out", self.path)
         if path.exists():
-            return read_table(path, f"set it aside with: {command}")
+            return read_table(path, f"set it aside with: {again}")
         if path.with_suffix(ASIDE).exists():
             raise UserError(
                 f"{self.path} has no training log, the damaged one was set aside; for a new one "
                 f"delete {self.path / 'resume'} and train again, to the same checkpoints, with: "
-                f"{command}"
+                f"{again}"
             )
-        raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
+        raise UserError(f"{self.path} has no {path.name} yet; run: {again}")
 
     def scores(self) -> pd.DataFrame:
         """Every generated image's scores: run, seed, step, protocol, setting, concept_class,
@@ -201,7 +228,8 @@ class Run:
         folders = sorted((self.path / "scores").glob("*"))
         parts = [read_scores(path) for of in folders for path in of_steps(of, ".parquet")]
         if not parts:
-            raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
+            again = command("evaluate", self.path)
+            raise UserError(f"{self.path} has not been evaluated; run: {again}")
         return pd.concat(parts, ignore_index=True)
 
     def kept_best(self) -> pd.DataFrame | None:
@@ -248,22 +276,26 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
             is creating a run in it.
     """
     if (path / "config.toml").exists():
-        return _confirmed(path, config), True
+        return confirmed(path, config), True
     try:
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
             raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
         make_folders(path)
         with alone(path):
             if (path / "config.toml").exists():
-                return _confirmed(path, config), True
+                return confirmed(path, config), True
             write_atomically(path / "config.toml", config.text().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     return Run(path), False
 
 
-def _confirmed(path: Path, config: Description) -> Run:
-    """The run in a folder, if it has this config."""
+def confirmed(path: Path, config: Description) -> Run:
+    """The run in a folder, if it has this config.
+
+    Raises:
+        UserError: it has another; the settings that differ are named.
+    """
     run = Run(path)
     there = run.description
     elsewhere = _elsewhere(config)
@@ -285,13 +317,17 @@ def _unfinished(path: Path) -> set[Path]:
 
 def _digest(path: Path) -> str:
     """SHA-256 of a TOML file's values, whatever its comments and order."""
-    values = tomllib.loads(path.read_text())
+    return _digest_of(tomllib.loads(path.read_text()))
+
+
+def _digest_of(values: dict[str, Any]) -> str:
     return sha256(json.dumps(values, sort_keys=True, default=str).encode())
 
 
 def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` tells, if the values that are computed with are of their type."""
-    for key, kind in (("seconds", (int, float)), ("status", str), ("probe", dict), ("config", str)):
+    kinds = {"seconds": (int, float), "status": str, "probe": dict, "config": str}
+    for key, kind in {**kinds, "extending": dict, "extensions": list}.items():
         if key in told and not isinstance(told[key], kind):
             raise ValueError(f"{key} is {told[key]!r}")
     return told
