@@ -27,8 +27,8 @@ def script(shell: str) -> str:
         shell: bash or zsh.
     """
     top = parser(dict.fromkeys(TAKING_SETTINGS, stored()))
-    for command in top.commands.values():
-        _name(command)
+    for name, command in top.commands.items():
+        _complete(name, command)
     return shtab.complete(top, shell=shell)
 
 
@@ -39,12 +39,12 @@ def figures() -> Iterator[str]:
             yield folder.name
 
 
-def _name(command: Parser) -> None:
+def _complete(name: str, command: Parser) -> None:
     """Tell which names may stand for an argument that takes others, too; files for paths."""
     names = {one.flag: one.choices for one in stored() if one.choices}
     for action in command._actions:
         flag = action.option_strings[0] if action.option_strings else action.dest
-        if flag == "--protocol":
+        if (name, flag) == ("evaluate", "--protocol"):
             action.choices = names["--evaluate.protocols"]
         elif flag == "figures":
             action.choices = ["all", *figures()]

@@ -28,7 +28,7 @@ def add_settings(command: argparse.ArgumentParser, told: Iterable[Setting]) -> N
         listed = one.form == "NAME"
         groups[section].add_argument(
             one.flag,
-            dest="config:" + one.name,
+            dest="config/" + one.name,
             default=None,
             choices=one.choices if listed else None,
             metavar=None if listed else one.form,
@@ -71,9 +71,9 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
 
     fields = field_names(**options.kinds)
     given = {
-        key.removeprefix("config:"): value
+        key.removeprefix("config/"): value
         for key, value in vars(options).items()
-        if key.startswith("config:") and value is not None
+        if key.startswith("config/") and value is not None
     }
     return {name: converted(name, value, fields[name].annotation) for name, value in given.items()}
 
