@@ -259,13 +259,13 @@ class TestHelp:
         code = (
             "import sys\nfrom conceptspace.cli import main\n"
             f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-            "heavy = {'torch', 'pandas', 'pydantic', 'numpy', 'inspect', 'rich'} & set(sys.modules)\n"
-            "print('heavy:', sorted(heavy))"
+            "slow = {'torch', 'pandas', 'pydantic', 'numpy', 'inspect', 'rich'} & set(sys.modules)\n"
+            "print('slow:', sorted(slow))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
-        assert done.stdout.endswith("heavy: []\n")
+        assert done.stdout.endswith("slow: []\n")
 
 
 class TestConfig:
