@@ -17,10 +17,18 @@ from conceptspace.hints import quoted
 from conceptspace.locking import alone
 from conceptspace.store import Run
 from conceptspace.tables import PATCHING
-from conceptspace.training.schedule import longer_count, longer_last
+from conceptspace.training.schedule import (
+    CheckpointSchedule,
+    checkpoint_steps,
+    longer_count,
+    longer_last,
+)
 
 PLAN = ("steps", "checkpoint_schedule", "checkpoints", "first_checkpoint", "checkpoint_steps")
 """Settings of the training that an extension may change."""
+
+TRIED = 200
+"""Numbers of further checkpoints that are tried to find a schedule that fits."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +119,21 @@ def _fitted(folder: Path, before: RunConfig, config: RunConfig) -> RunConfig:
 
 
 def _steps_that_fit(before: RunConfig, asked: int) -> str:
-    """The numbers of steps next to the one asked for with which checkpoints stay, as a clause."""
-    schedule, found = _schedule(before.train), []
-    grown = longer_count(*schedule, asked)
-    for count in range(max(grown - 1, schedule[-1] + 1), grown + 2):
-        last = longer_last(*schedule, count)
-        longer = _with(before, steps=last, checkpoints=count)
-        if last > before.train.steps and _keeps(before, longer):
-            found.append(f"--train.steps {last}")
-    return f"; {' or '.join(found)} would keep them" if found else ""
+    """The numbers of steps nearest to the one asked for with which checkpoints stay, as a clause.
+
+    Rounding moves a checkpoint now and then, so not every longer schedule will do.
+    """
+    schedule = _schedule(before.train)
+    kind, first, last, count = schedule
+    fitting = []
+    for grown in range(count + 1, count + TRIED + 1):
+        steps = longer_last(*schedule, grown)
+        found = [s for s in checkpoint_steps(kind, first, steps, grown) if s <= last]
+        if steps > last and found == build.checkpoints(before):
+            fitting.append(steps)
+    below, above = ([s for s in fitting if s < asked], [s for s in fitting if s > asked])
+    nearest = [f"--train.steps {steps}" for steps in (*below[-1:], *above[:1])]
+    return f"; {' or '.join(nearest)} would keep them" if nearest else ""
 
 
 def _keeps(before: RunConfig, config: RunConfig) -> bool:
@@ -133,5 +147,6 @@ def _with(config: RunConfig, **changes: int) -> RunConfig:
     return config.model_copy(update={"train": train})
 
 
-def _schedule(train: TrainConfig) -> tuple[str, int, int, int]:
+def _schedule(train: TrainConfig) -> tuple[CheckpointSchedule, int, int, int]:
+    assert train.checkpoint_schedule != "explicit"
     return train.checkpoint_schedule, train.first_checkpoint, train.steps, train.checkpoints

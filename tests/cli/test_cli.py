@@ -202,8 +202,7 @@ class TestHelp:
             main([*([command] if command else []), "--help"])
         assert stopped.value.code == 0
         out = " ".join(capsys.readouterr().out.split())
-        assert "example: conceptspace" in out
-        assert EXAMPLES[command or "quickstart"] in out
+        assert "example: " + EXAMPLES[command or "quickstart"] in out
 
     @pytest.mark.parametrize("command", EXAMPLES)
     def test_examples_can_be_parsed(self, command):
@@ -259,7 +258,7 @@ class TestHelp:
         code = (
             "import sys\nfrom conceptspace.cli import main\n"
             f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-            "slow = {'torch', 'pandas', 'pydantic', 'numpy', 'inspect', 'rich'} & set(sys.modules)\n"
+            "slow = {'torch', 'pandas', 'pydantic', 'numpy', 'inspect'} & set(sys.modules)\n"
             "print('slow:', sorted(slow))"
         )
         done = subprocess.run(
@@ -393,7 +392,7 @@ class TestWithoutTheRun:
         assert main([*asked, "--strengths", "2,3", "--dry-run"]) == 0
         assert capsys.readouterr().out.splitlines() == [
             "naive: all is there",
-            "overprompting-color: 16 images at steps 0, 4, 9",
+            "overprompting-color: 64 images at steps 0, 4, 9",
         ]
         assert contents(folder) == before
 

@@ -49,7 +49,7 @@ def longer_last(kind: CheckpointSchedule, first: int, last: int, count: int, lon
 
 def _place(kind: CheckpointSchedule, step: int) -> float:
     """The scale on which a schedule is even."""
-    return step**0.5 if kind == "sqrt" else math.log(step) if kind == "log" else step
+    return step**0.5 if kind == "sqrt" else math.log(step) if kind == "log" else float(step)
 
 
 @dataclass(frozen=True)
