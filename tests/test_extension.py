@@ -84,13 +84,14 @@ def test_history_tells_extended_runs_apart(tmp_path, probe_cache_folder):
     list(session.execute())
     begun = session.run.information()
     assert "extensions" not in begun
-    extension(folder, asked).carry_out()
+    found = extension(folder, asked)
+    found.carry_out()
     (change,) = Run(folder).information()["extensions"]
     assert (change["from"], change["to"]) == (8, 12)
     assert change["before"] == begun["config"]
     assert change["config"] == Run(folder).information()["config"]
-    again = asked.model_copy(update={"train": asked.train.model_copy(update={"steps": 16})})
-    extension(folder, again).carry_out()
+    more = found.config.train.model_copy(update={"steps": 16})
+    extension(folder, found.config.model_copy(update={"train": more})).carry_out()
     assert [c["to"] for c in Run(folder).information()["extensions"]] == [12, 16]
     assert Run(folder).config.train.checkpoints == 8, "2, 4, ..., 16"
 
