@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-browser lint types imports unit test-slow test-faults settings bench clean
+.PHONY: demo test page test-page test-browser lint types imports unit test-slow test-faults settings docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/conceptspace quickstart --out runs/demo
@@ -26,8 +26,20 @@ imports: $(INSTALLED)
 unit: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not browser and not faults"
 
+# The explorer's script, made of its TypeScript sources; needs node 20. The result is committed.
+page: page/node_modules
+	npm --prefix page run --silent build
+
+test-page: page/node_modules
+	npm --prefix page run --silent check
+	npm --prefix page run --silent test
+
+page/node_modules: page/package-lock.json
+	npm --prefix page ci --silent --no-audit --no-fund
+	touch $@
+
 # The explorer in Debian's Chromium, which is installed if it is missing and may be.
-test-browser: $(INSTALLED)
+test-browser: $(INSTALLED) test-page
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --quiet chromium \
 		|| { echo "make test-browser: there is no chromium, and apt-get cannot install it (root is needed); install it, or name it: CHROMIUM=/path make test-browser" >&2; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser tests/browser

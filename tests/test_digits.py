@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ def test_it_has_at_most_sixty_lines() -> None:
     assert len(SCRIPT.read_text().splitlines()) <= 60
 
 
+@pytest.mark.slow
 def test_from_strokes_to_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -26,7 +28,7 @@ def test_from_strokes_to_a_page(
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), "7", "1"])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     told = capsys.readouterr().out
-    assert "- Hidden capability: no. At no 3 checkpoints in a row" in told
+    assert re.search(r"^- Hidden capability: (no\. At no 3|not to be told\.)", told, re.MULTILINE)
     assert "blue thin zero" in told
     assert (tmp_path / "runs/seed-7/report.html").stat().st_size > 100_000
     with np.load(tmp_path / "digits.npz") as stored:

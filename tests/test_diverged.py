@@ -10,7 +10,12 @@ from tiny import tiny_config
 
 def test_a_run_that_diverges_says_so(tmp_path, capsys):
     folder, file = tmp_path / "run", tmp_path / "config.toml"
-    config = tiny_config(train__learning_rate=1000.0, train__clip_norm=1e9, train__steps=200)
+    config = tiny_config(
+        train__learning_rate=1000.0,
+        train__clip_norm=1e9,
+        train__steps=200,
+        train__checkpoint_steps=(200,),
+    )
     file.write_text(config.to_toml())
     assert main(["run", "--config", str(file), "--out", str(folder)]) == 1
     told = capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from conceptspace.presentation.explorer.ask import Asker
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.server import listen, server
 
@@ -63,11 +64,11 @@ def page(context: BrowserContext) -> Iterator[Page]:
 class Served:
     """The explorer on a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, asker: Asker | None = None) -> None:
         self.folder = folder
         self.opened = listen("127.0.0.1", 0, "")
         self.url = f"http://127.0.0.1:{self.opened.getsockname()[1]}/"
-        self.server = server(Library([folder]), self.opened, "")
+        self.server = server(Library([folder], asker), self.opened, "")
         kwargs = {"sockets": [self.opened]}
         self.thread = threading.Thread(target=self.server.run, kwargs=kwargs, daemon=True)
         self.thread.start()
@@ -85,8 +86,8 @@ def serve() -> Iterator:
     """A function from a folder to its :class:`Served` explorer."""
     running: list[Served] = []
 
-    def start(folder: Path) -> Served:
-        running.append(Served(folder))
+    def start(folder: Path, asker: Asker | None = None) -> Served:
+        running.append(Served(folder, asker))
         return running[-1]
 
     yield start

@@ -58,7 +58,7 @@ def test_everything_works_without_a_server(offline, folder):
     offline.click("#choose-shown")
     expect(offline.locator("#what")).to_contain_text("separation-0.2/seed-0")
     offline.locator("#protocols label", has_text="overprompting-color").click()
-    offline.select_option("#setting", "4.5")
+    offline.locator("#knobs label", has_text="strength").locator("input").fill("2")
     assert lines(offline) == 4 + 1
     offline.locator("#sheet-box").scroll_into_view_if_needed()
     expect(offline.locator("#sheet")).to_have_attribute("data-rows", "12")

@@ -62,9 +62,9 @@ def write_evaluated(
                     rows.append((*key, right, p, 1.0, right))
     columns = "run seed step protocol setting concept_class sample concept accuracy coordinate"
     scores = pd.DataFrame(rows, columns=[*columns.split(), "valid", "probe"])
-    for protocol, part in scores.groupby("protocol"):
-        (folder / "scores" / str(protocol)).mkdir(parents=True)
-        part.to_parquet(folder / "scores" / str(protocol) / "step-00000000.parquet")
+    for (protocol, step), part in scores.groupby(["protocol", "step"]):
+        (folder / "scores" / str(protocol)).mkdir(parents=True, exist_ok=True)
+        part.to_parquet(folder / "scores" / str(protocol) / f"step-{step:08d}.parquet")
     trajectory(scores).to_parquet(folder / "trajectory.parquet")
     step = np.arange(1, max(STEPS) + 1, 40)
     diffusion = 3 + 5 * (step / 10.0) ** -0.6 + 0.02 * rng.standard_normal(len(step))

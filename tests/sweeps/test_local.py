@@ -26,11 +26,6 @@ from tiny import tiny_config
 ON_CPU = Resources(device="cpu")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path / "cache"))
-
-
 def plan(seed: int = 0, name: str = "", **changes: object) -> Plan:
     return Plan(name or f"level/seed-{seed}", tiny_config(seed=seed, **changes))
 

@@ -137,13 +137,15 @@ def report(options: Namespace) -> int:
 def serve(options: Namespace) -> int:
     """Show runs in the browser until Ctrl-C."""
     from conceptspace.presentation.explorer import server
+    from conceptspace.presentation.explorer.ask import Asker
     from conceptspace.presentation.explorer.library import Library
 
     token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
-    library = Library(options.runs)
+    library = Library(options.runs, Asker() if options.ask else None)
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
-    print("read only; Ctrl-C ends it", file=sys.stderr)
+    asking = "; models may be asked for images" if options.ask else ""
+    print(f"read only{asking}; Ctrl-C ends it", file=sys.stderr)
     Thread(target=library.warm, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
         server.server(library, opened, token).run(sockets=[opened])

@@ -300,3 +300,8 @@ def _add_serve(command: Parser) -> None:
     command.add_argument(
         "--token", default="", help="asked of every visitor; or CONCEPTSPACE_TOKEN"
     )
+    command.add_argument(
+        "--ask",
+        action="store_true",
+        help="let visitors ask kept checkpoints for images of a point in concept space",
+    )

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from conceptspace.analysis import emergence
 from conceptspace.analysis.elicitation import honest_emergence
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
@@ -44,7 +43,7 @@ from conceptspace.worlds.signal import class_distances
 from conceptspace.worlds.world import World
 
 TITLES = {
-    "hidden": "A hidden capability, and what one step shows",
+    "hidden": "Accuracy under each way of asking, and images of one step",
     "trajectory": "Learning trajectory in concept space",
     "story": "Loss, accuracy and trajectory side by side",
     "curves": "Loss and accuracies against steps",
@@ -81,23 +80,20 @@ def draw(
     images = images_of(runs[0], world)
     ood = [str(c) for c in space.ood_classes]
     turn = turn_of(table, ood[0], space.train_classes, space.names) if ood else None
-    shown = turn if turn is not None and turn.detected else None
-    step = shown.step if shown else None
-    band = shown.step_interval if shown else None
     logs = [run.training() for run in runs if keeps_log(run)]
     figures: dict[str, Figure] = {}
     if ood and best is not None:
         figures |= _hidden(runs[0], best[best["run"] == runs[0].name], space)
-    figures["trajectory"] = trajectory_figure(table, space, images, turn=step)
+    figures["trajectory"] = trajectory_figure(table, space, images, turn=turn)
     if len(space.concepts) == 2 and logs:
-        figures["story"] = story_figure(table, logs, space, images, turn=step, band=band)
-    figures["curves"] = learning_curves(table, logs, space, turn=band)
+        figures["story"] = story_figure(table, logs, space, images, turn=turn)
+    figures["curves"] = learning_curves(table, logs, space, turn=turn)
     sheets = runs[0].sheets()
     if sheets:
         own = table[(table["run"] == runs[0].name) & (table["protocol"] == NAIVE)]
         figures["strips"] = image_strips(sheets, space, table=own, class_images=images)
     if ood and best is not None:
-        figures |= _elicitation(table, best, space, shown)
+        figures |= _elicitation(table, best, space, turn)
     if GUIDANCE in set(table["protocol"]) and len(space.concepts) > 1:
         figures["guidance"] = guidance_figure(table, space, images)
     if isinstance(world, RenderedWorld):
@@ -182,21 +178,18 @@ def _elicitation(
     ood = str(space.ood_classes[0])
     asked = best[best["concept_class"] == ood]["protocol"].unique()
     protocols = [NAIVE, *sorted(p for p in asked if p != NAIVE)]
-    reached = {p: [e.upper for e in honest_emergence(best, ood, p) if e.reached] for p in protocols}
-    spans = []
-    for protocol in protocols:
-        for concept in (*space.names, JOINT):
-            found = (
-                honest_emergence(best, ood, protocol)
-                if concept == JOINT
-                else emergence.find_emergence(best, ood, protocol, concept=concept)
-            )
-            label = f"{protocol} · {concept}"
-            spans += [Emergence(label, e.lower, e.upper, not e.reached) for e in found]
-    band = turn.step_interval if turn else None
+    found = {p: honest_emergence(best, ood, p) for p in protocols}
+    rows = {seed: f"seed {seed}" for seed in sorted(table["seed"].unique())}
+    spans = [
+        Emergence(p, e.lower, e.upper, not e.reached, rows[e.seed])
+        for p, of in found.items()
+        for e in of
+    ]
+    spans.sort(key=lambda span: list(rows.values()).index(span.row))
+    reached = {p: [e.upper for e in of if e.reached] for p, of in found.items()}
     return {
         "elicitation": elicitation_figure(
-            table, ood, protocols=protocols, emergence=reached, turn=band
+            table, ood, best=best, protocols=protocols, emergence=reached, turn=turn
         ),
-        "timeline": emergence_timeline(spans, turn=band, last_step=float(table["step"].max())),
+        "timeline": emergence_timeline(spans, turn=turn, last_step=float(table["step"].max())),
     }

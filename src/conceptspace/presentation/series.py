@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from conceptspace.analysis.statistics import wilson
 from conceptspace.errors import UserError
@@ -14,7 +15,6 @@ from conceptspace.tables import JOINT, NAIVE
 
 Array = NDArray[np.float64]
 
-RESAMPLES = 2000
 RUN = ["run", "seed"]
 
 
@@ -51,8 +51,9 @@ def series(
 ) -> Series:
     """One class and concept of a trajectory table that has one setting per checkpoint.
 
-    With several runs the interval is a bootstrap over runs; with one run it is a binomial (Wilson)
-    interval of its images, which bounds the sampling noise of a mean of numbers in [0, 1].
+    With three runs or more the interval is Student's over runs, cut to [0, 1]; two runs give the
+    range that they span. With one run it is a binomial (Wilson) interval of its images, which
+    bounds the sampling noise of a mean of numbers in [0, 1].
 
     Args:
         table: columns ``store.TRAJECTORY_COLUMNS``; see :func:`best_settings`.
@@ -78,8 +79,9 @@ def series(
         raise UserError("the runs have no step in common")
     runs = values.to_numpy(dtype=float)
     if len(runs) > 1:
-        low, high = bootstrap(runs)
-        interval = f"95 % bootstrap interval over {len(runs)} runs"
+        low, high = over_runs(runs)
+        student = f"95 % Student interval over {len(runs)} runs"
+        interval = student if len(runs) > 2 else "range of 2 runs"
     else:
         samples = rows.set_index("step")["samples"].loc[values.columns].to_numpy(dtype=float)
         low, high = wilson(runs[0], samples) if samples.all() else (runs[0], runs[0])
@@ -88,16 +90,17 @@ def series(
     return Series(values.columns.to_numpy(dtype=np.int64), runs, low, high, interval)
 
 
-def bootstrap(runs: Array) -> tuple[Array, Array]:
-    """95 % percentile interval of the mean over runs; whole runs are resampled.
+def over_runs(runs: Array) -> tuple[Array, Array]:
+    """Student's 95 % interval of the mean of numbers in [0, 1]; of two runs their range.
 
     Args:
-        runs: shape (R, T).
+        runs: shape (R, T), R > 1.
     """
-    rng = np.random.default_rng(0)
-    chosen = rng.integers(0, len(runs), (RESAMPLES, len(runs)))
-    low, high = np.percentile(runs[chosen].mean(axis=1), [2.5, 97.5], axis=0)
-    return low, high
+    if len(runs) == 2:
+        return runs.min(axis=0), runs.max(axis=0)
+    mean = runs.mean(axis=0)
+    reach = stats.t.ppf(0.975, len(runs) - 1) * stats.sem(runs, axis=0)
+    return np.maximum(mean - reach, 0), np.minimum(mean + reach, 1)
 
 
 def of_protocol(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
@@ -122,22 +125,3 @@ def best_settings(table: pd.DataFrame) -> pd.DataFrame:
     joint = table[table["concept"] == JOINT].reset_index(drop=True)
     winners = joint.loc[joint.groupby(keys, sort=False)["accuracy"].idxmax(), [*keys, "setting"]]
     return table.merge(winners, on=[*keys, "setting"], how="inner")
-
-
-def smooth(values: Array, sigma: float) -> Array:
-    """Gaussian average over neighboring checkpoints, along the last axis; 0 changes nothing.
-
-    Weights that reach beyond the ends are left out, and the first value is kept.
-
-    Args:
-        values: shape (..., T).
-        sigma: standard deviation in checkpoints.
-    """
-    if sigma <= 0:
-        return values
-    index = np.arange(values.shape[-1])
-    weights = np.exp(-((index[:, None] - index[None, :]) ** 2) / (2 * sigma**2))
-    weights[0] = index == 0
-    weights /= weights.sum(axis=1, keepdims=True)
-    smoothed: Array = values @ weights.T
-    return smoothed

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from conceptspace.analysis.turning import Turn
 from conceptspace.files import write_atomically
 
 TRAIN = "#1f6fb4"
@@ -35,7 +38,17 @@ TRAIN_SHADES = ("#0b3c6b", "#1f6fb4", "#5fa3dc", "#3e8e9e", "#7a8fd0", "#9cc5ea"
 OOD_SHADES = ("#d01c7f", "#8e0d57", "#f06fae", "#a8458f", "#e8467c", "#c98bb9")
 CONCEPT_COLORS = ("#e08214", "#00876c", "#7b3fa0", "#8c6d1f", "#4d4d4d", "#b2182b")
 CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
+MARGIN = 0.008
+LETTERS = 17.4
+"""Where a line of text starts, as a share of the width, and how many letters an inch has."""
+
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
+
+WIDTH = 7.2
+"""Inches, of a figure over both columns of a page; letters are sized for it."""
+
+SMALL, SMALLEST = 8, 7.5
+"""Points: ticks and legends; small print and what stands among the data."""
 
 TRAIN_TIME: Colormap = LinearSegmentedColormap.from_list("train", ["#b9d6f0", TRAIN, "#08305c"])
 OOD_TIME: Colormap = LinearSegmentedColormap.from_list("ood", ["#f9c0dd", OOD, "#5e0539"])
@@ -43,11 +56,12 @@ OOD_TIME: Colormap = LinearSegmentedColormap.from_list("ood", ["#f9c0dd", OOD, "
 
 RC: Any = {
     "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8.5,
+    "font.size": 9,
+    "axes.titlesize": 9,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 8,
+    "axes.titlecolor": INK,
+    "axes.labelsize": 9,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.7,
@@ -60,9 +74,10 @@ RC: Any = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.title_fontsize": SMALL,
     "legend.frameon": False,
     "lines.solid_capstyle": "round",
     "figure.dpi": 200,
@@ -112,11 +127,44 @@ def pixels(image: ArrayLike) -> NDArray[np.uint8]:
     return array
 
 
+def heading(figure: Figure, title: str, told: str = "") -> None:
+    """A neutral title, and below it what was found with its interval and number of seeds."""
+    if not title and not told:
+        return
+    lines = _wrapped(figure, told)
+    first = "\n" if title else ""
+    style: dict[str, Any] = {"x": MARGIN, "ha": "left", "color": INK}
+    figure.suptitle(first + lines, fontsize=SMALL, linespacing=1.35, **style)
+    if title:
+        top = 1 - 0.04 / figure.get_figheight()
+        figure.text(s=title, y=top, va="top", fontsize=10, fontweight="bold", **style)
+
+
 def footnote(figure: Figure, text: str) -> None:
     """Small print below a figure, wrapped to its width; line breaks are kept."""
-    width = int(figure.get_figwidth() * 17)
-    wrapped = "\n".join(textwrap.fill(line, width) for line in text.splitlines())
-    figure.supxlabel(wrapped, fontsize=6.8, color=MUTED)
+    style: dict[str, Any] = {"x": MARGIN, "ha": "left", "color": MUTED}
+    figure.supxlabel(_wrapped(figure, text), fontsize=SMALLEST, **style)
+
+
+def _wrapped(figure: Figure, text: str) -> str:
+    width = int(figure.get_figwidth() * LETTERS)
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def panels_over_legend(
+    figure: Figure, rows: int, columns: int, handles: Sequence[Artist], **legend: Any
+) -> NDArray[np.object_]:
+    """Panels, shape (rows, columns), and below all of them one legend; none without handles."""
+    if not handles:
+        return figure.subplots(rows, columns, squeeze=False)
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 0.02])
+    strip = figure.add_subplot(grid[rows, :])
+    strip.set_axis_off()
+    strip.legend(handles=handles, loc="center", borderaxespad=0, **legend)
+    panels = np.empty((rows, columns), dtype=np.object_)
+    for row, column in np.ndindex(rows, columns):
+        panels[row, column] = figure.add_subplot(grid[row, column])
+    return panels
 
 
 def draw_tile(
@@ -136,23 +184,60 @@ def draw_tile(
         axes.add_patch(frame)
 
 
-def mark_band(axes: Axes, band: tuple[Step, Step] | None, label: str) -> None:
-    """Shade an interval of the x axis, e.g. the turn; its label stands at the top."""
-    if band is None:
+def detected(turn: Turn | None) -> Turn | None:
+    """The turn, where it is one."""
+    return turn if turn is not None and turn.detected else None
+
+
+def mark(axes: Axes, turn: Turn | None) -> None:
+    """A line at the turn's estimate, named at its upper end, in the shade of its interval."""
+    if turn is None:
         return
-    axes.axvspan(*band, color=TURN, alpha=0.22, lw=0, zorder=0)
-    axes.axvline(sum(band) / 2, color=TURN, lw=0.8, zorder=0)
+    axes.axvspan(*turn.step_interval, color=TURN, alpha=0.2, lw=0, zorder=0)
+    axes.axvline(turn.step, color=TURN_INK, lw=0.9, zorder=1)
     axes.annotate(
-        label,
-        (sum(band) / 2, 1),
+        "turn",
+        (turn.step, 1),
         (0, 2),
         xycoords=axes.get_xaxis_transform(),
         textcoords="offset points",
         ha="center",
         va="bottom",
         color=TURN_INK,
-        fontsize=7,
+        fontsize=SMALLEST,
     )
+
+
+def turn_note(turn: Turn) -> str:
+    """What the line and the yellow band are."""
+    return f"Yellow: turn of the trajectory, step {turn.step:,.0f}, with its 95 % interval."
+
+
+def counted(
+    axes: Axes,
+    points: Iterable[tuple[float, float]],
+    color: str,
+    *,
+    hollow: bool = False,
+    marker: str = "o",
+) -> None:
+    """A mark at each point; where several coincide, one that says how many.
+
+    Args:
+        axes: in whose data coordinates the points are.
+        points: x and y of each.
+        color: of the marks.
+        hollow: for numbers that decide nothing.
+        marker: of a single point; several have a disc with their number.
+    """
+    for (x, y), count in sorted(Counter(points).items()):
+        size, shape = (5.2, marker) if count == 1 else (9.5, "o")
+        face, ink = ("white", color) if hollow else (color, "white")
+        edge = color if hollow else "white"
+        axes.plot(x, y, shape, ms=size, mfc=face, mec=edge, mew=1.1 if hollow else 0.7, zorder=8)
+        if count > 1:
+            text: dict[str, Any] = {"ha": "center", "va": "center_baseline", "zorder": 9}
+            axes.text(x, y, str(count), color=ink, fontsize=6.5, fontweight="bold", **text)
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -173,17 +174,19 @@ def draw_sweep(
     """Figures that compare the groups, by the name of their file."""
     figures = {}
     worlds = {value: world_of(runs[0]) for value, runs in found.groups.items()}
-    first = next(iter(worlds))
-    images = images_of(found.groups[first][0], worlds[first])
+    share = found.setting == MASKED_SHARE
+    names = {value: f"{100 * value:g} %" if share else shown(value) for value in worlds}
+    pictures = {names[v]: images_of(found.groups[v][0], world) for v, world in worlds.items()}
+    images = next(iter(pictures.values()))
     if effect is not None:
         labels = space.concepts[space.names.index(effect.concept)].labels
         figures["underspecification"] = underspecification_figure(effect, (labels[0], labels[1]))
     if len(space.concepts) > 1 and space.ood_classes:
-        share = found.setting == MASKED_SHARE
+        same = all(_equal(images, other) for other in pictures.values())
         figures["conditions"] = conditions_figure(
-            {f"{100 * v:g} %" if share else shown(v): table for v, table in tables.items()},
+            {names[value]: table for value, table in tables.items()},
             space,
-            images,
+            images if same else pictures,
             label="masked prompts" if share else found.label,
         )
     measured = {
@@ -194,6 +197,12 @@ def draw_sweep(
     if "separation" in found.setting or "spread" in found.setting:
         figures["signal"] = signal_figure(space, measured)
     return figures
+
+
+def _equal(images: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two settings have the same classes and pictures of them."""
+    same = (np.array_equal(images[name], others[name]) for name in images if name in others)
+    return images.keys() == others.keys() and all(same)
 
 
 def _values(runs: Sequence[Run], name: str) -> set[Any]:

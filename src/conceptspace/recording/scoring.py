@@ -52,8 +52,8 @@ class Scorer:
         """
         if not bool(images.isfinite().all()):
             raise Diverged(
-                f"generated images of class {target} hold values that are not finite; the model "
-                "has diverged"
+                f"generated images of class {target} hold values that are not finite: the model "
+                "has diverged; try a smaller learning rate or a smaller clip norm"
             )
         seen = self.probe.probabilities(images).cpu()
         judged = Judgement(seen) if self.judge is None else self.judge(images)

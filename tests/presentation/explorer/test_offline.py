@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -18,7 +17,7 @@ from conceptspace.analysis.sentences import Finding
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.library import Library, answered
 from conceptspace.presentation.explorer.offline import payload, write
-from conceptspace.presentation.explorer.render import MODULES, STATIC, bundled, embedded, script
+from conceptspace.presentation.explorer.render import embedded
 from conceptspace.presentation.explorer.telling import Told
 from conceptspace.presentation.figures import Emergence, emergence_timeline
 from conceptspace.store import Run
@@ -131,27 +130,6 @@ def test_page_is_self_contained(run_folder, tmp_path):
     data = json.loads(page.scripts[0])
     assert data["figures"][0]["name"] == "timeline"
     assert data["figures"][0]["src"].startswith("data:image/svg+xml;base64,")
-
-
-def test_own_scripts_make_no_markup_of_text():
-    for name in MODULES:
-        source = (STATIC / "js" / f"{name}.js").read_text()
-        forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function"
-        assert not re.search(forbidden, source), name
-    assert {path.stem for path in (STATIC / "js").glob("*.js")} == set(MODULES)
-
-
-def test_modules_are_bundled_in_their_order():
-    assert script().count("modules.main = (() =>") == 1
-    for at, name in enumerate(MODULES):
-        source = (STATIC / "js" / f"{name}.js").read_text()
-        used = re.findall(r'^import .* from "\./(\w+)\.js";$', source, re.MULTILINE)
-        assert used == [u for u in used if u in MODULES[:at]], f"{name} uses {used}"
-        assert len(used) == source.count("import ") - source.count(" import "), name
-    made = bundled("b", 'import { x } from "./a.js";\nexport const y = x + 1;\n')
-    assert made == (
-        "modules.b = (() => {\nconst { x } = modules.a;\nconst y = x + 1;\nreturn { y };\n})();"
-    )
 
 
 def test_every_name_is_text(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import signal
@@ -18,7 +17,6 @@ import conceptspace.cli.commands  # noqa: F401  (compiled here, not deep in a te
 from conceptspace.cli import main
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.discover import runs_in
-from conceptspace.presentation.explorer.render import STATIC
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +77,3 @@ def test_runs_are_named_one_by_one_or_by_their_folder(folder, tmp_path):
         runs_in([tmp_path])
     with pytest.raises(UserError, match="is not a run: it has no config"):
         runs_in([tmp_path / "none"])
-
-
-def test_libraries_are_what_their_record_says():
-    vendor = STATIC / "vendor"
-    record = (vendor / "README.md").read_text()
-    scripts = list(vendor.glob("*.js"))
-    assert len(scripts) == 2
-    for path in scripts:
-        row = next(line for line in record.splitlines() if f"`{path.name}`" in line)
-        assert hashlib.sha256(path.read_bytes()).hexdigest() in row
-        assert (vendor / f"{path.name.split('.')[0]}.LICENSE").exists()

@@ -23,10 +23,10 @@ TOKEN = "sixteen-letters-or-more"
 
 
 @contextmanager
-def served(folder, token="") -> Iterator[int]:
+def served(folder, token="", asker=None) -> Iterator[int]:
     """The port of a running server."""
     opened = listen("127.0.0.1", 0, token)
-    running = server(Library([folder]), opened, token)
+    running = server(Library([folder], asker), opened, token)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [opened]}, daemon=True)
     thread.start()
     while not running.started:

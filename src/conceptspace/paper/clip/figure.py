@@ -12,18 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from conceptspace.analysis.claims import Bounds, Row, above, measure, open_question
 from conceptspace.analysis.emergence import THRESHOLD, Emergence, emergence
 from conceptspace.config import RunConfig
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, require, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, clipped
 from conceptspace.presentation.figures.conditions import shades
-from conceptspace.presentation.style import INK, footnote, styled
+from conceptspace.presentation.style import (
+    GRID,
+    INK,
+    WIDTH,
+    footnote,
+    heading,
+    panels_over_legend,
+    styled,
+)
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
+
+TITLE = "Two clip norms, with a learned and a fixed schedule"
 
 PUBLISHED, LOOSE = 0.01, 1.0
 """Clip norms that are compared."""
@@ -80,30 +92,40 @@ def analyse(preset: str, results: Sequence[Result]) -> list[Setting]:
 
 
 @styled
-def clip_figure(settings: Sequence[Setting]) -> Figure:
+def clip_figure(settings: Sequence[Setting], found: str = "") -> Figure:
     """Joint accuracy of the worst training class and of the OOD class against steps."""
-    figure = Figure(figsize=(7.4, 3.3), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for setting, color in zip(settings, shades(len(settings)), strict=True):
-        style = "-" if setting.learned else "--"
+    figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
+    colors = shades(len(settings))
+    handles = [
+        Line2D([], [], color=color, ls=_dash(setting), lw=2.2, label=setting.name)
+        for setting, color in zip(settings, colors, strict=True)
+    ]
+    left, right = panels_over_legend(figure, 1, 2, handles, ncols=2)[0]
+    for setting, color in zip(settings, colors, strict=True):
         for axes, curves in ((left, setting.worst), (right, setting.ood)):
-            axes.plot(setting.steps, curves.T, style, color=color, lw=0.7, alpha=0.45)
-            axes.plot(setting.steps, curves.mean(axis=0), style, color=color, lw=2.2)
-        left.plot([], [], style, color=color, lw=2.2, label=setting.name)
+            style = {"color": color, "ls": _dash(setting)}
+            axes.plot(setting.steps, curves.T, lw=0.6, alpha=0.45, **style)
+            axes.plot(setting.steps, curves.mean(axis=0), lw=2.2, **style)
     left.set_title("a  worst training class")
     right.set_title("b  OOD class")
     for axes in (left, right):
         axes.axhline(THRESHOLD, color=INK, lw=0.6, ls=":")
-        axes.set(xlabel="gradient steps", ylim=(-0.02, 1.02))
-    left.set_ylabel("joint accuracy, naive prompting")
-    figure.legend(loc="outside upper center", ncols=2)
-    footnote(figure, f"Thin: seeds. Thick: their mean. Dotted: {THRESHOLD:g}.")
+        axes.set(xlabel="step", ylim=(-0.02, 1.02), ylabel="joint accuracy, naive prompting")
+        axes.grid(axis="y", color=GRID, lw=0.4)
+    counts = sorted({len(setting.worst) for setting in settings})
+    runs = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    footnote(figure, f"Thin: each of {runs} runs; thick: their mean. Dotted: {THRESHOLD:g}.")
+    heading(figure, TITLE, found)
     return figure
 
 
-def draw(data: Sequence[Setting]) -> Mapping[str, Figure]:
+def _dash(setting: Setting) -> str:
+    return "-" if setting.learned else "--"
+
+
+def draw(data: Sequence[Setting], rows: Rows) -> Mapping[str, Figure]:
     """The figure."""
-    return {"clip": clip_figure(data)}
+    return {"clip": clip_figure(data, "\n".join(told(row) for row in rows.values()))}
 
 
 def checks(data: Sequence[Setting]) -> list[Row]:
@@ -148,7 +170,7 @@ def _joint(result: Result) -> pd.DataFrame:
 FIGURE = PaperFigure(
     name="clip",
     number="– (published settings)",
-    title="The published clip norm and the reconstruction term",
+    title=TITLE,
     claim="Where gamma is learned, the published clip norm of 0.01 delays learning.",
     cost={"quick": "24 runs and 8 of Fig. 6", "paper": "10 runs of 20 minutes on an A100"},
     plans=plans,

@@ -12,11 +12,14 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig01c import criteria
 from conceptspace.paper.fig06 import figure as fig06
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, world
+from conceptspace.paper.framework.told import told
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.space import ConceptSpace
 from conceptspace.worlds.signal import class_distances
+
+TITLE = "Accuracy of single concepts over training"
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,19 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return Data(joined(results), shapes.space, by_signal, emergence)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Accuracy of every class, and of each concept in the OOD class."""
+    reached = {
+        name: [run.upper for run in runs if run.reached] for name, runs in data.emergence.items()
+    }
     return {
         "fig01c": learning_curves(
-            data.table, None, data.space, title="Concepts are learned in an order"
+            data.table,
+            None,
+            data.space,
+            emergence=reached,
+            title=TITLE,
+            told=told(rows["fig01c-order"]),
         )
     }
 
@@ -64,7 +75,7 @@ def checks(data: Data) -> list[Row]:
 FIGURE = PaperFigure(
     name="fig01c",
     number="1c",
-    title="Concepts are learned in an order",
+    title=TITLE,
     claim="The accuracies of single concepts in the OOD class rise one after the other, that of "
     "the concept with the stronger signal first.",
     cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},

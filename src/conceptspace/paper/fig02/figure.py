@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from conceptspace.analysis.claims import Row
 from conceptspace.config import merged, nested
 from conceptspace.paper.fig02 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result
+from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
@@ -25,11 +26,18 @@ from conceptspace.worlds.shapes.config import ShapesData
 from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.signal import class_distances
 
+SEPARATIONS = ((0.8, 0.2), (0.2, 0.4))
+"""Of color and size. App. A.1: red and blue means (0.9, 0.1, 0.1) or (0.6, 0.4, 0.4)."""
+
 SETTINGS = {
-    "color is stronger": {"data.color_separation": 0.8, "data.size_separation": 0.2},
-    "size is stronger": {"data.color_separation": 0.2, "data.size_separation": 0.4},
+    f"{letter}  color separation {color:g}, size {size:g}": {
+        "data.color_separation": color,
+        "data.size_separation": size,
+    }
+    for letter, (color, size) in zip("ab", SEPARATIONS, strict=True)
 }
-"""App. A.1: red and blue means (0.9, 0.1, 0.1) or (0.6, 0.4, 0.4)."""
+
+TITLE = "Concept signal in two settings of the data"
 
 REPETITIONS = 5
 IMAGES = 256
@@ -71,11 +79,11 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return Data(next(iter(worlds.values())).space, distances, images)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Both settings side by side."""
     drawn = {name: (of[0], data.images[name]) for name, of in data.distances.items()}
-    title = "Concept spaces with different concept signals"
-    return {"fig02": signal_figure(data.space, drawn, title=title)}
+    found = told(rows["fig02-signal"]).replace("seeds", f"repetitions of {IMAGES} images a class")
+    return {"fig02": signal_figure(data.space, drawn, title=TITLE, told=found)}
 
 
 def checks(data: Data) -> list[Row]:
@@ -97,7 +105,7 @@ def _log_ratio(table: pd.DataFrame, first: str, second: str) -> float:
 FIGURE = PaperFigure(
     name="fig02",
     number="2 and 11",
-    title="Concept spaces with different concept signals",
+    title=TITLE,
     claim="The pixel distance between classes tells a concept's signal; color is the stronger "
     "concept in one setting of the data, size in the other.",
     cost={"quick": "seconds, no training", "paper": "seconds, no training"},

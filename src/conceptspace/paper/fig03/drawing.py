@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from conceptspace.analysis.emergence import THRESHOLD, Emergence, survival
-from conceptspace.presentation.style import CONCEPT_COLORS, GRID, INK, MUTED, footnote, styled
+from conceptspace.presentation.style import (
+    CONCEPT_COLORS,
+    GRID,
+    SMALLEST,
+    WIDTH,
+    counted,
+    footnote,
+    heading,
+    styled,
+)
 
 THOUSAND = 1000.0
 
@@ -32,77 +42,87 @@ class Speed:
 
 
 @styled
-def speed_figure(panels: Mapping[str, Speed], *, title: str = "") -> Figure:
-    """1 / (steps to the threshold) against the signal, one panel per concept.
+def speed_figure(
+    rows: Mapping[str, Mapping[str, Speed]], *, title: str = "", told: str = ""
+) -> Figure:
+    """1 / (steps to the threshold) against the signal, a column for each concept.
 
     Args:
-        panels: under the concept's name.
-        title: above the figure.
+        rows: by the accuracy that reaches the threshold, with ``{}`` for the concept, the panels
+            by concept; all rows have the same concepts.
+        title: above the figure, neutral.
+        told: what was found.
     """
-    figure = Figure(figsize=(3.4 * len(panels) + 0.4, 3.3), layout="constrained")
-    for index, (axes, (concept, panel)) in enumerate(
-        zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True)
-    ):
-        _panel(axes, panel, CONCEPT_COLORS[index % len(CONCEPT_COLORS)])
-        axes.set_title(f"{'abcdef'[index]}  {concept}")
-        axes.set_xlabel("signal: mean squared pixel distance")
-        axes.set_ylabel(f"1 / steps to {THRESHOLD:g} on the OOD class, × 1000")
-    censored = any(not run.reached for p in panels.values() for of in p.runs for run in of)
-    note = (
-        "Dots: runs, with a line up to the checkpoint before; bar and line: one over the "
-        "Kaplan-Meier median of a level's seeds."
-    )
-    if censored:
-        note += " Arrow: not reached, the speed is lower than that."
-    footnote(figure, f"{note} Small numbers: separation of the classes.")
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    concepts = list(next(iter(rows.values())))
+    width = WIDTH if len(concepts) > 1 else 0.62 * WIDTH
+    figure = Figure(figsize=(width, 2.7 * len(rows) + 1.1), layout="constrained")
+    panels = figure.subplots(len(rows), len(concepts), squeeze=False)
+    letters = iter("abcdefghijkl")
+    for line, (accuracy, by_concept) in zip(panels, rows.items(), strict=True):
+        for index, (axes, concept) in enumerate(zip(line, concepts, strict=True)):
+            _panel(axes, by_concept[concept], CONCEPT_COLORS[index % len(CONCEPT_COLORS)])
+            axes.set_title(f"{next(letters)}  accuracy of {accuracy.format(concept)}")
+            axes.set_xlabel(f"signal of {concept}: mean squared\npixel difference (its separation)")
+            axes.set_ylabel(f"speed: 1000 / steps to {THRESHOLD:g}")
+    shown = [p for of in rows.values() for p in of.values()]
+    seeds = [len(runs) for panel in shown for runs in panel.runs]
+    count = f"{min(seeds)} to {max(seeds)}" if min(seeds) < max(seeds) else str(seeds[0])
+    parts = [
+        f"{count} runs at each separation. Rings: runs, with a line up to the checkpoint before; a "
+        "number counts runs. Bar and line: 1000 over the Kaplan-Meier median.",
+    ]
+    if any(not run.reached for panel in shown for runs in panel.runs for run in runs):
+        parts.append("Arrow: not reached by the end, so slower than that, and in how many runs.")
+    footnote(figure, " ".join(parts))
+    heading(figure, title, told)
     return figure
 
 
 def _panel(axes: Axes, panel: Speed, color: str) -> None:
+    """The runs at their signal; both axes are logarithmic, and nothing is shifted."""
     signal = np.asarray(panel.signal, dtype=np.float64)
-    width = 0.018 * (float(np.ptp(signal)) or 1.0)
+    axes.set(xscale="log", yscale="log")
     medians: list[tuple[float, float]] = []
-    top = 0.0
-    for at, runs, label in zip(signal, panel.runs, panel.labels, strict=True):
-        offsets = width * (np.arange(len(runs)) - (len(runs) - 1) / 2)
-        for place, run in zip(at + offsets, runs, strict=True):
-            top = max(top, _run(axes, float(place), run, color))
+    heights: list[float] = []
+    for at, runs in zip(signal, panel.runs, strict=True):
+        heights += _level(axes, float(at), runs, color)
         median = survival(runs).median
         if np.isfinite(median):
             medians.append((float(at), THOUSAND / median))
-            axes.hlines(THOUSAND / median, at - 2 * width, at + 2 * width, color=color, lw=3)
-        axes.annotate(
-            label,
-            (float(at), 0),
-            (0, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            fontsize=6.8,
-            color=MUTED,
-        )
+            place = (at / 1.09, at * 1.09)
+            axes.hlines(THOUSAND / median, *place, color=color, lw=3, alpha=0.7)
     if medians:
-        axes.plot(*np.array(medians).T, color=color, lw=1.3, alpha=0.7, zorder=1)
-    axes.set(ylim=(0, 1.12 * top), xlim=(signal.min() - 5 * width, signal.max() + 5 * width))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.plot(*np.array(medians).T, color=color, lw=1.3, alpha=0.6, zorder=1)
+    ticks = zip(signal, panel.labels, strict=True)
+    axes.set_xticks(signal, [f"{at:.2g}\n({label})" for at, label in ticks])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.set(ylim=(min(heights) / 2, 1.15 * max(heights)))
+    axes.set(xlim=(signal.min() / 1.35, signal.max() * 1.35))
     axes.grid(axis="y", color=GRID, lw=0.4)
 
 
-def _run(axes: Axes, place: float, run: Emergence, color: str) -> float:
-    """A dot, or a downward arrow from the speed that a censored run stays below.
+def _level(axes: Axes, at: float, runs: Sequence[Emergence], color: str) -> list[float]:
+    """Rings and the arrow of one level; returns the heights that are drawn.
 
-    The line above a dot reaches to the speed of the checkpoint before. Returns the height to show.
+    The line above a ring reaches to the speed of the checkpoint before.
     """
-    if run.reached:
-        speed = THOUSAND / run.upper
-        fastest = THOUSAND / run.lower if run.lower > 0 else np.inf
-        axes.vlines(place, speed, min(fastest, 2 * speed), color=color, lw=0.9, alpha=0.45)
-        axes.plot(place, speed, "o", ms=4.4, mfc="white", mec=color, mew=1.1, zorder=4)
-        return min(fastest, 1.3 * speed)
-    limit = THOUSAND / run.lower if run.lower > 0 else THOUSAND / run.last
-    arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.1, "shrinkA": 0, "mutation_scale": 8}
-    axes.plot(place, limit, "_", ms=5, color=color, mew=1.4, zorder=4)
-    axes.annotate("", (place, limit * 0.55), (place, limit), arrowprops=arrow)
-    return limit
+    reached = [run for run in runs if run.reached]
+    counted(axes, [(at, THOUSAND / run.upper) for run in reached], color, hollow=True)
+    heights = [THOUSAND / run.upper for run in reached]
+    for lower, upper in {(run.lower, run.upper) for run in reached}:
+        top = THOUSAND / lower if lower > 0 else 2 * THOUSAND / upper
+        axes.vlines(at, THOUSAND / upper, top, color=color, lw=1.0, alpha=0.5)
+        heights.append(top)
+    missing = [run for run in runs if not run.reached]
+    if missing:
+        limit = max(THOUSAND / (run.lower or run.last) for run in missing)
+        arrow = {"arrowstyle": "<|-", "color": color, "lw": 1.3, "mutation_scale": 9}
+        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": SMALLEST, "color": color}
+        below = {"xytext": (0, -16), "textcoords": "offset points"}
+        axes.plot(at, limit, "_", ms=8, color=color, mew=1.4, zorder=4)
+        axes.annotate(str(len(missing)), (at, limit), **below, **style, arrowprops=arrow)
+        heights.append(limit)
+    return heights

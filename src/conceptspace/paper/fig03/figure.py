@@ -14,13 +14,16 @@ from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.paper.fig03 import criteria
 from conceptspace.paper.fig03.drawing import Speed, speed_figure
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, levels, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import COLORS, SEEDS, SIZES, color, size
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.worlds.shapes.config import ShapesData
 from conceptspace.worlds.signal import class_distances
+
+TITLE = "Learning speed against concept signal"
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,24 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return data
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
-    """Speed against signal, a panel for each concept."""
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
+    """Speed against signal, a column for each concept; its own accuracy above the joint one."""
     panels = {
-        concept: Speed(
-            [sweep.signal[level] for level in sweep.joint],
-            [list(of.values()) for of in sweep.joint.values()],
-            [f"{level:g}" for level in sweep.joint],
-        )
-        for concept, sweep in data.items()
+        "{} alone": {concept: _speed(sweep, sweep.own) for concept, sweep in data.items()},
+        "{} and the other jointly": {
+            concept: _speed(sweep, sweep.joint) for concept, sweep in data.items()
+        },
     }
-    return {"fig03": speed_figure(panels, title="Concept signal determines learning speed")}
+    found = [told(row) for name, row in rows.items() if name.endswith("-alone")]
+    return {"fig03": speed_figure(panels, title=TITLE, told="\n".join(found))}
+
+
+def _speed(sweep: Sweep, runs: Mapping[float, Mapping[int, Emergence]]) -> Speed:
+    return Speed(
+        [sweep.signal[level] for level in runs],
+        [list(of.values()) for of in runs.values()],
+        [f"{level:g}" for level in runs],
+    )
 
 
 def checks(data: Data) -> list[Row]:
@@ -123,7 +133,7 @@ def _size(config: RunConfig) -> float:
 FIGURE = PaperFigure(
     name="fig03",
     number="3",
-    title="Concept signal determines learning speed",
+    title=TITLE,
     claim="1 / (steps to an accuracy of 0.8 on class 11) rises with the concept signal, for color "
     "and for size.",
     cost={"quick": "40 naive runs and 8 of Fig. 6", "paper": "45 runs of 20 minutes on an A100"},

@@ -15,8 +15,9 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import detect_turn
 from conceptspace.paper.fig04 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, levels, merged_tables, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import COLORS, SEEDS, color
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
@@ -24,6 +25,9 @@ from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
+
+TITLE = "Trajectories by color separation"
+LABEL = "color separation"
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,14 @@ class Data:
     Attributes:
         tables: naive trajectories by color separation.
         space: the concepts.
-        images: an image of each class, at the middle separation.
+        images: by separation, an image of each class.
         leanings: by separation and seed, the accuracy of color less that of size on the OOD class.
         turned: by class and seed, whether the trajectory turns, one for each separation.
     """
 
     tables: Mapping[float, pd.DataFrame]
     space: ConceptSpace
-    images: Mapping[str, NDArray[np.float32]]
+    images: Mapping[float, Mapping[str, NDArray[np.float32]]]
     leanings: Mapping[float, Mapping[int, float]]
     turned: Mapping[str, Mapping[int, list[bool]]]
 
@@ -54,8 +58,8 @@ def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """To which side each run leans, and which trajectories turn."""
     found = levels(results, lambda config: ShapesData.of(config.data).color_separation)
-    shapes = world(found[sorted(found)[len(found) // 2]])
-    space = shapes.space
+    worlds = {level: world(of) for level, of in found.items()}
+    space = next(iter(worlds.values())).space
     ood = str(space.ood_classes[0])
     tables = {
         level: table[table["protocol"] == NAIVE] for level, table in merged_tables(found).items()
@@ -67,29 +71,33 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     for result in (r for of in found.values() for r in of):
         for name, of_seed in turned.items():
             of_seed.setdefault(result.seed, []).append(_turns(result, name))
-    return Data(tables, space, class_images(shapes), leanings, turned)
+    images = {level: class_images(shapes) for level, shapes in worlds.items()}
+    return Data(tables, space, images, leanings, turned)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Fig. 4: one training class and the OOD class; Fig. 13: all classes."""
     tables = {f"{level:g}": table for level, table in data.tables.items()}
+    images = {f"{level:g}": of for level, of in data.images.items()}
     ood = str(data.space.ood_classes[0])
     return {
         "fig04": conditions_figure(
             tables,
             data.space,
-            data.images,
-            label="color separation",
+            images,
+            label=LABEL,
             classes=["00", ood],
-            title="Concept signal governs generalization dynamics",
+            title=TITLE,
+            told=told(rows["fig04-rise"]),
         ),
         "fig13": conditions_figure(
             tables,
             data.space,
-            data.images,
-            label="color separation",
+            images,
+            label=LABEL,
             classes=[str(c) for c in data.space.classes],
-            title="Trajectories of all classes",
+            title=f"{TITLE}, all classes",
+            told=f"{told(rows['fig04-turn'])}\n{told(rows['fig13-straight'])}",
         ),
     }
 
@@ -116,7 +124,7 @@ def _turns(result: Result, concept_class: str) -> bool:
 FIGURE = PaperFigure(
     name="fig04",
     number="4 and 13",
-    title="Concept signal governs generalization dynamics",
+    title=TITLE,
     claim="The OOD trajectory first heads for the training class of the stronger concept, then "
     "turns; trajectories of training classes go straight.",
     cost={"quick": "24 naive runs and 8 of Fig. 6", "paper": "30 runs of 20 minutes on an A100"},

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from conceptspace.analysis.rotation import name_of
@@ -21,9 +22,13 @@ from conceptspace.presentation.style import (
     MUTED,
     OOD,
     OOD_TIME,
+    SMALLEST,
     TRAIN,
     TRAIN_TIME,
+    WIDTH,
     footnote,
+    heading,
+    panels_over_legend,
     styled,
 )
 
@@ -54,7 +59,7 @@ def theory_family(
         asymmetry: a of the left panel, where concept 1 is the stronger; 1 / a in the middle.
         start: where all curves start.
     """
-    figure = Figure(figsize=(10.2, 3.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
     panels = figure.subplots(1, 3)
     for axes, a, corner in zip(panels, (asymmetry, 1 / asymmetry), ((1, 0), (0, 1)), strict=False):
         square(axes)
@@ -76,7 +81,7 @@ def theory_family(
     for percent, color in zip(percents, _shades(OOD_TIME, len(percents)), strict=True):
         line = simulate_eq2(TIMES, start, percent=percent)
         axes.plot(*line.T, color=color, lw=1.8)
-        axes.text(line[-1, 0], 1.03, f"{percent:g}", color=color, ha="center", fontsize=7)
+        axes.text(line[-1, 0], 1.03, f"{percent:g}", color=color, ha="center", fontsize=SMALLEST)
     axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
     axes.set_xlabel("masked concept")
     axes.set_ylabel("other concept")
@@ -89,18 +94,32 @@ def theory_family(
 
 
 @styled
-def theory_fits(fits: Mapping[str, Eq1Fit], concepts: Sequence[str]) -> Figure:
+def theory_fits(
+    fits: Mapping[str, Eq1Fit], concepts: Sequence[str], *, title: str = "", told: str = ""
+) -> Figure:
     """Measured trajectories with the fitted Eq. 1 and the best null.
 
     Args:
         fits: by the title of their panel.
         concepts: names of the two axes.
+        title: above the figure, neutral.
+        told: what was found.
     """
-    columns = min(len(fits), COLUMNS)
+    columns = 2 if len(fits) in (2, 4) else min(len(fits), COLUMNS)
     rows = -(-len(fits) // columns)
-    figure = Figure(figsize=(3.5 * columns, 3.75 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes, (title, fitted) in zip(panels.flat, fits.items(), strict=False):
+    side = WIDTH / columns if columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(side * columns, (side + 0.5) * rows + 1.1), layout="constrained")
+    handles = [
+        Line2D(
+            [], [], color=GRID, lw=0.8, marker="o", ms=4, mfc=OOD, mec="white", label="measured"
+        ),
+        Line2D([], [], color=TRAIN, lw=2.2, label="Eq. 1, fitted"),
+        Line2D(
+            [], [], color=MUTED, lw=1.2, ls="--", label="best simpler curve (null), named below"
+        ),
+    ]
+    panels = panels_over_legend(figure, rows, columns, handles, ncols=3)
+    for axes, (name, fitted) in zip(panels.flat, fits.items(), strict=False):
         square(axes)
         null = min(fitted.nulls, key=lambda other: other.aicc)
         points = fitted.observed[0]
@@ -109,18 +128,19 @@ def theory_fits(fits: Mapping[str, Eq1Fit], concepts: Sequence[str]) -> Figure:
         axes.scatter(*points.T, c=shades, s=14, lw=0.4, ec="white", zorder=3)
         axes.plot(*null.curves[0].T, color=MUTED, lw=1.2, ls="--")
         _shaded(axes, fitted.theory.curves[0], TRAIN_TIME)
-        axes.set_title(f"{title}: ΔAICc {fitted.margin:+.0f}")
-        axes.set(xlabel=concepts[0], ylabel=concepts[1])
-        axes.annotate(
-            f"best null: {null.family.name}", (0.5, -0.06), color=MUTED, fontsize=7, ha="center"
-        )
+        plural = "seed" if fitted.seeds == 1 else "seeds"
+        axes.set_title(f"{name}\nΔAICc {fitted.margin:+.0f}, {fitted.seeds} {plural}")
+        axes.set(xlabel=f"{concepts[0]} (coordinate)", ylabel=f"{concepts[1]} (coordinate)")
+        text = f"null: {null.family.name}"
+        axes.annotate(text, (0.5, -0.06), color=MUTED, fontsize=SMALLEST, ha="center")
     for unused in panels.flat[len(fits) :]:
         unused.set_axis_off()
     footnote(
         figure,
-        "Dots: measured. Blue: Eq. 1. Dashed: the best null. Light to dark: early to late. "
-        "ΔAICc: by how much Eq. 1 is better (+) or worse (-) than it; from 2 on it counts.",
+        "Dots: means over seeds. Light to dark: early to late. ΔAICc: by how much Eq. 1 is better "
+        "(+) or worse (-) than the best null; from 2 on it counts.",
     )
+    heading(figure, title, told)
     return figure
 
 
@@ -138,7 +158,7 @@ def square(axes: Axes) -> None:
             color=OOD if name == "11" else TRAIN,
             ha="left" if x else "right",
             va="center",
-            fontsize=7.5,
+            fontsize=SMALLEST,
             fontweight="bold",
         )
 

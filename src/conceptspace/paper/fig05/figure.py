@@ -13,12 +13,14 @@ from conceptspace.analysis.trajectories import paths
 from conceptspace.paper.fig04 import figure as fig04
 from conceptspace.paper.fig05 import criteria
 from conceptspace.paper.fig05.drawing import theory_fits
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, levels, world
+from conceptspace.paper.framework.told import told
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
 
 TRAINED = "00"
+FIT, ROTATION = "fig05-fit", "fig05-rotation"
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,20 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return Data(space.names, fits[target], fits[TRAINED], seeds)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Measured and fitted trajectories, of class 00 and of the OOD class."""
+    cases = (
+        ("fig05b", "an OOD class", data.ood, f"{told(rows[FIT])}\n{told(rows[ROTATION])}"),
+        ("fig05a", "a training class", data.trained, "No claim is checked of this class."),
+    )
     return {
         name: theory_fits(
             {f"color separation {level:g}": fitted for level, fitted in fits.items()},
             data.concepts,
+            title=f"Eq. 1 fitted to the trajectories of {what}",
+            told=found,
         )
-        for name, fits in (("fig05b", data.ood), ("fig05a", data.trained))
+        for name, what, fits, found in cases
     }
 
 
@@ -75,12 +83,12 @@ def checks(data: Data) -> list[Row]:
 FIGURE = PaperFigure(
     name="fig05",
     number="5",
-    title="A phenomenological model of learning dynamics (Eq. 1)",
+    title="Eq. 1 fitted to trajectories",
     claim="Eq. 1 fits the OOD trajectories, with the right sense of rotation.",
     cost={"quick": "the runs of Fig. 4", "paper": "the runs of Fig. 4"},
     plans=fig04.plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
-    primary="fig05-rotation",
+    primary=ROTATION,
 )

@@ -17,22 +17,26 @@ from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.errors import UserError
 from conceptspace.paper.fig06 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import (
     JUDGED,
     PLAIN,
     Result,
     emerged,
     joined,
+    joined_best,
     require,
     scored_images,
     world,
 )
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
 from conceptspace.presentation.figures.timeline import Emergence as Span
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE, PATCHING
+
+TITLE = "Accuracy on the OOD class under every way of asking"
 
 WORDS = {JUDGED: "by the judge, settings chosen on other images", PLAIN: "best by the plain probe"}
 
@@ -49,6 +53,7 @@ class Data:
 
     Attributes:
         table: trajectories of all seeds.
+        best: of every protocol by checkpoint, settings chosen on other images.
         ood: the OOD class.
         turn: of the mean naive trajectory, if there are enough checkpoints.
         turn_steps: where each seed's own trajectory turns, or bends most.
@@ -57,6 +62,7 @@ class Data:
     """
 
     table: pd.DataFrame
+    best: pd.DataFrame | None
     ood: str
     turn: Turn | None
     turn_steps: list[float]
@@ -79,6 +85,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     shown = [NAIVE, *sorted({*table["protocol"]} - {NAIVE}, key=lambda p: (is_control(p), p))]
     return Data(
         table,
+        joined_best(results),
         ood,
         turn_of(table, ood),
         [seed_turn(result, ood) for result in results],
@@ -98,38 +105,43 @@ def seed_turn(result: Result, ood: str) -> float:
     return detect_turn(found.steps, found.values, found.samples).step
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Accuracies under every protocol, and the timeline of emergence."""
-    reached = {
-        p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[JUDGED].items()
-    }
-    band = data.turn.step_interval if data.turn is not None and data.turn.detected else None
+    reached, plain = (
+        {p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[statistic].items()}
+        for statistic in (JUDGED, PLAIN)
+    )
     return {
         "fig06": elicitation_figure(
             data.table,
             data.ood,
+            best=data.best,
             protocols=list(reached),
             emergence=reached,
-            turn=band,
-            title="Emergence of hidden capabilities",
+            plain=plain,
+            turn=data.turn,
+            title=TITLE,
+            told=told(rows["fig06-hidden"]),
         ),
-        "timeline": _timeline(data, JUDGED, band),
-        "timeline-plain": _timeline(data, PLAIN, band),
+        "timeline": _timeline(data, JUDGED, rows["fig06-overprompting-color-earlier"]),
+        "timeline-plain": _timeline(data, PLAIN, rows["fig06-overprompting-color-earlier-plain"]),
     }
 
 
-def _timeline(data: Data, statistic: str, band: tuple[float, float] | None) -> Figure:
+def _timeline(data: Data, statistic: str, row: Row) -> Figure:
+    by_protocol = data.emergence[statistic]
     spans = [
-        Span(protocol, run.lower, run.upper, not run.reached)
-        for protocol, runs in data.emergence[statistic].items()
-        for run in runs
+        Span(protocol, run.lower, run.upper, not run.reached, f"seed {run.seed}")
+        for of_seed in zip(*by_protocol.values(), strict=True)
+        for protocol, run in zip(by_protocol, of_seed, strict=True)
     ]
     return emergence_timeline(
         spans,
-        turn=band,
+        turn=data.turn,
         last_step=float(data.table["step"].max()),
         hollow=statistic == PLAIN,
-        title=f"When the OOD class is first made, by protocol and seed ({statistic})",
+        title=f"Step from which class {data.ood} is made, by seed and way of asking",
+        told=told(row),
     )
 
 
@@ -172,7 +184,7 @@ def _at_the_turn(data: Data, protocol: str, runs: list[Emergence]) -> Row:
 FIGURE = PaperFigure(
     name="fig06",
     number="6",
-    title="Emergence of hidden capabilities",
+    title=TITLE,
     claim="Overprompting and latent intervention reach the OOD class earlier than naive prompting, "
     "at about the same step in every seed and about where the trajectory turns; naive prompting "
     "may never arrive.",

@@ -15,12 +15,15 @@ from conceptspace.analysis.underspecification import (
 )
 from conceptspace.config import RunConfig
 from conceptspace.paper.fig08 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, levels, merged_tables, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, SHARES, masked
 from conceptspace.presentation.figures import underspecification_figure
 from conceptspace.sweeps.plan import Plan
 from conceptspace.worlds.shapes.config import ShapesData
+
+TITLE = "The OOD class against the share of masked prompts"
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return Data(found, (concept.labels[0], concept.labels[1]))
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Color at the end, and steps, against the share."""
-    title = "Underspecification delays generalization"
-    return {"fig08": underspecification_figure(data.found, data.labels, title=title)}
+    found = told(rows["fig08-delay"])
+    return {"fig08": underspecification_figure(data.found, data.labels, title=TITLE, told=found)}
 
 
 def checks(data: Data) -> list[Row]:
@@ -74,7 +77,7 @@ def checks(data: Data) -> list[Row]:
 FIGURE = PaperFigure(
     name="fig08",
     number="8",
-    title="Underspecification delays generalization",
+    title=TITLE,
     claim="The steps to an accuracy of 0.8 on the OOD class grow with the share of masked prompts.",
     cost={"quick": "32 runs", "paper": "35 runs of 20 minutes on an A100"},
     plans=plans,

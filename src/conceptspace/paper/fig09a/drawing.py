@@ -8,34 +8,44 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from conceptspace.presentation.style import INK, OOD, styled
+from conceptspace.presentation.style import INK, OOD, WIDTH, footnote, heading, styled
 
 COLUMNS = 12
 
 
 @styled
 def shares_figure(
-    images: Mapping[str, NDArray[np.uint8]], *, label: str, title: str = ""
+    images: Mapping[str, Mapping[int, NDArray[np.uint8]]],
+    *,
+    label: str,
+    title: str = "",
+    told: str = "",
 ) -> Figure:
-    """One row of images per condition, evenly picked.
+    """One row of images per condition, evenly picked over its seeds.
 
     Args:
-        images: by condition, shape (count, height, width, 3), bytes.
+        images: by condition and seed, shape (count, height, width, 3), bytes.
         label: what the conditions are values of.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
     """
+    every = {name: np.concatenate(list(of.values())) for name, of in images.items()}
     rows = len(images)
-    columns = min(COLUMNS, *(len(of) for of in images.values()))
-    figure = Figure(figsize=(0.52 * columns + 1.1, 0.56 * rows + 0.5), layout="constrained")
+    columns = min(COLUMNS, *(len(of) for of in every.values()))
+    figure = Figure(figsize=(WIDTH, 0.55 * rows + 1.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
-    for line, (name, of) in zip(panels, images.items(), strict=True):
+    for line, (name, of) in zip(panels, every.items(), strict=True):
         chosen = np.linspace(0, len(of) - 1, columns).round().astype(int)
         for axes, index in zip(line, chosen, strict=True):
             axes.imshow(of[index], interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set(visible=True, color=OOD, linewidth=0.6)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
-    figure.supylabel(label, fontsize=8, color=INK)
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+        seeds = len(images[name])
+        text = f"{name}\n{seeds} {'seed' if seeds == 1 else 'seeds'}"
+        line[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=6)
+    figure.supylabel(label, fontsize=9, color=INK)
+    counts = sorted({len(of) for of in every.values()})
+    total = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    footnote(figure, f"{columns} of {total} kept images in each row, evenly picked over the seeds.")
+    heading(figure, title, told)
     return figure

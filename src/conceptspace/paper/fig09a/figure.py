@@ -15,14 +15,17 @@ from conceptspace.paper.fig08 import figure as fig08
 from conceptspace.paper.fig09a import criteria
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09a.hues import blueness
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, late, levels, merged_tables, world
+from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.strips import tiles
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
+
+TITLE = "OOD trajectories by share of masked prompts"
 
 BETWEEN = (0.25, 0.75)
 """The middle half between red and blue: purple."""
@@ -37,8 +40,8 @@ class Data:
         space: the concepts.
         images: an image of each class.
         ends: by share and seed, the mean color coordinate of the last checkpoints, 1 for blue.
-        generated: by share, images of the OOD class from the last checkpoint, of every seed that
-            kept them, shape (count, height, width, 3), bytes.
+        generated: by share, images of the OOD class from the last checkpoint, by seed that kept
+            them, shape (count, height, width, 3), bytes.
         purple: by share strictly between the smallest and the largest, and by seed, the share of
             these images whose object lies between red and blue; empty if none were kept.
     """
@@ -47,7 +50,7 @@ class Data:
     space: ConceptSpace
     images: Mapping[str, NDArray[np.float32]]
     ends: Mapping[float, Mapping[int, float]]
-    generated: Mapping[float, NDArray[np.uint8]]
+    generated: Mapping[float, Mapping[int, NDArray[np.uint8]]]
     purple: Mapping[float, Mapping[int, float]]
 
 
@@ -72,7 +75,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         space,
         class_images(shapes),
         {level: by_seed(of, lambda result: _end(result, ood)) for level, of in found.items()},
-        {level: np.concatenate(list(of.values())) for level, of in shown.items() if of},
+        {level: of for level, of in shown.items() if of},
         {
             level: {
                 seed: float(np.mean((values > low) & (values < high)))
@@ -83,7 +86,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     )
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Trajectories by share, and the images that were made in the end."""
     figures = {
         "fig09a": conditions_figure(
@@ -91,7 +94,8 @@ def draw(data: Data) -> Mapping[str, Figure]:
             data.space,
             data.images,
             label="masked prompts",
-            title="Underspecification hinders generalization",
+            title=TITLE,
+            told=told(rows["fig09a-shift"]),
         )
     }
     if data.generated:
@@ -99,7 +103,8 @@ def draw(data: Data) -> Mapping[str, Figure]:
         figures["fig07b"] = shares_figure(
             {f"{100 * level:g} %": images for level, images in data.generated.items()},
             label="masked prompts",
-            title=f'What the model makes of "{ood}" in the end',
+            title=f'Images of "{ood}" at the last checkpoint',
+            told=told(rows["fig09a-purple"]),
         )
     return figures
 
@@ -128,7 +133,7 @@ def _end(result: Result, ood: str) -> float:
 FIGURE = PaperFigure(
     name="fig09a",
     number="7b and 9a",
-    title="Underspecification hinders generalization",
+    title=TITLE,
     claim="As the share of masked prompts grows, the color of the OOD class goes from blue over "
     "purple to red.",
     cost=fig08.FIGURE.cost,

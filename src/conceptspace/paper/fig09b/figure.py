@@ -14,11 +14,14 @@ from conceptspace.paper.fig05.criteria import equation_fits
 from conceptspace.paper.fig08 import figure as fig08
 from conceptspace.paper.fig09b.criteria import target_shift
 from conceptspace.paper.fig09b.drawing import fan_figure
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, levels, world
+from conceptspace.paper.framework.told import told
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
+
+TITLE = "Eq. 2 fitted to trajectories by share of masked prompts"
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,11 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return Data(space, masked, tuple(100 * level for level in found), fit(found), seeds)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Measured and fitted fan."""
     names = [data.space.names[i] for i in (data.masked, 1 - data.masked)]
-    title = "Underspecification in the toy model (Eq. 2)"
-    return {"fig09b": fan_figure(data.fitted, data.percents, names, title=title)}
+    found = f"{told(rows['fig09b-shift'])}\n{told(rows['fig09b-fit'])}"
+    return {"fig09b": fan_figure(data.fitted, data.percents, names, title=TITLE, told=found)}
 
 
 def checks(data: Data) -> list[Row]:
@@ -80,7 +83,7 @@ def _paths(results: Sequence[Result], ood: str) -> Paths:
 FIGURE = PaperFigure(
     name="fig09b",
     number="9b",
-    title="Underspecification in the toy model (Eq. 2)",
+    title=TITLE,
     claim="Eq. 2 gives the same fan of trajectories.",
     cost={"quick": "the runs of Fig. 8", "paper": "the runs of Fig. 8"},
     plans=fig08.plans,

@@ -12,14 +12,16 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig06.criteria import earlier
 from conceptspace.paper.fig10 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
-from conceptspace.paper.framework.results import Result, emerged, joined, late, world
+from conceptspace.paper.framework.figure import PaperFigure, Rows
+from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, late, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import STUDIED_SEEDS, masked
 from conceptspace.presentation import series
 from conceptspace.presentation.figures import elicitation_figure
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
 
+TITLE = "Accuracy on the OOD class, half of the prompts masked"
 PROTOCOL = "overprompting-color"
 
 
@@ -29,6 +31,8 @@ class Data:
 
     Attributes:
         table: trajectories of all seeds.
+        best: of both protocols by checkpoint, settings chosen on other images; None where the runs
+            kept no scores.
         ood: the OOD class.
         naive: emergence by seed.
         elicited: the same under overprompting, best of the sweep.
@@ -36,6 +40,7 @@ class Data:
     """
 
     table: pd.DataFrame
+    best: pd.DataFrame | None
     ood: str
     naive: list[Emergence]
     elicited: list[Emergence]
@@ -52,6 +57,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     return Data(
         joined(results),
+        joined_best(results),
         ood,
         list(emerged(results, ood).values()),
         list(emerged(results, ood, PROTOCOL).values()),
@@ -59,16 +65,18 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     )
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Accuracies under both protocols."""
     emergence = {NAIVE: data.naive, PROTOCOL: data.elicited}
     return {
         "fig10": elicitation_figure(
             data.table,
             data.ood,
+            best=data.best,
             protocols=[NAIVE, PROTOCOL],
             emergence={p: [e.upper for e in of if e.reached] for p, of in emergence.items()},
-            title="Half of the prompts masked",
+            title=TITLE,
+            told=told(rows["fig10-overprompting-color-earlier"]),
         )
     }
 
@@ -91,7 +99,7 @@ def _last(result: Result, ood: str) -> float:
 FIGURE = PaperFigure(
     name="fig10",
     number="10",
-    title="Underspecification and hidden capabilities",
+    title=TITLE,
     claim="With half of the prompts masked, overprompting reaches an accuracy of 1 on the OOD "
     "class while naive prompting fails in some seeds.",
     cost={"quick": "12 runs, 8 of them of Fig. 8", "paper": "5 runs of 20 minutes on an A100"},

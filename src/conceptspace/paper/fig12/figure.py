@@ -17,12 +17,15 @@ from conceptspace.analysis.turning import Turn
 from conceptspace.paper.fig06 import figure as fig06
 from conceptspace.paper.fig12 import criteria
 from conceptspace.paper.fig17 import figure as fig17
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, world
+from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import learning_curves, story_figure
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
+
+TITLE = "Loss, accuracy and trajectory"
 
 Case = tuple[Turn | None, dict[str, Kink]]
 """Turn of the OOD trajectory, and the strongest change of slope of each curve."""
@@ -91,20 +94,12 @@ def loss_rank(log: pd.DataFrame, table: pd.DataFrame, bend: float) -> float:
     return float((others < bends[at]).mean())
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Loss, accuracies and trajectory; without a log the accuracies alone."""
-    turn = data.whole[0]
-    shown = turn if turn is not None and turn.detected else None
-    band = shown.step_interval if shown else None
-    title = "Loss, accuracy and trajectory in concept space"
+    style = {"turn": data.whole[0], "title": TITLE, "told": told(rows["fig12-unremarkable"])}
     if not data.logs:
-        return {"fig12": learning_curves(data.table, None, data.space, turn=band, title=title)}
-    step = shown.step if shown else None
-    return {
-        "fig12": story_figure(
-            data.table, data.logs, data.space, data.images, turn=step, band=band, title=title
-        )
-    }
+        return {"fig12": learning_curves(data.table, None, data.space, **style)}
+    return {"fig12": story_figure(data.table, data.logs, data.space, data.images, **style)}
 
 
 def checks(data: Data) -> list[Row]:
@@ -128,7 +123,7 @@ def _case(results: Sequence[Result], space: ConceptSpace) -> Case:
 FIGURE = PaperFigure(
     name="fig12",
     number="12",
-    title="Loss, accuracy and trajectory",
+    title=TITLE,
     claim="The loss and the in-distribution accuracy show no change point where the trajectory "
     "turns.",
     cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},

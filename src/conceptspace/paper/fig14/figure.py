@@ -24,8 +24,9 @@ from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.paper.fig14 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, late
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS
 from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.figures import image_strips, trajectory_figure
@@ -34,6 +35,7 @@ from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.plan import plans as seeded
 from conceptspace.tables import JOINT, NAIVE
 
+TITLE = "Trajectories of faces (CelebA)"
 VARIABLE = "CONCEPTSPACE_CELEBA"
 
 COMMON: dict[str, Any] = {
@@ -73,7 +75,7 @@ class Data:
         table: naive trajectories of all seeds.
         space: the attributes.
         images: of each class.
-        turn: of the mean OOD trajectory, if it is detected.
+        turn: of the mean OOD trajectory, or the best candidate.
         sheets: the first seed's images by step; empty if they were not kept.
         shown: the first seed's trajectory.
         leanings: of each seed, accuracy of the first attribute less that of the second.
@@ -85,7 +87,7 @@ class Data:
     table: pd.DataFrame
     space: ConceptSpace
     images: Mapping[str, NDArray[Any]]
-    turn: Turn | None
+    turn: Turn
     sheets: Mapping[int, Sheet]
     shown: pd.DataFrame
     leanings: list[float]
@@ -114,12 +116,11 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(space.ood_classes[0])
     table = joined(results)
     table = table[table["protocol"] == NAIVE]
-    mean = _turn(table, ood)
     return Data(
         table=table,
         space=space,
         images=images_of(first.run, world),
-        turn=mean if mean.detected else None,
+        turn=_turn(table, ood),
         sheets=first.run.sheets(),
         shown=first.table[first.table["protocol"] == NAIVE],
         leanings=[bias(r.table, ood, concepts=_pair(space)).value for r in results],
@@ -129,16 +130,25 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     )
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """The trajectories of all classes, and images of one seed."""
-    step = data.turn.step if data.turn else None
-    title = "Concept space dynamics of faces"
     figures = {
-        "fig14": trajectory_figure(data.table, data.space, data.images, turn=step, title=title)
+        "fig14": trajectory_figure(
+            data.table,
+            data.space,
+            data.images,
+            turn=data.turn,
+            title=TITLE,
+            told=told(rows["fig14-stronger"]),
+        )
     }
     if len(data.sheets) > 1:
         figures["images"] = image_strips(
-            data.sheets, data.space, table=data.shown, class_images=data.images
+            data.sheets,
+            data.space,
+            table=data.shown,
+            class_images=data.images,
+            title=f"Images of one run, seed {data.shown['seed'].iloc[0]}",
         )
     return figures
 
@@ -177,7 +187,7 @@ def _end(table: pd.DataFrame, ood: str) -> float:
 FIGURE = PaperFigure(
     name="fig14",
     number="14",
-    title="Concept space dynamics in CelebA",
+    title=TITLE,
     claim="Class 11 (not male, smiling) first follows class 10, which shares the stronger "
     "attribute, then turns; it does not generalize fully.",
     cost={

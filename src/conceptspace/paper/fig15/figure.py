@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.memorization import memorization
-from conceptspace.paper.fig15 import criteria
-from conceptspace.paper.fig15.cube import cube_figure
+from conceptspace.paper.fig15 import criteria, drawing
 from conceptspace.paper.fig15.page import cube_page
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, late, require, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, three
+from conceptspace.presentation.drawing import class_images
 from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
 
+TITLE = "Trajectories over three concepts, in two settings"
 SUCCESS, FAILURE = "success", "failure"
 CASES = (SUCCESS, FAILURE)
 MISTAKEN, TAKEN_FOR = "011", "010"
@@ -32,6 +36,7 @@ class Case:
     Attributes:
         table: naive trajectories of all seeds.
         space: the concepts.
+        images: of each class.
         worst: by seed, the joint accuracy of the worst OOD class at the last checkpoints.
         background: by seed, the accuracy of the background in the worst OOD class there.
         taken_for: of each seed that memorizes 011, the share of checkpoints at which it is taken
@@ -40,6 +45,7 @@ class Case:
 
     table: pd.DataFrame
     space: ConceptSpace
+    images: Mapping[str, NDArray[np.float32]]
     worst: list[float]
     background: list[float]
     taken_for: list[float]
@@ -61,14 +67,11 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return {case: _case(of) for case, of in groups.items() if of}
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
-    """Both cubes from one side."""
-    return {
-        "fig15": cube_figure(
-            {f"{name}": (case.table, case.space) for name, case in data.items()},
-            title="Three concepts: a success and a failure",
-        )
-    }
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
+    """Every case on the three sides of the cube."""
+    cases = {name: drawing.Case(case.table, case.space, case.images) for name, case in data.items()}
+    found = "\n".join(told(row) for row in rows.values())
+    return {"fig15": drawing.sides_figure(cases, title=TITLE, told=found)}
 
 
 def pages(data: Data) -> Mapping[str, str]:
@@ -89,11 +92,13 @@ def checks(data: Data) -> list[Row]:
 
 def _case(results: Sequence[Result]) -> Case:
     table = joined(results)
-    space = world(results).space
+    shapes = world(results)
+    space = shapes.space
     ood = [str(c) for c in space.ood_classes]
     return Case(
         table[table["protocol"] == NAIVE],
         space,
+        class_images(shapes),
         [_worst(result, JOINT, ood) for result in results],
         [_worst(result, "background", ood) for result in results],
         _mistaken(table, space),
@@ -116,7 +121,7 @@ def _mistaken(table: pd.DataFrame, space: ConceptSpace) -> list[float]:
 FIGURE = PaperFigure(
     name="fig15",
     number="15",
-    title="Three concepts: a success and a failure",
+    title=TITLE,
     claim="With a strong color every OOD class is generated in the end; with a weak background "
     "some OOD classes never show the background that is asked for.",
     cost={"quick": "16 runs of 4000 steps", "paper": "10 runs of 80 minutes on an A100"},

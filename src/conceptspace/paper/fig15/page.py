@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conceptspace.paper.fig15.cube import Case, curves
+import pandas as pd
+
+from conceptspace.paper.fig15.drawing import curves
 from conceptspace.presentation.figures.square import axis_label
 from conceptspace.presentation.series import series
 from conceptspace.space import ConceptSpace
+
+Case = tuple[pd.DataFrame, ConceptSpace]
+"""Naive trajectories of one or more runs, and their three concepts."""
 
 TEMPLATE = Path(__file__).with_name("cube.html")
 
@@ -32,7 +37,7 @@ def cube_page(cases: Mapping[str, Case], title: str = "Trajectories over three c
     return page.replace("{{ data }}", safe)
 
 
-def _case(name: str, table: Any, space: ConceptSpace) -> dict[str, Any]:
+def _case(name: str, table: pd.DataFrame, space: ConceptSpace) -> dict[str, Any]:
     steps = series(table, str(space.classes[0]), space.names[0], "coordinate").steps
     return {
         "name": name,
@@ -45,6 +50,6 @@ def _case(name: str, table: Any, space: ConceptSpace) -> dict[str, Any]:
                 "ood": concept_class in space.ood_classes,
                 "points": curve.round(4).tolist(),
             }
-            for concept_class, curve in curves(table, space, 1.0).items()
+            for concept_class, curve in curves(table, space).items()
         ],
     }

@@ -14,8 +14,9 @@ from conceptspace.analysis.claims import Bounds, Row, advance
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import detect_turn
 from conceptspace.paper.fig16 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
+from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, guided
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import guidance_figure
@@ -23,6 +24,7 @@ from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT
 
+TITLE = "Trajectories under classifier-free guidance"
 PROTOCOL, ONE = "guidance", "1"
 
 
@@ -73,10 +75,11 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     return Data(table, shapes.space, class_images(shapes), weights, shifts, gains, advances)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """One square per class, one trajectory per weight."""
-    title = "Learning dynamics under classifier-free guidance"
-    return {"fig16": guidance_figure(data.table, data.space, data.images, title=title)}
+    found = told(rows["fig16-emergence"])
+    drawn = guidance_figure(data.table, data.space, data.images, title=TITLE, told=found)
+    return {"fig16": drawn}
 
 
 def checks(data: Data) -> list[Row]:
@@ -103,7 +106,7 @@ def _gain(result: Result, ood: str, turn: float, weights: Sequence[str]) -> floa
 FIGURE = PaperFigure(
     name="fig16",
     number="16",
-    title="Classifier-free guidance",
+    title=TITLE,
     claim="The OOD trajectory shows the same turn under any guidance weight, and guidance has no "
     "effect before it.",
     cost={"quick": "8 runs", "paper": "5 runs of 20 minutes on an A100"},

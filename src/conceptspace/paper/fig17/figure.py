@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig17 import criteria
-from conceptspace.paper.framework.figure import PaperFigure
-from conceptspace.paper.framework.results import Result, emerged, joined, world
+from conceptspace.paper.framework.figure import PaperFigure, Rows
+from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, world
+from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presentation.figures import elicitation_figure
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
+TITLE = "Accuracy on the OOD class with the last embedding patched in"
 OTHERS = ("overprompting-color", "latent-intervention")
 
 
@@ -27,12 +29,15 @@ class Data:
 
     Attributes:
         table: trajectories of all seeds.
+        best: of every protocol by checkpoint, settings chosen on other images; None where the runs
+            kept no scores.
         ood: the OOD class.
         emergence: by protocol and seed, of the best setting.
         stable: seeds whose naive accuracy stays where it has arrived.
     """
 
     table: pd.DataFrame
+    best: pd.DataFrame | None
     ood: str
     emergence: Mapping[str, Mapping[int, Emergence]]
     stable: list[int]
@@ -49,20 +54,22 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     protocols = (NAIVE, PATCHING, *OTHERS)
     emergence = {protocol: emerged(results, ood, protocol) for protocol in protocols}
     stable = [r.seed for r in results if _stable(r, ood, emergence[NAIVE][r.seed])]
-    return Data(joined(results), ood, emergence, stable)
+    return Data(joined(results), joined_best(results), ood, emergence, stable)
 
 
-def draw(data: Data) -> Mapping[str, Figure]:
+def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Naive prompting, patching, and the other protocols."""
     return {
         "fig17": elicitation_figure(
             data.table,
             data.ood,
+            best=data.best,
             protocols=list(data.emergence),
             emergence={
                 p: [e.upper for e in of.values() if e.reached] for p, of in data.emergence.items()
             },
-            title="Embedding patching",
+            title=TITLE,
+            told="\n".join(told(row) for row in rows.values()),
         )
     }
 
@@ -92,7 +99,7 @@ def _stable(result: Result, ood: str, run: Emergence) -> bool:
 FIGURE = PaperFigure(
     name="fig17",
     number="17",
-    title="Embedding patching",
+    title=TITLE,
     claim="The last checkpoint's condition embedding elicits the OOD class at about the step of "
     "the other protocols in stable seeds, and not in unstable ones.",
     cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},

@@ -59,7 +59,7 @@ def _produce(
     data = figure.analyse(preset, results)
     rows = figure.checks(data)
     folder, pictures = out / figure.name, []
-    for name, drawn in figure.draw(data).items():
+    for name, drawn in figure.draw(data, {row.name: row for row in rows}).items():
         pictures.append(save(drawn, folder / name)[0])
     for name, page in figure.pages(data).items():
         write_atomically(folder / f"{name}.html", page.encode())

@@ -139,6 +139,12 @@ def joined(results: Sequence[Result]) -> pd.DataFrame:
     return pd.concat([result.table for result in require(results)], ignore_index=True)
 
 
+def joined_best(results: Sequence[Result]) -> pd.DataFrame | None:
+    """The best setting by checkpoint and protocol of all runs; None if one kept no scores."""
+    kept = [result.best for result in require(results) if result.best is not None]
+    return pd.concat(kept, ignore_index=True) if len(kept) == len(results) else None
+
+
 def levels(
     results: Sequence[Result], value: Callable[[RunConfig], float], least: int = 2
 ) -> dict[float, list[Result]]:

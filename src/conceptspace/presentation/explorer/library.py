@@ -13,14 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 from conceptspace.analysis.sentences import Finding
+from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import details, points, tables, telling
+from conceptspace.presentation.explorer.ask import Asker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import read_ledger
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
 from conceptspace.presentation.explorer.liveness import state
+from conceptspace.presentation.explorer.single import scored, scores_of
 from conceptspace.store import Run, of_steps
 
 Tree = dict[str, Any]
@@ -59,13 +62,15 @@ class Library:
 
     Args:
         roots: run folders, or folders of them.
+        ask: what makes images of a point in concept space; None if models are not asked.
 
     Raises:
         UserError: a root is no folder.
     """
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Path], ask: Asker | None = None) -> None:
         self.roots = list(roots)
+        self.asks = ask
         self._runs: dict[str, Found] = {}
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: dict[tuple[str, ...], tuple[str, Tree]] = {}
@@ -91,7 +96,11 @@ class Library:
         counted = once([self._entry(found) for found in shelf.runs])
         left_out = sentences([*shelf.left_out, *counted.left_out])
         ledgers = [read_ledger(of.name, of.path, of.within) for of in shelf.ledgers]
-        return index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
+        told = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
+        if self.asks is not None:
+            for listed, entry in zip(told["runs"], counted.entries, strict=True):
+                listed["checkpoints"] = steps_of(entry.run) if entry.run else []
+        return told
 
     def trajectory(self, token: str) -> Tree:
         """See :func:`conceptspace.presentation.explorer.points.trajectory`."""
@@ -192,6 +201,35 @@ class Library:
                 if path.stem == f"step-{step:08d}":
                     return inside(run, path)
         raise NotThere(f"{run.name} has no images of {protocol} at step {step}")
+
+    def scores(self, token: str, protocol: str, step: int) -> Tree:
+        """``{"rows": see :func:`~conceptspace.presentation.explorer.single.scored`}``; of a sheet.
+
+        Raises:
+            NotThere: there is no such sheet, or its images' scores are not kept.
+            UserError: it is damaged.
+        """
+        path = self.image(token, protocol, step)
+        entry = self._entry(self._found(token))
+        assert entry.run is not None
+        assert entry.space is not None
+        found = scores_of(entry.run, protocol, step)
+        if found is None:
+            raise NotThere(f"{entry.found.name} keeps no scores of single images")
+        _, sheet = read_sheet(path)
+        return {"rows": scored(found, sheet.rows, sheet.columns, entry.space.names)}
+
+    def ask(self, token: str, step: int, at: Sequence[float]) -> Tree:
+        """See :class:`conceptspace.presentation.explorer.ask.Asker`.
+
+        Raises:
+            NotThere: models are not asked here, or the run is gone.
+            UserError: it cannot be asked.
+        """
+        if self.asks is None:
+            raise NotThere("models are not asked here; start the server with --ask")
+        run = self.run(token)
+        return self.asks(run, self._entry(self._found(token)).state.version, step, at)
 
     def figure(self, token: str, name: str) -> Path:
         """A figure that was saved in the run's folder.

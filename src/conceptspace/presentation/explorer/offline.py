@@ -18,6 +18,7 @@ from conceptspace.presentation.explorer.images import Cut, Stored, fit
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.render import page
+from conceptspace.presentation.explorer.single import scored, scores_of
 from conceptspace.presentation.explorer.spaces import uri
 from conceptspace.presentation.style import to_png, to_svg
 from conceptspace.presentation.sweep import conditions
@@ -184,7 +185,8 @@ def _sheets(
         told[at][name] = {}
         for step, item, content in zip(of, items, pngs, strict=True):
             if content is not None:
-                told[at][name][str(step)] = _cut_sheet(item, cut, f"#{len(images)}")
+                cut_sheet = _cut_sheet(item, cut, f"#{len(images)}")
+                told[at][name][str(step)] = cut_sheet | _scored(entries[at], name, step, item, cut)
                 images.append(uri(content))
     generated = max((s.columns for _, _, of in places for s in of.values()), default=0)
     shown = {"images_shown": min(cut.columns, generated), "images_generated": generated}
@@ -213,6 +215,20 @@ def _stored(
             ]
         found.append(Stored(sheet, rows or [0]))
     return found
+
+
+def _scored(entry: Entry, protocol: str, step: int, stored: Stored, cut: Cut) -> Tree:
+    """The scores of the images that are kept of a sheet, ``{"scores": rows}``; empty without."""
+    run = entry.run
+    try:
+        found = None if run is None else scores_of(run, protocol, step)
+    except UserError:  # the images are shown without them; findings tell of the damage
+        return {}
+    if found is None:
+        return {}
+    kept = [stored.sheet.rows[row] for row in cut.rows(stored)]
+    columns = min(cut.columns, stored.sheet.columns)
+    return {"scores": scored(found, kept, columns, _space(entry).names)}
 
 
 def _cut_sheet(stored: Stored, cut: Cut, source: str) -> Tree:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,45 +17,6 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.note import rendered
 
 STATIC = Path(__file__).parent / "static"
-
-MODULES = (
-    "dom",
-    "store",
-    "carrier",
-    "stats",
-    "model",
-    "palette",
-    "surface",
-    "projection",
-    "labels",
-    "coloring",
-    "chart",
-    "clock",
-    "space",
-    "tiles",
-    "detail",
-    "filters",
-    "table",
-    "compare",
-    "timeline",
-    "readout",
-    "curves",
-    "sheets",
-    "terms",
-    "told",
-    "pictures",
-    "evidence",
-    "exports",
-    "animation",
-    "theme",
-    "layout",
-    "address",
-    "main",
-)
-"""The page's own scripts, each after those that it uses."""
-
-IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
-EXPORT = re.compile(r"^export ((?:async )?(?:const|function|class) (\w+))", re.MULTILINE)
 
 Tree = dict[str, Any]
 
@@ -86,7 +46,6 @@ def page(
         note: Markdown that stands below the verdict, see
             :func:`conceptspace.presentation.explorer.note.rendered`.
     """
-    source = script()
     environment = Environment(
         loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined
     )
@@ -98,7 +57,7 @@ def page(
         note=rendered(note),
         payload=embedded(payload),
         policy=policy(connect=connect),
-        script=Markup(source),
+        script=Markup(script()),
         style=Markup((STATIC / "style.css").read_text()),
     )
 
@@ -134,26 +93,8 @@ def policy(*, connect: bool) -> str:
 
 @cache
 def script() -> str:
-    """All scripts as one: the libraries, then the modules, each in a function of its own."""
-    d3 = (STATIC / "vendor" / "d3.min.js").read_text()
-    gifenc = (STATIC / "vendor" / "gifenc.js").read_text()
-    gifenc = re.sub(r"^//# sourceMappingURL.*$", "", gifenc, flags=re.MULTILINE)
-    parts = [
-        d3,
-        f"const gifenc = (() => {{ const exports = {{}}, module = {{ exports }};\n{gifenc}\n"
-        "return module.exports; })();",
-        '(() => {\n"use strict";\nconst modules = {};',
-        *(bundled(name, (STATIC / "js" / f"{name}.js").read_text()) for name in MODULES),
-        "})();",
-    ]
-    return "\n".join(parts)
-
-
-def bundled(name: str, module: str) -> str:
-    """A module as a function that returns its exports; it may import from modules before it."""
-    exports = ", ".join(found[2] for found in EXPORT.finditer(module))
-    body = EXPORT.sub(r"\1", IMPORT.sub(r"const \1 = modules.\2;", module))
-    return f"modules.{name} = (() => {{\n{body}return {{ {exports} }};\n}})();"
+    """All scripts and the libraries that they use as one, made of ``page/`` by ``make page``."""
+    return (STATIC / "page.js").read_text()
 
 
 def embedded(value: Any) -> Markup:

@@ -16,19 +16,22 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conceptspace.contact_sheet import sheet_content
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import render
+from conceptspace.presentation.explorer.ask import Busy
 from conceptspace.presentation.explorer.connections import Connection, most_connections
 from conceptspace.presentation.explorer.library import Library, NotThere
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 COOKIE = "conceptspace"
 MOST_RUNS = 1000
+ASKING = "conceptspace-ask"
+"""Header of a request that makes a model work: no other page on the web can have it sent."""
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
 
 HEADERS = {
@@ -64,7 +67,8 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
         return answer
 
     async def page(request: Request) -> Response:
-        html = await run_in_threadpool(render.page, library.title, {}, connect=True)
+        payload = {"ask": True} if library.asks else {}
+        html = await run_in_threadpool(render.page, library.title, payload, connect=True)
         policy = {"Content-Security-Policy": render.policy(connect=True)}
         return HTMLResponse(html, headers=policy)
 
@@ -77,6 +81,20 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
             library.image, where["token"], where["protocol"], where["step"]
         )
         return _tagged(request, await run_in_threadpool(sheet_content, path), "image/png")
+
+    async def scores(request: Request) -> Response:
+        where = request.path_params
+        told = await run_in_threadpool(
+            library.scores, where["token"], where["protocol"], where["step"]
+        )
+        return _json(request, told)
+
+    async def ask(request: Request) -> Response:
+        if request.headers.get(ASKING) != "1":
+            return PlainTextResponse(f"asking a model needs the header {ASKING}: 1", 403)
+        where = request.path_params
+        told = await run_in_threadpool(library.ask, where["token"], where["step"], _point(request))
+        return JSONResponse(told)
 
     async def figure(request: Request) -> Response:
         where = request.path_params
@@ -97,10 +115,13 @@ def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
         Route("/api/turns", together("turns")),
         Route("/api/findings", together("findings")),
         Route("/api/images/{token}/{protocol}/{step:int}", image),
+        Route("/api/scores/{token}/{protocol}/{step:int}", scores),
+        Route("/api/ask/{token}/{step:int}", ask),
         Route("/api/figures/{token}/{name}", figure),
         Route("/api/table.parquet", table),
     ]
     handlers: Any = {
+        Busy: _busy,
         NotThere: _not_there,
         FileNotFoundError: _not_there,
         UserError: _refused,
@@ -223,6 +244,13 @@ def _tokens(request: Request) -> list[str]:
     return tokens
 
 
+def _point(request: Request) -> list[float]:
+    try:
+        return [float(part) for part in request.query_params.get("at", "")[:200].split(",")]
+    except ValueError:
+        raise UserError("a point is written as numbers: ?at=0.5,1.25") from None
+
+
 def _json(request: Request, value: Any) -> Response:
     content = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
     return _tagged(request, content, "application/json")
@@ -242,6 +270,10 @@ def _tagged(request: Request, content: bytes, media: str) -> Response:
 
 async def _not_there(request: Request, error: Exception) -> Response:
     return PlainTextResponse(_text(error), 404)
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(_text(error), 429, {"Retry-After": "2"})
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -19,16 +19,18 @@ from conceptspace.presentation.style import (
     INK,
     MUTED,
     OOD_SHADES,
+    SMALLEST,
     TRAIN,
     TURN,
     TURN_INK,
+    WIDTH,
     footnote,
     styled,
 )
-from conceptspace.tables import NAIVE
+from conceptspace.tables import JOINT, NAIVE
 
 MOST_PANELS = 9
-COLUMNS = 3
+COLUMNS = 2
 
 
 @styled
@@ -47,15 +49,21 @@ def asked_figure(
     """
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
-    width = 6.2 if columns == 1 else 3.0 * columns + 0.4
-    figure = Figure(figsize=(width, 2.7 * rows + 0.5), layout="constrained")
+    width = WIDTH if columns > 1 else 0.75 * WIDTH
+    figure = Figure(figsize=(width, 3.1 * rows + 0.6), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[len(windows) :]:
         axes.set_axis_off()
     for axes in panels[: len(windows)]:
         axes.axhline(threshold, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
     told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
-    footnote(figure, f"Lines: means over runs. Band: {told[0]}. Shaded: the hidden window.")
+    runs = len(next(iter(windows.values())))
+    notes = [f"Lines: means of {runs} runs." if runs > 1 else "One run."]
+    notes.append(f"Bands: {told[0]}. Dashed black: {threshold:g}.")
+    if any(window.found for of in windows.values() for window in of):
+        median = ", median of the runs that have one" if runs > 1 else ""
+        notes.append(f"Yellow: the hidden window{median}.")
+    footnote(figure, " ".join(notes))
     return figure
 
 
@@ -82,9 +90,12 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
         first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))
         axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
         middle = (first + last) / 2
-        axes.text(middle, 1.04, "hidden", ha="center", va="bottom", fontsize=7, color=TURN_INK)
+        label = "hidden" if len(windows) == 1 else f"hidden in {len(hit)} of {len(windows)} runs"
+        style = {"ha": "center", "va": "bottom", "fontsize": SMALLEST, "color": TURN_INK}
+        axes.text(middle, 1.04, label, **style)
+    what = "joint accuracy" if of.concept == JOINT else f"accuracy of {of.concept}"
     axes.set_title(of.name, pad=12 if hit else 6)
-    axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel="accuracy")
+    axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel=what)
     axes.grid(axis="y", color=GRID, lw=0.4)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.04, -0.2))
     return interval

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -14,10 +15,22 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.figures.square import color_of, corner_classes, unit_square
+from conceptspace.presentation.figures.square import (
+    color_of,
+    corner_classes,
+    corner_rows,
+    unit_square,
+)
 from conceptspace.presentation.figures.strokes import gradient_line
-from conceptspace.presentation.series import Series, best_settings, of_protocol, series, smooth
-from conceptspace.presentation.style import INK, MARKERS, footnote, styled
+from conceptspace.presentation.series import Series, best_settings, of_protocol, series
+from conceptspace.presentation.style import (
+    MARKERS,
+    WIDTH,
+    footnote,
+    heading,
+    panels_over_legend,
+    styled,
+)
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 
@@ -37,25 +50,26 @@ def shades(count: int) -> list[str]:
 def conditions_figure(
     tables: Mapping[str, pd.DataFrame],
     space: ConceptSpace,
-    class_images: Mapping[str, ArrayLike],
+    class_images: Mapping[str, ArrayLike] | Mapping[str, Mapping[str, ArrayLike]],
     *,
     label: str,
     classes: Sequence[str] = (),
     protocol: str = NAIVE,
-    smoothing: float = 1.0,
     title: str = "",
+    told: str = "",
 ) -> Figure:
     """One unit square per class; in it one trajectory per condition, the mean over its runs.
 
     Args:
         tables: of each condition, in order, the trajectories of one or more runs.
         space: at least two concepts; the squares show the first two.
-        class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1].
+        class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1]; or such
+            images for each condition, which then all stand at the corners.
         label: what the conditions are values of, e.g. ``"color separation"``.
         classes: which; empty: the OOD classes.
         protocol: whose curves; the best setting of each checkpoint if it has several.
-        smoothing: standard deviation, in checkpoints, of the Gaussian average drawn as the line.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
 
     Raises:
         UserError: there is no class to show, or only one concept.
@@ -66,64 +80,55 @@ def conditions_figure(
     best = {name: best_settings(of_protocol(table, protocol)) for name, table in tables.items()}
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
-    side = 5.2 if len(shown) == 1 else 3.9
-    figure = Figure(figsize=(columns * side + 1.2, rows * side + 0.35), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
+    side = WIDTH / columns if columns > 1 else 0.75 * WIDTH
+    figure = Figure(figsize=(columns * side, rows * side + 1.3), layout="constrained")
     colors = dict(zip(best, shades(len(best)), strict=True))
+    handles = _handles(colors)
+    panels = panels_over_legend(figure, rows, columns, handles, title=label, ncols=len(handles))
     for axes, name in zip(panels.flat, shown, strict=False):
         unit_square(axes, space, PAIR)
-        corner_classes(axes, space, PAIR, class_images)
+        if any(isinstance(of, Mapping) for of in class_images.values()):
+            corner_rows(axes, space, PAIR, class_images, colors)
+        else:
+            corner_classes(axes, space, PAIR, class_images)
         for index, (condition, table) in enumerate(best.items()):
             pair = [series(table, name, space.names[i], "coordinate", protocol) for i in PAIR]
-            _curve(axes, pair, colors[condition], MARKERS[index % len(MARKERS)], smoothing)
+            _curve(axes, pair, colors[condition], MARKERS[index % len(MARKERS)])
         if len(shown) > 1:
             kind = "OOD" if name in space.ood_classes else "training"
-            heading = f"class {name}: {space.describe(name)} ({kind})"
-            axes.set_title(heading, color=color_of(space, name), loc="center")
+            heading_ = f"class {name}: {space.describe(name)} ({kind})"
+            axes.set_title(heading_, color=color_of(space, name), loc="center")
     for unused in panels.flat[len(shown) :]:
         unused.set_axis_off()
-    _legend(figure, colors, label)
-    runs = {len(table["run"].unique()) for table in best.values()}
-    footnote(figure, _note(runs, smoothing))
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    footnote(figure, _note([table["run"].nunique() for table in best.values()]))
+    heading(figure, title, told)
     return figure
 
 
-def _curve(axes: Axes, pair: Sequence[Series], color: str, marker: str, smoothing: float) -> None:
-    raw = np.stack([c.mean for c in pair])
-    line = smooth(raw, smoothing)
+def _curve(axes: Axes, pair: Sequence[Series], color: str, marker: str) -> None:
+    line = np.stack([c.mean for c in pair])
+    if len(pair[0].runs) > 1:
+        for seed in np.stack([c.runs for c in pair], axis=1):
+            axes.plot(*seed, color=color, lw=0.5, alpha=0.3, zorder=3)
     one = ListedColormap([color])
-    gradient_line(axes, line.T, one, np.zeros(line.shape[1]), 2.0, 5.0)
-    axes.scatter(raw[0], raw[1], color=color, s=5, lw=0, alpha=0.55, zorder=4)
+    gradient_line(axes, line.T, one, np.zeros(line.shape[1]), 1.9, 5.0)
+    axes.scatter(*line, color=color, s=6, lw=0, zorder=5.5)
     axes.plot(*line[:, :1], "o", ms=5.5, mfc="white", mec=color, mew=1.3, zorder=7)
     axes.plot(*line[:, -1:], marker, ms=7.5, mfc=color, mec="white", mew=0.9, zorder=8)
 
 
-def _legend(figure: Figure, colors: Mapping[str, str], label: str) -> None:
-    lines = [
-        Line2D([], [], color=color, lw=2, marker=MARKERS[i % len(MARKERS)], ms=6, mec="white")
-        for i, color in enumerate(colors.values())
+def _handles(colors: Mapping[str, str]) -> list[Line2D]:
+    style: dict[str, Any] = {"lw": 2, "ms": 6, "mec": "white"}
+    return [
+        Line2D([], [], color=color, marker=MARKERS[i % len(MARKERS)], label=name, **style)
+        for i, (name, color) in enumerate(colors.items())
     ]
-    figure.legend(
-        lines,
-        list(colors),
-        title=label,
-        loc="outside right center",
-        title_fontsize=7.5,
-        handlelength=2.4,
-    )
 
 
-def _note(runs: set[int], smoothing: float) -> str:
-    parts = ["Hollow: first checkpoint; large mark: last; small dots: raw means."]
-    if smoothing > 0:
-        parts.append(
-            f"Lines are smoothed for drawing (Gaussian over neighboring checkpoints, σ = "
-            f"{smoothing:g})."
-        )
-    if runs != {1}:
+def _note(runs: Sequence[int]) -> str:
+    parts = ["Hollow: first checkpoint; dots: checkpoints; large mark: last."]
+    if set(runs) != {1}:
         low, high = min(runs), max(runs)
         count = f"{low}" if low == high else f"{low} to {high}"
-        parts.append(f"Each curve is the mean of {count} runs.")
+        parts.append(f"Thick: mean of {count} runs; thin: each run.")
     return " ".join(parts)

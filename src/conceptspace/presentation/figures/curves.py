@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from conceptspace.analysis.emergence import HOLD
+from conceptspace.analysis.turning import Turn
 from conceptspace.presentation.series import Array, Series, best_settings, of_protocol, series
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
@@ -19,17 +22,23 @@ from conceptspace.presentation.style import (
     MARKERS,
     MUTED,
     OOD_SHADES,
+    SMALLEST,
     TRAIN_SHADES,
+    WIDTH,
     Step,
+    counted,
+    detected,
     footnote,
-    mark_band,
+    heading,
+    mark,
     styled,
+    turn_note,
 )
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT, NAIVE
 
 BINS = 200
-COLUMNS = 3
+COLUMNS = 2
 
 
 @styled
@@ -40,8 +49,10 @@ def learning_curves(
     *,
     protocol: str = NAIVE,
     threshold: float = 0.8,
-    turn: tuple[Step, Step] | None = None,
+    turn: Turn | None = None,
+    emergence: Mapping[str, Sequence[Step]] | None = None,
     title: str = "",
+    told: str = "",
 ) -> Figure:
     """Loss, joint accuracy of every class, and the accuracy of each concept in every OOD class.
 
@@ -51,9 +62,13 @@ def learning_curves(
         space: the concepts, and which classes train.
         protocol: whose accuracies; the best setting of each checkpoint if it has several.
         threshold: drawn as a line.
-        turn: first and last step of a band to mark.
-        title: above the figure.
+        turn: of the trajectory; drawn if it is detected.
+        emergence: for each concept the steps at which runs reached the threshold for good in the
+            OOD class (of a space with one), one for each run that did.
+        title: above the figure, neutral.
+        told: what was found.
     """
+    turn = detected(turn)
     table = best_settings(of_protocol(table, protocol))
     measured = set(table["concept_class"])
     ood_classes = [name for name in space.ood_classes if name in measured]
@@ -61,35 +76,48 @@ def learning_curves(
     count = bool(losses) + 1 + len(ood_classes)
     columns = min(count, COLUMNS)
     rows = -(-count // columns)
-    figure = Figure(figsize=(2.9 * columns + 0.4, 2.7 * rows + 0.3), layout="constrained")
+    width = WIDTH if columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(width, 3.2 * rows + 0.8), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[count:]:
         axes.set_axis_off()
+    notes = []
     if losses:
-        loss_panel(panels[0], losses)
-        mark_band(panels[0], turn, "turn")
-    interval = ""
+        notes.append(loss_panel(panels[0], losses))
     for axes, ood in zip(panels[bool(losses) : count], (None, *ood_classes), strict=True):
-        interval = accuracy_panel(axes, table, space, protocol, ood)
-        _threshold(axes, threshold)
-        mark_band(axes, turn, "turn")
+        interval = accuracy_panel(axes, table, space, protocol, ood, emergence or {}, threshold)
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.04, -0.2), handlelength=2.2)
+        if ood is None:
+            notes.append(f"Shaded: {interval}.")
     for letter, axes in zip("abcdefghijklmnopqrstuvwxyz", panels[:count], strict=False):
-        axes.set_title(f"{letter}  {axes.get_title(loc='left')}", pad=12 if turn else 6)
+        axes.set_title(f"{letter}  {axes.get_title(loc='left')}", pad=13 if turn else 6)
         axes.set_xlabel("step")
         axes.set_xlim(left=0)
-    footnote(figure, f"Shaded: {interval}.")
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+        mark(axes, turn)
+    if any((emergence or {}).values()) and ood_classes:
+        notes.append(
+            f"Discs: emergence of a run, the first of {HOLD} checkpoints at {threshold:g} or "
+            "above; a number counts runs."
+        )
+    notes += [turn_note(turn)] if turn else []
+    footnote(figure, " ".join(notes))
+    heading(figure, title, told)
     return figure
 
 
 def accuracy_panel(
-    axes: Axes, table: pd.DataFrame, space: ConceptSpace, protocol: str, ood: str | None
+    axes: Axes,
+    table: pd.DataFrame,
+    space: ConceptSpace,
+    protocol: str,
+    ood: str | None,
+    emergence: Mapping[str, Sequence[Step]] = MappingProxyType({}),
+    threshold: float | None = None,
 ) -> str:
     """Joint accuracy of every class, or the concepts of one OOD class; returns the interval."""
     drawn: Series
     if ood is None:
-        axes.set_title("joint accuracy of each class")
+        axes.set_title("all classes")
         shades = {c: TRAIN_SHADES[i % 6] for i, c in enumerate(space.train_classes)}
         shades |= {c: OOD_SHADES[i % 6] for i, c in enumerate(space.ood_classes)}
         measured = set(table["concept_class"])
@@ -104,11 +132,18 @@ def accuracy_panel(
         axes.set_title(f"OOD class {ood}: {space.describe(ood)}")
         for index, concept in enumerate(space.names):
             drawn = series(table, ood, concept, "accuracy", protocol)
-            _line(axes, drawn, CONCEPT_COLORS[index], concept, True, CONCEPT_DASHES[index])
+            label, color = concept, CONCEPT_COLORS[index]
+            if concept in emergence:
+                label += f" (reached by {len(emergence[concept])} of {len(drawn.runs)} runs)"
+            _line(axes, drawn, color, label, True, CONCEPT_DASHES[index])
+            if threshold is not None:
+                counted(axes, [(float(t), threshold) for t in emergence.get(concept, ())], color)
         drawn = series(table, ood, JOINT, "accuracy", protocol)
-        _line(axes, drawn, OOD_SHADES[0], JOINT, False, "-")
-    axes.set(ylim=(-0.02, 1.02), ylabel="accuracy")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, handlelength=2.4)
+        _line(axes, drawn, OOD_SHADES[0], "joint: all at once", False, "-")
+    what = "joint accuracy" if ood is None else f"accuracy on class {ood}"
+    axes.set(ylim=(-0.02, 1.02), ylabel=what)
+    if threshold is not None:
+        _threshold(axes, threshold)
     return drawn.interval
 
 
@@ -147,13 +182,13 @@ def _threshold(axes: Axes, threshold: float) -> None:
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
         va="center",
-        fontsize=7,
+        fontsize=SMALLEST,
         color=MUTED,
     )
 
 
-def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
-    """The running mean of each run's loss, with the spread of single batches behind it.
+def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> str:
+    """The running mean of the loss; of several runs each, thin, and their mean; returns a note.
 
     A fixed noise schedule has a constant reconstruction term that dwarfs the rest; then the
     diffusion term is drawn alone.
@@ -162,28 +197,37 @@ def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> None:
         {"diffusion", "reconstruction"} <= set(table) and table["reconstruction"].nunique() == 1
         for table in losses
     )
-    column = "diffusion" if constant else "loss"
-    window, means = 1, []
-    for table in losses:
-        steps, parts, window = _binned(table, column)
+    binned = [_binned(table, "diffusion" if constant else "loss") for table in losses]
+    means = [np.array([part.mean() for part in parts]) for _, parts, _ in binned]
+    steps, parts, window = binned[0]
+    note = f"Loss: running mean over {window} steps"
+    if len(losses) == 1:
         low, high = np.array([np.percentile(p, (10, 90)) for p in parts]).T
-        means.append(np.array([p.mean() for p in parts]))
-        alone = len(losses) == 1
-        axes.fill_between(steps, low, high, color=MUTED, alpha=0.2 if alone else 0.08, lw=0)
-        axes.plot(steps, means[-1], color=INK, lw=1.4 if alone else 0.9)
+        axes.fill_between(steps, low, high, color=MUTED, alpha=0.2, lw=0)
+        axes.plot(steps, means[0], color=INK, lw=1.4)
+        note += ", gray: 10 to 90 % of batches"
+    else:
+        for (at, _, _), mean in zip(binned, means, strict=True):
+            axes.plot(at, mean, color=MUTED, lw=0.5, alpha=0.5)
+        note += f", gray: each of {len(losses)} runs"
+        if all(np.array_equal(at, steps) for at, _, _ in binned):
+            axes.plot(steps, np.mean(means, axis=0), color=INK, lw=1.5)
+            note += ", black: their mean"
+    if constant:
+        note += f"; without the reconstruction term, {losses[0]['reconstruction'].iloc[0]:.1f} "
+        note += "throughout"
     drawn = np.concatenate(means)
     if 0 < 3 * drawn.min() < drawn.max():
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_title("loss: diffusion term" if constant else "loss")
-    axes.set_ylabel("bits per dimension" if "diffusion" in losses[0] else "loss")
+    what = "diffusion loss" if constant else "loss"
+    axes.set_title(what)
+    bits = "diffusion" in losses[0]
+    axes.set_ylabel(f"{what}, bits per dimension" if bits else what)
     axes.grid(axis="y", color=GRID)
-    text = f"line: running mean of {window} steps\nband: 10 to 90 % of batches"
-    if constant:
-        text += f"\nreconstruction: {losses[0]['reconstruction'].iloc[0]:.1f} throughout"
-    axes.text(0.97, 0.97, text, transform=axes.transAxes, ha="right", va="top", fontsize=6.8)
+    return f"{note}."
 
 
 def _binned(table: pd.DataFrame, column: str) -> tuple[Array, list[Array], int]:

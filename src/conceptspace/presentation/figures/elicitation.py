@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from conceptspace.analysis.elicitation import teaches
 from conceptspace.analysis.emergence import HOLD
+from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
-from conceptspace.presentation.series import best_settings, series
+from conceptspace.presentation.series import Series, best_settings, series
 from conceptspace.presentation.style import (
     GRID,
     INK,
     OOD,
-    OOD_SHADES,
+    SMALLEST,
     TURN_INK,
+    WIDTH,
     Step,
+    counted,
+    detected,
     footnote,
-    mark_band,
+    heading,
+    mark,
     styled,
+    turn_note,
 )
-from conceptspace.tables import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE, PROBE
 
 COLUMNS = 3
+FOOT = 0.16
+"""Height of the hollow marks under the threshold, so that they never cover the full ones."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The curves of one panel.
+
+    Attributes:
+        accuracy: of every run.
+        fair: whether its settings were chosen on other images; a single one needs no choice.
+        plain: the best setting by the plain probe, where it is known.
+    """
+
+    accuracy: Series
+    fair: bool
+    plain: Series | None
 
 
 @styled
@@ -32,73 +58,143 @@ def elicitation_figure(
     table: pd.DataFrame,
     ood_class: str,
     *,
+    best: pd.DataFrame | None = None,
     protocols: Sequence[str] = (),
     emergence: Mapping[str, Sequence[Step]] | None = None,
+    plain: Mapping[str, Sequence[Step]] | None = None,
     threshold: float = 0.8,
-    turn: tuple[Step, Step] | None = None,
+    turn: Turn | None = None,
     labels: Mapping[str, str] | None = None,
     title: str = "",
+    told: str = "",
 ) -> Figure:
     """One panel per protocol: every run as a thin line, their mean as a thick one.
 
+    What is confirmed and cross-validated is drawn full; dashed and hollow are the best of several
+    settings by their own score, and the plain probe.
+
     Args:
-        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``. Where a
-            protocol has several settings, each checkpoint shows its best, and the panel says so.
+        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
         ood_class: e.g. ``"11"``.
+        best: of the same runs, see :func:`conceptspace.analysis.elicitation.best_settings`; without
+            it, each checkpoint of a protocol with several settings shows its best one.
         protocols: which, in order; empty: naive, then the others by name.
         emergence: for each protocol the steps at which runs reached the threshold for good, one
             for each run that did.
+        plain: the same by the plain probe, best of the sweep.
         threshold: drawn as a line.
-        turn: first and last step of a band to mark.
+        turn: of the trajectory; drawn if it is detected.
         labels: panel titles of protocols; otherwise their names.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
     """
+    turn = detected(turn)
     table = table[table["concept_class"] == ood_class]
     present = sorted(table["protocol"].unique(), key=lambda name: (name != NAIVE, name))
     chosen = list(protocols or present)
     if not chosen:
         raise UserError(f"the trajectory has no rows of class {ood_class}")
     settings = table.groupby("protocol")["setting"].nunique()
-    table = best_settings(table)
-    columns = 2 if len(chosen) == 4 else min(len(chosen), COLUMNS)
+    columns = 2 if len(chosen) in (2, 4) else min(len(chosen), COLUMNS)
     rows = -(-len(chosen) // columns)
-    figure = Figure(figsize=(2.6 * columns + 0.4, 2.35 * rows + 0.35), layout="constrained")
+    width = WIDTH if columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(width, 2.45 * rows + 0.9), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for axes, protocol in zip(panels.flat, chosen, strict=False):
-        drawn = series(table, ood_class, JOINT, "accuracy", protocol)
-        several = len(drawn.runs) > 1
-        for index, run in enumerate(drawn.runs if several else ()):
-            shade = OOD_SHADES[1 + index % 5]
-            axes.plot(drawn.steps, run, color=shade, lw=0.7, alpha=0.75, zorder=3)
-        if not several:
-            axes.fill_between(drawn.steps, drawn.low, drawn.high, color=OOD, alpha=0.14, lw=0)
-        axes.plot(drawn.steps, drawn.mean, color=OOD, lw=2.4, zorder=4)
+    curves = {
+        protocol: _curves(table, best, ood_class, protocol, int(settings.get(protocol, 0)))
+        for protocol in chosen
+    }
+    for axes, (protocol, drawn) in zip(panels.flat, curves.items(), strict=False):
+        _panel(axes, drawn)
         axes.axhline(threshold, color=INK, lw=0.8, ls=(0, (4, 3)), zorder=1)
-        mark_band(axes, turn, "turn")
-        times = list((emergence or {}).get(protocol, ()))
-        if times:
-            levels = [threshold] * len(times)
-            axes.plot(times, levels, "v", ms=6, mfc="#ffd23f", mec=TURN_INK, mew=0.8, zorder=6)
-        name = (labels or {}).get(protocol, protocol)
-        axes.set_title(name, pad=12 if turn else 6)
-        remark = f"best of {settings[protocol]} settings" if settings[protocol] > 1 else ""
-        if teaches(protocol):
-            remark = f"taught the class itself; {remark}".rstrip("; ")
-        if emergence is not None and protocol in emergence:
-            reached = f"reached by {len(times)} of {len(drawn.runs)} runs"
-            remark = f"{remark}; {reached}" if remark else reached
-        axes.set_xlabel(f"step\n{remark}".strip())
-        axes.set(ylim=(-0.02, 1.04), xlim=(0, None))
+        mark(axes, turn)
+        full, hollow = (emergence or {}).get(protocol), (plain or {}).get(protocol)
+        counted(axes, [(float(t), threshold - FOOT) for t in hollow or ()], TURN_INK, hollow=True)
+        counted(axes, [(float(t), threshold) for t in full or ()], TURN_INK)
+        axes.set_title((labels or {}).get(protocol, protocol), pad=13 if turn else 6)
+        several = int(settings.get(protocol, 0))
+        remarks = _remarks(protocol, drawn, several, full, hollow)
+        axes.set_xlabel("\n".join(["step", *remarks]), fontsize=SMALLEST)
+        axes.set(ylim=(-0.02, 1.04), xlim=(0, None), yticks=np.linspace(0, 1, 6))
         axes.tick_params(labelbottom=True)
         axes.grid(axis="y", color=GRID, lw=0.4)
     for unused in panels.flat[len(chosen) :]:
         unused.set_axis_off()
-    figure.supylabel(f"joint accuracy of class {ood_class}", fontsize=8, color=INK)
-    note = "Thin: each run; thick: their mean." if several else f"Shaded: {drawn.interval}."
-    note += f" Dashed: {threshold:g}."
-    if emergence is not None:
-        note += f" Triangles: emergence of a run, the first of {HOLD} checkpoints at it or above."
-    footnote(figure, note)
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    figure.supylabel(f"joint accuracy of class {ood_class}", fontsize=9, color=INK)
+    marked = [any(of.values()) for of in (emergence or {}, plain or {})]
+    footnote(figure, _note(list(curves.values()), threshold, marked, turn))
+    heading(figure, title, told)
     return figure
+
+
+def _curves(
+    table: pd.DataFrame, best: pd.DataFrame | None, ood: str, protocol: str, settings: int
+) -> Drawn:
+    kept = None if best is None else best[best["protocol"] == protocol]
+    if kept is None or kept.empty:
+        rows = best_settings(table[table["protocol"] == protocol])
+        return Drawn(series(rows, ood, JOINT, "accuracy", protocol), settings < 2, None)
+    known = kept[kept["concept"] == JOINT][PROBE].notna().all()
+    probe = series(kept, ood, JOINT, PROBE, protocol) if known else None
+    return Drawn(series(kept, ood, JOINT, "honest", protocol), True, probe)
+
+
+def _panel(axes: Axes, drawn: Drawn) -> None:
+    own = drawn.accuracy
+    dash = "-" if drawn.fair else (0, (4, 2))
+    for run in own.runs if len(own.runs) > 1 else ():
+        axes.plot(own.steps, run, color=OOD, ls=dash, lw=0.7, alpha=0.45, zorder=3)
+    if len(own.runs) == 1:
+        axes.fill_between(own.steps, own.low, own.high, color=OOD, alpha=0.14, lw=0)
+    axes.plot(own.steps, own.mean, color=OOD, ls=dash, lw=2.4, zorder=4)
+    if drawn.plain is not None:
+        style = {"marker": "o", "ms": 2.6, "mfc": "white", "mew": 0.7, "lw": 0.6}
+        axes.plot(drawn.plain.steps, drawn.plain.mean, color=INK, zorder=3.5, **style)
+
+
+def _remarks(
+    protocol: str,
+    drawn: Drawn,
+    settings: int,
+    full: Sequence[Step] | None,
+    hollow: Sequence[Step] | None,
+) -> list[str]:
+    """What stands below a panel: settings, and how many runs got there."""
+    lines = []
+    if settings > 1:
+        chosen = "one of {} settings, by other images" if drawn.fair else "best of {} settings"
+        lines.append(chosen.format(settings))
+    if teaches(protocol):
+        lines.append("taught the class itself")
+    if full is not None:
+        text = f"reached by {len(full)} of {len(drawn.accuracy.runs)} runs"
+        lines.append(text if hollow is None else f"{text}, plain {len(hollow)}")
+    return lines
+
+
+def _note(
+    curves: Sequence[Drawn], threshold: float, marked: Sequence[bool], turn: Turn | None
+) -> str:
+    full, hollow = marked
+    first = curves[0].accuracy
+    several = len(first.runs) > 1
+    parts = [
+        f"Thin: each of {len(first.runs)} runs; thick: their mean."
+        if several
+        else f"Shaded: {first.interval}."
+    ]
+    if not all(drawn.fair for drawn in curves):
+        parts.append("Dashed magenta: best of its settings by its own score, which flatters it.")
+    if any(drawn.plain is not None for drawn in curves):
+        parts.append("Small hollow marks: plain probe, best setting" + (", mean." * several or "."))
+    parts.append(f"Dashed black: {threshold:g}.")
+    if full:
+        parts.append(
+            f"Discs on it: emergence of a run, the first of {HOLD} checkpoints at it or above; "
+            "a number counts runs."
+        )
+    if hollow:
+        parts.append("Hollow discs below: the same by the plain probe.")
+    if turn is not None:
+        parts.append(turn_note(turn))
+    return " ".join(parts)

@@ -20,8 +20,8 @@ def guidance_figure(
     space: ConceptSpace,
     class_images: Mapping[str, ArrayLike],
     *,
-    smoothing: float = 1.0,
     title: str = "",
+    told: str = "",
 ) -> Figure:
     """One unit square per class; in it one trajectory per guidance weight.
 
@@ -30,8 +30,8 @@ def guidance_figure(
             the weights w as text.
         space: at least two concepts.
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1].
-        smoothing: standard deviation, in checkpoints, of the Gaussian average drawn as the line.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
 
     Raises:
         UserError: there are no such rows, or only one concept.
@@ -43,9 +43,9 @@ def guidance_figure(
         {f"w = {weight}": rows[rows["setting"] == weight] for weight in weights},
         space,
         class_images,
-        label="guidance weight\n(0 ignores the prompt,\n1 is naive prompting)",
+        label="guidance weight (0 ignores the prompt, 1 is naive prompting)",
         classes=[str(c) for c in space.classes if c in measured],
         protocol=PROTOCOL,
-        smoothing=smoothing,
         title=title,
+        told=told,
     )

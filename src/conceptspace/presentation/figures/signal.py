@@ -13,19 +13,31 @@ from numpy.typing import ArrayLike
 
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import Array
-from conceptspace.presentation.style import CONCEPT_COLORS, INK, draw_tile, footnote, styled
+from conceptspace.presentation.style import (
+    CONCEPT_COLORS,
+    INK,
+    SMALLEST,
+    WIDTH,
+    draw_tile,
+    footnote,
+    heading,
+    styled,
+)
 from conceptspace.space import ConceptSpace
 
 Setting = tuple[pd.DataFrame, Mapping[str, ArrayLike]]
 """Distances between classes, and an image of each class."""
 
+COLUMNS = 2
 TILE = 0.34
 SHORTEST = 0.62
 DIRECTIONS = np.array([[1.0, 0.0], [0.0, 1.0], [0.55, 0.38], [-0.45, 0.6], [0.3, -0.7], [0.8, 0.7]])
 
 
 @styled
-def signal_figure(space: ConceptSpace, settings: Mapping[str, Setting], title: str = "") -> Figure:
+def signal_figure(
+    space: ConceptSpace, settings: Mapping[str, Setting], title: str = "", told: str = ""
+) -> Figure:
     """A concept-space diagram for each setting, its edges sized by the signal; numbers below.
 
     Args:
@@ -33,29 +45,38 @@ def signal_figure(space: ConceptSpace, settings: Mapping[str, Setting], title: s
         settings: under its title, each setting's distances and class images. The distances have
             columns ``concept, from_class, to_class, distance`` (mean squared pixel difference of
             two classes that differ in that concept alone); images are as in ``trajectory_figure``.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
 
     Where no two classes differ in one concept alone there is no signal to draw: the figure shows
     the classes and says so.
     """
     distances = pd.concat([table["distance"] for table, _ in settings.values()])
     largest = distances.max() if distances.max() > 0 else 1.0
-    size = (3.5 * len(settings), 4.9)
-    figure = Figure(figsize=(max(size[0], 3.9), size[1]), layout="constrained")
-    panels = figure.subplots(2, len(settings), squeeze=False, height_ratios=[3.4, 1])
-    for column, (name, (table, images)) in enumerate(settings.items()):
-        _diagram(panels[0, column], space, table, images, largest)
-        panels[0, column].set_title(name)
-        _bars(panels[1, column], space, table, largest, labelled=column == 0)
+    columns = min(len(settings), COLUMNS)
+    rows = -(-len(settings) // columns)
+    width = WIDTH if columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(width, rows * (0.9 * width / columns + 1.5) + 0.8))
+    figure.set_layout_engine("constrained")
+    heights = [3.2, 1] * rows
+    panels = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=heights)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for index, (name, (table, images)) in enumerate(settings.items()):
+        row, column = divmod(index, columns)
+        diagram, bars = panels[2 * row, column], panels[2 * row + 1, column]
+        _diagram(diagram, space, table, images, largest)
+        diagram.set_title(name)
+        bars.set_axis_on()
+        _bars(bars, space, table, largest)
         if table.empty:
-            panels[1, column].set_title("no two classes differ in one concept alone", fontsize=7)
-    note = (
-        "Edge width and length grow with the mean squared pixel difference of the two classes.\n"
-        "Bars: mean over the pairs of classes (dots). Blue: training classes; magenta: OOD."
-    )
-    footnote(figure, note)
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+            bars.set_title("no two classes differ in one concept alone", fontsize=SMALLEST)
+    parts = ["Blue frames: training classes" + ("; magenta: OOD." if space.ood_classes else ".")]
+    if not distances.empty:
+        parts.append("Numbers at edges, their width and dots: mean squared pixel difference of two")
+        parts[-1] += " classes, values from 0 to 1; bars and length of edges: mean over the pairs."
+    footnote(figure, " ".join(parts))
+    heading(figure, title, told)
     return figure
 
 
@@ -83,7 +104,7 @@ def _diagram(
         ends = np.stack([place[a], place[b]])
         axes.plot(*ends.T, color=color, lw=1 + 9 * distance / largest, zorder=1, alpha=0.85)
         if dimensions < 3:
-            _edge_label(axes, ends, f"{distance:.3g}", 6 + 4.5 * distance / largest)
+            _edge_label(axes, ends, f"{distance:.2g}", 6 + 4.5 * distance / largest)
     for node, at in place.items():
         color = color_of(space, node)
         tile = TILE if dimensions < 3 else 0.27
@@ -96,7 +117,7 @@ def _diagram(
             node if dimensions > 2 else f"{node} {space.describe(node)}",
             ha="center",
             va="bottom" if above else "top",
-            fontsize=7,
+            fontsize=SMALLEST,
             color=color,
             fontweight="bold",
             path_effects=[withStroke(linewidth=2.2, foreground="white")],
@@ -119,23 +140,22 @@ def _edge_label(axes: Axes, ends: Array, text: str, away: float) -> None:
         textcoords="offset points",
         ha="left" if vertical else "center",
         va="center",
-        fontsize=7,
+        fontsize=SMALLEST,
         color=INK,
     )
 
 
-def _bars(
-    axes: Axes, space: ConceptSpace, table: pd.DataFrame, largest: float, labelled: bool
-) -> None:
+def _bars(axes: Axes, space: ConceptSpace, table: pd.DataFrame, largest: float) -> None:
+    """The mean of each concept, which its label tells, and the pairs of classes as dots."""
+    labels = []
     for index, name in enumerate(space.names):
         values = table.loc[table["concept"] == name, "distance"].to_numpy(dtype=float)
-        if not len(values):
-            continue
-        axes.barh(index, values.mean(), color=CONCEPT_COLORS[index], height=0.6, alpha=0.85)
-        axes.plot(values, [index] * len(values), ".", color=INK, ms=4, zorder=3)
-        at = (max(values.mean(), values.max()), index)
-        axes.annotate(f"{values.mean():.3g}", at, (5, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(space.names)), space.names if labelled else [""] * len(space.names))
-    axes.set(xlim=(0, largest * 1.18), ylim=(len(space.names) - 0.4, -0.6))
+        labels.append(f"{name}\n{values.mean():.2g}" if len(values) else name)
+        if len(values):
+            axes.barh(index, values.mean(), color=CONCEPT_COLORS[index], height=0.55, alpha=0.85)
+            style = {"mfc": INK, "mec": "white", "mew": 0.7, "ms": 5}
+            axes.plot(values, [index] * len(values), "o", zorder=3, **style)
+    axes.set_yticks(range(len(space.names)), labels)
+    axes.set(xlim=(0, largest * 1.05), ylim=(len(space.names) - 0.4, -0.6))
     axes.set_xlabel("mean squared pixel difference")
     axes.tick_params(axis="y", length=0)

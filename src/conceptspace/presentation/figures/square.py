@@ -12,7 +12,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from conceptspace.presentation.style import GRID, INK, MUTED, OOD, TRAIN, draw_tile
+from conceptspace.presentation.style import GRID, INK, MUTED, OOD, SMALL, SMALLEST, TRAIN, draw_tile
 from conceptspace.space import ConceptSpace
 
 TILE = 0.22
@@ -38,11 +38,15 @@ def unit_square(axes: Axes, space: ConceptSpace, pair: Sequence[int]) -> None:
     axes.plot([0.5, 0.5], [0, 1], color=GRID, lw=0.7, zorder=0.5)
     axes.plot([0, 1], [0.5, 0.5], color=GRID, lw=0.7, zorder=0.5)
     for value in (0, 0.5, 1):
-        axes.text(value, -0.025, f"{value:g}", ha="center", va="top", fontsize=7, color=MUTED)
-        axes.text(-0.025, value, f"{value:g}", ha="right", va="center", fontsize=7, color=MUTED)
+        axes.text(
+            value, -0.025, f"{value:g}", ha="center", va="top", fontsize=SMALLEST, color=MUTED
+        )
+        axes.text(
+            -0.025, value, f"{value:g}", ha="right", va="center", fontsize=SMALLEST, color=MUTED
+        )
     first, second = (axis_label(space, index) for index in pair)
-    axes.text(0.5, -0.11, first, ha="center", va="top", fontsize=8.5, color=INK)
-    axes.text(-0.135, 0.5, second, ha="right", va="center", rotation=90, fontsize=8.5, color=INK)
+    axes.text(0.5, -0.11, first, ha="center", va="top", fontsize=SMALL, color=INK)
+    axes.text(-0.135, 0.5, second, ha="right", va="center", rotation=90, fontsize=SMALL, color=INK)
 
 
 def corner_classes(
@@ -64,7 +68,7 @@ def corner_classes(
             if name in images:
                 draw_tile(axes, images[name], left, middle, tile, color)
             text: dict[str, Any] = {
-                "fontsize": 7.5,
+                "fontsize": SMALLEST,
                 "color": color,
                 "fontweight": "bold",
                 "linespacing": 1.25,
@@ -78,6 +82,50 @@ def corner_classes(
                 at = left + inward * (tile / 2 + 0.025)
                 axes.text(at, edge, f"{name}\n{described(space, name)}", **text)
     axes.set_aspect("equal")
+
+
+def corner_rows(
+    axes: Axes,
+    space: ConceptSpace,
+    pair: Sequence[int],
+    images: Mapping[str, Mapping[str, ArrayLike]],
+    colors: Mapping[str, str],
+) -> None:
+    """At each corner its class under every condition, in a row of images framed in their colors.
+
+    Args:
+        axes: of the unit square.
+        space: at least two concepts; of more, a corner's first class is shown.
+        pair: the two concepts.
+        images: of each condition an image of each class.
+        colors: of the conditions.
+    """
+    count = len(images)
+    tile = min(TILE * 0.72, (0.5 + REACH - 0.03) / count - 0.015)
+    margins = {0: 0.17, 1: 1.2 * MARGIN}
+    axes.set_ylim(bottom=-(margins[0] + tile + 0.08))
+    for x, y in product((0, 1), repeat=2):
+        here = [c for c in space.classes if [space.corner(c)[i] for i in pair] == [x, y]]
+        if not here:
+            continue
+        name, vertical = here[0], 1 if y else -1
+        outer = -REACH + 0.01 if x == 0 else 1 + REACH - 0.01
+        middle = y + vertical * (margins[y] + tile / 2)
+        for index, (condition, of) in enumerate(images.items()):
+            place = (index if x == 0 else index - count + 1) * (tile + 0.015)
+            at = outer + place + (tile / 2 if x == 0 else -tile / 2)
+            if name in of:
+                draw_tile(axes, of[name], at, middle, tile, colors[condition])
+        axes.text(
+            outer,
+            middle + vertical * (tile / 2 + 0.02),
+            f"{name} {space.describe(name)}",
+            ha="right" if x else "left",
+            va="bottom" if y else "top",
+            fontsize=SMALLEST,
+            fontweight="bold",
+            color=color_of(space, name),
+        )
 
 
 def axis_label(space: ConceptSpace, index: int) -> str:
@@ -109,10 +157,10 @@ def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None
         extent = (left, right, low, low + height)
         axes.imshow(ramp(places)[None], extent=extent, aspect="equal", interpolation="bilinear")
         middle = low + height / 2
-        axes.text(left - 0.015, middle, label, ha="right", va="center", fontsize=6.3, color=MUTED)
+        axes.text(left - 0.015, middle, label, ha="right", va="center", fontsize=7, color=MUTED)
     for place in (0.0, 0.5, 1.0):
         step = float(norm.inverse(place))
         at = left + place * (right - left)
         text = f"step {step:,.0f}" if place == 0 else f"{step:,.0f}"
-        axes.text(at, bottom - 0.012, text, ha="center", va="top", fontsize=6.3, color=MUTED)
+        axes.text(at, bottom - 0.012, text, ha="center", va="top", fontsize=7, color=MUTED)
     axes.set(xlim=(-REACH, 1 + REACH), ylim=(-REACH, 1 + REACH))

@@ -16,7 +16,7 @@ from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of
 from conceptspace.presentation.series import best_settings
-from conceptspace.presentation.style import INK, MUTED, OOD, pixels, styled
+from conceptspace.presentation.style import INK, MUTED, OOD, SMALL, pixels, styled
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT
 
@@ -65,14 +65,16 @@ def image_strips(
     axes.set_axis_off()
     joint = _joint(table, setting)
     for column, step in enumerate(steps):
-        axes.text(column + 0.5, -0.15, f"{step:,}", ha="center", va="bottom", fontsize=6.5)
+        axes.text(column + 0.5, -0.15, f"{step:,}", ha="center", va="bottom", fontsize=7)
     axes.text(-0.15, -0.15, "step", ha="right", va="bottom", fontsize=7, color=MUTED)
     for row, name in enumerate(classes):
         y = row * (samples + gap)
         color = color_of(space, name)
         kind = "OOD" if name in space.ood_classes else "training"
         text = f"{name}  {kind}\n{space.describe(name)}"
-        axes.text(-0.25, y + samples / 2, text, ha="right", va="center", color=color, fontsize=7.5)
+        axes.text(
+            -0.25, y + samples / 2, text, ha="right", va="center", color=color, fontsize=SMALL
+        )
         if kind == "OOD":
             axes.axhspan(y - 0.09, y + samples + gap - 0.16, color=OOD, alpha=0.08, lw=0)
         for column, step in enumerate(steps):
@@ -81,17 +83,17 @@ def image_strips(
                 _place(axes, tile, float(column), y + index)
             if accuracy is not None:
                 at = (column + 0.5, y + samples + 0.02)
-                axes.text(*at, f"{accuracy:.2f}", ha="center", va="top", fontsize=6.3, color=color)
+                axes.text(*at, f"{accuracy:.2f}", ha="center", va="top", fontsize=7, color=color)
         if name in targets:
             _place(axes, pixels(targets[name]), len(steps) + 0.4, y)
     if targets:
-        axes.text(len(steps) + 0.9, -0.15, "target", ha="center", va="bottom", fontsize=6.5)
+        axes.text(len(steps) + 0.9, -0.15, "target", ha="center", va="bottom", fontsize=7)
     axes.set(xlim=(-3.0, width + 0.1), ylim=(height + 0.35, -0.7), aspect="equal")
     if joint:
         note = "number: joint accuracy"
-        axes.text(-0.15, height + 0.1, note, ha="right", fontsize=6.3, color=MUTED)
+        axes.text(-0.15, height + 0.1, note, ha="right", fontsize=7, color=MUTED)
     if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+        figure.text(0.01, 0.99, title, va="top", fontsize=10, fontweight="bold", color=INK)
     return figure
 
 

@@ -1,116 +1,189 @@
-"""When each capability emerged, as intervals between checkpoints."""
+"""When each seed showed a capability under every way of asking, between checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
+from conceptspace.analysis.turning import Turn
 from conceptspace.presentation.style import (
     INK,
+    MARKERS,
     MUTED,
-    OOD,
+    OOD_SHADES,
+    SMALLEST,
     TRAIN,
+    WIDTH,
     Step,
+    detected,
     footnote,
-    mark_band,
+    heading,
+    mark,
     styled,
+    turn_note,
 )
 from conceptspace.tables import NAIVE
+
+FULL = 0.78
+"""Share of a row's height that its lanes take."""
 
 
 @dataclass(frozen=True)
 class Emergence:
-    """One bar of the timeline; bars with the same label share a row.
+    """When a run showed the capability under one way of asking.
 
     Attributes:
-        label: the row, e.g. ``"overprompting · color"``.
+        label: the way of asking; it has a lane of its own in every row.
         lower: last checkpoint at which the capability was not there.
         upper: first checkpoint from which it stays; ignored if censored.
         censored: not reached by step ``lower``.
+        row: the run, e.g. ``"seed 200"``.
     """
 
     label: str
     lower: Step
     upper: Step
     censored: bool = False
+    row: str = ""
+
+
+Look = tuple[str, str]
+"""Color and marker."""
 
 
 @styled
 def emergence_timeline(
     spans: Sequence[Emergence],
     *,
-    turn: tuple[Step, Step] | None = None,
+    turn: Turn | None = None,
     last_step: Step | None = None,
     hollow: bool = False,
     title: str = "",
+    told: str = "",
 ) -> Figure:
-    """Intervals of emergence, one row per label; an arrow means not reached by the end.
+    """One row for each run, in it one lane for each way of asking; the marks of a row are joined.
+
+    Lanes keep marks of the same step apart. What was not reached stands beyond the last step.
 
     Args:
-        spans: in the order of the rows, from the top; several runs repeat a label.
-        turn: first and last step of the turn, as a vertical band.
+        spans: rows and lanes come in the order in which they first occur.
+        turn: of the trajectory; drawn if it is detected.
         last_step: where training ended; otherwise the largest step among the spans.
         hollow: for a statistic that decides nothing.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
     """
-    rows: dict[str, list[Emergence]] = {}
-    for span in spans:
-        rows.setdefault(span.label, []).append(span)
-    end = last_step or max([s.lower if s.censored else s.upper for s in spans], default=1.0)
-    lines = sum(len(row) for row in rows.values())
-    height = 0.95 + 0.16 * len(rows) + 0.13 * lines + 0.2 * bool(title)
-    figure = Figure(figsize=(6.2, height), layout="constrained")
+    rows = list(dict.fromkeys(span.row for span in spans))
+    lanes = looks(list(dict.fromkeys(span.label for span in spans)))
+    end = float(last_step or max([s.lower if s.censored else s.upper for s in spans], default=1.0))
+    height = len(rows) * max(0.26, 0.092 * len(lanes)) + 1.5 + 0.2 * len(lanes) / 3
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
-    y, ticks = 0.0, []
-    for index, row in enumerate(rows.values()):
-        top = y
-        for span in sorted(row, key=lambda s: (s.censored, s.lower, s.upper)):
-            _bar(axes, span, y, end, hollow)
-            y += 1.0
-        ticks.append((top + y - 1) / 2)
-        if index % 2:
-            axes.axhspan(top - 1, y, color="#f4f4f4", lw=0, zorder=-1)
-        y += 1.2
-    mark_band(axes, turn, "turn")
-    axes.axvline(end, color=MUTED, lw=0.7, ls=":", zorder=0)
-    axes.set_yticks(ticks, list(rows))
-    axes.set(ylim=(y - 0.9, -1.1), xlim=(0, end * 1.09), xlabel="step")
+    shift = FULL * (np.arange(len(lanes)) - (len(lanes) - 1) / 2) / max(len(lanes), 1)
+    for at, row in enumerate(rows):
+        if at % 2 == 0:
+            axes.axhspan(at - 0.5, at + 0.5, color="#f4f4f4", lw=0, zorder=-2)
+        of_row = {span.label: span for span in spans if span.row == row}
+        own = [(of_row[n], at + y) for n, y in zip(lanes, shift, strict=True) if n in of_row]
+        places = [(1.065 * end if s.censored else s.upper, y) for s, y in own]
+        axes.plot(*np.transpose(places), color=MUTED, lw=0.8, alpha=0.55, zorder=1)
+        for (span, _), place in zip(own, places, strict=True):
+            _mark(axes, span, place, lanes[span.label], hollow)
+    turn = detected(turn)
+    mark(axes, turn)
+    _beyond(axes, end, any(s.censored for s in spans))
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set(ylim=(len(rows) - 0.45, -0.55), xlim=(0, 1.12 * end), xlabel="step")
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= end])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    note = "Bar, one per run: from the last checkpoint without to the first with the capability."
-    if any(s.censored for s in spans):
-        note += " Arrow: not reached by the end."
-    if hollow:
-        note += " Hollow: by a score that decides nothing."
-    if any(is_control(s.label) for s in spans):
-        note += " Gray: controls."
-    if any(teaches(s.label) for s in spans):
-        note += " Gray as well: taught the class itself."
-    footnote(figure, note)
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    _legend(axes, spans, lanes, hollow)
+    footnote(figure, _note(spans, hollow, turn))
+    heading(figure, title, told)
     return figure
 
 
-def _color(span: Emergence) -> str:
-    if not elicits(span.label):
-        return MUTED
-    return TRAIN if span.label.startswith(NAIVE) else OOD
+def looks(labels: Sequence[str]) -> dict[str, Look]:
+    """Of each way of asking: naive blue, what elicits magenta, everything else gray."""
+    found: dict[str, Look] = {}
+    counts = [0, 0]
+    for label in sorted(labels, key=lambda name: name != NAIVE):
+        if label == NAIVE:
+            found[label] = (TRAIN, MARKERS[0])
+            continue
+        other = not elicits(label)
+        color = ("#4d4d4d", "#8c8c8c")[counts[1] % 2] if other else OOD_SHADES[counts[0] % 6]
+        found[label] = (color, MARKERS[(4 if other else 1) + counts[other] % (4 if other else 3)])
+        counts[other] += 1
+    return found
 
 
-def _bar(axes: Axes, span: Emergence, y: float, end: Step, hollow: bool) -> None:
-    color = _color(span)
-    if span.censored:
-        axes.plot([span.lower], [y], "|", color=color, ms=6, mew=1.6)
-        arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.4, "shrinkA": 0, "mutation_scale": 9}
-        axes.annotate("", (end * 1.075, y), (span.lower, y), arrowprops=arrow)
+def _mark(axes: Axes, span: Emergence, place: tuple[Step, float], look: Look, hollow: bool) -> None:
+    color, marker = look
+    if not span.censored:
+        axes.hlines(place[1], span.lower, span.upper, color=color, lw=1.6, alpha=0.5, zorder=2)
+    face = "white" if hollow else color
+    axes.plot(*place, marker, ms=4.4, mfc=face, mec=color, mew=1.0, zorder=4)
+
+
+def _beyond(axes: Axes, end: float, used: bool) -> None:
+    """Where training ended, and the strip behind it for what was not reached."""
+    axes.axvline(end, color=MUTED, lw=0.7, ls=":", zorder=0)
+    if not used:
         return
-    ends = [span.lower, span.upper]
-    axes.hlines(y, span.lower, span.upper, color=color, lw=3.2, alpha=0.45, zorder=2)
+    axes.axvspan(1.02 * end, 1.11 * end, color="#e3e3e3", lw=0, zorder=-1)
+    axes.annotate(
+        "not reached",
+        (1.065 * end, 1),
+        (0, 2),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        color=INK,
+        fontsize=SMALLEST,
+    )
+
+
+def _legend(
+    axes: Axes, spans: Sequence[Emergence], lanes: Mapping[str, Look], hollow: bool
+) -> None:
+    """Every way of asking, and in how many runs it got there."""
+    handles = []
+    for label, (color, marker) in lanes.items():
+        own = [span for span in spans if span.label == label]
+        reached = sum(not span.censored for span in own)
+        text = f"{label}: {reached} of {len(own)}"
+        style = {"mfc": "white" if hollow else color, "mec": color, "ls": "none", "ms": 5}
+        handles.append(Line2D([], [], marker=marker, label=text, **style))
+    if handles:
+        place = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.55 / axes.bbox.height * 200)}
+        axes.legend(handles=handles, ncols=3, handletextpad=0.2, columnspacing=1.2, **place)
+
+
+def _note(spans: Sequence[Emergence], hollow: bool, turn: Turn | None) -> str:
+    parts = ["A row is a run, its marks are joined."]
+    if any(not s.censored for s in spans):
+        parts.append("Bar: from the last checkpoint without to the first with the capability.")
+    parts.append("Numbers: runs that got there.")
     if hollow:
-        axes.hlines(y, span.lower, span.upper, color="white", lw=1.8, zorder=2.5)
-    axes.plot(ends, [y, y], "|", color=color, ms=6, mew=1.6, zorder=3)
+        parts.append("Hollow: by a score that decides nothing.")
+    gray = [
+        name
+        for name, found in (
+            ("controls", any(is_control(s.label) for s in spans)),
+            ("taught the class itself", any(teaches(s.label) for s in spans)),
+        )
+        if found
+    ]
+    if gray:
+        parts.append(f"Gray: {', and '.join(gray)}.")
+    if turn is not None:
+        parts.append(turn_note(turn))
+    return " ".join(parts)

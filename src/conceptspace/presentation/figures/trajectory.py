@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from conceptspace.analysis.turning import Turn
 from conceptspace.presentation.figures.square import (
     axis_label,
     color_of,
@@ -29,7 +30,6 @@ from conceptspace.presentation.series import (
     best_settings,
     of_protocol,
     series,
-    smooth,
 )
 from conceptspace.presentation.style import (
     INK,
@@ -37,8 +37,11 @@ from conceptspace.presentation.style import (
     OOD,
     OOD_TIME,
     TRAIN_TIME,
-    Step,
+    WIDTH,
+    detected,
     footnote,
+    heading,
+    panels_over_legend,
     pixels,
     styled,
 )
@@ -55,9 +58,9 @@ def trajectory_figure(
     class_images: Mapping[str, ArrayLike],
     *,
     protocol: str = NAIVE,
-    smoothing: float = 1.0,
-    turn: Step | None = None,
+    turn: Turn | None = None,
     title: str = "",
+    told: str = "",
 ) -> Figure:
     """Where the generated images of every class stand in concept space, over training.
 
@@ -70,31 +73,29 @@ def trajectory_figure(
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1]; classes
             without one are marked by their name alone.
         protocol: whose curves; the best setting of each checkpoint if it has several.
-        smoothing: standard deviation, in checkpoints, of the Gaussian average that is drawn as the
-            line; the dots are never smoothed. 0 joins the dots.
-        turn: step to mark with a star on the OOD curve, for up to two concepts.
-        title: above the figure.
+        turn: if it is detected, marked with a star on the OOD curve, for up to two concepts.
+        title: above the figure, neutral.
+        told: what was found.
     """
-    painter = Painter.of(table, space, protocol, smoothing, turn)
+    painter = Painter.of(table, space, protocol, turn)
     pairs = list(combinations(range(len(space.concepts)), 2))
     columns, rows = min(len(pairs), COLUMNS) or 1, -(-len(pairs) // COLUMNS) or 1
-    side = 5.2 if len(pairs) == 1 else 3.7
-    size = (columns * side, rows * side + 0.45) if pairs else (5.6, 3.6)
+    if len(pairs) == 1:
+        size = (0.75 * WIDTH, 0.75 * WIDTH + 0.6)
+    else:
+        size = (WIDTH, rows * WIDTH / columns + 1.0) if pairs else (0.75 * WIDTH, 3.8)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
+    panels = panels_over_legend(
+        figure, rows, columns, painter.legend() if painter.crowded else [], ncols=4
+    )
     for axes, pair in zip(panels.flat, pairs, strict=False):
-        painter.square(axes, pair, class_images, bar=axes is panels[0, 0])
+        painter.square(axes, pair, class_images)
     if not pairs:
         painter.against_steps(panels[0, 0], class_images)
     for unused in panels.flat[max(len(pairs), 1) :]:
         unused.set_axis_off()
-    if painter.crowded and space.ood_classes:
-        legend: dict[str, Any] = {"loc": "outside lower center", "ncols": 8, "title_fontsize": 6.8}
-        figure.legend(*painter.legend(), title=painter.note(), **legend)
-    else:
-        footnote(figure, painter.note())
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    footnote(figure, painter.note())
+    heading(figure, title, told)
     return figure
 
 
@@ -105,8 +106,7 @@ class Painter:
     table: pd.DataFrame
     space: ConceptSpace
     protocol: str
-    smoothing: float
-    turn: Step | None
+    turn: Turn | None
     norm: Normalize
 
     @classmethod
@@ -115,14 +115,13 @@ class Painter:
         table: pd.DataFrame,
         space: ConceptSpace,
         protocol: str,
-        smoothing: float,
-        turn: Step | None,
+        turn: Turn | None = None,
     ) -> Painter:
         """Of the best settings of a protocol, shaded from the first to the last step."""
         table = best_settings(of_protocol(table, protocol))
         steps = table["step"]
         norm = PowerNorm(0.5, steps.min(), max(steps.max(), steps.min() + 1))
-        return cls(table, space, protocol, smoothing, turn, norm)
+        return cls(table, space, protocol, detected(turn), norm)
 
     @property
     def crowded(self) -> bool:
@@ -147,30 +146,32 @@ class Painter:
         ood: list[str] = list(self.space.ood_classes)
         return MARKERS[1 + ood.index(name) % 6] if name in ood else "o"
 
-    def legend(self) -> tuple[list[Line2D], list[str]]:
+    def legend(self) -> list[Line2D]:
         """Markers and names of the OOD classes, where several share a corner."""
         style: dict[str, Any] = {"ls": "none", "mfc": OOD, "mec": "white", "ms": 6}
-        lines = [Line2D([], [], marker=self.marker(c), **style) for c in self.space.ood_classes]
-        return lines, [f"{c} {self.space.describe(c)}" for c in self.space.ood_classes]
+        return [
+            Line2D([], [], marker=self.marker(c), label=f"{c} {self.space.describe(c)}", **style)
+            for c in self.space.ood_classes
+        ]
 
     def note(self) -> str:
-        """What smoothing and shading mean."""
+        """What lines, marks and shades mean."""
         drawn = self.coordinates(self.classes[0], [0])[0]
-        parts = []
-        if self.smoothing > 0:
-            parts.append(
-                "Lines are smoothed for drawing (Gaussian over neighboring checkpoints, "
-                f"σ = {self.smoothing:g}); dots are the raw means."
-            )
+        several = len(drawn.runs) > 1
+        parts = ["Blue: training classes"]
+        parts[0] += "; magenta: OOD." if self.space.ood_classes else "."
+        if self.space.names[1:]:
+            parts.append("Hollow: first checkpoint; light to dark: early to late.")
+        if several:
+            parts.append(f"Thick lines with dots: means of {len(drawn.runs)} runs")
+            parts[-1] += "." if self.crowded else "; thin lines: single runs."
         if not self.crowded:
-            whose = "" if len(drawn.runs) > 1 or not self.space.ood_classes else " of the OOD class"
+            whose = "" if several or not self.space.ood_classes else " of the OOD class"
             parts.append(f"Shaded: {drawn.interval}{whose}.")
-        if len(drawn.runs) > 1:
-            parts.append("Thin lines: single runs.")
         if max(self.space.sizes) > 2:
             parts.append("Axes run between two values; classes with others are not drawn.")
         if self.turn is not None and not self.crowded:
-            parts.append(f"Star: turn, step {self.turn:,.0f}.")
+            parts.append(f"Star: turn, step {self.turn.step:,.0f}.")
         return " ".join(parts)
 
     def square(
@@ -197,21 +198,22 @@ class Painter:
         steps = curves[0].steps
         if not self.crowded and (ood or len(curves[0].runs) > 1):
             tube(axes, curves, color)
-        if len(curves[0].runs) > 1 and (ood or not self.crowded):
+        if len(curves[0].runs) > 1 and not self.crowded:
             for seed in np.stack([c.runs for c in curves], axis=1):
-                axes.plot(*smooth(seed, self.smoothing), color=color, lw=0.6, alpha=0.35, zorder=2)
-        raw = np.stack([c.mean for c in curves])
-        line = smooth(raw, self.smoothing)
-        width = (1.8 if ood else 1.2) if self.crowded else (2.6 if ood else 1.8)
-        gradient_line(axes, line.T, ramp, self.norm(steps), width, 6.0 if ood else 5.0)
+                axes.plot(*seed, color=color, lw=0.6, alpha=0.35, zorder=2)
+        line = np.stack([c.mean for c in curves])
+        width = (1.6 if ood else 1.1) if self.crowded else (2.4 if ood else 1.7)
+        shades = self.norm(steps)
+        gradient_line(axes, line.T, ramp, shades, width, 6.0 if ood else 5.0)
         marker, area = self.marker(name), 14.0 if ood else 10.0
-        shades = ramp(self.norm(steps))
-        axes.scatter(raw[0], raw[1], c=shades, marker=marker, s=area, lw=0.4, ec="white", zorder=7)
-        axes.plot(*line[:, :1], marker=marker, ms=7.5, mfc="white", mec=color, mew=1.5, zorder=8)
+        dots: dict[str, Any] = {"marker": marker, "s": area, "lw": 0.4, "ec": "white", "zorder": 7}
+        axes.scatter(*line, c=ramp(shades), **dots)
+        size = 5.0 if self.crowded else 7.5
+        axes.plot(*line[:, :1], marker=marker, ms=size, mfc="white", mec=color, mew=1.3, zorder=8)
         if ood and not self.crowded:
             step_labels(axes, line.T, steps)
         if ood and self.turn is not None and not self.crowded:
-            at = [float(np.interp(self.turn, steps, values)) for values in line]
+            at = [float(np.interp(self.turn.step, steps, values)) for values in line]
             axes.plot(*at, marker="*", ms=14, color="#ffd23f", mec=INK, mew=0.8, zorder=9)
 
     def against_steps(self, axes: Axes, class_images: Mapping[str, ArrayLike]) -> None:
@@ -225,7 +227,7 @@ class Painter:
             axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.15, lw=0)
             if len(drawn.runs) > 1:
                 axes.plot(drawn.steps, drawn.runs.T, color=color, lw=0.6, alpha=0.35)
-            line = np.stack([drawn.steps.astype(float), smooth(drawn.mean, self.smoothing)])
+            line = np.stack([drawn.steps.astype(float), drawn.mean])
             gradient_line(axes, line.T, ramp, self.norm(drawn.steps), 2.2, 5.0, arrows=False)
             axes.scatter(drawn.steps, drawn.mean, c=ramp(self.norm(drawn.steps)), s=10, zorder=6)
             if name in class_images:

@@ -5,61 +5,82 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from conceptspace.analysis.emergence import HOLD
 from conceptspace.analysis.underspecification import Level, Underspecification
-from conceptspace.presentation.style import GRID, INK, MUTED, OOD, footnote, styled
-
-SPREAD = 0.5
-"""Width of the runs of one share, in gaps between shares."""
+from conceptspace.presentation.series import over_runs
+from conceptspace.presentation.style import (
+    GRID,
+    MUTED,
+    OOD,
+    SMALL,
+    WIDTH,
+    counted,
+    footnote,
+    heading,
+    styled,
+)
 
 
 @styled
 def underspecification_figure(
-    found: Underspecification, labels: tuple[str, str] = ("bit 0", "bit 1"), *, title: str = ""
+    found: Underspecification,
+    labels: tuple[str, str] = ("bit 0", "bit 1"),
+    *,
+    title: str = "",
+    told: str = "",
 ) -> Figure:
     """End coordinate and steps to the threshold against the share of masked prompts.
 
     Args:
         found: the analysis.
         labels: the masked concept's values, of bit 0 and of bit 1.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
     """
-    figure = Figure(figsize=(7.4, 3.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
     left, right = figure.subplots(1, 2)
     _ends(left, found, labels)
     _steps(right, found)
     ticks = [100 * level.share for level in found.levels]
     margin = 0.4 * _gap(found)
+    names = [
+        f"{tick:g} %\nn = {len(of.runs)}" for tick, of in zip(ticks, found.levels, strict=True)
+    ]
     for axes in (left, right):
-        axes.set_xticks(ticks, [f"{tick:g} %" for tick in ticks])
-        axes.set(xlabel="masked prompts", xlim=(ticks[0] - margin, ticks[-1] + margin))
+        axes.set_xticks(ticks, names)
+        axes.set(xlabel="prompts without the concept; n: runs")
+        axes.set_xlim(ticks[0] - margin, ticks[-1] + margin)
         axes.grid(axis="y", color=GRID, lw=0.4)
-    several = any(len(level.runs) > 1 for level in found.levels)
-    note = "Dots: runs."
-    if several:
-        note = "Dots: runs. a: line and bars, mean and 95 % bootstrap interval over seeds."
-        note += " b: bars, Kaplan-Meier medians."
-    if any(not run.reached for level in found.levels for run in level.runs):
-        note += " Arrow: not reached by then."
-    footnote(figure, note)
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    footnote(figure, _note(found))
+    heading(figure, title, told)
     return figure
+
+
+def _note(found: Underspecification) -> str:
+    counts = [len(level.runs) for level in found.levels]
+    parts = ["Rings: runs at the last checkpoint (a); where they emerged, the first of"]
+    parts[0] += f" {HOLD} checkpoints at {found.threshold:g} or above (b); a number counts runs."
+    if max(counts) > 1:
+        parts.append("a: line, mean" + ("; bars, its 95 % Student interval." * (max(counts) > 2)))
+        parts[-1] = parts[-1].rstrip(".") + "."
+    if max(counts) > 1 and any(np.isfinite(level.steps.median) for level in found.levels):
+        parts.append("b: short bars, Kaplan-Meier medians.")
+    if any(not run.reached for level in found.levels for run in level.runs):
+        parts.append("Arrow: not reached by the end of training (dotted), and in how many runs.")
+    return " ".join(parts)
 
 
 def _ends(axes: Axes, found: Underspecification, labels: tuple[str, str]) -> None:
     axes.set_title(f"a  {found.concept} of class {found.ood_class} at the end")
     shares = np.array([100 * level.share for level in found.levels])
-    means = [level.coordinate.value for level in found.levels]
-    axes.plot(shares, means, color=OOD, lw=1.8, zorder=3)
+    axes.plot(shares, [np.mean(level.ends) for level in found.levels], color=OOD, lw=1.6, zorder=3)
     for share, level in zip(shares, found.levels, strict=True):
-        places = share + _jitter(len(level.ends), _gap(found))
-        axes.plot(places, level.ends, "o", ms=4.2, mfc="white", mec=OOD, mew=1.0, zorder=4)
-        estimate = level.coordinate
-        if estimate.seeds > 1:
-            axes.vlines(share, estimate.low, estimate.high, color=OOD, lw=3.5, alpha=0.4, zorder=2)
-    axes.set(ylim=(-0.04, 1.04), ylabel=f"{found.concept}: {labels[0]} (0) → {labels[1]} (1)")
+        counted(axes, [(float(share), float(end)) for end in level.ends], OOD, hollow=True)
+        if len(level.ends) > 2:
+            low, high = over_runs(np.array(level.ends)[:, None])
+            axes.vlines(share, low, high, color=OOD, lw=5, alpha=0.3, zorder=2)
+    axes.set(ylim=(-0.06, 1.06), ylabel=f"{found.concept}: {labels[0]} (0) → {labels[1]} (1)")
 
 
 def _steps(axes: Axes, found: Underspecification) -> None:
@@ -68,47 +89,28 @@ def _steps(axes: Axes, found: Underspecification) -> None:
     gap = _gap(found)
     for level in found.levels:
         share = 100 * level.share
-        _runs(axes, level, share + _jitter(len(level.runs), gap), end * 1.1)
+        _runs(axes, level, share, end)
         if len(level.runs) > 1 and np.isfinite(level.steps.median):
-            axes.hlines(
-                level.steps.median,
-                share - 0.25 * gap,
-                share + 0.25 * gap,
-                color=OOD,
-                lw=3,
-                zorder=3,
-            )
-    finite = [level for level in found.levels if np.isfinite(level.steps.median)]
-    axes.plot(
-        [100 * level.share for level in finite],
-        [level.steps.median for level in finite],
-        color=OOD,
-        lw=1.2,
-        alpha=0.6,
-        zorder=2,
-    )
+            place = (share - 0.22 * gap, share + 0.22 * gap)
+            axes.hlines(level.steps.median, *place, color=OOD, lw=3, alpha=0.6, zorder=3)
     axes.axhline(end, color=MUTED, lw=0.7, ls=":", zorder=0)
-    axes.set(ylim=(0, end * 1.16), ylabel="step")
+    axes.set(ylim=(0, end * 1.22), ylabel=f"step of emergence of class {found.ood_class}")
 
 
-def _runs(axes: Axes, level: Level, places: NDArray[np.float64], head: float) -> None:
-    """A dot where a run arrived, an upward arrow from where it is known not to have."""
-    for place, run in zip(places, level.runs, strict=True):
-        if run.reached:
-            axes.vlines(place, run.lower, run.upper, color=OOD, lw=1.0, alpha=0.5, zorder=2)
-            axes.plot(place, run.upper, "o", ms=4.2, mfc="white", mec=OOD, mew=1.0, zorder=4)
-            continue
-        arrow = {"arrowstyle": "-|>", "color": OOD, "lw": 1.2, "shrinkA": 0, "mutation_scale": 8}
-        axes.plot(place, run.lower, "_", ms=5, color=OOD, mew=1.4, zorder=4)
-        axes.annotate("", (place, head), (place, run.lower), arrowprops=arrow)
+def _runs(axes: Axes, level: Level, share: float, end: float) -> None:
+    """A ring where runs arrived, one arrow for all that did not, with their number."""
+    reached = [run for run in level.runs if run.reached]
+    for run in reached:
+        axes.vlines(share, run.lower, run.upper, color=OOD, lw=1.0, alpha=0.5, zorder=2)
+    counted(axes, [(share, float(run.upper)) for run in reached], OOD, hollow=True)
+    missing = len(level.runs) - len(reached)
+    if missing:
+        arrow = {"arrowstyle": "-|>", "color": OOD, "lw": 1.3, "shrinkA": 0, "mutation_scale": 9}
+        axes.annotate("", (share, 1.12 * end), (share, end), arrowprops=arrow)
+        text = {"ha": "center", "va": "bottom", "fontsize": SMALL, "color": OOD}
+        axes.text(share, 1.125 * end, str(missing), **text)
 
 
 def _gap(found: Underspecification) -> float:
     """The smallest distance between two shares, in percent."""
     return float(100 * np.diff([level.share for level in found.levels]).min())
-
-
-def _jitter(count: int, gap: float) -> NDArray[np.float64]:
-    """Small offsets that keep runs of one share apart, in percent."""
-    apart = min(0.12, SPREAD / max(count - 1, 1)) * gap
-    return np.asarray(apart * (np.arange(count) - (count - 1) / 2), dtype=np.float64)

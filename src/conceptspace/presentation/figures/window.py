@@ -17,10 +17,13 @@ from conceptspace.presentation.style import (
     INK,
     MUTED,
     OOD,
+    SMALLEST,
     TRAIN,
     TURN,
     TURN_INK,
+    WIDTH,
     footnote,
+    heading,
     styled,
 )
 from conceptspace.tables import JOINT, NAIVE
@@ -40,6 +43,7 @@ def window_figure(
     threshold: float = 0.8,
     words: str = "",
     title: str = "",
+    told: str = "",
 ) -> Figure:
     """Joint accuracy of one run asked plainly, otherwise, and by controls, with images of a step.
 
@@ -52,11 +56,12 @@ def window_figure(
         step: whose images they are.
         threshold: drawn as a line.
         words: the class in words.
-        title: above the figure.
+        title: above the figure, neutral.
+        told: what was found.
     """
     rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood_class)]
-    figure = Figure(figsize=(6.6, 2.6 + 0.44 * len(images) + 0.35), layout="constrained")
-    heights = [2.6, *([0.42] * len(images))]
+    figure = Figure(figsize=(WIDTH, 3.4 + 0.5 * len(images)), layout="constrained")
+    heights = [2.5, *([0.42] * len(images))]
     axes, *strips = figure.subplots(1 + len(images), 1, height_ratios=heights)
     styles = {
         NAIVE: ("asked plainly", TRAIN, "-", 2.2),
@@ -77,24 +82,31 @@ def window_figure(
     if window.found:
         axes.axvspan(window.first, window.last, color=TURN, alpha=0.16, lw=0, zorder=0)
         middle = (window.first + window.last) / 2
-        axes.text(middle, 1.04, "hidden", ha="center", va="bottom", fontsize=7.5, color=TURN_INK)
+        axes.text(
+            middle, 1.04, "hidden", ha="center", va="bottom", fontsize=SMALLEST, color=TURN_INK
+        )
     axes.axvline(step, color=INK, lw=0.6, ls=":", zorder=1)
     axes.set(ylim=(-0.02, 1.03), xlim=(0, None), xlabel="step")
     axes.set_ylabel(f'joint accuracy of "{words or ood_class}"')
     axes.grid(axis="y", color=GRID, lw=0.4)
-    axes.legend(loc="upper left", fontsize=7)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.2), ncols=2)
     for strip, (protocol, tiles) in zip(strips, images.items(), strict=True):
         label, color = styles[protocol][:2] if protocol in styles else (protocol, INK)
         _strip(strip, tiles[:SHOWN], f"{label}\nstep {step}", color)
     samples = int(rows["samples"].min())
-    footnote(
-        figure,
-        f"One run, seed {window.seed}. {samples} images for each point, by the judge, settings "
-        "chosen on one half of them and scored on the other; bands: 95 % binomial interval. Below: "
-        f"the first {SHOWN} images of the step at the dotted line; a column has the same noise.",
-    )
-    if title:
-        figure.suptitle(title, fontsize=9.5, fontweight="bold", color=INK)
+    band = f", shaded from step {window.first:g} to {window.last:g}" if window.found else ""
+    parts = [
+        f"One run, seed {window.seed}{band}. {samples} images for each point, by the judge, "
+        "settings chosen on one half of them and scored on the other; bands: 95 % binomial "
+        f"interval of lines in color. Dashed: {threshold:g}."
+    ]
+    if images:
+        parts.append(
+            f"Below: the first {SHOWN} images of the step at the dotted line; a column has the "
+            "same noise."
+        )
+    footnote(figure, " ".join(parts))
+    heading(figure, title, told)
     return figure
 
 
@@ -106,4 +118,4 @@ def _strip(axes: Axes, tiles: NDArray[np.uint8], label: str, color: str) -> None
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=6.5, color=color)
+    axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=SMALLEST, color=color)

@@ -1,0 +1,490 @@
+// Accuracies, loss and noise schedule against steps.
+
+import { extent, groups as groupBy } from "d3-array";
+import { scaleLinear, scaleLog } from "d3-scale";
+import { axes, Chart, type Hit, type Ref, type Scale } from "./chart";
+import { positions } from "./clock";
+import { coloring, colorKey } from "./coloring";
+import { comparedClass } from "./compare";
+import { byId, digits, thousands, words } from "./dom";
+import { brief, type EndLabel, endLabels } from "./labels";
+import {
+  chosenRuns,
+  each,
+  groups,
+  type Kind,
+  keyOf,
+  type Line,
+  label,
+  lines,
+  load,
+  ofClass,
+  protocolNames,
+  settingName,
+  settled,
+  shownLines,
+  space,
+  threshold,
+  trajectoryOf,
+  turnOf,
+} from "./model";
+import { apart, DASHES, ink } from "./palette";
+import { type Entry, Readout } from "./readout";
+import { lookAt } from "./space";
+import { change, state, subscribe } from "./store";
+import type { Surface } from "./surface";
+import type { Log, Maybe, Run } from "./types";
+
+const LEGIBLE = 8;
+const MOST_LOGS = 40;
+const PANEL = 128;
+const LABELS = 104;
+interface Charts {
+  joint: Chart<Ref>;
+  concepts: Chart<Ref>;
+  loss: Chart;
+  gamma: Chart;
+}
+const charts = {} as Charts;
+const values = {} as { joint: Readout; concepts: Readout };
+let logs = new Map<string, Log | null>();
+let ticket = 0;
+let kept = "";
+
+function frame(
+  surface: Surface,
+  width: number,
+  height: number,
+  y: Scale,
+  yLabel: string,
+  { right = 20, yFormat = null as ((value: number) => string) | null } = {},
+): Scale {
+  const x = scaleLinear([0, positions().at(-1) ?? 1], [50, width - right]);
+  y.range([height - 38, 22]);
+  axes(surface, { x, y, xTicks: width < 450 ? 3 : 5, yTicks: 5, xLabel: "step", yLabel, yFormat });
+  return x;
+}
+
+// The present, on top: moving it redraws nothing else.
+function cursor(
+  surface: Surface,
+  width: number,
+  height: number,
+  spans: Scale[] = [scaleLinear([0, positions().at(-1) ?? 1], [50, width - 20])],
+) {
+  if (!positions().length) return;
+  for (const x of spans)
+    surface.line(
+      [
+        [x(state.step ?? 0), 22],
+        [x(state.step ?? 0), height - 38],
+      ],
+      { color: ink().ink, width: 1 },
+    );
+}
+
+// What tells a line from the others, in few words.
+function nameOf(line: Line, all: Line[]): string {
+  const several = (read: (one: Line) => string) => new Set(all.map(read)).size > 1;
+  const of = (one: Line) => one.runs.map((run) => run.token).join();
+  const parts = [
+    several((one) => one.name) && line.name,
+    several((one) => one.protocol) && brief(line.protocol),
+    several(of) && (settingName(line.runs[0]) || line.runs[0].name),
+  ];
+  return parts.filter(Boolean).join(", ") || line.protocol;
+}
+
+const cut = (text: string, most = 18) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+function bands(
+  surface: Surface,
+  all: Line[],
+  x: Scale,
+  y: Scale,
+  kind: Kind,
+  c: number,
+  tint: (line: Line) => string,
+  dash: (line: Line) => number[],
+): Hit<Ref>[] {
+  const hits: Hit<Ref>[] = [];
+  for (const line of all) {
+    const read = (i: number) => line.value(kind, c, i);
+    if (all.length <= LEGIBLE) {
+      const ends = line.steps.map((_, i) => line.interval(kind, c, i));
+      surface.area(
+        [
+          ...ends.map(([low], i) => [x(line.steps[i]), y(low)]),
+          ...ends.map(([, up], i) => [x(line.steps[i]), y(up)]).reverse(),
+        ],
+        { color: tint(line), alpha: 0.14 },
+      );
+    }
+    surface.line(
+      line.steps.map((step, i) => [x(step), y(read(i))]),
+      { color: tint(line), width: all.length > 40 ? 0.8 : 1.8, alpha: all.length > 40 ? 0.6 : 1, dash: dash(line) },
+    );
+    line.steps.forEach((step, i) => hits.push({ x: x(step), y: y(read(i)), ref: { line, i } }));
+  }
+  return hits;
+}
+
+// Up to eight lines stand in one frame with their names; more get a panel for each color.
+function joint(surface: Surface, width: number, height: number): Hit<Ref>[] {
+  const all = shownLines();
+  return all.length > LEGIBLE ? panels(surface, width, all) : together(surface, width, height, all);
+}
+
+const split = (all: Line[]) => groupBy(all, coloring().read);
+const columnsOf = (width: number) => Math.max(1, Math.min(3, Math.floor(width / 170)));
+const dashOf = (line: Line): number[] =>
+  state.protocols.size < 2 || colorKey() === "protocol"
+    ? []
+    : DASHES[protocolNames().indexOf(line.protocol) % DASHES.length];
+
+function panels(surface: Surface, width: number, all: Line[]): Hit<Ref>[] {
+  const columns = columnsOf(width);
+  const cell = width / columns;
+  const high = rowHeight(all, width);
+  const paint = coloring();
+  const color = ink();
+  const hits: Hit<Ref>[] = [];
+  charts.joint.spans = [];
+  split(all).forEach(([value, of], n) => {
+    const left = (n % columns) * cell + 30;
+    const top = Math.floor(n / columns) * high + 20;
+    const x = scaleLinear([0, positions().at(-1) ?? 1], [left, left + cell - 46]);
+    const y = scaleLinear([0, 1.02], [top + high - 44, top]);
+    axes(surface, { x, y, xTicks: 2, yTicks: 2 });
+    surface.line(
+      [
+        [left, y(threshold())],
+        [x.range()[1], y(threshold())],
+      ],
+      { color: color.quiet, dash: [4, 3], width: 1 },
+    );
+    for (const line of all)
+      if (!of.includes(line) && all.length <= 60)
+        surface.line(
+          line.steps.map((step, i) => [x(step), y(line.joint[i])]),
+          { color: color.line, width: 0.7 },
+        );
+    hits.push(...bands(surface, of, x, y, "joint", 0, paint.of, dashOf));
+    const told = colorKey().includes(".")
+      ? `${words(colorKey())} ${value}`
+      : colorKey() === "class"
+        ? `class ${value}`
+        : cut(label(of[0], true).length < 30 && colorKey() === "run" ? label(of[0], true) : String(value), 26);
+    surface.text(left, top - 5, told, { color: paint.of(of[0]), size: 11.5, bold: true });
+    if (n < columns) charts.joint.spans.push(x);
+  });
+  return hits;
+}
+
+const rowsOf = (all: Line[], width: number) => Math.ceil(split(all).length / columnsOf(width));
+const rowHeight = (all: Line[], width: number) => (rowsOf(all, width) === 1 ? 220 : PANEL);
+const jointHeight = (width: number) => {
+  const all = shownLines();
+  return all.length > LEGIBLE ? rowsOf(all, width) * rowHeight(all, width) + 20 : 240;
+};
+
+function together(surface: Surface, width: number, height: number, all: Line[]): Hit<Ref>[] {
+  const right = all.length > 1 ? LABELS : 20;
+  const y = scaleLinear().domain([0, 1.02]);
+  const x = frame(surface, width, height, y, "joint accuracy", { right });
+  const paint = coloring();
+  const color = ink();
+  charts.joint.spans = [x];
+  surface.line(
+    [
+      [x(0), y(threshold())],
+      [x.range()[1], y(threshold())],
+    ],
+    { color: color.quiet, dash: [4, 3], width: 1 },
+  );
+  const hits = bands(surface, all, x, y, "joint", 0, paint.of, dashOf);
+  if (all.length > 1)
+    endLabels(
+      surface,
+      all.map((line) => ({
+        y: y(line.joint.at(-1) ?? Number.NaN),
+        text: cut(nameOf(line, all)),
+        color: paint.of(line),
+      })),
+      { x: x.range()[1], top: 22, bottom: height - 38 },
+    );
+  for (const line of all) {
+    const turn = line.protocol === "naive" ? turnOf(line) : null;
+    if (turn?.detected)
+      surface.dots([[x(turn.step), y(line.joint[line.index(turn.step)])]], 4, {
+        color: color.band,
+        stroke: color.ink,
+        width: 1,
+      });
+  }
+  return hits;
+}
+
+function concepts(surface: Surface, width: number, height: number): Hit<Ref>[] {
+  const y = scaleLinear().domain([0, 1.02]);
+  const x = frame(surface, width, height, y, "accuracy", { right: LABELS });
+  const hits: Hit<Ref>[] = [];
+  const ends: EndLabel[] = [];
+  charts.concepts.spans = [x];
+  const names = protocolNames().filter((name) => state.protocols.has(name));
+  space().concepts.forEach((concept, c) => {
+    hits.push(
+      ...bands(
+        surface,
+        lines(names, [comparedClass()]),
+        x,
+        y,
+        "accuracy",
+        c,
+        () => apart(c),
+        (line) => DASHES[names.indexOf(line.protocol) % DASHES.length],
+      ),
+    );
+    const [line] = lines(names, [comparedClass()]);
+    if (line) ends.push({ y: y(line.accuracy[c].at(-1) ?? Number.NaN), text: cut(concept.name), color: apart(c) });
+  });
+  endLabels(surface, ends, { x: x.range()[1], top: 22, bottom: height - 38 });
+  return hits;
+}
+
+function stories(): [Run, Log][] {
+  return chosenRuns()
+    .slice(0, MOST_LOGS)
+    .flatMap((run): [Run, Log][] => {
+      const log = logs.get(run.token);
+      return log?.step?.length ? [[run, log]] : [];
+    });
+}
+
+function empty(surface: Surface, width: number, height: number, why = ""): null {
+  const told =
+    why ||
+    (!chosenRuns().length
+      ? "No run is chosen."
+      : kept
+        ? "These runs keep no training log."
+        : "Reading the training logs…");
+  surface.text(width / 2, height / 2, told, { color: ink().quiet, size: 12, anchor: "middle" });
+  return null;
+}
+
+// What a log holds of something, where it is told.
+function points(log: Log, kind: string, x: Scale, y: Scale, wanted = (_: number) => true): [number, number][] {
+  return log.step.flatMap((step, i): [number, number][] => {
+    const value: Maybe = log[kind][i];
+    return value !== null && wanted(value) ? [[x(step), y(value)]] : [];
+  });
+}
+
+function loss(surface: Surface, width: number, height: number): null {
+  const found = stories();
+  const paint = coloringOfRuns();
+  if (!found.length) return empty(surface, width, height);
+  const kind = found.every(([, log]) => log.diffusion) ? "diffusion" : "loss";
+  const values = found.flatMap(([, log]) => log[kind]).filter((v): v is number => v !== null && v > 0);
+  const y = (values.length ? scaleLog().domain(extent(values) as [number, number]) : scaleLinear()).nice();
+  const x = frame(surface, width, height, y, "bits per dimension", {
+    yFormat: values.length ? y.tickFormat(5, "~g") : null,
+  });
+  for (const [run, log] of found)
+    surface.line(
+      points(log, kind, x, y, (v) => v > 0),
+      { color: paint(run), width: found.length > 8 ? 0.8 : 1.3, alpha: 0.85 },
+    );
+  surface.text(
+    56,
+    14,
+    kind === "diffusion" ? "diffusion term, mean over neighboring steps" : "loss, mean over neighboring steps",
+    { color: ink().quiet, size: 11 },
+  );
+  return null;
+}
+
+function gamma(surface: Surface, width: number, height: number): null {
+  const logged = stories();
+  const found = logged.filter(([, log]) => log.gamma_0 && log.gamma_1);
+  const paint = coloringOfRuns();
+  if (!found.length) return empty(surface, width, height, logged.length ? "The training log holds no γ." : "");
+  const values = found.flatMap(([, log]) => [...log.gamma_0, ...log.gamma_1]).filter((v): v is number => v !== null);
+  const y = scaleLinear()
+    .domain(extent([...values, 0]) as [number, number])
+    .nice();
+  const x = frame(surface, width, height, y, "γ");
+  for (const [run, log] of found)
+    for (const [kind, dash] of [
+      ["gamma_0", []],
+      ["gamma_1", [5, 3]],
+    ] as [string, number[]][])
+      surface.line(points(log, kind, x, y), { color: paint(run), width: 1.4, dash });
+  surface.text(56, 14, "γ(0) solid, γ(1) dashed", { color: ink().quiet, size: 11 });
+  return null;
+}
+
+// Runs have no class: they take the color of their setting, or one of their own.
+function coloringOfRuns(): (run: Run) => string {
+  const runs = chosenRuns();
+  const paint = coloring();
+  if (colorKey().includes(".")) return paint.ofRun;
+  const all = groups();
+  const at = (run: Run) => all.findIndex((group) => group.includes(run));
+  return (run) =>
+    all.length > 1 ? apart(at(run)) : runs.length > 1 && state.mode === "runs" ? apart(runs.indexOf(run)) : apart(0);
+}
+
+async function fetchLogs() {
+  const runs = chosenRuns()
+    .filter((run) => trajectoryOf(run.token))
+    .slice(0, MOST_LOGS);
+  const key = keyOf(runs);
+  const mine = ++ticket;
+  if (key === kept) return;
+  const found = new Map<string, Log | null>();
+  await each(runs, async (run) => {
+    if (mine !== ticket) return;
+    try {
+      found.set(run.token, (await load("details", run)).training as Log);
+    } catch {
+      found.set(run.token, null);
+    }
+  });
+  if (mine !== ticket) return;
+  [kept, logs] = [key, found];
+  charts.loss.refresh();
+  charts.gamma.refresh();
+}
+
+function ending(kind: string): string {
+  const found = stories();
+  return (
+    found
+      .slice(0, 6)
+      .map(([run, log]) => `${run.name} ends at ${digits(log[kind]?.at(-1))}`)
+      .join(", ") || "no training log"
+  );
+}
+
+function entry(line: Line, kind: Kind, c: number, step: number, name: string, color: string): Entry {
+  const i = line.steps.indexOf(step);
+  if (i < 0) return { name, color, value: Number.NaN, low: Number.NaN, high: Number.NaN };
+  const [low, high] = line.interval(kind, c, i);
+  return { name, color, value: line.value(kind, c, i), low, high };
+}
+
+export function startCurves() {
+  const hover = (ref: Ref, event: PointerEvent) => {
+    if (event.type === "pointerdown") change({ step: ref.line.steps[ref.i], playing: false });
+    lookAt(ref.line, event.type === "pointerdown" ? null : ref.line.steps[ref.i]);
+  };
+  const at = () => `at step ${thousands(state.step ?? 0)}`;
+  const told = (of: Line[], read: (line: Line, i: number) => number) =>
+    of
+      .slice(0, 8)
+      .map((line) => `${line.protocol} ${line.name} ${digits(read(line, line.index(state.step ?? 0)))}`)
+      .join(", ");
+  charts.joint = new Chart(byId("curve-joint"), {
+    name: "joint-accuracy",
+    draw: joint,
+    height: jointHeight,
+    hover,
+    over: (surface, width, height) => {
+      cursor(surface, width, height, charts.joint.spans);
+      values.joint?.draw(surface, 20, height - 38);
+    },
+    label: () => `Joint accuracy against steps, ${at()}: ${told(shownLines(), (line, i) => line.joint[i])}`,
+  });
+  charts.concepts = new Chart(byId("curve-concepts"), {
+    name: "concept-accuracy",
+    draw: concepts,
+    hover,
+    over: (surface, width, height) => {
+      cursor(surface, width, height, charts.concepts.spans);
+      values.concepts?.draw(surface, 22, height - 38);
+    },
+    label: () =>
+      `Accuracy of each concept against steps, ${at()}: ${space()
+        .concepts.map(
+          (concept, c) =>
+            `${concept.name} ${told(lines(["naive"], [comparedClass()]), (line, i) => line.accuracy[c][i])}`,
+        )
+        .join("; ")}`,
+  });
+  values.joint = new Readout(charts.joint, (step) => {
+    const all = shownLines();
+    const paint = coloring();
+    return all.map((line) => entry(line, "joint", 0, step, nameOf(line, all), paint.of(line)));
+  });
+  values.concepts = new Readout(charts.concepts, (step) =>
+    space().concepts.flatMap((concept, c) => {
+      const all = lines(
+        protocolNames().filter((name) => state.protocols.has(name)),
+        [comparedClass()],
+      );
+      return all.map((line) =>
+        entry(
+          line,
+          "accuracy",
+          c,
+          step,
+          all.length > 1 ? `${concept.name}, ${nameOf(line, all)}` : concept.name,
+          apart(c),
+        ),
+      );
+    }),
+  );
+  charts.loss = new Chart(byId("curve-loss"), {
+    name: "loss",
+    draw: loss,
+    over: (...where) => {
+      if (stories().length) cursor(...where);
+    },
+    label: () => `Training loss against steps: ${ending("diffusion")}`,
+  });
+  charts.gamma = new Chart(byId("curve-gamma"), {
+    name: "gamma",
+    draw: gamma,
+    over: (...where) => {
+      if (stories().length) cursor(...where);
+    },
+    label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}`,
+  });
+  const near = new IntersectionObserver(
+    (seen) => {
+      if (seen.some((s) => s.isIntersecting)) fetchLogs();
+    },
+    { rootMargin: "400px" },
+  );
+  near.observe(byId("curve-loss"));
+  subscribe(
+    [
+      "data",
+      "index",
+      "turns",
+      "step",
+      "chosen",
+      "classes",
+      "protocols",
+      "hiddenSeeds",
+      "mode",
+      "color",
+      "knobs",
+      "only",
+      "space",
+      "theme",
+      "compareClass",
+    ],
+    (keys) => {
+      if (!settled()) return;
+      byId("concept-title").textContent = `Accuracy of each concept${ofClass(comparedClass(), ", ")}`;
+      Object.values(charts).forEach((chart) =>
+        keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh(),
+      );
+      const box = byId("curve-loss").getBoundingClientRect();
+      if (!(keys.size === 1 && keys.has("step")) && box.top < innerHeight + 400) fetchLogs();
+    },
+  );
+}

@@ -1,0 +1,152 @@
+// Starts the page, and keeps it up to date.
+
+import { startAddress } from "./address";
+import { startAnimation } from "./animation";
+import { startAsk } from "./ask";
+import { carrier } from "./carrier";
+import { startClock } from "./clock";
+import { startCompare } from "./compare";
+import { startCurves } from "./curves";
+import { startDetail } from "./detail";
+import { byId, counted, told as message } from "./dom";
+import { startEvidence } from "./evidence";
+import { startExports } from "./exports";
+import { enter, startFilters } from "./filters";
+import { startKnobs } from "./knobs";
+import { startLayout } from "./layout";
+import { startLook } from "./look";
+import {
+  chosenRuns,
+  forget,
+  groups,
+  loadTrajectories,
+  loadTurns,
+  model,
+  protocolNames,
+  runsHere,
+  settled,
+  space,
+} from "./model";
+import { startNear } from "./near";
+import { startSheets } from "./sheets";
+import { startSpace } from "./space";
+import { change, flush, state, subscribe, touch } from "./store";
+import { startTable } from "./table";
+import { startTerms } from "./terms";
+import { startTheme } from "./theme";
+import { startTimeline } from "./timeline";
+import { startTold } from "./told";
+import type { Index } from "./types";
+
+function facts() {
+  const { runs } = model.index;
+  const count = (status: string) => runs.filter((run) => run.status === status).length;
+  const told = ["running", "silent", "stopped", "failed", "diverged"]
+    .map((status): [number, string] => [count(status), status])
+    .filter(([n]) => n)
+    .map(([n, status]) => `${n} ${status}`);
+  byId("facts").textContent = [
+    counted(runs.length, "run"),
+    ...told,
+    settled()
+      ? space()
+          .concepts.map((c) => c.name)
+          .join(" × ")
+      : "",
+    protocolNames().length > 3 ? counted(protocolNames().length, "protocol") : protocolNames().join(", "),
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+function take(index: Index): void {
+  const before = model.index;
+  model.index = index;
+  forget();
+  const fresh = index.runs.filter((run) => run.space !== null && !state.known.has(run.token));
+  if (fresh.length)
+    change({
+      known: new Set([...state.known, ...fresh.map((run) => run.token)]),
+      chosen: new Set([...state.chosen, ...fresh.filter((run) => !run.apart).map((run) => run.token)]),
+    });
+  if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size))
+    enter(Math.min(state.space, index.spaces.length - 1));
+  if (!before.spaces.length && index.protocols) change({ protocols: new Set(index.protocols) });
+  if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
+  trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
+  touch("index");
+  loadTrajectories(index.runs.filter((run) => run.space !== null))
+    .then(() => {
+      model.loaded = true;
+      touch("data", "loaded");
+      loadTurns();
+    })
+    .catch((error) => trouble(message(error)));
+}
+
+function trouble(text: string): void {
+  byId("trouble").hidden = !text;
+  byId("trouble").textContent = text;
+}
+
+function live() {
+  const told = () => {
+    byId("live").textContent = "live";
+  };
+  told();
+  carrier.watch(
+    (index) => {
+      told();
+      trouble(model.index.runs.length ? "" : byId("trouble").textContent);
+      if (index) take(index);
+    },
+    () => {
+      byId("live").textContent = "not connected";
+      trouble(
+        "The server does not answer. What is shown may be out of date; the page goes on by itself once the server is back.",
+      );
+    },
+  );
+}
+
+async function start() {
+  [
+    startTheme,
+    startLayout,
+    startAddress,
+    startTable,
+    startClock,
+    startSpace,
+    startFilters,
+    startDetail,
+    startCompare,
+    startTimeline,
+    startCurves,
+    startKnobs,
+    startNear,
+    startLook,
+    startAsk,
+    startSheets,
+    startTold,
+    startEvidence,
+    startTerms,
+    startExports,
+    startAnimation,
+  ].forEach((begin) => begin());
+  subscribe(["data", "index", "space"], facts);
+  subscribe(["loaded"], () => {
+    document.documentElement.dataset.ready = String(chosenRuns().length);
+  });
+  subscribe(["chosen", "mode", "hiddenSeeds", "space", "only"], () => {
+    if (model.loaded) loadTurns();
+  });
+  try {
+    take(await carrier.index());
+    flush();
+  } catch (error) {
+    trouble(`The runs cannot be listed: ${message(error)}`);
+  }
+  if (carrier.live) live();
+}
+
+start();

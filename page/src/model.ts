@@ -1,0 +1,349 @@
+// Runs as they were loaded, and the lines that are drawn of them.
+
+import { range } from "d3-array";
+import { carrier, type Kinds } from "./carrier";
+import { words } from "./dom";
+import { bootstrap, mean, wilson } from "./stats";
+import { choiceNumber, state, touch } from "./store";
+import type {
+  Columns,
+  Details,
+  Index,
+  Maybe,
+  Part,
+  Run,
+  Settings,
+  Space,
+  Told,
+  Trajectory,
+  Turn,
+  Turns,
+} from "./types";
+
+interface Kept<T> {
+  version: string;
+  told: Promise<T>;
+  ready?: T;
+}
+
+export const model = {
+  index: { runs: [], spaces: [], varied: [], ledgers: [], left_out: [] } as Index,
+  loaded: false,
+  trajectories: new Map<string, { version: string; told: Trajectory }>(),
+  details: new Map<string, Kept<Details>>(),
+  settings: new Map<string, Kept<Settings>>(),
+  turns: new Map<string, Turns>(),
+  told: null as Told | null,
+};
+const AT_ONCE = 6;
+const FIRST = 8;
+const BATCH = 23;
+const PATIENCE = 400;
+
+export const space = (): Space => model.index.spaces[state.space];
+export const settled = (): boolean => model.index.spaces.length > 0;
+// A table of another program: no images, log or config; a lone class need not be named.
+export const tabular = (): boolean => model.index.of_table === true;
+// The accuracy from which something counts as there.
+export const threshold = (): number => model.index.threshold ?? 0.8;
+export const lone = (): boolean => tabular() && space().classes.length < 2;
+export const ofClass = (name: string, before = ""): string => (lone() ? "" : `${before}class ${name}`);
+export const runsHere = (): Run[] => model.index.runs.filter((run) => run.space === state.space);
+// The chosen runs, whatever the sliders over their settings say.
+export const candidates = (): Run[] =>
+  runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
+export const chosenRuns = (): Run[] =>
+  candidates().filter((run) => Object.entries(state.only).every(([name, value]) => run.values[name] === value));
+export const runOf = (token: string): Run | undefined => model.index.runs.find((run) => run.token === token);
+export const trajectoryOf = (token: string): Trajectory | null => model.trajectories.get(token)?.told ?? null;
+// The settings in which runs differ, those that are chosen unless said; of another choice they are others.
+export const variedHere = (runs = chosenRuns()): string[] =>
+  model.index.varied.filter((name) => new Set(runs.map((run) => run.values[name] ?? null)).size > 1);
+export const valuesOf = (run: Run): (string | null)[] => model.index.varied.map((name) => run.values[name] ?? null);
+
+// Under what a group of runs is kept: another version is another key.
+export const keyOf = (runs: Run[]): string => runs.map((run) => run.token + run.version).join();
+
+export function settingName(run: Run): string {
+  const told = variedHere()
+    .map((name) => [words(name), run.values[name]])
+    .filter(([, value]) => value !== null && value !== undefined);
+  return told.map(([name, value]) => `${name} ${value}`).join(", ");
+}
+
+export function protocolNames(runs = chosenRuns()): string[] {
+  const names = new Set<string>();
+  for (const run of runs) for (const protocol of trajectoryOf(run.token)?.protocols ?? []) names.add(protocol.name);
+  return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+// Plain prompting first, then what elicits, then its controls.
+export const isControl = (protocol: string): boolean => protocol.includes("control");
+const rank = (protocol: string) => (protocol === "naive" ? 0 : isControl(protocol) ? 2 : 1);
+
+// Load, or load again, what has changed; some at a time, so that the first come first.
+const underWay = new Set<string>();
+export async function loadTrajectories(runs: Run[]): Promise<void> {
+  const key = (run: Run) => run.token + run.version;
+  const wanted = runs.filter(
+    (run) => model.trajectories.get(run.token)?.version !== run.version && !underWay.has(key(run)),
+  );
+  wanted.forEach((run) => underWay.add(key(run)));
+  let drawn = -PATIENCE;
+  const batches = [
+    wanted.slice(0, FIRST),
+    ...range(FIRST, wanted.length, BATCH).map((at) => wanted.slice(at, at + BATCH)),
+  ];
+  await each(
+    batches.filter((batch) => batch.length),
+    async (batch) => {
+      try {
+        const found = await carrier.trajectories(batch.map((run) => run.token));
+        for (const run of batch) model.trajectories.set(run.token, { version: run.version, told: found[run.token] });
+      } finally {
+        batch.forEach((run) => underWay.delete(key(run)));
+      }
+      if (performance.now() - drawn < PATIENCE) return;
+      drawn = performance.now();
+      forget();
+      touch("data");
+    },
+    2,
+  );
+  forget();
+}
+
+export async function load<K extends keyof Kinds>(kind: K, run: Run): Promise<Kinds[K]> {
+  const all = model[kind] as Map<string, Kept<Kinds[K]>>;
+  const kept = all.get(run.token);
+  if (kept?.version === run.version) return kept.told;
+  const told = carrier.get(kind, run.token);
+  all.set(run.token, { version: run.version, told });
+  return told;
+}
+
+export async function each<T>(items: T[], work: (item: T) => Promise<void>, atOnce = AT_ONCE): Promise<void> {
+  const queue = [...items];
+  const worker = async () => {
+    while (queue.length) await work(queue.shift() as T);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, queue.length) }, worker));
+}
+
+// Between which two values the axis of a concept runs: as chosen, or as its runs were judged.
+export const endsOf = (c: number): [number, number] => state.ends[c] ?? space().concepts[c].axis;
+const moved = () =>
+  Object.keys(state.ends)
+    .map(Number)
+    .some((c) => `${endsOf(c)}` !== `${space().concepts[c].axis}`);
+
+// Coordinates between other values: (1 + p_to - p_from) / 2.
+function along(part: Pick<Columns, "coordinate" | "values">): Maybe[][] {
+  if (!moved() || !part.values) return part.coordinate;
+  return part.coordinate.map((own, c) => {
+    const values = part.values?.[c];
+    const [from, to] = endsOf(c);
+    if (!values) return own;
+    return own.map((_, i) => {
+      const [low, high] = [values[from][i], values[to][i]];
+      return low === null || high === null ? null : (1 + high - low) / 2;
+    });
+  });
+}
+
+// The series of one run, protocol and class: under the best setting of each checkpoint, or a fixed one.
+export function series(token: string, protocol: string, name: string): Part | null {
+  const of = trajectoryOf(token)?.protocols.find((p) => p.name === protocol);
+  if (!of?.classes[name]) return null;
+  const wanted = state.knobs[protocol];
+  const fixed = wanted !== undefined && of.settings.length > 1 ? model.settings.get(token)?.ready : null;
+  if (!fixed || wanted === undefined)
+    return { steps: of.steps, ...of.classes[name], coordinate: along(of.classes[name]) };
+  const at = of.settings.indexOf(wanted);
+  if (at < 0) return null;
+  const all = fixed.protocols[protocol][name];
+  return {
+    steps: of.steps,
+    best: of.steps.map(() => at),
+    samples: all.samples[at],
+    joint: all.joint[at],
+    accuracy: all.accuracy[at],
+    coordinate: along({ coordinate: all.coordinate[at], values: all.values?.[at] }),
+  };
+}
+
+const measured = (part: Part, p: number) => part.joint[p] !== null || part.accuracy.some((of) => of[p] !== null);
+
+// The setting whose images belong to a point of a run's series.
+export function settingAt(run: Run, protocol: string, name: string, step: number): string {
+  const part = series(run.token, protocol, name);
+  const known = trajectoryOf(run.token)?.protocols.find((p) => p.name === protocol);
+  const at = part ? part.steps.indexOf(step) : -1;
+  return !part || !known || at < 0 ? "" : (known.settings[part.best[at]] ?? "");
+}
+
+// A line: one run, or the mean of the runs of one setting, under a protocol, for a class.
+export type Kind = "joint" | "accuracy" | "coordinate";
+const column = <T>(of: { joint: T; accuracy: T[]; coordinate: T[] }, kind: Kind, c: number): T =>
+  kind === "joint" ? of.joint : of[kind][c];
+
+export class Line {
+  readonly steps: number[] = [];
+  readonly at: number[][] = [];
+  readonly joint: Float64Array;
+  readonly coordinate: Float64Array[];
+  readonly accuracy: Float64Array[];
+  private readonly intervals = new Map<string, [number, number]>();
+
+  constructor(
+    readonly runs: Run[],
+    readonly parts: Part[],
+    readonly protocol: string,
+    readonly name: string,
+  ) {
+    const [first, ...others] = parts;
+    const shared = others.map((part) => new Map(part.steps.map((step, i) => [step, i])));
+    first.steps.forEach((step, i) => {
+      const places = [i, ...shared.map((map) => map.get(step))];
+      if (places.every((p, j) => p !== undefined && measured(parts[j], p))) {
+        this.steps.push(step);
+        this.at.push(places as number[]);
+      }
+    });
+    const collect = (read: (part: Part, p: number) => Maybe) =>
+      Float64Array.from(this.at, (places) => mean(places.map((p, j) => read(parts[j], p) ?? NaN)));
+    this.joint = collect((part, p) => part.joint[p]);
+    this.coordinate = first.coordinate.map((_, c) => collect((part, p) => part.coordinate[c][p]));
+    this.accuracy = first.accuracy.map((_, c) => collect((part, p) => part.accuracy[c][p]));
+  }
+
+  values(kind: Kind, c: number, i: number): number[] {
+    return this.at[i].map((p, j) => column(this.parts[j], kind, c)[p] ?? Number.NaN);
+  }
+
+  // The value that is drawn; c: which concept, of no matter for the joint accuracy.
+  value(kind: Kind, c: number, i: number): number {
+    return column(this, kind, c)[i];
+  }
+
+  // 95 % interval at a checkpoint: over runs, or of the images of a single run; of width 0 where their number is not told.
+  interval(kind: Kind, c: number, i: number): [number, number] {
+    const key = `${kind}${c}:${i}`;
+    let found = this.intervals.get(key);
+    if (!found) {
+      const values = this.values(kind, c, i);
+      const samples = this.parts[0].samples[this.at[i][0]];
+      found = values.length > 1 ? bootstrap(values) : samples ? wilson(values[0], samples) : [values[0], values[0]];
+      this.intervals.set(key, found);
+    }
+    return found;
+  }
+
+  index(step: number): number {
+    let low = 0;
+    for (let i = 0; i < this.steps.length && this.steps[i] <= step; i++) low = i;
+    return low;
+  }
+}
+
+let kept = new Map<string, Line | null>();
+let shown = { number: -1, lines: [] as Line[] };
+export function forget(): void {
+  kept = new Map();
+  shown = { number: -1, lines: [] };
+}
+
+export function groups(runs = chosenRuns(), mode = state.mode): Run[][] {
+  if (mode === "runs") return runs.map((run) => [run]);
+  const found = new Map<string, Run[]>();
+  for (const run of runs) {
+    const key = run.apart ? run.token : JSON.stringify(valuesOf(run)); // what stands apart counts in no mean
+    found.set(key, [...(found.get(key) ?? []), run]);
+  }
+  return [...found.values()];
+}
+
+export function lines(protocols: string[], classes: string[], runs = chosenRuns(), mode = state.mode): Line[] {
+  const found: Line[] = [];
+  for (const group of groups(runs, mode))
+    for (const protocol of protocols)
+      for (const name of classes) {
+        const key = `${keyOf(group)}|${protocol}|${name}|${state.knobs[protocol] ?? ""}|${JSON.stringify(state.ends)}`;
+        if (!kept.has(key)) {
+          const there = group.flatMap((run) => {
+            const part = series(run.token, protocol, name);
+            return part ? [{ run, part }] : [];
+          });
+          kept.set(
+            key,
+            there.length
+              ? new Line(
+                  there.map((of) => of.run),
+                  there.map((of) => of.part),
+                  protocol,
+                  name,
+                )
+              : null,
+          );
+        }
+        const line = kept.get(key);
+        if (line?.steps.length) found.push(line);
+      }
+  return found;
+}
+
+// The lines of everything that is chosen; the same ones until another choice is made.
+export function shownLines(): Line[] {
+  if (shown.number !== choiceNumber()) {
+    const classes = space()
+      .classes.map((c) => c.name)
+      .filter((name) => state.classes.has(name));
+    shown = {
+      number: choiceNumber(),
+      lines: lines(
+        protocolNames().filter((name) => state.protocols.has(name)),
+        classes,
+      ),
+    };
+  }
+  return shown.lines;
+}
+
+export function label(line: Line, brief = false): string {
+  const who =
+    line.runs.length > 1
+      ? `mean of ${line.runs.length} runs${settingName(line.runs[0]) && `, ${settingName(line.runs[0])}`}`
+      : line.runs[0].name;
+  return brief ? who : [ofClass(line.name), line.protocol, who].filter(Boolean).join(", ");
+}
+
+// Turns are those of the axes as they were judged.
+export function turnOf(line: Line): Turn | null {
+  if (moved()) return null;
+  return model.turns.get(keyOf(line.runs))?.[line.name] ?? null;
+}
+
+// Ask for the turns of what is drawn, one after the other.
+let asking = 0;
+export async function loadTurns(): Promise<void> {
+  const round = ++asking;
+  let drawn = -PATIENCE;
+  for (const group of groups()) {
+    const key = keyOf(group);
+    if (model.turns.has(key)) continue;
+    try {
+      const told = await carrier.together(
+        "turns",
+        group.map((run) => run.token),
+      );
+      model.turns.set(key, told ?? {});
+    } catch {
+      model.turns.set(key, {});
+    }
+    if (round !== asking) return;
+    if (performance.now() - drawn < 4 * PATIENCE) continue;
+    drawn = performance.now();
+    touch("turns");
+  }
+  touch("turns");
+}

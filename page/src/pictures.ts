@@ -1,0 +1,255 @@
+// The pictures of the verdict and of the chain of evidence. Each draws the numbers its sentence tells:
+// where a verdict was told, accuracies by the judge whose settings were chosen on other images.
+
+import { greatest, max, median, range, rollups } from "d3-array";
+import { scaleLinear } from "d3-scale";
+import { axes, type Scale } from "./chart";
+import { counted, digits, thousands } from "./dom";
+import { brief, type EndLabel, type Ends, endLabels } from "./labels";
+import { isControl, type Line, lines, protocolNames, space, threshold, turnOf } from "./model";
+import { apart, classColor, ink } from "./palette";
+import { axisLabel } from "./space";
+import { mean } from "./stats";
+import type { Spot, Surface } from "./surface";
+import type { Strip } from "./tiles";
+import type { Judged, Maybe, Run, Way } from "./types";
+
+const LEFT = 40;
+const RIGHT = 112;
+const TOP = 16;
+const BOTTOM = 34;
+const IDLE = 0.6;
+
+// Accuracies against steps; returns where a step and a value lie.
+// What the pictures are of: some runs, their held-out class, what a verdict was told from, some images.
+export interface Subject {
+  runs: Run[];
+  ood: string;
+  judged: Judged | null;
+  shown: { step: number; found: Strip }[];
+}
+
+interface Plane {
+  x: Scale;
+  y: Scale;
+  ends: Ends;
+}
+
+function plane(surface: Surface, width: number, height: number, last: number | undefined, yLabel: string): Plane {
+  const x = scaleLinear([0, last || 1], [LEFT + 12, width - RIGHT]);
+  const y = scaleLinear([0, 1.02], [height - BOTTOM, TOP]);
+  axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: "step", yLabel });
+  return { x, y, ends: { x: x.range()[1], top: TOP, bottom: height - BOTTOM } };
+}
+
+const level = (surface: Surface, { x, y }: Plane, at: number, color: string) =>
+  surface.line(
+    [
+      [x.range()[0], y(at)],
+      [x.range()[1], y(at)],
+    ],
+    { color, dash: [4, 3], width: 1 },
+  );
+const path = (steps: number[], values: ArrayLike<Maybe>, { x, y }: Plane) =>
+  steps.flatMap((step, i): Spot[] => {
+    const value = values[i];
+    return value !== null && Number.isFinite(value) ? [[x(step), y(value)]] : [];
+  });
+const means = (way: Way): Maybe[] => {
+  const all = Object.values(way.seeds);
+  return all[0].map((_, i) => {
+    const there = all.map((of) => of[i]).filter((v) => v !== null);
+    return there.length ? mean(there) : null;
+  });
+};
+const protocolColor = (name: string) =>
+  isControl(name) ? ink().quiet : apart(Math.max(0, protocolNames().indexOf(name)));
+const last = (values: ArrayLike<Maybe>): Maybe => Array.from(values).findLast((v) => v !== null) ?? null;
+
+// The window of the seeds that have one: medians, as the sentence tells.
+export function windowOf(judged: Judged): [number, number] | null {
+  const from = median(judged.windows, (w) => w.first);
+  const to = median(judged.windows, (w) => w.last);
+  return from === undefined || to === undefined ? null : [from, to];
+}
+
+function chosenWays(judged: Judged, kind: string): Way[] {
+  const others = judged.ways.filter((way) => way.kind === "way");
+  const controls = judged.ways.filter((way) => way.kind === "control");
+  const best =
+    rollups(
+      judged.windows,
+      (of) => of.length,
+      (w) => w.way,
+    ).sort((a, b) => b[1] - a[1])[0]?.[0] ?? greatest(others, (way) => max(means(way), (v) => v ?? 0) ?? 0)?.name;
+  const gate = controls.filter((way) => !way.name.endsWith("scaling"));
+  if (kind === "verdict") return [...others.filter((way) => way.name === best), ...gate];
+  return kind === "controls" ? controls : others;
+}
+
+// Naive prompting and some other ways, one thin line a seed and the mean; the window is shaded.
+const naiveOf = (judged: Judged): Way[] => judged.ways.filter((way) => way.kind === "naive");
+
+export function ways(surface: Surface, width: number, height: number, judged: Judged, kind: string): void {
+  const color = ink();
+  const at = plane(surface, width, height, judged.steps.at(-1), "joint accuracy");
+  const span = windowOf(judged);
+  if (span && kind !== "controls") {
+    surface.rect(at.x(span[0]), TOP, Math.max(2, at.x(span[1]) - at.x(span[0])), height - BOTTOM - TOP, {
+      fill: color.band,
+      alpha: 0.2,
+    });
+    surface.text((at.x(span[0]) + at.x(span[1])) / 2, TOP - 4, "hidden", {
+      color: color.turn,
+      size: 11,
+      anchor: "middle",
+      bold: true,
+    });
+  }
+  level(surface, at, kind === "controls" ? IDLE : threshold(), color.quiet);
+  const drawn = [...naiveOf(judged), ...chosenWays(judged, kind)];
+  const labels: EndLabel[] = [];
+  for (const way of drawn) {
+    const tint = protocolColor(way.name);
+    const dash = way.kind !== "control" ? [] : way.name.endsWith("scaling") ? [2, 3] : [6, 3];
+    const all = Object.values(way.seeds);
+    const average = means(way);
+    if (all.length > 1 && kind === "verdict")
+      for (const of of all) surface.line(path(judged.steps, of, at), { color: tint, width: 0.7, alpha: 0.3, dash });
+    surface.line(path(judged.steps, average, at), { color: tint, width: 2.2, dash });
+    labels.push({ y: at.y(last(average) ?? Number.NaN), text: brief(way.name), color: tint });
+  }
+  endLabels(surface, labels, at.ends);
+  const count = Object.keys(drawn[0].seeds).length;
+  surface.text(width - 4, height - 4, `n = ${counted(count, "seed")}, ${judged.images} images each`, {
+    color: color.quiet,
+    size: 10.5,
+    anchor: "end",
+  });
+}
+
+export const told = (judged: Judged, kind: string): string =>
+  [...naiveOf(judged), ...chosenWays(judged, kind)]
+    .map((way) => `${way.name} ends at ${digits(last(means(way)))}`)
+    .join(", ");
+
+// The accuracy of each concept of the held-out class, asked plainly.
+export function concepts(surface: Surface, width: number, height: number, { runs, ood }: Subject): void {
+  const color = ink();
+  const seeds = lines(["naive"], [ood], runs, "runs");
+  const [average] = lines(["naive"], [ood], runs, "mean");
+  if (!average) return;
+  const at = plane(surface, width, height, average.steps.at(-1), "accuracy");
+  level(surface, at, threshold(), color.quiet);
+  const labels = space().concepts.map((concept, c) => {
+    if (seeds.length > 1)
+      for (const line of seeds)
+        surface.line(path(line.steps, line.accuracy[c], at), { color: apart(c), width: 0.7, alpha: 0.3 });
+    surface.line(path(average.steps, average.accuracy[c], at), { color: apart(c), width: 2.2 });
+    return { y: at.y(average.accuracy[c].at(-1) ?? Number.NaN), text: concept.name, color: apart(c) };
+  });
+  endLabels(surface, labels, at.ends);
+}
+
+// When plain prompting makes it: a line a seed, a tick where it has arrived.
+export function naive(surface: Surface, width: number, height: number, { runs, ood, judged }: Subject): void {
+  const color = ink();
+  const [plain] = judged ? naiveOf(judged) : [];
+  const all: [number[], ArrayLike<Maybe>][] =
+    judged && plain
+      ? Object.values(plain.seeds).map((values) => [judged.steps, values])
+      : lines(["naive"], [ood], runs, "runs").map((line) => [line.steps, line.joint]);
+  if (!all.length) return;
+  const at = plane(
+    surface,
+    width,
+    height,
+    max(all, ([steps]) => steps.at(-1) ?? 0),
+    "joint accuracy",
+  );
+  const tint = protocolColor("naive");
+  level(surface, at, threshold(), color.quiet);
+  for (const [steps, values] of all)
+    surface.line(path(steps, values, at), {
+      color: tint,
+      width: all.length > 1 ? 1.1 : 2.2,
+      alpha: all.length > 1 ? 0.7 : 1,
+    });
+  endLabels(
+    surface,
+    [
+      {
+        y: at.y(mean(all.map(([, values]) => last(values) ?? 0))),
+        text: `naive${all.length > 1 ? `, ${all.length} seeds` : ""}`,
+        color: tint,
+      },
+    ],
+    at.ends,
+  );
+}
+
+// The way of the held-out class through concept space, with its turn.
+export function way(surface: Surface, width: number, height: number, { runs, ood }: Subject): void {
+  const color = ink();
+  const [average] = lines(["naive"], [ood], runs, "mean");
+  const here = space().concepts;
+  if (!average || here.length < 2) return;
+  const side = Math.min(width - 70, height - BOTTOM - TOP);
+  const left = 58;
+  const x = scaleLinear([-0.03, 1.03], [left, left + side]);
+  const y = scaleLinear([-0.03, 1.03], [TOP + side, TOP]);
+  axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: axisLabel(0), yLabel: here[1].name });
+  const tint = classColor(space(), ood);
+  const spots = (line: Line) => line.steps.map((_, i): Spot => [x(line.coordinate[0][i]), y(line.coordinate[1][i])]);
+  if (runs.length > 1)
+    for (const line of lines(["naive"], [ood], runs, "runs"))
+      surface.line(spots(line), { color: tint, width: 0.6, alpha: 0.25 });
+  const all = spots(average);
+  const turn = turnOf(average);
+  surface.line(all, { color: tint, width: 2 });
+  surface.dots([all[0]], 4, { color: color.paper, stroke: tint });
+  surface.dots(all.slice(-1), 4, { color: tint });
+  if (turn?.detected) {
+    const [px, py] = all[average.index(turn.step)];
+    surface.dots([[px, py]], 5, { color: color.band, stroke: color.ink, width: 1 });
+    surface.text(px + 4, py + 19, `turn, step ${thousands(turn.step)}`, {
+      color: color.turn,
+      size: 11,
+      bold: true,
+      halo: color.paper,
+    });
+  }
+}
+
+// The first images of the held-out class at some checkpoints, asked plainly; frames come from tiles.js.
+export function frames(surface: Surface, width: number, height: number, { shown }: Subject): void {
+  const color = ink();
+  const columns = shown.length;
+  const cell = Math.min((width - 8) / columns, (height - 34) / 3);
+  const rows = Math.max(1, Math.floor((height - 34) / cell));
+  shown.forEach(({ step, found }, k) => {
+    for (let i = 0; i < Math.min(rows, found.columns); i++)
+      surface.part(
+        found.image,
+        i * found.tile,
+        found.row * found.tile,
+        found.tile,
+        4 + k * cell,
+        TOP + i * cell,
+        cell - 2,
+      );
+    surface.text(4 + k * cell + cell / 2 - 1, TOP - 5, thousands(step), {
+      color: color.quiet,
+      size: 10.5,
+      anchor: "middle",
+    });
+  });
+  surface.text(4, TOP + rows * cell + 12, "step above; one column a checkpoint, asked plainly", {
+    color: color.quiet,
+    size: 10.5,
+  });
+}
+
+// Which checkpoints are shown: as many as fit, from the first to the last.
+export const spread = (steps: number[], most: number): number[] =>
+  steps.length <= most ? steps : range(most).map((k) => steps[Math.round((k * (steps.length - 1)) / (most - 1))]);

@@ -1,0 +1,232 @@
+// What runs say: the verdict, the ledgers of claims, saved figures, configs. See evidence.js for the
+// sentences between verdict and ledgers.
+
+import { groups as groupBy, rollups } from "d3-array";
+import { carrier, payload } from "./carrier";
+import { byId, make, told as message } from "./dom";
+import { chosenRuns, keyOf, load, model, settled, tabular } from "./model";
+import { change, state, subscribe } from "./store";
+import { explained } from "./terms";
+import type { Claim, Details, Finding, Run, Told } from "./types";
+
+const AT_ONCE = 12;
+const MOST_CONFIGS = 40;
+let kept = "";
+let ticket = 0;
+
+// Ask what the chosen runs say together; of many only when that is wanted, because it takes a while.
+async function findings(asked = false): Promise<void> {
+  const runs = chosenRuns();
+  const key = keyOf(runs);
+  const mine = ++ticket;
+  if (!runs.length) {
+    kept = "";
+    take({ findings: [], groups: [] });
+    return verdict([], "No run is chosen.");
+  }
+  if (key === kept) return;
+  if (carrier.live && runs.length > AT_ONCE && !asked) {
+    kept = "";
+    take(null);
+    verdict([], "It stands here once the findings are told.");
+    return notes(
+      make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`),
+    );
+  }
+  let told: Told | null;
+  try {
+    told = await carrier.together(
+      "findings",
+      runs.map((run) => run.token),
+    );
+  } catch (error) {
+    told = { problems: [message(error)], findings: [], groups: [] };
+  }
+  if (mine !== ticket) return;
+  kept = key;
+  take(told);
+  verdict((told?.findings ?? []).filter((finding) => finding.topic === "verdict"));
+  const all = model.index.runs.length;
+  const whole = !carrier.live && all > 1 ? [make("p", { class: "quiet" }, `Of all ${all} runs of this file.`)] : [];
+  return notes(...(told?.problems ?? []).map((text) => make("p", { class: "problem" }, text)), ...whole);
+}
+
+function take(told: Told | null): void {
+  model.told = told;
+  change({ told: told ? kept : "" });
+}
+
+const notes = (...nodes: Node[]) => byId("told-notes").replaceChildren(...nodes);
+
+// The answer to the main question, above everything else: its first sentence large.
+function verdict(
+  found: Finding[],
+  none = `No other way of asking ${tabular() ? "is in the table" : "was tried in these runs"}, so there is no verdict.`,
+): void {
+  found = onceIfTheSame(found);
+  const groups = [...new Set(found.map((finding) => finding.group))];
+  const seen = new Set<string>();
+  const parts = groups.flatMap((group) => {
+    const [first, ...rest] = found.filter((finding) => finding.group === group).map((finding) => finding.text);
+    const more = make("p", {}, ...explained(rest.join(" "), seen));
+    return [
+      group ? make("h3", {}, group[0].toUpperCase() + group.slice(1)) : "",
+      make("p", { class: "answer" }, ...explained(first, seen)),
+      rest.length === 1
+        ? more
+        : rest.length
+          ? make(
+              "details",
+              { class: "why", open: !state.narrow && groups.length < 3 },
+              make("summary", {}, "Why, and what speaks against it"),
+              more,
+            )
+          : "",
+    ];
+  });
+  byId("verdict-text").replaceChildren(...(found.length ? parts : [make("p", { class: "quiet" }, none)]));
+}
+
+// A verdict that every setting shares stands once.
+function onceIfTheSame(found: Finding[]): Finding[] {
+  const texts = new Set(groupBy(found, (f) => f.group).map(([, of]) => of.map((f) => f.text).join()));
+  const groups = new Set(found.map((f) => f.group));
+  return texts.size === 1 && groups.size > 1
+    ? found.filter((f) => f.group === found[0].group).map((f) => ({ ...f, group: "" }))
+    : found;
+}
+
+const VERDICTS: Record<string, string> = { held: "held", "did not hold": "not" };
+
+// All ledgers in one table, with how many claims came to which verdict.
+function ledgers() {
+  const all = model.index.ledgers;
+  const rows = all.flatMap((ledger) => ledger.rows.map((row) => ({ ...row, ledger: ledger.name })));
+  const columns = ["claim", "figure", "effect", "interval", "criterion", "verdict"] as const;
+  const verdict = (row: Claim) => [
+    make("span", { class: `verdict ${VERDICTS[row.verdict] ?? ""}` }, row.verdict),
+    row.reason ? `: ${row.reason}` : "",
+  ];
+  const body = rows.map((row) =>
+    make(
+      "tr",
+      { title: row.ledger },
+      ...columns.map((name) => make("td", {}, ...(name === "verdict" ? verdict(row) : [row[name]]))),
+    ),
+  );
+  const counts = rollups(
+    rows,
+    (of) => of.length,
+    (row) => row.verdict,
+  )
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+  byId("ledgers").replaceChildren(
+    ...all
+      .filter((ledger) => ledger.problem)
+      .map((ledger) => make("p", { class: "problem" }, `${ledger.name}: ${ledger.problem}`)),
+    ...(rows.length
+      ? [
+          make("h3", {}, `Claims: ${counts}`),
+          make(
+            "div",
+            { class: "scroll table-box", tabindex: "0", role: "region", "aria-label": "Claims" },
+            make(
+              "table",
+              {},
+              make("thead", {}, make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)))),
+              make("tbody", {}, ...body),
+            ),
+          ),
+        ]
+      : []),
+  );
+}
+
+function figure(id: string, name: string, source: string, width: number): HTMLElement {
+  const says = (model.told?.findings ?? []).filter((finding) => finding.figure === name).map((finding) => finding.text);
+  const image = make("img", { src: source, alt: [name, ...says].join(". "), loading: "lazy" });
+  if (width) image.style.maxWidth = `${width}px`;
+  return make("figure", { class: "drawn", id }, make("figcaption", {}, name), make("div", {}, image));
+}
+
+function embeddedFigures() {
+  const figures = payload.figures ?? [];
+  byId("figures-section").hidden = byId("figures-link").hidden = !figures.length;
+  byId("figure-list").replaceChildren(...figures.map((f, n) => figure(`figure-${n}`, f.name, f.src, f.width)));
+}
+
+async function open(run: Run, place: HTMLElement): Promise<void> {
+  let told: Partial<Details>;
+  try {
+    told = await load("details", run);
+  } catch (error) {
+    told = { notes: [message(error)] };
+  }
+  const facts = Object.entries(told.provenance ?? {}).map(([name, value]) =>
+    make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value)),
+  );
+  place.replaceChildren(
+    ...[...(told.problems ?? []), ...(told.notes ?? [])].map((text) => make("p", { class: "quiet" }, text)),
+    ...(told.toml
+      ? [make("h3", {}, "Config (TOML; enough to repeat the run)"), make("pre", { tabindex: "0" }, told.toml)]
+      : []),
+    ...(facts.length
+      ? [
+          make("h3", {}, "Provenance"),
+          make(
+            "div",
+            { class: "scroll", tabindex: "0", role: "region", "aria-label": `Provenance of ${run.name}` },
+            make("table", {}, make("tbody", {}, ...facts)),
+          ),
+        ]
+      : []),
+    ...(told.figures ?? []).map((f) => figure("", `${f.name} (${run.name})`, f.src, 0)),
+  );
+}
+
+function configs() {
+  const runs = chosenRuns().slice(0, MOST_CONFIGS);
+  const signature = keyOf(runs);
+  const place = byId("configs");
+  if (place.dataset.of === signature) return;
+  place.dataset.of = signature;
+  const opened = new Set([...place.querySelectorAll<HTMLElement>("details[open]")].map((d) => d.dataset.token));
+  place.replaceChildren(
+    ...runs.map((run) => {
+      const inside = make("div");
+      const box = make(
+        "details",
+        { "data-token": run.token },
+        make(
+          "summary",
+          {},
+          `${run.name}: ${tabular() ? "source" : "config, provenance"}${carrier.live ? ", saved figures" : ""}`,
+        ),
+        inside,
+      );
+      box.addEventListener("toggle", () => {
+        if (box.open) open(run, inside);
+      });
+      box.open = opened.has(run.token);
+      return box;
+    }),
+    ...(chosenRuns().length > MOST_CONFIGS
+      ? [make("p", { class: "quiet" }, `The first ${MOST_CONFIGS} chosen runs.`)]
+      : []),
+  );
+}
+
+export function startTold() {
+  byId("verdict-text").classList.toggle("held", carrier.live); // it comes late, and must not move the plot under the cursor
+  embeddedFigures();
+  subscribe(["told"], embeddedFigures);
+  let wait = 0;
+  subscribe(["loaded", "chosen", "hiddenSeeds", "space", "only"], () => {
+    if (!settled() || !model.loaded) return;
+    clearTimeout(wait);
+    wait = window.setTimeout(findings, 150);
+    configs();
+  });
+  subscribe(["index"], ledgers);
+}

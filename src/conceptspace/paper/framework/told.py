@@ -1,0 +1,26 @@
+"""What was found, as it stands in a picture: the claim, its verdict, the interval and n."""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+
+from conceptspace.analysis.claims import Row
+
+
+def told(row: Row) -> str:
+    """One row of the ledger in two sentences, e.g. "… Held: 0.6 of training (95 % interval …)."."""
+    plural = "seed" if row.seeds == 1 else "seeds"
+    verdict = str(row.verdict).capitalize() + (f" ({row.reason})" if row.reason else "")
+    return f"{row.claim} {verdict}{_effect(row)}; {row.seeds} {plural}."
+
+
+def _effect(row: Row) -> str:
+    if isnan(row.effect):
+        return ""
+    at_least = "" if isfinite(row.high) else "at least "
+    interval = ""
+    if isfinite(row.low) or isfinite(row.high):
+        ends = (f"{end:.2g}" if isfinite(end) else "unbounded" for end in (row.low, row.high))
+        interval = f", 95 % interval {' to '.join(ends)}"
+    unit = f" {row.unit}" if row.unit else ""
+    return f": {at_least}{row.effect:.2g}{unit}{interval}"

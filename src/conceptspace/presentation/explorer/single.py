@@ -1,0 +1,72 @@
+"""What the judge said of single images, in the order in which a contact sheet shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptspace.presentation.explorer.guarded import bound_of, require_plain
+from conceptspace.store import Run, read_scores
+from conceptspace.tables import VALID
+
+DIGITS = 2
+
+Tree = dict[str, Any]
+
+
+def scores_of(run: Run, protocol: str, step: int) -> pd.DataFrame | None:
+    """The scores of the images of a protocol at a step; None if they are not kept.
+
+    Raises:
+        UserError: the file is damaged, or may not be read.
+    """
+    path: Path = run.path / "scores" / protocol / f"step-{step:08d}.parquet"
+    require_plain(path, bound_of(run))
+    return read_scores(path) if path.exists() else None
+
+
+def scored(
+    scores: pd.DataFrame,
+    rows: Sequence[Mapping[str, str]],
+    columns: int,
+    concepts: Sequence[str],
+) -> list[Tree | None]:
+    """The scores of a sheet's images, a tree for each of its rows; None where there are none.
+
+    ``{"joint": [0.98, ...], "accuracy": [one list for each concept], "valid": [1.0, ...]}``, each
+    as long as the row is wide. The joint accuracy of an image is the product over its concepts;
+    "valid" says whether there is one valid object, and is missing where no judge told. What is not
+    known is null.
+
+    Args:
+        scores: see :meth:`conceptspace.store.Run.scores`; of one protocol and step.
+        rows: of the sheet, see :class:`conceptspace.contact_sheet.Sheet`.
+        columns: images of a row.
+        concepts: in the order of the bits of the classes.
+    """
+    told: list[Tree | None] = []
+    by_row = dict(list(scores.groupby(["setting", "concept_class"], sort=False)))
+    for row in rows:
+        own = by_row.get((row["setting"], row["concept_class"]))
+        if own is None:
+            told.append(None)
+            continue
+        wide = own.pivot_table(index="concept", columns="sample", values="accuracy")
+        wide = wide.reindex(index=list(concepts), columns=range(columns))
+        each: Tree = {
+            "joint": _rounded(wide.prod(axis=0, skipna=False)),
+            "accuracy": [_rounded(wide.loc[name]) for name in concepts],
+        }
+        if VALID in own and own[VALID].notna().any():
+            each["valid"] = _rounded(own.groupby("sample")[VALID].min().reindex(range(columns)))
+        told.append(each)
+    return told
+
+
+def _rounded(values: pd.Series) -> list[float | None]:
+    numbers = np.round(values.to_numpy(dtype=np.float64), DIGITS)
+    return [float(number) if np.isfinite(number) else None for number in numbers]
