@@ -52,6 +52,12 @@ test-slow: $(INSTALLED)
 test-faults: $(INSTALLED)
 	JAXTYPING_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m faults tests/faults
 
+# The site in docs/_build/html, from docs/ and the docstrings; warnings are errors.
+docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto -q docs docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -b doctest docs docs/_build/doctest
+
 # What the command line tells of settings, anew from their models.
 settings: $(INSTALLED)
 	$(BIN)/python -c "from conceptspace.cli.settings import write; write()"

@@ -1,0 +1,41 @@
+"""The site: pages in Markdown, the reference from docstrings. ``make docs`` builds it."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import generate  # noqa: E402
+
+from conceptspace import __version__  # noqa: E402
+
+generate.write(HERE / "generated")
+
+project = "conceptspace"
+author = "The conceptspace developers"
+release = version = __version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+root_doc = "README"
+exclude_patterns = ["_build", "examples"]
+
+html_theme = "furo"
+html_title = f"conceptspace {release}"
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+myst_url_schemes = {"http": None, "https": None, "mailto": None}
+
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+nitpicky = False
