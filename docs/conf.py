@@ -6,9 +6,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-import generate  # noqa: E402
+import generate
 
-from conceptspace import __version__  # noqa: E402
+from conceptspace import __version__
 
 generate.write(HERE / "generated")
 

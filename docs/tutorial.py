@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from conceptspace import build
 from conceptspace.analysis.emergence import find_emergence, sentence, survival
 from conceptspace.analysis.memorization import episodes, memorization
+from conceptspace.experiment import parts
 from conceptspace.models.sampling import gaussian, sample
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import save, trajectory_figure
@@ -32,9 +32,9 @@ world = ShapesWorld(space, resolution=16, position_range=0.15)
 print(class_distances(world).groupby("concept")["distance"].mean().round(4).to_dict())
 h = Conditioning(space.names)
 examples, _ = split_dataset(world, h, images_per_class=1500, validation_share=0.0, seed=0)
-model = build.model(quick())
+model = parts.model(quick())
 shown = copy.deepcopy(model).eval()
-trainer = Trainer(model, examples, build.optimization(quick()), seed=0)
+trainer = Trainer(model, examples, parts.optimization(quick()), seed=0)
 readout, scores = AnalyticReadout(world), []
 for record in trainer.run(steps):
     if record.step % max(1, steps // 12) > 0:

@@ -34,6 +34,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("PyTorch finds no CUDA device")
 
 
+@pytest.fixture
+def own_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Protocols that a test registers are gone after it."""
+    from conceptspace.protocols import registry
+
+    registry.families()
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def probe_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Trained probes are shared by the workers of a session and never touch the user's cache.

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from conceptspace import build
 from conceptspace.config import RunConfig
+from conceptspace.experiment import parts
 from conceptspace.files import write_json, write_table
 from conceptspace.recording.sheets import encoded
 from conceptspace.sweeps.plan import Plan
@@ -80,8 +80,8 @@ def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Pat
         scores: whether it has scores of single images, a training log and contact sheets, too.
     """
     config, folder = plan.config, plan.folder(out)
-    steps = np.array(build.checkpoints(config))
-    space = build.world(config.data).space
+    steps = np.array(parts.checkpoints(config))
+    space = parts.world(config.data).space
     rng = np.random.default_rng([config.seed, 7])
     rows, single = [], []
     for protocol in (NAIVE, *config.evaluate.protocols):
@@ -131,7 +131,7 @@ def log(steps: int, seed: int = 0, drop: float | None = None) -> pd.DataFrame:
 
 def sheet(folder: Path, config: RunConfig, step: int, does: Behavior) -> None:
     """The contact sheet of the last checkpoint: discs whose color is where the class ends."""
-    world = build.world(config.data)
+    world = parts.world(config.data)
     rows, strips = [], []
     for name in map(str, world.space.classes):
         z = world.class_mean(name)

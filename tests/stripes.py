@@ -63,3 +63,20 @@ class Layers(nn.Module):
         flat = torch.cat([z.view(len(z), -1), gamma[:, None] / 10, h], dim=1)
         return z + self.layers(flat).view(z.shape)
 '''
+
+PROTOCOL = '''
+from typing import ClassVar
+
+import conceptspace as cs
+
+
+class Louder(cs.Section):
+    """h' = factor * h, for every class."""
+
+    name: ClassVar[str] = "louder"
+    factors: tuple[float, ...] = (1.5, 2.0)
+    """By how much."""
+
+    def settings(self, concept_class):
+        return {f"{k:g}": lambda model, h, k=k: (model, k * h) for k in self.factors}
+'''

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from pydantic import ValidationError
 
-from conceptspace import build
 from conceptspace.config import (
     RunConfig,
     complete,
@@ -24,6 +23,7 @@ from conceptspace.config import (
     nested,
 )
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presets import PRESETS, paper, quick
 from conceptspace.store import Run, open_or_create
@@ -204,7 +204,7 @@ def test_paper_preset(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_possible_and_know_their_name(name):
     config = PRESETS[name]()
-    build.validate(config)
+    parts.validate(config)
     assert config.preset == name
 
 
@@ -460,7 +460,7 @@ class TestBuild:
     )
     def test_is_refused_before_any_work(self, changes, message):
         with pytest.raises(UserError, match=message) as error:
-            build.validate(merged(paper(), nested(changes), "x"))
+            parts.validate(merged(paper(), nested(changes), "x"))
         assert "\n" not in str(error.value)
 
     @pytest.mark.parametrize("name", get_args(ConceptName))
@@ -481,19 +481,19 @@ class TestBuild:
 
     def test_own_split(self):
         changes = {"data.train_classes": ["00", "11"], "data.ood_classes": ["01"]}
-        space = build.world(merged(quick(), nested(changes), "x").data).space
+        space = parts.world(merged(quick(), nested(changes), "x").data).space
         assert (space.train_classes, space.ood_classes) == (("00", "11"), ("01",))
 
     def test_world_takes_the_image_settings(self):
         changes = {"data": {"position_range": 0.1, "edge_blur": 0.3, "pixel_noise": 0.2}}
-        world = build.world(merged(quick(), changes, "x").data)
+        world = parts.world(merged(quick(), changes, "x").data)
         found = (world.resolution, world.position_range, world.edge_blur, world.pixel_noise)
         assert found == (16, 0.1, 0.3, 0.2)
 
     def test_conditioning_defaults_to_the_concepts(self):
-        assert build.conditioning(quick().data).variables == ("color", "size")
+        assert parts.conditioning(quick().data).variables == ("color", "size")
         shown = merged(quick(), {"data": {"conditioned": ["x"]}}, "x")
-        assert build.conditioning(shown.data).variables == ("x",)
+        assert parts.conditioning(shown.data).variables == ("x",)
 
     def test_optimization_and_sampling_take_every_setting(self):
         train = {
@@ -514,11 +514,11 @@ class TestBuild:
             "batch_size": 11,
         }
         config = merged(quick(), {"train": train, "evaluate": evaluate}, "x")
-        found = build.optimization(config)
+        found = parts.optimization(config)
         assert found.betas == (0.1, 0.2)
         assert all(getattr(found, k) == v for k, v in train.items() if not k.startswith("beta"))
-        sampling = build.sampling(config, "naive")
-        assert build.sampling(config, "overprompting").samples == 4
+        sampling = parts.sampling(config, "naive")
+        assert parts.sampling(config, "overprompting").samples == 4
         assert (sampling.samples, sampling.steps) == (3, 5)
         assert (sampling.sampler, sampling.batch_size) == ("ddim", 11)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conceptspace import build
 from conceptspace.cli import main
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.events import Stopped, Trained
-from conceptspace.extension import extension
+from conceptspace.experiment import parts
+from conceptspace.experiment.extension import extension
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
@@ -153,8 +153,8 @@ class TestRefused:
         steps = int(str(told.value).split("would keep")[0].split()[-1])
         longer = short.train.model_copy(update={"steps": steps})
         found = extension(folder, short.model_copy(update={"train": longer}))
-        planned = build.checkpoints(found.config)
-        assert planned[:60] == build.checkpoints(short)
+        planned = parts.checkpoints(found.config)
+        assert planned[:60] == parts.checkpoints(short)
         assert planned[-1] == steps
 
     def test_listed_steps_without_a_new_one(self, tmp_path):

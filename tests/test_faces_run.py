@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conceptspace import build
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
-from conceptspace.pipeline import Session
+from conceptspace.experiment import parts
+from conceptspace.experiment.session import Session
 from conceptspace.presentation.page import write_page
 from conceptspace.presets import quick
 from conceptspace.protocols import registry
@@ -69,7 +69,7 @@ def test_there_is_no_judge_and_the_probe_decides(done: Run) -> None:
 def test_a_run_tells_which_data_it_saw(done: Run, root: Path) -> None:
     told = done.information()["data"]
     assert told["root"] == str(root)
-    assert told["digest"] == build.world(done.config.data).digest
+    assert told["digest"] == parts.world(done.config.data).digest
     assert sorted(path.name for path in done.pictures.glob("*")) == [
         "00.png",
         "01.png",
@@ -101,14 +101,14 @@ def test_training_goes_on_with_the_same_images(root: Path, tmp_path: Path) -> No
     """Jitter and flips depend on the step, so an interrupted run ends as one that was not."""
     config = faces_config(root, evaluate__protocols=())
     whole, _ = open_or_create(tmp_path / "whole", config)
-    parts, _ = open_or_create(tmp_path / "parts", config)
+    halted, _ = open_or_create(tmp_path / "halted", config)
     list(Session(whole, CPU, tmp_path / "probes").execute())
     asked = iter(range(100))
     with pytest.raises(Exception, match="stopped at step 5"):
-        list(Session(parts, CPU, tmp_path / "probes").execute(lambda: next(asked) == 4))
-    list(Session(parts, CPU, tmp_path / "probes").execute())
+        list(Session(halted, CPU, tmp_path / "probes").execute(lambda: next(asked) == 4))
+    list(Session(halted, CPU, tmp_path / "probes").execute())
     columns = ["step", "concept_class", "concept", "accuracy"]
-    pd.testing.assert_frame_equal(parts.trajectory()[columns], whole.trajectory()[columns])
+    pd.testing.assert_frame_equal(halted.trajectory()[columns], whole.trajectory()[columns])
 
 
 @pytest.mark.parametrize(
@@ -128,22 +128,22 @@ def test_what_makes_no_sense_is_refused_before_any_work(
 ) -> None:
     config = faces_config(root, **changes)
     with pytest.raises(UserError, match=told):
-        build.validate(config)
+        parts.validate(config)
 
 
 def test_a_sweep_of_weak_prompts_is_refused(root: Path) -> None:
     config = faces_config(root, evaluate__strengths=(1.0,), evaluate__protocols=())
-    build.validate(config)
+    parts.validate(config)
     with pytest.raises(UserError, match="must all exceed 1"):
-        registry.make("overprompting-Smiling", build.context(config))
+        registry.make("overprompting-Smiling", parts.context(config))
 
 
 def test_overprompting_exaggerates_one_attribute(root: Path) -> None:
     config = faces_config(root)
-    asked = registry.make("overprompting-Smiling", build.context(config))
-    world = build.world(config.data)
+    asked = registry.make("overprompting-Smiling", parts.context(config))
+    world = parts.world(config.data)
     h = world.class_mean("11")[None]
-    _, stronger = asked.settings("11")["2"](build.model(config), h)
+    _, stronger = asked.settings("11")["2"](parts.model(config), h)
     assert stronger.tolist() == [[0, 1, -0.5, 1.5]]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from conceptspace import build
 from conceptspace.cache import probe_cache
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.experiment import parts
+from conceptspace.experiment.session import Session
 from conceptspace.models.precision import Precision
-from conceptspace.pipeline import Session
 from conceptspace.seeding import generator
 from conceptspace.store import open_or_create
 from conceptspace.training.loop import Trainer
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.gpu
 
 
 def test_renders_like_the_cpu() -> None:
-    world = build.world(tiny_config().data)
+    world = parts.world(tiny_config().data)
     z = world.sample("01", 16, generator(0, "gpu"))
     torch.testing.assert_close(world.render(z.cuda()).cpu(), world.render(z), atol=1e-5, rtol=0)
 
 
 def test_predicts_like_the_cpu() -> None:
-    model = build.model(tiny_config())
+    model = parts.model(tiny_config())
     z, gamma, h = torch.randn(4, 3, 8, 8), torch.linspace(-5, 5, 4), torch.rand(4, 11)
     with torch.no_grad():
         expected = model(z, gamma, h)
@@ -45,9 +45,9 @@ def test_a_run_from_config_to_trajectory(tmp_path: Path) -> None:
 
 def trainer(device: str, precision: Precision) -> Trainer:
     config = tiny_config(model__dropout=0.0, train__weight_average=0.9)
-    model = build.model(config, torch.device(device))
+    model = parts.model(config, torch.device(device))
     examples = random_examples(16).to(torch.device(device))
-    return Trainer(model, examples, build.optimization(config), 0, precision)
+    return Trainer(model, examples, parts.optimization(config), 0, precision)
 
 
 def test_recorded_steps_train_like_the_cpu() -> None:
@@ -81,7 +81,7 @@ def test_recorded_dropout_differs_between_steps() -> None:
 
 
 def test_recorded_denoiser_follows_its_weights() -> None:
-    model = build.model(tiny_config(), torch.device("cuda")).eval()
+    model = parts.model(tiny_config(), torch.device("cuda")).eval()
     denoise = Replayed(model.denoise, torch.device("cuda"))
     z, gamma = torch.randn(4, 3, 8, 8, device="cuda"), torch.zeros(4, device="cuda")
     with torch.no_grad():

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from conceptspace import build, needs
 from conceptspace.cli import main
 from conceptspace.config import merged, nested
 from conceptspace.errors import UserError
-from conceptspace.needs import Needs
+from conceptspace.experiment import needs, parts
+from conceptspace.experiment.needs import Needs
 from conceptspace.presets import PRESETS, paper, quick
 from conceptspace.worlds.shapes.readout import AnalyticReadout, templates
 from tiny import CPU, tiny_config, tiny_session, tiny_world
@@ -29,16 +29,16 @@ def changed(**changes: object) -> Needs:
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_model_is_counted(name):
     config = PRESETS[name]()
-    made = sum(parameter.numel() for parameter in build.model(config).parameters())
+    made = sum(parameter.numel() for parameter in parts.model(config).parameters())
     assert needs.parameters(config) == made
 
 
 def test_a_large_model_is_checked_without_being_made():
     large = merged(paper(), nested({"model.channels": [8192] * 4}), "test")
-    assert all(weights.is_meta for weights in build.outline(large).parameters())
-    assert not any(weights.is_meta for weights in build.outline(quick()).parameters())
+    assert all(weights.is_meta for weights in parts.outline(large).parameters())
+    assert not any(weights.is_meta for weights in parts.outline(quick()).parameters())
     with pytest.raises(UserError, match=r"multiples of model\.groups"):
-        build.outline(merged(large, nested({"model.groups": 7}), "test"))
+        parts.outline(merged(large, nested({"model.groups": 7}), "test"))
 
 
 def test_presets_fit_a_small_machine():

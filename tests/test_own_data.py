@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conceptspace import build
 from conceptspace.cli import main
 from conceptspace.config import RunConfig, merged
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presentation.page import write_page
 from conceptspace.values import COLUMNS
 from conceptspace.worlds.faces.config import CelebaData
@@ -38,7 +38,7 @@ def sprites(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_on_three_shapes_is_scored_by_its_probe_and_reported(sprites: Path, tmp_path: Path):
     protocols = ["overprompting-shape", "latent-intervention", "latent-control-random"]
     asked = config(sprites, evaluate__protocols=protocols)
-    build.validate(asked)
+    parts.validate(asked)
     session = tiny_session(tmp_path / "run", asked, tmp_path / "probes")
     list(session.execute())
     table = session.run.trajectory()
@@ -113,22 +113,22 @@ REFUSED = [
 @pytest.mark.parametrize(("change", "told"), REFUSED)
 def test_what_is_refused_before_any_work(sprites: Path, change, told):
     with pytest.raises(UserError, match=told) as error:
-        build.validate(merged(config(sprites), {"data": change}, "test"))
+        parts.validate(merged(config(sprites), {"data": change}, "test"))
     assert "\n" not in str(error.value)
 
 
 def test_more_images_for_the_probe_than_there_are(sprites: Path):
     with pytest.raises(UserError, match=r"take 16 \+ 8 of the 20 images"):
-        build.validate(config(sprites, probe__images_per_class=16))
+        parts.validate(config(sprites, probe__images_per_class=16))
 
 
 def test_a_file_is_read_once_until_it_changes(sprites: Path, tmp_path: Path):
     path = tmp_path / "copy.npz"
     path.write_bytes(sprites.read_bytes())
-    first = build.world(config(path).data)
-    assert build.world(config(path).data) is first
+    first = parts.world(config(path).data)
+    assert parts.world(config(path).data) is first
     write_sprites(path, per_class=30, seed=1)
-    assert build.world(config(path).data) is not first
+    assert parts.world(config(path).data) is not first
 
 
 def test_names_of_values():

@@ -13,12 +13,13 @@ from conceptspace.cli import main
 from conceptspace.config import merged
 from conceptspace.errors import UserError
 from conceptspace.events import Stopped
+from conceptspace.experiment.session import Session
 from conceptspace.presentation.explorer.library import Library
-from conceptspace.store import Run
+from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from conceptspace.worlds.config import WORLDS
 from stripes import NETWORK, WORLD
-from tiny import TINY, tiny_session
+from tiny import CPU, TINY, tiny_session
 
 ASK = {"evaluate": {"protocols": ["overprompting-hue", "latent-intervention"]}}
 
@@ -41,7 +42,7 @@ def test_a_world_in_one_file_is_stopped_resumed_asked_and_shown_without_it(here:
     with pytest.raises(Stopped):
         list(session.execute(lambda: next(asked) > 8))  # two for the probe, then each step
     assert 9 not in checkpoint.saved_steps(session.run.checkpoints)
-    assert main(["run", "--out", "run", "--device", "cpu"]) == 0
+    list(tiny_session(here / "run", config, here / "probes").execute())
     run = Run(here / "run")
     assert run.config.data.settings()["period"] == 2
     table = run.trajectory()
@@ -58,7 +59,7 @@ def test_a_world_in_one_file_is_stopped_resumed_asked_and_shown_without_it(here:
     assert again.description.settings()["data.period"] == 2
     index = Library([here / "run"]).index()
     assert not index["runs"][0]["problems"]
-    assert main(["evaluate", "run", "--protocol", "naive"]) == 2
+    assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 2
     assert "cannot read stripes.py: No such file" in capsys.readouterr().err
 
 
@@ -90,22 +91,22 @@ def test_a_world_of_an_installed_package(here: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_network_in_one_file(here: Path, capsys):
-    words = "run --config tiny.toml --model.kind mlp.py:Mlp --model.width 8 --device cpu --out run"
-    assert main([*words.split(), "--precision", "bfloat16"]) == 0
-    run = Run(here / "run")
+    config = merged(TINY, {"model": {"kind": "mlp.py:Mlp", "width": 8}}, "test")
+    run, _ = open_or_create(here / "run", config)
+    list(Session(run, CPU, here / "probes", "bfloat16").execute())
     weights = checkpoint.load(run.checkpoints, 9)
     assert weights["network.layers.0.weight"].shape == (8, 3 * 64 + 11 + 1)
     first = checkpoint.load(run.checkpoints, 0)
     assert not torch.equal(weights["network.layers.0.weight"], first["network.layers.0.weight"])
     assert (run.config.model.kind, run.config.model.settings()["width"]) == ("mlp.py:Mlp", 8)
-    assert main(["evaluate", "run", "--device", "cpu"]) == 0
+    assert main(["evaluate", "run", "--device", "cpu", "--trust"]) == 0
     assert set(run.trajectory()["protocol"]) == {
         "naive",
         "overprompting-color",
         "overprompting-size",
     }
     capsys.readouterr()
-    assert main(["evaluate", "run", "--protocol", "latent-intervention"]) == 2
+    assert main(["evaluate", "run", "--protocol", "latent-intervention", "--trust"]) == 2
     assert "there is no protocol 'latent-intervention' for this run" in capsys.readouterr().err
 
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from conceptspace.completeness import Incomplete
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Notice, Stopped, Trained
+from conceptspace.experiment.completeness import Incomplete
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from conceptspace import build
 from conceptspace.config import (
     EvaluateConfig,
     ProbeConfig,
@@ -16,8 +15,9 @@ from conceptspace.config import (
     merged,
     nested,
 )
+from conceptspace.experiment import parts
+from conceptspace.experiment.session import Session
 from conceptspace.models.config import UNetConfig
-from conceptspace.pipeline import Session
 from conceptspace.store import open_or_create
 from conceptspace.worlds.dataset import Examples
 from conceptspace.worlds.shapes.config import ShapesData
@@ -61,7 +61,7 @@ def tiny_config(**changes: Any) -> RunConfig:
 
 def tiny_world(**data: Any) -> ShapesWorld:
     """The shapes world of the tiny config with data settings changed."""
-    return build.world(tiny_config(**{f"data__{k}": v for k, v in data.items()}).data)
+    return parts.world(tiny_config(**{f"data__{k}": v for k, v in data.items()}).data)
 
 
 def tiny_session(folder: Path, config: RunConfig, cache: Path) -> Session:

@@ -50,8 +50,8 @@ def without_first_block(name: str, run: Context):
 # Asking and scoring.
 import pandas as pd
 
-from conceptspace import build
 from conceptspace.analysis.selection import best_of_sweep
+from conceptspace.experiment import parts
 from conceptspace.judges.judge import ShapesJudge
 from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.models.schedule import LinearSchedule
@@ -61,13 +61,13 @@ from conceptspace.recording.evaluate import Evaluator, Sampling
 from conceptspace.recording.scoring import Scorer, trajectory
 from conceptspace.worlds.shapes.config import ShapesData
 
-world = build.world(ShapesData(resolution=8))
+world = parts.world(ShapesData(resolution=8))
 network = UNet(11, channels=(8,), blocks=1, heads=2, groups=4)
 model = VDM(network, LinearSchedule(-7.0, 7.0, learned=False), (-1.0, 1.0))
 probe = Probe(world.space.names, ProbeSettings(channels=(8,), features=8))  # use a trained one
 evaluator = Evaluator(
     world,
-    build.conditioning(ShapesData()),
+    parts.conditioning(ShapesData()),
     Scorer(probe, ShapesJudge(world)),
     Sampling(samples=4, steps=3),
     seed=0,

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from conceptspace import pipeline
 from conceptspace.config import merged, nested
+from conceptspace.events import Evaluated
+from conceptspace.experiment.session import Session
 from conceptspace.presentation.page import write_page
 from conceptspace.presets import quick
 from conceptspace.store import open_or_create
@@ -42,8 +43,8 @@ changes = {
     "evaluate.samples": 12, "evaluate.sampling_steps": 10, "evaluate.protocols": [],
 }  # fmt: skip
 run, _ = open_or_create(Path("runs/sprites"), merged(quick(), nested(changes), "this page"))
-for event in pipeline.Session(run, torch.device("cpu"), Path("probes")).execute():
-    if isinstance(event, pipeline.Evaluated):
+for event in Session(run, torch.device("cpu"), Path("probes")).execute():
+    if isinstance(event, Evaluated):
         print(event.step, event.accuracies)
 found = write_page([run], run.path / "report.html")
 for finding in found:

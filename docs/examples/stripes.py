@@ -4,8 +4,8 @@ import torch
 from pydantic import Field
 
 import conceptspace as cs
-from conceptspace import build
 from conceptspace.config import RunConfig
+from conceptspace.experiment import parts
 
 HUE = cs.Concept("hue", ("red", "blue"), ((0.9, 0.1), (0.1, 0.9)), 0.05)
 WAY = cs.Concept("way", ("across", "down"), ((1.0, 0.0), (0.0, 1.0)))
@@ -37,5 +37,5 @@ class StripesWorld(cs.RenderedWorld):
 
 if __name__ == "__main__":
     config = RunConfig(data=Stripes(resolution=16, period=2))
-    assert build.world(config.data).picture("11").shape == (3, 16, 16)
+    assert parts.world(config.data).picture("11").shape == (3, 16, 16)
     assert config.settings()["data.period"] == 2

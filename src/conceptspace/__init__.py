@@ -9,8 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from conceptspace.analysis.reading import read_trajectory
+    from conceptspace.config import RunConfig
+    from conceptspace.description import Section
     from conceptspace.errors import UserError
-    from conceptspace.judges.judge import Judgement
+    from conceptspace.experiment.session import Session
+    from conceptspace.judges.judge import Judge, Judgement
+    from conceptspace.judges.probe import ProbeSettings, train_probe
     from conceptspace.judges.zero_shot import ZeroShot, from_clip
     from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
     from conceptspace.models.adapters.flow import from_flow
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
         Hookable,
     )
     from conceptspace.models.noise import Noise
+    from conceptspace.presentation.page import write_page
+    from conceptspace.protocols.base import Costly, Protocol
     from conceptspace.protocols.controls import MatchedControl
     from conceptspace.protocols.embedding_steering import EmbeddingSteering
     from conceptspace.protocols.ensembling import PromptEnsemble
@@ -48,45 +55,56 @@ if TYPE_CHECKING:
     from conceptspace.worlds.folder import FolderWorld
     from conceptspace.worlds.naming import SpacePrompts, named_space
     from conceptspace.worlds.rendered import RenderedWorld
+    from conceptspace.worlds.stored import read_arrays
+    from conceptspace.worlds.world import World
 
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "worlds.rendered": "RenderedWorld",
-    "worlds.config": "DataConfig",
-    "models.config": "ModelConfig",
-    "models.denoiser": "Accelerated EmbeddingDenoiser",
-    "worlds.arrays": "ArrayWorld",
-    "space": "Concept ConceptClass ConceptSpace",
-    "worlds.datasets": "from_huggingface from_torch",
-    "worlds.folder": "FolderWorld",
-    "worlds.naming": "SpacePrompts named_space",
+    "analysis.reading": "read_trajectory",
+    "config": "RunConfig",
+    "description": "Section",
     "errors": "UserError",
-    "judges.judge": "Judgement",
+    "experiment.session": "Session",
+    "judges.judge": "Judge Judgement",
+    "judges.probe": "ProbeSettings train_probe",
     "judges.zero_shot": "ZeroShot from_clip",
-    "protocols.controls": "MatchedControl",
-    "protocols.fine_tuning": "FineTuning",
-    "protocols.embedding_steering": "EmbeddingSteering",
-    "protocols.ensembling": "PromptEnsemble",
-    "protocols.guidance": "Guidance",
-    "protocols.steering": "Steering",
-    "protocols.intervention": "LatentIntervention",
-    "protocols.overprompting": "Overprompting",
-    "protocols.patching": "EmbeddingPatching",
     "models.adapters.diffusers": "from_diffusers from_pipeline",
     "models.adapters.flow": "from_flow",
     "models.adapters.function": "from_function",
     "models.adapters.replay": "replay",
+    "models.config": "ModelConfig",
+    "models.denoiser": "Accelerated EmbeddingDenoiser",
     "models.generative": (
         "EditableCondition EditableModel FineTunable GenerativeModel Guidable Hookable"
     ),
     "models.noise": "Noise",
+    "presentation.page": "write_page",
+    "protocols.base": "Costly Protocol",
+    "protocols.controls": "MatchedControl",
+    "protocols.embedding_steering": "EmbeddingSteering",
+    "protocols.ensembling": "PromptEnsemble",
+    "protocols.fine_tuning": "FineTuning",
+    "protocols.guidance": "Guidance",
+    "protocols.intervention": "LatentIntervention",
+    "protocols.overprompting": "Overprompting",
+    "protocols.patching": "EmbeddingPatching",
+    "protocols.steering": "Steering",
     "recording.accelerate": "AccelerateRecorder",
     "recording.lightning": "LightningRecorder",
     "recording.recorder": "Recorder",
+    "space": "Concept ConceptClass ConceptSpace",
     "store": "Run",
     "training.schedule": "checkpoint_steps",
+    "worlds.arrays": "ArrayWorld",
+    "worlds.config": "DataConfig",
+    "worlds.datasets": "from_huggingface from_torch",
+    "worlds.folder": "FolderWorld",
+    "worlds.naming": "SpacePrompts named_space",
+    "worlds.rendered": "RenderedWorld",
+    "worlds.stored": "read_arrays",
+    "worlds.world": "World",
 }
 
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -98,6 +116,7 @@ __all__ = [
     "Concept",
     "ConceptClass",
     "ConceptSpace",
+    "Costly",
     "DataConfig",
     "EditableCondition",
     "EditableModel",
@@ -111,6 +130,7 @@ __all__ = [
     "Guidable",
     "Guidance",
     "Hookable",
+    "Judge",
     "Judgement",
     "LatentIntervention",
     "LightningRecorder",
@@ -118,13 +138,19 @@ __all__ = [
     "ModelConfig",
     "Noise",
     "Overprompting",
+    "ProbeSettings",
     "PromptEnsemble",
+    "Protocol",
     "Recorder",
     "RenderedWorld",
     "Run",
+    "RunConfig",
+    "Section",
+    "Session",
     "SpacePrompts",
     "Steering",
     "UserError",
+    "World",
     "ZeroShot",
     "checkpoint_steps",
     "from_clip",
@@ -135,7 +161,11 @@ __all__ = [
     "from_pipeline",
     "from_torch",
     "named_space",
+    "read_arrays",
+    "read_trajectory",
     "replay",
+    "train_probe",
+    "write_page",
 ]
 
 

@@ -25,6 +25,9 @@ from typing import Any, Generic, TypeVar
 
 from conceptspace.errors import UserError
 
+CONTENT = "__sha256__"
+"""Attribute of a module from a file: the SHA-256 of what was executed."""
+
 T = TypeVar("T")
 Own = TypeVar("Own", bound=type)
 
@@ -133,12 +136,13 @@ def _of_file(path: Path) -> ModuleType:
     name = f"_of_file_{path.stem}_{key}"
     if name not in sys.modules:
         spec = spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
+        if spec is None:
             raise UserError(f"{path} is no Python file")
         module = module_from_spec(spec)
+        setattr(module, CONTENT, sha256(content).hexdigest())
         sys.modules[name] = module  # dataclasses and pydantic look their module up
         try:
-            spec.loader.exec_module(module)
+            exec(compile(content, path, "exec", dont_inherit=True), vars(module))
         except BaseException:
             del sys.modules[name]
             raise

@@ -327,7 +327,7 @@ def _digest_of(values: dict[str, Any]) -> str:
 def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` tells, if the values that are computed with are of their type."""
     kinds: dict[str, Any] = {"seconds": (int, float), "status": str, "probe": dict, "config": str}
-    for key, kind in (kinds | {"extending": dict, "extensions": list}).items():
+    for key, kind in (kinds | {"code": dict, "extending": dict, "extensions": list}).items():
         if key in told and not isinstance(told[key], kind):
             raise ValueError(f"{key} is {told[key]!r}")
     return told

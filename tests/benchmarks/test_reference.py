@@ -7,8 +7,8 @@ import copy
 import pytest
 import torch
 
-from conceptspace import build
 from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
+from conceptspace.experiment import parts
 from conceptspace.training.loop import Trainer
 from conceptspace.worlds.dataset import split_dataset
 from tiny import random_examples, tiny_config
@@ -18,7 +18,7 @@ SETTINGS = [{}, {"model__schedule": "learned_linear"}, {"model__norm": "layer"}]
 
 def pair(**settings):
     config = tiny_config(model__dropout=0.0, **settings)
-    model, reference = build.model(config), Diffusion(config)
+    model, reference = parts.model(config), Diffusion(config)
     source = torch.Generator().manual_seed(0)
     for p in model.parameters():
         if p.ndim > 0:
@@ -62,7 +62,7 @@ def test_steps_on_the_same_batches_and_noise_give_the_same_weights():
     """Ten steps of the optimiser, averaged weights included."""
     config, model, reference = pair(train__weight_average=0.9)
     examples = random_examples(32)
-    trainer = Trainer(model, examples, build.optimization(config), 0, "float32")
+    trainer = Trainer(model, examples, parts.optimization(config), 0, "float32")
     given = []
     update = trainer.update.function
 
@@ -101,7 +101,7 @@ def losses():
     """
     config, model, reference = pair()
     examples, _ = split_dataset(
-        build.world(config.data), build.conditioning(config.data), images_per_class=64,
+        parts.world(config.data), parts.conditioning(config.data), images_per_class=64,
         validation_share=0.0, seed=0, masking=None,
     )  # fmt: skip
     torch.manual_seed(0)
@@ -111,7 +111,7 @@ def losses():
     found = {}
     for precision in ("float32", "bfloat16"):
         model.load_state_dict(weights)
-        trainer = Trainer(model, examples, build.optimization(config), 0, precision)
+        trainer = Trainer(model, examples, parts.optimization(config), 0, precision)
         records = list(trainer.run(200))
         found[precision] = torch.tensor([record.loss.diffusion.item() for record in records])
     others = (records[0].loss.prior + records[0].loss.reconstruction).item()

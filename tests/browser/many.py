@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from conceptspace.build import world
 from conceptspace.config import merged, nested
+from conceptspace.experiment.parts import world
 from conceptspace.files import write_table
 from conceptspace.presets import quick
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from conceptspace.presentation.series import best_settings
+from conceptspace.presentation.series import highest
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
@@ -271,7 +271,7 @@ def test_protocols_against_each_other_at_the_same_step(sweep, folder):
     sweep.fill("#filter", "separation=0.2 seed=0")
     sweep.click("#choose-shown")
     sweep.locator("#time").fill("4")
-    table = best_settings(Run(folder / "separation-0.2" / "seed-0").trajectory())
+    table = highest(Run(folder / "separation-0.2" / "seed-0").trajectory())
     rows = table[(table.step == 1250) & (table.concept_class == "11") & (table.concept == JOINT)]
     values = rows.set_index("protocol").accuracy
     text = label(sweep, "#race")

@@ -125,7 +125,7 @@ class TestRefusals:
         (tmp_path / "list.toml").write_text("preset = ['quick']")
         (tmp_path / "quick.toml").write_text("preset = 'quick'")
         before = contents(tmp_path)
-        monkeypatch.setattr("conceptspace.pipeline.Session.execute", must_not_train)
+        monkeypatch.setattr("conceptspace.experiment.session.Session.execute", must_not_train)
         assert main(arguments) == 2
         out, err = capsys.readouterr()
         assert out == ""
@@ -270,9 +270,9 @@ class TestHelp:
 class TestConfig:
     def stored(self, tmp_path, monkeypatch, *arguments):
         """The config that a run would have, without the run."""
-        from conceptspace import pipeline
+        from conceptspace.experiment.session import Session
 
-        monkeypatch.setattr(pipeline.Session, "execute", lambda *a: iter(()))
+        monkeypatch.setattr(Session, "execute", lambda *a: iter(()))
         monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
         folder = tmp_path / "r"
         assert main(["run", *arguments, "--out", str(folder)]) == 0

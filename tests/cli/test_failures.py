@@ -64,10 +64,10 @@ def test_a_full_disk_under_the_checkpoints_loses_none(tmp_path, tiny, monkeypatc
 
 def test_stopping_does_not_say_that_something_was_saved(tmp_path, tiny, monkeypatch, capsys):
     """SIGTERM while the disk of the training states is full."""
-    from conceptspace import pipeline
+    from conceptspace.experiment.session import Session
 
-    execute = pipeline.Session.execute
-    monkeypatch.setattr(pipeline.Session, "execute", lambda s, stop: execute(s, after(stop)))
+    execute = Session.execute
+    monkeypatch.setattr(Session, "execute", lambda s, stop: execute(s, after(stop)))
 
     def after(stop):
         calls = iter(range(10_000))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from conceptspace import build
 from conceptspace.config import merged, nested
+from conceptspace.experiment import parts
 from conceptspace.judges.judge import ShapesJudge
 from conceptspace.presets import PRESETS
 from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
@@ -17,7 +17,7 @@ COUNT = 128
 
 def world_of(preset: str = "quick", **data: float) -> ShapesWorld:
     changed = nested({f"data.{name}": value for name, value in data.items()})
-    return build.world(merged(PRESETS[preset](), changed, "test").data)
+    return parts.world(merged(PRESETS[preset](), changed, "test").data)
 
 
 def source(seed: int = 0) -> torch.Generator:

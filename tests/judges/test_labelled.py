@@ -18,7 +18,7 @@ import torch
 from labelled import page
 from labelled.page import HALF_WAY, SURE, in_words, of_each_other, of_majority, of_unanimous
 
-from conceptspace import build
+from conceptspace.experiment import parts
 from conceptspace.judges import judge as judging
 from conceptspace.judges.judge import ShapesJudge
 from conceptspace.judges.probe import load_or_train
@@ -53,7 +53,7 @@ def probed(table, probe_cache_folder):
     """The plain probe's probability of bit 1; it has no other answer, so every image is valid."""
     config = PRESETS["quick"]()
     cpu = torch.device("cpu")
-    trained = load_or_train(page.world(0.2), build.probe(config), cpu, probe_cache_folder)
+    trained = load_or_train(page.world(0.2), parts.probe(config), cpu, probe_cache_folder)
     found = trained.probe.coordinates(page.images().float() / 255).double().numpy()
     return pd.DataFrame(found, table.index, [*page.WORDS]).assign(valid="yes")
 

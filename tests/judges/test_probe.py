@@ -20,6 +20,7 @@ from conceptspace.judges.probe import (
     calibration_error,
     load_or_train,
 )
+from conceptspace.presets import quick
 from conceptspace.worlds.shapes.settings import concept as concept_of
 from conceptspace.worlds.shapes.world import widest, widest_world
 from tiny import CPU, tiny_config, tiny_world
@@ -260,14 +261,14 @@ class TestNothingElseChanges:
 
 class TestCache:
     def test_of_two_that_want_it_at_once_one_trains_it(self, tmp_path, monkeypatch):
-        trained, train = [], probes.train_probe
+        trained, train = [], probes.fit
 
         def slowly(*arguments):
             trained.append(arguments)
             time.sleep(0.5)
             return train(*arguments)
 
-        monkeypatch.setattr(probes, "train_probe", slowly)
+        monkeypatch.setattr(probes, "fit", slowly)
         with ThreadPoolExecutor(2) as pool:
             asked = [
                 pool.submit(load_or_train, tiny_world(), TINY, CPU, tmp_path) for _ in range(2)
@@ -289,7 +290,7 @@ class TestCache:
         def refuse(*arguments):
             raise AssertionError("trained again")
 
-        monkeypatch.setattr(probes, "train_probe", refuse)
+        monkeypatch.setattr(probes, "fit", refuse)
         second = load_or_train(tiny_world(), TINY, CPU, tmp_path)
         assert second.hash == first.hash
         assert second.report == first.report
@@ -354,3 +355,12 @@ class TestCache:
         again = load_or_train(tiny_world(), TINY, CPU, tmp_path)
         assert again.hash == first.hash
         assert json.loads(next(tmp_path.glob("*/*.json")).read_text())["sha256"] == first.hash
+
+
+def test_a_judge_of_a_worlds_own_images_is_one_call(probe_cache_folder):
+    """As much as a run's own probe, from the same cache."""
+    import conceptspace as cs
+
+    judge = cs.train_probe(tiny_world(), TINY)
+    assert judge.hash == load_or_train(tiny_world(), TINY, CPU, probe_cache_folder).hash
+    assert ProbeSettings.of(quick().probe).steps == 300

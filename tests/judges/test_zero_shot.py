@@ -130,7 +130,7 @@ def test_texts_that_do_not_fit_the_space_are_told_of():
 
 
 def test_a_run_says_by_which_texts_it_was_judged(tmp_path):
-    judge = ZeroShot(image_embeddings, text_embeddings, TEXTS)
+    judge = ZeroShot(image_embeddings, text_embeddings, TEXTS, invalid=["nothing"], least=-0.5)
     other = ZeroShot(image_embeddings, text_embeddings, {**TEXTS, "light": ["black", "white"]})
     assert described(judge) != described(other)
 
@@ -142,6 +142,7 @@ def test_a_run_says_by_which_texts_it_was_judged(tmp_path):
     told = json.loads((tmp_path / "run" / "run.json").read_text())
     assert told["judge"].startswith("zero-shot ")
     assert told["texts"]["light"] == [["dark", "black"], ["white"]]
+    assert (told["invalid"], told["least"], told["scale"]) == (["nothing"], -0.5, 100.0)
     table = cs.Run(tmp_path / "run").trajectory()
     red = table[(table["concept"] == "hue") & (table["concept_class"] == "00")]["accuracy"]
     assert red.item() > 0.99

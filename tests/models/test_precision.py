@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.models import precision
 from conceptspace.models.precision import LoweredModel, fastest_precision
 from tiny import tiny_config
 
 
 def model():
-    built = build.model(tiny_config())
+    built = parts.model(tiny_config())
     source = torch.Generator().manual_seed(0)
     for p in built.parameters():
         p.data += 0.05 * torch.randn(p.shape, generator=source)
@@ -73,7 +73,7 @@ def test_refresh_follows_the_model_and_loading_both():
     lowered.refresh()
     for high, low in lowered.pairs:
         assert torch.equal(low, high.to(torch.bfloat16))
-    other = build.model(tiny_config(seed=5))
+    other = parts.model(tiny_config(seed=5))
     lowered.load_state_dict(other.state_dict())
     assert all(torch.equal(low, high.to(low.dtype)) for high, low in lowered.pairs)
     assert torch.equal(
@@ -82,7 +82,7 @@ def test_refresh_follows_the_model_and_loading_both():
 
 
 def test_weights_of_another_model_are_refused_in_one_sentence():
-    weights = build.model(tiny_config()).state_dict()
+    weights = parts.model(tiny_config()).state_dict()
     weights["network.old"] = weights.pop("network.time.0.bias")
     with pytest.raises(
         UserError, match=r"do not fit the model .*network\.old.* train the run again"

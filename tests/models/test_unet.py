@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from conceptspace import build, presets
+from conceptspace import presets
+from conceptspace.experiment import parts
 from conceptspace.models.embeddings import SinusoidalEmbedding
 from conceptspace.models.unet import UNet, normalisation
 from tiny import tiny_config
@@ -67,20 +68,20 @@ class TestPaperSize:
         assert 64 * counter.get_total_flops() == pytest.approx(447.1e9, rel=1e-3)
 
     def test_preset_builds_the_default_network(self, paper_network):
-        model = build.model(presets.paper())
+        model = parts.model(presets.paper())
         shapes = {name: p.shape for name, p in model.network.named_parameters()}
         assert shapes == {name: p.shape for name, p in paper_network.named_parameters()}
 
 
 @pytest.mark.parametrize("norm", ["group", "layer"])
 def test_untrained_network_predicts_its_input(norm):
-    model = build.model(tiny_config(model__norm=norm)).eval()
+    model = parts.model(tiny_config(model__norm=norm)).eval()
     z, gamma, h = inputs()
     assert torch.equal(model(z, gamma, h), z)
 
 
 def test_every_input_matters_once_trained():
-    model = trained_like(build.model(tiny_config())).eval()
+    model = trained_like(parts.model(tiny_config())).eval()
     z, gamma, h = inputs()
     base = model(z, gamma, h)
     for changed in ((z + 1, gamma, h), (z, gamma + 1, h), (z, gamma, h + 1)):
@@ -88,7 +89,7 @@ def test_every_input_matters_once_trained():
 
 
 def test_samples_of_a_batch_do_not_mix():
-    model = trained_like(build.model(tiny_config())).eval()
+    model = trained_like(parts.model(tiny_config())).eval()
     z, gamma, h = inputs(3)
     alone = torch.cat([model(z[i : i + 1], gamma[i : i + 1], h[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(model(z, gamma, h), alone, atol=1e-3, rtol=1e-4)
@@ -96,7 +97,7 @@ def test_samples_of_a_batch_do_not_mix():
 
 def test_information_crosses_the_whole_image():
     """Attention in the bottleneck: every output pixel depends on every input pixel."""
-    model = trained_like(build.model(tiny_config())).eval()
+    model = trained_like(parts.model(tiny_config())).eval()
     z, gamma, h = inputs(1)
     z.requires_grad_(True)
     gradient = torch.autograd.grad(model(z, gamma, h)[0, :, 0, 0].sum(), z)[0]
@@ -106,13 +107,13 @@ def test_information_crosses_the_whole_image():
 @pytest.mark.parametrize("resolution", [4, 6, 10, 16])
 @pytest.mark.parametrize("channels", [(8,), (8, 16)])
 def test_any_resolution(resolution, channels):
-    model = build.model(tiny_config(data__resolution=resolution, model__channels=channels))
+    model = parts.model(tiny_config(data__resolution=resolution, model__channels=channels))
     z, gamma, h = inputs(resolution=resolution)
     assert model(z, gamma, h).shape == z.shape
 
 
 def test_every_block_has_embeddings_of_its_own():
-    network = build.model(tiny_config(model__blocks=2)).network
+    network = parts.model(tiny_config(model__blocks=2)).network
     widths = network.trunk.block_widths()
     assert len(widths) == 2 * 2 + 2 + 2 * 2
     assert [e.shape[1] for e in network.embed_condition(torch.zeros(1, 11))] == widths
@@ -127,7 +128,7 @@ def test_every_block_has_embeddings_of_its_own():
 
 
 def test_gelu_follows_both_layers_of_every_mlp():
-    network = trained_like(build.model(tiny_config()).network)
+    network = trained_like(parts.model(tiny_config()).network)
     lowest = F.gelu(torch.linspace(-2, 0, 10_001)).min().item()
     assert lowest == pytest.approx(-0.17, abs=0.001)
     _, gamma, h = inputs(500)
@@ -138,7 +139,7 @@ def test_gelu_follows_both_layers_of_every_mlp():
 
 
 def test_block_mlp_by_hand():
-    network = trained_like(build.model(tiny_config()).network)
+    network = trained_like(parts.model(tiny_config()).network)
     mlps, h = network.block_condition, torch.randn(3, 11)
     hidden = F.gelu(mlps.hidden(h)).split([w * len(b) for w, b in mlps.blocks.items()], dim=1)
     for part, (width, which) in zip(hidden, mlps.blocks.items(), strict=True):
@@ -170,7 +171,7 @@ def test_time_embedding_distinguishes_the_whole_range():
 
 
 def test_dropout_acts_in_training_only():
-    model = trained_like(build.model(tiny_config(model__dropout=0.5)))
+    model = trained_like(parts.model(tiny_config(model__dropout=0.5)))
     z, gamma, h = inputs()
     assert not torch.equal(model.train()(z, gamma, h), model(z, gamma, h))
     assert torch.equal(model.eval()(z, gamma, h), model(z, gamma, h))
@@ -186,10 +187,10 @@ def test_normalisations():
 
 def test_weights_depend_on_the_seed_alone():
     torch.manual_seed(1)
-    first = build.model(tiny_config()).state_dict()
+    first = parts.model(tiny_config()).state_dict()
     before = torch.random.get_rng_state()
-    again = build.model(tiny_config()).state_dict()
+    again = parts.model(tiny_config()).state_dict()
     assert torch.equal(before, torch.random.get_rng_state())
-    other = build.model(tiny_config(seed=1)).state_dict()
+    other = parts.model(tiny_config(seed=1)).state_dict()
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert any(not torch.equal(first[k], other[k]) for k in first)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
-from conceptspace import build
+from conceptspace.experiment import parts
 from conceptspace.models.sampling import sample
 from conceptspace.models.schedule import LinearSchedule
 from conceptspace.models.vdm import (
@@ -141,7 +141,7 @@ def test_decode_undoes_encode_and_clips(pixel_range):
 
 
 def test_learned_schedule_stays_monotone_in_training():
-    model = build.model(tiny_config(model__schedule="learned_linear"))
+    model = parts.model(tiny_config(model__schedule="learned_linear"))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3.0)
     examples = random_examples(4)
     t = torch.linspace(0, 1, 5)
@@ -158,7 +158,7 @@ def test_learned_schedule_stays_monotone_in_training():
 
 def test_a_float32_model_in_a_process_that_works_in_float64():
     """Noise, times and the sampler's steps are float64 then; loss, gradients and images follow."""
-    model = build.model(tiny_config())
+    model = parts.model(tiny_config())
     images, h, noise = torch.rand(2, 3, 8, 8), torch.rand(2, 11), torch.randn(2, 3, 8, 8)
     h = h[:, : model.network.block_condition.hidden.in_features]
     times = torch.tensor([0.25, 0.75])

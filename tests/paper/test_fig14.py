@@ -9,12 +9,12 @@ import pytest
 from conceptspace.analysis.claims import Verdict
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
+from conceptspace.experiment.session import Session
 from conceptspace.paper.fig14 import figure as fig14
 from conceptspace.paper.framework.outputs import produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
 from conceptspace.paper.thresholds import LEANING, MOST
-from conceptspace.pipeline import Session
 from conceptspace.presets import quick
 from conceptspace.store import open_or_create
 from conceptspace.sweeps.plan import Plan

@@ -216,14 +216,14 @@ def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str) -> None:
-    from conceptspace import build
+    from conceptspace.experiment import parts
     from conceptspace.paper.settings import SEEDS, STUDIED_SEEDS
     from conceptspace.sweeps.plan import unique
 
     everything = unique(p for figure in FIGURES.values() for p in figure.plans(preset, None))
     for plan in everything:
         if plan.config.seed == SEEDS[preset][0]:
-            build.validate(plan.config)
+            parts.validate(plan.config)
     seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
     assert seeds == {0, len(SEEDS[preset]), len(STUDIED_SEEDS[preset])}
     for figure in FIGURES.values():

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptspace.build import world
 from conceptspace.config import RunConfig, merged, nested
+from conceptspace.experiment.parts import world
 from conceptspace.presets import quick
 from conceptspace.recording.scoring import trajectory
 from conceptspace.store import Run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conceptspace import build
+from conceptspace.experiment import parts
 from conceptspace.presentation.page import write_page
 from conceptspace.presentation.signal import write_signal
 from tiny import tiny_config, tiny_session
@@ -25,8 +25,8 @@ def test_a_signal_that_is_not_defined_is_left_out_and_said(tmp_path: Path, train
     config = tiny_config(
         data__train_classes=train, data__ood_classes=ood, data__concepts=concepts
     )  # fmt: skip
-    build.validate(config)
-    table, local = write_signal({"this": build.rendered(config.data)}, tmp_path)
+    parts.validate(config)
+    table, local = write_signal({"this": parts.rendered(config.data)}, tmp_path)
     assert table.empty
     assert len(local) > 0
     assert pd.read_parquet(tmp_path / "signal.parquet")["distance"].dtype == float

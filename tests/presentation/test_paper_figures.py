@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 import pytest
+from conceptspace.paper.fig15.cube import cube_figure, curves
 from fabricated import make_space, make_table
 
 from conceptspace.analysis.emergence import Emergence
@@ -17,7 +18,6 @@ from conceptspace.errors import UserError
 from conceptspace.paper.fig03.drawing import Speed, speed_figure
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09b.drawing import fan_figure
-from conceptspace.paper.fig15.cube import cube_figure, curves
 from conceptspace.paper.fig15.page import cube_page
 from conceptspace.presentation.series import series
 from conceptspace.tables import NAIVE

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 from conceptspace.analysis.statistics import wilson
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import (
-    best_settings,
     bootstrap,
+    highest,
     of_protocol,
     series,
     smooth,
@@ -59,9 +59,9 @@ def test_bootstrap_resamples_runs():
     np.testing.assert_array_equal(high, [1.0, 0.5])
 
 
-def test_best_settings_keeps_the_highest_joint_accuracy(tables):
+def test_highest_keeps_the_highest_joint_accuracy(tables):
     table = tables(2, 2)
-    best = best_settings(table)
+    best = highest(table)
     keys = ["run", "seed", "step", "protocol", "concept_class"]
     joint = table[table["concept"] == JOINT].groupby(keys)["accuracy"].max()
     kept = best[best["concept"] == JOINT].set_index(keys)["accuracy"]
@@ -69,9 +69,9 @@ def test_best_settings_keeps_the_highest_joint_accuracy(tables):
     np.testing.assert_array_equal(kept.sort_index(), joint.sort_index())
 
 
-def test_best_settings_breaks_ties_by_order(tables):
+def test_highest_breaks_ties_by_order(tables):
     table = tables(2, 1).assign(accuracy=0.5)
-    chosen = best_settings(of_protocol(table, "overprompting"))["setting"].unique()
+    chosen = highest(of_protocol(table, "overprompting"))["setting"].unique()
     assert list(chosen) == ["0.35,0.35,0.65"]
 
 

@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptspace import build
 from conceptspace.analysis.elicitation import best_settings
 from conceptspace.analysis.emergence import find_emergence
 from conceptspace.config import EvaluateConfig, RunConfig, TrainConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.models.schedule import LinearSchedule
 from conceptspace.models.unet import BlockEmbeddings
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
+from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.controls import MatchedControl
 from conceptspace.protocols.edits import project
 from conceptspace.protocols.guidance import Guidance
@@ -42,7 +43,7 @@ STEPS = range(100, 1000, 100)
 
 @pytest.fixture(scope="module")
 def world() -> ShapesWorld:
-    return build.world(ShapesData(resolution=16, position_range=0.25))
+    return parts.world(ShapesData(resolution=16, position_range=0.25))
 
 
 class Gain(BlockEmbeddings):
@@ -108,14 +109,14 @@ def scores(world: ShapesWorld) -> pd.DataFrame:
         Guidance((0.5, 1.0, 3.0)),
         EmbeddingPatching(world, Gain(1.0)),
     ]
-    parts = []
+    scores = []
     for step in STEPS:
         model = late_model(world, step)
         for protocol in protocols:
             for g in evaluator(model, protocol, ("11",)):
                 labels = {"protocol": protocol.name, "setting": g.setting, "concept_class": "11"}
-                parts.append(g.scores.assign(run="late", seed=0, step=step, **labels))
-    return pd.concat(parts, ignore_index=True)
+                scores.append(g.scores.assign(run="late", seed=0, step=step, **labels))
+    return pd.concat(scores, ignore_index=True)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def distances(concept: Concept, strengths: tuple[float, ...], bit: int = 1) -> l
 
 def test_strengths_are_the_paper_colors() -> None:
     """At its separation of 0.2, where the class mean (.4, .4, .6) is the first of five."""
-    color = build.world(ShapesData(color_separation=0.2)).space.concepts[0]
+    color = parts.world(ShapesData(color_separation=0.2)).space.concepts[0]
     paper = [(0.4, 0.4, 0.6), (0.35, 0.35, 0.65), (0.25, 0.25, 0.75), (0.15, 0.15, 0.85)]
     found = distances(color, (1.0, *STRENGTHS))
     for value, expected in zip(found, [*paper, (0.05, 0.05, 0.95)], strict=True):
@@ -173,7 +174,7 @@ def test_prompts_are_cut_at_the_limits_of_their_concept(world: ShapesWorld) -> N
 
 
 def test_one_hot_prompts_are_not_cut() -> None:
-    world = build.world(ShapesData(concepts=("shape", "x")))
+    world = parts.world(ShapesData(concepts=("shape", "x")))
     shape, x = world.space.concepts
     assert shape.exaggerated(1, 1.5).tolist() == [-0.25, 1.25]
     assert shape.categorical
@@ -184,11 +185,11 @@ def test_one_hot_prompts_are_not_cut() -> None:
 
 def test_prompts_that_the_limits_make_equal_are_asked_once() -> None:
     """With colors 0.4 apart, 2.5 is the limit; with colors 1 apart there is nothing beyond."""
-    asked = Overprompting(build.world(ShapesData()), "color", (3.5, 1.5, 2.5, 4.5)).settings("11")
+    asked = Overprompting(parts.world(ShapesData()), "color", (3.5, 1.5, 2.5, 4.5)).settings("11")
     assert list(asked) == ["1.5", "2.5"]
-    farthest = build.world(ShapesData(color_separation=1.0, color_spread=0.0))
+    farthest = parts.world(ShapesData(color_separation=1.0, color_spread=0.0))
     assert not Overprompting(farthest, "color", STRENGTHS).settings("11")
-    narrow = build.world(ShapesData(color_separation=0.2))
+    narrow = parts.world(ShapesData(color_separation=0.2))
     assert list(Overprompting(narrow, "color", STRENGTHS).settings("11")) == [
         "1.5",
         "2.5",
@@ -409,26 +410,26 @@ def test_sweeps_leave_training_classes_alone(world: ShapesWorld) -> None:
 
 def test_protocols_by_name() -> None:
     config = RunConfig()
-    assert "guidance" not in registry.names(build.context(config))
-    dropped = build.context(RunConfig(train=TrainConfig(condition_dropout=0.2)))
+    assert "guidance" not in registry.names(parts.context(config))
+    dropped = parts.context(RunConfig(train=TrainConfig(condition_dropout=0.2)))
     names = registry.names(dropped)
     assert (names[0], len(set(names))) == ("naive", len(names))
     assert "guidance" in names
     for name in names:
         assert registry.make(name, dropped).name == name
     with pytest.raises(UserError, match="no protocol 'hypnosis'"):
-        registry.make("hypnosis", build.context(config))
+        registry.make("hypnosis", parts.context(config))
     latent = [name for name in names if name.startswith("latent-")]
     assert len(latent) == 4
     for name in latent:
-        assert len(registry.make(name, build.context(config)).settings("11")) == 16
+        assert len(registry.make(name, parts.context(config)).settings("11")) == 16
 
 
 def test_latent_protocols_need_two_concepts() -> None:
     alone = RunConfig(
         data=ShapesData(concepts=("color",), train_classes=("0",), ood_classes=("1",))
     )
-    names = registry.names(build.context(alone), usual=True)
+    names = registry.names(parts.context(alone), usual=True)
     assert names == ["naive", "overprompting-color", "patching"]
 
 
@@ -436,13 +437,13 @@ def test_latent_protocols_need_two_concepts() -> None:
 def test_strengths_that_ask_for_less_are_refused(strengths: tuple[float, ...]) -> None:
     weak = RunConfig(evaluate=EvaluateConfig(strengths=strengths))
     with pytest.raises(UserError, match="must all exceed 1, the strength of a naive prompt"):
-        registry.make("overprompting-color", build.context(weak))
-    build.validate(weak)
+        registry.make("overprompting-color", parts.context(weak))
+    parts.validate(weak)
     asked = weak.model_copy(
         update={"evaluate": EvaluateConfig(strengths=strengths, protocols=("overprompting-size",))}
     )
     with pytest.raises(UserError, match="must all exceed 1"):
-        build.validate(asked)
+        parts.validate(asked)
 
 
 def test_patching_from_any_checkpoint() -> None:
@@ -450,11 +451,17 @@ def test_patching_from_any_checkpoint() -> None:
 
     def load(step: int | None) -> VDM:
         asked.append(step)
-        return build.outline(RunConfig())
+        return parts.outline(RunConfig())
 
-    run = build.context(RunConfig(), load)
+    run = parts.context(RunConfig(), load)
     assert registry.make("patching-2000", run).name == "patching-2000"
     assert registry.make("patching", run).name == "patching"
     assert asked == [2000, None]
     with pytest.raises(UserError, match="no protocol 'patching-last'"):
         registry.make("patching-last", run)
+
+
+def test_a_list_is_no_protocol() -> None:
+    assert isinstance(Naive(), Protocol)
+    assert not isinstance([], Protocol)
+    assert not isinstance("naive", Protocol)

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import pytest
 
-from conceptspace import build
 from conceptspace.analysis.elicitation import is_control
 from conceptspace.cli import main
 from conceptspace.config import RunConfig, complete, load, merged
 from conceptspace.description import Section
 from conceptspace.errors import UserError
-from conceptspace.needs import needs, protocols_asked
+from conceptspace.experiment import parts
+from conceptspace.experiment.needs import needs, protocols_asked
 from conceptspace.presets import quick
 from conceptspace.protocols import registry
 from conceptspace.store import Run
@@ -60,11 +60,7 @@ def mirrored(name, run):
 '''
 
 
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
-    registry.families()
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+pytestmark = pytest.mark.usefixtures("own_protocols")
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +185,7 @@ def test_cost_and_disk_count_protocols_of_packages() -> None:
 )
 def test_what_a_package_does_not_bring_is_told(name: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        build.validate(tiny_config(evaluate__protocols=[name]))
+        parts.validate(tiny_config(evaluate__protocols=[name]))
 
 
 @pytest.mark.parametrize(
@@ -294,7 +290,7 @@ def test_a_family_makes_what_it_is_asked_for() -> None:
 
     registry.family("even")(lambda name, run: Named())
     registry.family("list")(lambda name, run: [])
-    run = build.context(tiny_config())
+    run = parts.context(tiny_config())
     with pytest.raises(UserError, match="asked for the protocol 'even', and made one called 'odd'"):
         registry.make("even", run)
     with pytest.raises(UserError, match="asked for the protocol 'list', and made list"):
@@ -318,4 +314,4 @@ def test_settings_without_a_value_are_not_stored(tmp_path: Path) -> None:
     config = registry.completed(tiny_config(evaluate__protocols=["mine"]))
     (tmp_path / "config.toml").write_text(config.text())
     assert complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
-    assert registry.make("mine", build.context(config)) == Mine()
+    assert registry.make("mine", parts.context(config)) == Mine()

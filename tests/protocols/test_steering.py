@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptspace import build
-from conceptspace.config import RunConfig
+from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.fusible import hooked as any_hook
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.models.adapters.flow import from_flow
 from conceptspace.models.adapters.function import from_function
 from conceptspace.models.generative import Hookable
@@ -37,7 +37,7 @@ LISTS = ("network.block_time", "network.block_condition")
 @pytest.fixture(scope="module")
 def model() -> VDM:
     """An untrained model that does not start as the identity."""
-    made = build.model(CONFIG)
+    made = parts.model(CONFIG)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter += 0.05 * torch.randn(
@@ -63,7 +63,7 @@ def hooks(model: nn.Module) -> int:
 def called_modules() -> list[str]:
     """Every module but containers, the schedule, which the sampler asks, the network, whose parts
     the model calls, and those that give a list."""
-    outline = build.outline(CONFIG)
+    outline = parts.outline(CONFIG)
     containers = (nn.ModuleList, nn.ModuleDict)
     others = ("network", "schedule", *LISTS)
     return [n for n, m in outline.named_modules() if not isinstance(m, containers) | (n in others)]
@@ -329,7 +329,7 @@ class _First(nn.Module):
 
 @pytest.fixture
 def run() -> Context:
-    return build.context(tiny_config(evaluate__elicitation_samples=2))
+    return parts.context(tiny_config(evaluate__elicitation_samples=2))
 
 
 NAMES = [
@@ -346,7 +346,7 @@ def test_a_run_knows_them_but_asks_them_only_by_name(run: Context) -> None:
         assert registry.make(name, run).name == name
     lone = RunConfig(data=tiny_config(data__concepts=["color"], data__train_classes=["0"],
                                       data__ood_classes=["1"]).data)  # fmt: skip
-    found = registry.names(build.context(lone))
+    found = registry.names(parts.context(lone))
     assert not [name for name in found if "steering" in name]
 
 
@@ -359,9 +359,9 @@ def evaluated(model: VDM, run: Context, name: str) -> dict[str, Tensor]:
 
     evaluator = Evaluator(
         run.world,
-        build.conditioning(run.config.data),
+        parts.conditioning(run.config.data),
         Scorer(ReadoutProbe(run.world), ShapesJudge(run.world)),
-        build.sampling(run.config, name),
+        parts.sampling(run.config, name),
         0,
     )
     made = evaluator(model, registry.make(name, run), run.world.space.classes)
@@ -371,7 +371,7 @@ def evaluated(model: VDM, run: Context, name: str) -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def plain(model: VDM) -> Tensor:
     """What the model makes when it is asked as it was trained."""
-    run = build.context(tiny_config(evaluate__elicitation_samples=2))
+    run = parts.context(tiny_config(evaluate__elicitation_samples=2))
     return evaluated(model, run, "naive")[""]
 
 
@@ -435,3 +435,11 @@ def test_prompts_that_are_all_the_same_make_no_ensemble() -> None:
     with pytest.raises(UserError, match="all 4 prompts of class 11 are the same"):
         PromptEnsemble(PROMPTS).settings("11")
     assert not PromptEnsemble(PROMPTS).settings("01")
+
+
+def test_a_module_that_is_not_there_is_told_before_any_training():
+    config = tiny_config(evaluate__protocols=["steering-color"])
+    parts.validate(config)
+    changed = merged(config, {"protocols": {"steering": {"module": "network.trunk.dwn"}}}, "test")
+    with pytest.raises(UserError, match=r"VDM has no module 'network.trunk.dwn'; it has, for"):
+        parts.validate(changed)

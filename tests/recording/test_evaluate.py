@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptspace import build
 from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import Diverged
+from conceptspace.experiment import parts
 from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.models.sampling import sample
 from conceptspace.protocols.edits import Edited
@@ -53,7 +53,7 @@ def evaluator(seed=0, samples=3, **sampling):
 
 
 def some_model(seed=0):
-    model = build.model(tiny_config(seed=seed))
+    model = parts.model(tiny_config(seed=seed))
     source = torch.Generator().manual_seed(seed)
     for parameter in model.network.parameters():
         parameter.data += 0.05 * torch.randn(parameter.shape, generator=source)
@@ -110,8 +110,8 @@ class TestNoise:
 
     def test_is_the_same_at_every_checkpoint(self):
         """An untrained network ignores its condition: two of them make the same images."""
-        first = images(evaluator()(build.model(tiny_config(seed=0)), Naive(), CLASSES))
-        second = images(evaluator()(build.model(tiny_config(seed=1)), Naive(), CLASSES))
+        first = images(evaluator()(parts.model(tiny_config(seed=0)), Naive(), CLASSES))
+        second = images(evaluator()(parts.model(tiny_config(seed=1)), Naive(), CLASSES))
         for c in CLASSES:
             assert torch.equal(first["", c], second["", c])
 
@@ -119,7 +119,7 @@ class TestNoise:
         found = images(evaluator()(MODEL, Naive(), CLASSES))
         other = images(evaluator(seed=1)(MODEL, Naive(), CLASSES))
         assert not torch.equal(found["", "11"][0], found["", "11"][1])
-        untrained = images(evaluator()(build.model(tiny_config()), Naive(), CLASSES))
+        untrained = images(evaluator()(parts.model(tiny_config()), Naive(), CLASSES))
         assert not torch.equal(untrained["", "00"], untrained["", "01"])
         assert not torch.equal(found["", "11"], other["", "11"])
 

@@ -402,3 +402,12 @@ class TestPages:
         path.write_text(path.read_text().replace("red", "rot"))
         assert main(["report", str(tmp_path / "run")]) != 0
         assert "space.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [["loud"], [[1, 2]], [Overprompting]])
+def test_what_is_no_protocol_is_told(tmp_path, given):
+    with pytest.raises(
+        UserError, match=r"a protocol is an object with a name, and a method .* is none"
+    ):
+        recorder(tmp_path / "mine", protocols=given)
+    assert not (tmp_path / "mine").exists()

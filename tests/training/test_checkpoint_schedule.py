@@ -7,13 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conceptspace import build, presets
+from conceptspace import presets
+from conceptspace.experiment import parts
 from conceptspace.training.schedule import checkpoint_steps
 from tiny import tiny_config
 
 
 def test_paper_saves_60_checkpoints_evenly_in_the_square_root():
-    steps = build.checkpoints(presets.paper())
+    steps = parts.checkpoints(presets.paper())
     assert len(steps) == 60
     assert (steps[0], steps[-1]) == (500, 20_000)
     expected = np.linspace(np.sqrt(500), np.sqrt(20_000), 60) ** 2
@@ -47,7 +48,7 @@ def test_increases_from_first_to_last(kind, first, last, count):
 
 def test_explicit_steps_are_taken_as_they_are():
     config = tiny_config(train__checkpoint_steps=[1, 2, 7])
-    assert build.checkpoints(config) == [1, 2, 7]
+    assert parts.checkpoints(config) == [1, 2, 7]
 
 
 @pytest.mark.parametrize("kind", ["sqrt", "linear", "log"])

@@ -3,15 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from conceptspace import build
 from conceptspace.errors import Diverged
+from conceptspace.experiment import parts
 from conceptspace.training.loop import Optimization, Trainer
 from conceptspace.worlds.dataset import Examples
 from tiny import random_examples, tiny_config
 
 
 def trainer(examples=None, seed=0, config=None, **settings):
-    model = build.model(config or tiny_config())
+    model = parts.model(config or tiny_config())
     settings = {"batch_size": 4, "clip_norm": 1.0} | settings
     return Trainer(model, examples or random_examples(10), Optimization(**settings), seed)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.judges.probe import Probe, ProbeSettings, load_or_train
 from conceptspace.recording.evaluate import Evaluator, Sampling
 from conceptspace.recording.scoring import Scorer
@@ -214,4 +214,4 @@ def test_built_in_data_keep_their_bytes():
     found = border.draw(world, "00", 5, torch.Generator().manual_seed(0))
     for before, after in zip(drawn, found, strict=True):
         assert torch.equal(before, after)
-    assert build.conditioning(config.data).columns == COLUMNS
+    assert parts.conditioning(config.data).columns == COLUMNS

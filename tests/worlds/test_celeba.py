@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.seeding import generator
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.dataset import split_dataset
@@ -32,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def world_of(folder: Path, cache: Path, **changes: object) -> CelebaWorld:
     settings = {"kind": "celeba", "root": str(folder), "resolution": 12, "images_per_class": 5}
-    made = build.world(CelebaData(**(settings | changes)))
+    made = parts.world(CelebaData(**(settings | changes)))
     return replace(made, cache=cache)
 
 
@@ -221,7 +221,7 @@ def test_impossible_settings(
 
 def test_what_needs_a_renderer_refuses(root: Path) -> None:
     with pytest.raises(UserError, match="images that can be rendered"):
-        build.rendered(CelebaData(root=str(root)))
+        parts.rendered(CelebaData(root=str(root)))
 
 
 def test_images_are_not_scaled_without_a_place_for_them(root: Path, tmp_path: Path) -> None:

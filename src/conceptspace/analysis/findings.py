@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,33 @@ FEWEST_FOR_TURN = 6
 
 FEWEST_FOR_KINK = 8
 """Checkpoints that the detector of changes of slope needs."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a held-out class is judged by.
+
+    Attributes:
+        table: see :func:`findings`, as for all that is not below.
+        scores: likewise.
+        train_classes: likewise.
+        ood: the class.
+        labels: likewise.
+        training: likewise.
+        concepts: in the order of the digits of a class.
+        best: likewise.
+        turn: of the class's naive trajectory, see :func:`turn_of`.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame | None
+    train_classes: Sequence[str]
+    ood: str
+    labels: Mapping[str, str]
+    training: Mapping[int, pd.DataFrame]
+    concepts: tuple[str, ...]
+    best: pd.DataFrame | None
+    turn: Turn | None
 
 
 def findings(
@@ -60,16 +88,10 @@ def findings(
     order = tuple(concepts) or concepts_of(table)
     for ood in ood_classes:
         turn = turn_of(table, ood, train_classes, order)
-        told += _memorized(table, scores, train_classes, ood, labels, turn, order)
-        if turn is not None:
-            told.append(Finding("turn", turn_sentence(turn, ood)))
-            told.append(_change_points(table, train_classes, training or {}, turn))
-        told += _order(table, ood)
-        naive = emergence.find_emergence(table, ood)
-        arrives = arrival(emergence.survival(naive), f"joint accuracy on {ood}")
-        told.append(Finding("emergence", f"under naive prompting, {arrives}"))
-        if best is not None and (best["concept_class"] == ood).any():
-            told += elicitation(table, best, ood, naive, turn)
+        evidence = Evidence(
+            table, scores, train_classes, ood, labels, training or {}, order, best, turn
+        )
+        told += [finding for tell in OF_A_CLASS for finding in tell(evidence)]
     told.sort(key=lambda finding: CHAIN.index(finding.topic))
     every = [*_verdict(table, best, ood_classes[0], labels), *told] if ood_classes else told
     return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in every]
@@ -156,17 +178,13 @@ def _in_distribution(table: pd.DataFrame, classes: Sequence[str]) -> Finding:
     )
 
 
-def _memorized(
-    table: pd.DataFrame,
-    scores: pd.DataFrame | None,
-    train: Sequence[str],
-    ood: str,
-    labels: Mapping[str, str],
-    turn: Turn | None,
-    order: tuple[str, ...],
-) -> list[Finding]:
+def _memorized(of: Evidence) -> list[Finding]:
+    """Which training class the class is taken for, when, and how it leans meanwhile."""
+    table, scores, ood, labels, turn = of.table, of.scores, of.ood, of.labels, of.turn
     naive = scores[scores["protocol"] == NAIVE] if scores is not None else None
-    memorized = memorization.memorization(table, train, ood, scores=naive, concepts=order)
+    memorized = memorization.memorization(
+        table, of.train_classes, ood, scores=naive, concepts=of.concepts
+    )
     found = [e for e in memorization.episodes(memorized) if e.mistaken_for]
     seeds = memorized["seed"].nunique()
     if not found:
@@ -247,13 +265,15 @@ def _loss_of(log: pd.DataFrame) -> str:
     return "diffusion" if "diffusion" in log else "loss"
 
 
-def _change_points(
-    table: pd.DataFrame,
-    train_classes: Sequence[str],
-    training: Mapping[int, pd.DataFrame],
-    turn: Turn,
-) -> Finding:
-    found = change_points(table, train_classes, training)
+def _turned(of: Evidence) -> list[Finding]:
+    """Whether the trajectory turns, and whether the loss shows it."""
+    if of.turn is None:
+        return []
+    return [Finding("turn", turn_sentence(of.turn, of.ood)), _change_points(of, of.turn)]
+
+
+def _change_points(of: Evidence, turn: Turn) -> Finding:
+    found = change_points(of.table, of.train_classes, of.training)
     if not found:
         return Finding("loss", "there are too few checkpoints to test the loss for a change point")
     told = [
@@ -279,12 +299,39 @@ def _overlap(kink: Kink, turn: Turn) -> bool:
     return a <= d and c <= b
 
 
-def _order(table: pd.DataFrame, ood: str) -> list[Finding]:
+def _order(of: Evidence) -> list[Finding]:
+    """Which concept is learned first."""
     told = []
-    for concept in concepts_of(table):
-        found = emergence.survival(emergence.find_emergence(table, ood, concept=concept))
-        told.append((found.median, arrival(found, f"{concept} accuracy on {ood}")))
+    for concept in concepts_of(of.table):
+        found = emergence.survival(emergence.find_emergence(of.table, of.ood, concept=concept))
+        told.append((found.median, arrival(found, f"{concept} accuracy on {of.ood}")))
     return [Finding("order", "; ".join(text for _, text in sorted(told)))]
+
+
+def _emerged(of: Evidence) -> list[Finding]:
+    """When plain prompting gets there."""
+    found = emergence.survival(emergence.find_emergence(of.table, of.ood))
+    arrives = arrival(found, f"joint accuracy on {of.ood}")
+    return [Finding("emergence", f"under naive prompting, {arrives}")]
+
+
+def _elicited(of: Evidence) -> list[Finding]:
+    """When other ways of asking do, and what controls make."""
+    if of.best is None or not (of.best["concept_class"] == of.ood).any():
+        return []
+    naive = emergence.find_emergence(of.table, of.ood)
+    return elicitation(of.table, of.best, of.ood, naive, of.turn)
+
+
+OF_A_CLASS: tuple[Callable[[Evidence], list[Finding]], ...] = (
+    _memorized,
+    _turned,
+    _order,
+    _emerged,
+    _elicited,
+)
+"""What is told of a held-out class. A new finding is a function, and a line here; its topic places
+it in the chain of evidence."""
 
 
 def require_distinct_seeds(table: pd.DataFrame) -> None:

@@ -18,11 +18,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptspace import build
 from conceptspace.analysis.statistics import mean
 from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
+from conceptspace.experiment import parts
 from conceptspace.files import write_table
 from conceptspace.judges.probe import load_or_train
 from conceptspace.models.precision import fastest_precision
@@ -43,16 +43,16 @@ def learn(config: RunConfig, kind: Kind, device: torch.device) -> pd.DataFrame:
 
     Both are sampled by the library in float32, so that only the training differs.
     """
-    world = build.world(config.data)
-    probe = load_or_train(world, build.probe(config), device, probe_cache()).probe
+    world = parts.world(config.data)
+    probe = load_or_train(world, parts.probe(config), device, probe_cache()).probe
     evaluator = Evaluator(
         world,
-        build.conditioning(config.data),
+        parts.conditioning(config.data),
         Scorer(probe),
-        build.sampling(config, NAIVE),
+        parts.sampling(config, NAIVE),
         config.seed,
     )
-    model = build.model(config, device)
+    model = parts.model(config, device)
     rows = []
     for step, weights in _checkpoints(config, kind, device):
         model.load_state_dict(weights)
@@ -66,20 +66,20 @@ def _checkpoints(
     config: RunConfig, kind: Kind, device: torch.device
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     examples, _ = split_dataset(
-        build.world(config.data),
-        build.conditioning(config.data),
+        parts.world(config.data),
+        parts.conditioning(config.data),
         images_per_class=config.data.images_per_class,
         validation_share=config.data.validation_share,
         seed=config.seed,
-        masking=build.masking(config.data),
+        masking=parts.masking(config.data),
     )
-    planned = set(build.checkpoints(config))
-    model = build.model(config, device)
+    planned = set(parts.checkpoints(config))
+    model = parts.model(config, device)
     if kind == "engine":
         trainer = Trainer(
             model,
             examples.to(device),
-            build.optimization(config),
+            parts.optimization(config),
             config.seed,
             fastest_precision(device),
         )
@@ -138,16 +138,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--preset", choices=list(PRESETS), default="quick")
     parser.add_argument("--seeds", default="0,1,2,3,4")
     options = parser.parse_args(arguments)
-    device = build.device("auto")
-    parts = []
+    device = parts.device("auto")
+    tables = []
     for seed, kind in itertools.product(map(int, options.seeds.split(",")), KINDS):
         path = options.out / f"{kind}-seed-{seed}.parquet"
         if not path.exists():
             config = PRESETS[options.preset]().model_copy(update={"seed": seed})
             write_table(path, learn(config, kind, device), {"config": config.digest()})
             print(f"{path} written", flush=True)
-        parts.append(pd.read_parquet(path).assign(kind=kind, seed=seed))
-    print(compare(pd.concat(parts)).to_string(index=False, float_format="%.3f"))
+        tables.append(pd.read_parquet(path).assign(kind=kind, seed=seed))
+    print(compare(pd.concat(tables)).to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from conceptspace import build
 from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.reference import Diffusion, training
 from conceptspace.config import RunConfig
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.experiment import parts
 from conceptspace.models.precision import LoweredModel, fastest_precision
 from conceptspace.models.sampling import gaussian, sample
 from conceptspace.models.vdm import EmbeddingVDM
@@ -64,8 +64,8 @@ def training_step(
     examples = _examples(config).to(device)
     precision = fastest_precision(device)
     reference = training(config, Diffusion(config).to(device), examples)
-    model = build.model(config, device)
-    trainer = Trainer(model, examples, build.optimization(config), config.seed, precision)
+    model = parts.model(config, device)
+    trainer = Trainer(model, examples, parts.optimization(config), config.seed, precision)
     engine = trainer.run(10**9)
     x = torch.zeros(1, 3, config.data.resolution, config.data.resolution, device="meta")
     operations = config.train.batch_size * _operations(config, x, backward=True)
@@ -93,7 +93,7 @@ def sampling(
     resolution = config.data.resolution
     precision = fastest_precision(device)
     reference = Diffusion(config).to(device).eval()
-    fast = LoweredModel(build.model(config, device).eval(), precision).fast
+    fast = LoweredModel(parts.model(config, device).eval(), precision).fast
     assert isinstance(fast, EmbeddingVDM)
     denoise = Replayed(fast.denoise, device)
     h = torch.rand(images, VARIABLES, device=device)
@@ -137,9 +137,9 @@ def renderer(resolution: int, images: int, repeats: int) -> float:
 def new_trainer(config: RunConfig, device: torch.device) -> Trainer:
     """The engine, on a few images of a config's data."""
     return Trainer(
-        build.model(config, device),
+        parts.model(config, device),
         _examples(config).to(device),
-        build.optimization(config),
+        parts.optimization(config),
         config.seed,
         fastest_precision(device),
     )
@@ -188,9 +188,10 @@ def startup(repeats: int) -> float:
 def first_step() -> float:
     """Seconds from the call of the library in a new process to the end of its first step."""
     code = (
-        "from conceptspace import build, presets\n"
+        "from conceptspace import presets\n"
+        "from conceptspace.experiment import parts\n"
         "from conceptspace.benchmarks.works import new_trainer\n"
-        "next(new_trainer(presets.quick(), build.device('auto')).run(1))"
+        "next(new_trainer(presets.quick(), parts.device('auto')).run(1))"
     )
     return _process([sys.executable, "-c", code])
 
@@ -200,9 +201,10 @@ def packing(steps: int, processes: int) -> dict[str, float]:
     code = (
         "import sys, time, torch\n"
         "torch.set_num_threads(int(sys.argv[1]))\n"
-        "from conceptspace import build, presets\n"
+        "from conceptspace import presets\n"
+        "from conceptspace.experiment import parts\n"
         "from conceptspace.benchmarks.works import new_trainer\n"
-        "trainer = new_trainer(presets.quick(), build.device('auto'))\n"
+        "trainer = new_trainer(presets.quick(), parts.device('auto'))\n"
         "for _ in trainer.run(10): pass\n"
         "started = time.perf_counter()\n"
         f"for _ in trainer.run({10 + steps}): pass\n"
@@ -243,7 +245,7 @@ def _compare(
 
 def _operations(config: RunConfig, x: torch.Tensor, *, backward: bool) -> float:
     """Floating point operations for one image: matrix products and convolutions."""
-    network = build.model(config).network.to("meta")
+    network = parts.model(config).network.to("meta")
     gamma, h = torch.zeros(1, device="meta"), torch.zeros(1, VARIABLES, device="meta")
     with FlopCounterMode(display=False) as counter:
         y = network(x, gamma, h)
@@ -254,8 +256,8 @@ def _operations(config: RunConfig, x: torch.Tensor, *, backward: bool) -> float:
 
 def _examples(config: RunConfig) -> Examples:
     examples, _ = split_dataset(
-        build.world(config.data),
-        build.conditioning(config.data),
+        parts.world(config.data),
+        parts.conditioning(config.data),
         images_per_class=max(128, config.train.batch_size),
         validation_share=0.0,
         seed=config.seed,

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from conceptspace import build, presets
+from conceptspace import presets
 from conceptspace.benchmarks import cost, machine, works
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.files import write_json
 
 SMALLEST = {"data.resolution": 8, "model.channels": (8, 16), "train.batch_size": 4}
@@ -21,7 +22,7 @@ def bench(options: Namespace) -> int:
     """Print a table, and write it to a file if one is given."""
     if options.out is not None and options.out.exists():
         raise UserError(f"{options.out} exists; choose another file with -o")
-    device = build.device(options.device)
+    device = parts.device(options.device)
     small: bool = options.smallest
     quick, paper = presets.quick(), presets.paper()
     if small:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
-from conceptspace import build, events, needs, pipeline
+from conceptspace import events
 from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli import dry_run
@@ -19,10 +19,13 @@ from conceptspace.cli.flags import pairs
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
-from conceptspace.completeness import has_last_checkpoint, require_checkpoints
 from conceptspace.config import merged, nested
 from conceptspace.errors import UserError
-from conceptspace.extension import extension
+from conceptspace.experiment import needs, parts
+from conceptspace.experiment.completeness import has_last_checkpoint, require_checkpoints
+from conceptspace.experiment.extension import extension
+from conceptspace.experiment.own_code import require_word
+from conceptspace.experiment.session import Session
 from conceptspace.hints import command
 from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.left_out import LeftOut
@@ -49,11 +52,11 @@ def run(options: Namespace) -> int:
         return 0
     if folder is None:
         raise UserError("say where the run goes: --out DIR")
-    build.validate(config)
+    parts.validate(config)
     longer = extension(folder, config)
     if longer is not None:
         config = longer.config
-    device = build.device(options.device)
+    device = parts.device(options.device)
     if options.dry_run:
         return dry_run.of_run(folder, config, longer, device)
     needs.require(config, folder, device)
@@ -62,7 +65,7 @@ def run(options: Namespace) -> int:
     opened, existed = open_or_create(folder, config)
     if existed:
         print(longer or f"continuing the run in {folder}", file=sys.stderr)
-    session = pipeline.Session(opened, device, probe_cache(), _precision(options))
+    session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -78,10 +81,11 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
+    require_word(opened, (), options.trust)
     config = opened.config
     require_checkpoints(opened)
     protocols = named(options.protocol or (), config) or registry.names(
-        build.context(config), usual=True
+        parts.context(config), usual=True
     )
     if not options.protocol and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
@@ -89,8 +93,8 @@ def evaluate(options: Namespace) -> int:
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
     if options.dry_run:
         return dry_run.of_evaluation(opened, protocols, sweeps, own_settings(options))
-    device = build.device(options.device)
-    session = pipeline.Session(opened, device, probe_cache(), _precision(options))
+    device = parts.device(options.device)
+    session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -109,10 +113,10 @@ def signal(options: Namespace) -> int:
     if options.print_config:
         print(config.text(), end="")
         return 0
-    settings = {"this config": build.rendered(config.data)}
+    settings = {"this config": parts.rendered(config.data)}
     if options.versus:
         other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
-        settings["\n".join(options.versus)] = build.rendered(other.data)
+        settings["\n".join(options.versus)] = parts.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
     print()

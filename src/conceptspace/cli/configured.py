@@ -11,6 +11,7 @@ from conceptspace.cli.flags import overrides
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
+from conceptspace.experiment.own_code import require_word
 from conceptspace.hints import meant
 from conceptspace.presets import PRESETS
 from conceptspace.protocols import registry
@@ -42,7 +43,9 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
     if not (folder / "config.toml").exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
-    return Run(folder).config
+    opened = Run(folder)
+    require_word(opened, overrides(options).values(), options.trust)
+    return opened.config
 
 
 def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from conceptspace import build
 from conceptspace.cli.carry_out import duration
-from conceptspace.completeness import steps_in_words
 from conceptspace.config import RunConfig, merged
-from conceptspace.extension import Extension
-from conceptspace.needs import images_asked, needs, parameters, protocols_asked, told
+from conceptspace.experiment import parts
+from conceptspace.experiment.completeness import steps_in_words
+from conceptspace.experiment.extension import Extension
+from conceptspace.experiment.needs import images_asked, needs, parameters, protocols_asked, told
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
 from conceptspace.store import Run, confirmed
@@ -27,7 +27,7 @@ def of_run(folder: Path, config: RunConfig, longer: Extension | None, device: to
     Raises:
         UserError: see :func:`conceptspace.store.open_or_create`.
     """
-    steps = build.checkpoints(config)
+    steps = parts.checkpoints(config)
     need, asked = needs(config), protocols_asked(config)
     images = len(steps) * sum(images_asked(protocol, config) for protocol in asked)
     rows = {
@@ -70,11 +70,11 @@ def of_evaluation(
     """
     changes = {"evaluate": dict(sweeps), "protocols": own}
     config = merged(run.config, changes, "the protocols' settings")
-    classes = build.world(config.data).space.classes
+    classes = parts.world(config.data).space.classes
     book = Book(run, config.seed, classes)
     saved = checkpoint.saved_steps(run.checkpoints)
     for name in protocols:
-        protocol = registry.make(name, build.context(config))
+        protocol = registry.make(name, parts.context(config))
         left = [step for step in saved if book.missing(protocol, step)]
         each = images_asked(protocol, config)
         what = f"{each} images at {steps_in_words(left)}" if left else "all is there"

@@ -39,12 +39,17 @@ def add_settings(command: argparse.ArgumentParser, told: Iterable[Setting]) -> N
 def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
     """The kinds that a command names for the sections that come in kinds, ``{"data": "shapes"}``:
     by flag, or else in its ``--config``, or in the run that it goes on with.
+
+    Code of one's own that only that run names is left out unless it is to be trusted.
     """
     found: dict[str, str] = {}
-    for place in (_given(arguments, "config"), _given(arguments, "out") + "/config.toml"):
+    places = {_given(arguments, "config"): True}
+    places[_given(arguments, "out") + "/config.toml"] = "--trust" in arguments
+    for place, trusted in places.items():
         with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
             told = tomllib.loads(Path(place).read_text())
-            found |= {s: str(told[s]["kind"]) for s in SECTIONS if "kind" in told.get(s, {})}
+            kinds = {s: str(told[s]["kind"]) for s in SECTIONS if "kind" in told.get(s, {})}
+            found = {s: kind for s, kind in kinds.items() if trusted or ":" not in kind}
             break
     named = {section: _given(arguments, f"{section}.kind") for section in SECTIONS}
     return found | {section: kind for section, kind in named.items() if kind}

@@ -12,8 +12,8 @@ import torch
 
 from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
-from conceptspace.completeness import missing_checkpoints, steps_in_words
 from conceptspace.errors import UserError
+from conceptspace.experiment.completeness import missing_checkpoints, steps_in_words
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import PRESETS

@@ -113,6 +113,7 @@ def parser(
         "also to more steps than were planned.",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
+    _add_trust(run)
     for training in (quickstart, run):
         training.add_argument("--dry-run", action="store_true", help="only tell what it would do")
         _add_device(training)
@@ -232,6 +233,7 @@ def _add_evaluate(command: Parser) -> None:
             f"--{sweep}", type=_numbers, metavar="A,B,...", help="in place of the run's"
         )
     command.add_argument("--dry-run", action="store_true", help="only tell what it would score")
+    _add_trust(command)
     _add_device(command)
     _add_precision(command)
 
@@ -242,6 +244,14 @@ def _add_precision(command: Parser) -> None:
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="of the wide layers; default: auto, bfloat16 where the device computes in it",
+    )
+
+
+def _add_trust(command: Parser) -> None:
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the code, FILE.py:CLASS or module:CLASS, that an existing run's config names",
     )
 
 

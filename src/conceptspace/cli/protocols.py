@@ -6,10 +6,10 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from conceptspace import build
 from conceptspace.cli.flags import converted
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.protocols import registry
 from conceptspace.registry import located
 
@@ -33,7 +33,7 @@ def named(asked: Iterable[str], config: RunConfig) -> list[str]:
     for name in asked:
         if ":" in name:
             of = registry.adopted(located(name, "the protocol"), name)
-            found += of.names(build.context(config))
+            found += of.names(parts.context(config))
         else:
             found.append(name)
     return list(dict.fromkeys(found))

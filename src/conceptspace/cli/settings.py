@@ -94,11 +94,12 @@ def settings(**kinds: str) -> list[Setting]:
 
 def _named(one: Setting) -> Setting:
     """A setting that takes names of things, with those that are built in."""
-    from conceptspace import build, config, presets
+    from conceptspace import config, presets
+    from conceptspace.experiment import parts
     from conceptspace.protocols import registry
 
     if one.name == "evaluate.protocols":
-        names = [*registry.names(build.context(presets.quick())), "guidance"]
+        names = [*registry.names(parts.context(presets.quick())), "guidance"]
         return one._replace(choices=tuple(dict.fromkeys(names)))
     kinds = config.KINDS.get(one.name.removesuffix(".kind"))
     return one if kinds is None else one._replace(choices=tuple(kinds.built_in))

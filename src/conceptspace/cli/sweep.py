@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from conceptspace import build
 from conceptspace.cli.carry_out import carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.sweep_flags import STATUS
 from conceptspace.errors import UserError
-from conceptspace.needs import told
+from conceptspace.experiment import parts
+from conceptspace.experiment.needs import told
 from conceptspace.sweeps import local, on_ray
 from conceptspace.sweeps.cost import covered, disk, estimate, measured
 from conceptspace.sweeps.plan import Plan
@@ -83,7 +83,7 @@ def _engine(
 
 def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) -> int:
     """Every run, and what they will take."""
-    device = build.device(resources.device)
+    device = parts.device(resources.device)
     for plan in plans:
         print(f"{plan.name}  {'exists' if covered(plan, out) else 'missing'}")
     seconds = estimate(plans, out, jobs, lambda config: measured(config, device))

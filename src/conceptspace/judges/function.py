@@ -75,6 +75,16 @@ def described(judge: AnyJudge) -> str:
     return f"probe {judge.hash[:16]}" if isinstance(judge, TrainedProbe) else name_of(judge)
 
 
+def told(judge: AnyJudge) -> dict[str, Any]:
+    """A judge for ``run.json``: its name, and what decides of a zero-shot judge or a probe."""
+    found: dict[str, Any] = {"judge": described(judge)}
+    if isinstance(judge, ZeroShot):
+        return found | judge.told
+    if isinstance(judge, TrainedProbe):
+        return found | {"probe": {"hash": judge.hash, **judge.report}}
+    return found
+
+
 def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: str) -> Tensor:
     """Probabilities (batch, concepts, values), 0 beyond the values that a concept has."""
     sizes = [len(concept.labels) for concept in concepts]

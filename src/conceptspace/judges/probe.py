@@ -15,9 +15,12 @@ from filelock import FileLock, Timeout
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from conceptspace.cache import probe_cache
+from conceptspace.config import ProbeConfig
 from conceptspace.files import make_folders, sha256
 from conceptspace.models.modes import evaluating, float32_default
 from conceptspace.models.unet import UNetTrunk, channels_last
+from conceptspace.presets import quick
 from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.worlds import border
@@ -71,6 +74,11 @@ class ProbeSettings:
         """What determines a probe, as JSON; later settings are in it where they are not usual."""
         added = {"architecture": "unet", "seed": 0}
         return {k: v for k, v in asdict(self).items() if k not in added or v != added[k]}
+
+    @classmethod
+    def of(cls, config: ProbeConfig) -> ProbeSettings:
+        """The settings that a run's config tells."""
+        return cls(**config.model_dump(exclude={"agreement"}))
 
 
 class Probe(nn.Module):
@@ -203,7 +211,7 @@ class TrainedProbe:
 
 
 @float32_default()
-def train_probe(
+def fit(
     world: World,
     settings: ProbeSettings,
     device: torch.device,
@@ -299,6 +307,29 @@ def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, 
     return (total.abs().sum() / len(right)).item()
 
 
+def train_probe(
+    world: World,
+    settings: ProbeSettings | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    cache: str | Path | None = None,
+) -> TrainedProbe:
+    """A judge for any world: the probe trained on its images, from the cache if it is there.
+
+    Args:
+        world: whose labelled images it learns.
+        settings: by default those of the quick preset, which take seconds.
+        device: that computes.
+        cache: folder of trained probes; by default the user's, which ``conceptspace info`` tells.
+
+    Raises:
+        UserError: the cache cannot be written, or the world gives something else than images.
+    """
+    folder = probe_cache() if cache is None else Path(cache)
+    chosen = settings or ProbeSettings.of(quick().probe)
+    return load_or_train(world, chosen, torch.device(device), folder)
+
+
 @float32_default()
 def load_or_train(
     world: World,
@@ -328,7 +359,7 @@ def load_or_train(
             try:
                 probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
             except checkpoint.DamagedCheckpoint:
-                probe = train_probe(world, settings, device, stop)
+                probe = fit(world, settings, device, stop)
                 report = assess(probe, world, settings, device)
                 state = probe.state_dict()
                 checkpoint.save(folder, settings.steps, state, recipe=recipe, report=report)

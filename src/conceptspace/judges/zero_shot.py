@@ -81,6 +81,16 @@ class ZeroShot:
             )
 
     @property
+    def told(self) -> dict[str, Any]:
+        """Everything that decides beside the encoders, as JSON."""
+        return {
+            "texts": self.texts,
+            "invalid": self.invalid,
+            "least": self.least,
+            "scale": self.scale,
+        }
+
+    @property
     def described(self) -> str:
         """``zero-shot`` with a hash of the texts and of how they are compared."""
         whole = json.dumps([self.texts, self.invalid, self.least, round(self.scale, 4)])

@@ -47,7 +47,7 @@ def hooked(
         UserError: the model's modules cannot be hooked, or it has none of that name; the module's
             output is no tensor; or the model did not call it at all.
     """
-    module = _module(require(model, Hookable, protocol), name, protocol)
+    module = module_of(model, name, protocol)
     called = False
 
     def hook(_: nn.Module, given: Any, output: Any) -> Any:
@@ -73,8 +73,14 @@ def hooked(
         )
 
 
-def _module(model: Hookable, name: str, protocol: str) -> nn.Module:
-    found = dict(model.named_modules())
+def module_of(model: Any, name: str, protocol: str) -> nn.Module:
+    """A module of a model by its name.
+
+    Raises:
+        UserError: the model's modules cannot be hooked, or it has none of that name; the sentence
+            names some that it has.
+    """
+    found = dict(require(model, Hookable, protocol).named_modules())
     if name not in found:
         close = get_close_matches(name, found, n=3) or [n for n in found if n][:8]
         raise UserError(

@@ -56,7 +56,7 @@ def series(
     bounds the sampling noise of a mean of numbers in [0, 1].
 
     Args:
-        table: columns ``store.TRAJECTORY_COLUMNS``; see :func:`best_settings`.
+        table: columns ``store.TRAJECTORY_COLUMNS``; see :func:`highest`.
         concept_class: e.g. ``"11"``.
         concept: a concept's name, or ``joint``.
         column: ``accuracy`` or ``coordinate``.
@@ -115,7 +115,7 @@ def of_protocol(table: pd.DataFrame, protocol: str) -> pd.DataFrame:
     return rows
 
 
-def best_settings(table: pd.DataFrame) -> pd.DataFrame:
+def highest(table: pd.DataFrame) -> pd.DataFrame:
     """Only the rows of the setting with the highest joint accuracy.
 
     It is chosen for every run, step, protocol and class on its own (ties: the first), as the paper

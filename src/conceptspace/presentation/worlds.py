@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from pyarrow import ArrowException, parquet
 
-from conceptspace.build import world
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment.parts import world
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.recording.space import FILE as SPACE
 from conceptspace.recording.space import read_space

@@ -26,7 +26,7 @@ or whatever else makes images in its place.
 
 
 @runtime_checkable
-class Protocol(Interface):
+class Asking(Interface):
     """A way to ask: a name, and named settings to try for a class."""
 
     @property
@@ -37,6 +37,23 @@ class Protocol(Interface):
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """The settings by name, none if the protocol has nothing to say of the class."""
         ...
+
+
+Protocol = Asking
+"""The noun of this package; ``typing`` looks at no members of a class that is itself called so,
+and would take anything for an instance."""
+
+
+class Fitting(ABC):
+    """A protocol that can tell whether a model has what it needs before that is trained."""
+
+    @abstractmethod
+    def fit(self, model: Any) -> None:
+        """Look at an untrained model.
+
+        Raises:
+            UserError: the model lacks something; the sentence tells what it has.
+        """
 
 
 class Costly:

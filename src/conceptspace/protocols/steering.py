@@ -13,10 +13,10 @@ from torch import Tensor
 from conceptspace.bounds import Each
 from conceptspace.description import Section
 from conceptspace.errors import UserError
-from conceptspace.models.hooks import Hooked, hooked
+from conceptspace.models.hooks import Hooked, hooked, module_of
 from conceptspace.models.noise import Noise
 from conceptspace.models.sampling import sample
-from conceptspace.protocols.base import Costly, Protocol, Setting
+from conceptspace.protocols.base import Costly, Fitting, Protocol, Setting
 from conceptspace.protocols.draws import (
     Encode,
     differing,
@@ -40,7 +40,7 @@ def call(model: Any, prompts: Tensor, noise: Noise) -> Any:
 
 
 @dataclass(frozen=True)
-class Steering(Costly):
+class Steering(Costly, Fitting):
     """The output y of a module becomes y + s v in every pass (arXiv 2308.10248, 2312.06681).
 
     v is a difference of means: of y while the model makes images of training prompts with the
@@ -98,6 +98,14 @@ class Steering(Costly):
             f"module={self.module},strength={s:g}": self._setting(compared, s)
             for s in (self.strengths if compared else ())
         }
+
+    def fit(self, model: Any) -> None:
+        """The module has to be there.
+
+        Raises:
+            UserError: it is not; some that are there are named.
+        """
+        module_of(model, self.module, self.name)
 
     def _ood(self) -> Sequence[str]:
         return self.world.space.ood_classes

@@ -14,9 +14,7 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
-from conceptspace.judges.function import AnyJudge, checked, described
-from conceptspace.judges.probe import TrainedProbe
-from conceptspace.judges.zero_shot import ZeroShot
+from conceptspace.judges.function import AnyJudge, checked, described, told
 from conceptspace.loggers import Logger, log_metrics, log_scores, opened
 from conceptspace.models.generative import Prompts, name_of
 from conceptspace.protocols.base import Protocol
@@ -145,7 +143,7 @@ class Recorder:
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
             self.metrics = Metrics(self.folder / "training.parquet")
-            stack.enter_context(noted(self.run, environment(**self._judged())))
+            stack.enter_context(noted(self.run, environment(**told(self.judge))))
             if self.recorded:
                 self._collect()
             self.loggers = stack.enter_context(opened(self.asked_loggers, self.run, self.folder))
@@ -211,22 +209,19 @@ class Recorder:
     def _collect(self) -> None:
         self.book.collect(self.space.names, {"config": self.description.digest()})
 
-    def _judged(self) -> dict[str, Any]:
-        """How images are judged, for ``run.json``."""
-        if isinstance(self.judge, ZeroShot):
-            return {"judge": self.description.judge, "texts": self.judge.texts}
-        if not isinstance(self.judge, TrainedProbe):
-            return {"judge": self.description.judge}
-        told = {"hash": self.judge.hash, **self.judge.report}
-        return {"judge": self.description.judge, "probe": told}
-
 
 def _with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
     """Naive prompting first, then the others.
 
     Raises:
-        UserError: two have the same name, or one has a name that is none for a folder.
+        UserError: one is no protocol, two have the same name, or a name is none for a folder.
     """
+    for protocol in protocols:
+        if isinstance(protocol, type) or not isinstance(protocol, Protocol):
+            raise UserError(
+                "a protocol is an object with a name, and a method settings(concept_class) that "
+                f"gives functions by name; {protocol!r:.80} is none"
+            )
     every: list[Protocol] = [Naive(), *(p for p in protocols if not isinstance(p, Naive))]
     names = [protocol.name for protocol in every]
     for name in names:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from conceptspace import build
 from conceptspace.benchmarks.machine import seconds
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
+from conceptspace.experiment.needs import images_asked, needs, protocols_asked
 from conceptspace.models.modes import evaluating
 from conceptspace.models.precision import LoweredModel, fastest_precision
-from conceptspace.needs import images_asked, needs, protocols_asked
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
@@ -35,7 +35,7 @@ def passes(config: RunConfig) -> int:
             each += (protocol.passes - 1) * images_asked(protocol, config) * steps
             each += protocol.beside(steps)
     trained = BACKWARD * config.train.steps * config.train.batch_size
-    return trained + each * len(build.checkpoints(config))
+    return trained + each * len(parts.checkpoints(config))
 
 
 def covered(plan: Plan, out: Path) -> bool:
@@ -67,12 +67,12 @@ def measured(config: RunConfig, device: torch.device) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        model = build.model(config, device)
+        model = parts.model(config, device)
         count, side = min(64, config.evaluate.batch_size), config.data.resolution
         z = torch.zeros(count, 3, side, side, device=device)
         z = z.contiguous(memory_format=torch.channels_last)
         gamma = torch.zeros(count, device=device)
-        h = torch.zeros(count, len(build.conditioning(config.data).visible()), device=device)
+        h = torch.zeros(count, len(parts.conditioning(config.data).visible()), device=device)
         lowered = LoweredModel(model, fastest_precision(device))
         with torch.no_grad(), evaluating(lowered.fast):
             lowered.fast(z, gamma, h)

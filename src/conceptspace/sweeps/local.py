@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from conceptspace import build, needs
 from conceptspace.errors import UserError
+from conceptspace.experiment import needs, parts
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.cost import covered, taken
 from conceptspace.sweeps.plan import Plan
@@ -73,7 +73,7 @@ def execute(
                 try:
                     if plan.exists(out):
                         continue
-                    needs.require(plan.config, plan.folder(out), build.device(resources.device))
+                    needs.require(plan.config, plan.folder(out), parts.device(resources.device))
                     resumed = open_or_create(plan.folder(out), plan.config)[1]
                 except (UserError, OSError) as error:
                     yield Failed(plan, str(error))

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conceptspace import build, needs
 from conceptspace.errors import UserError
+from conceptspace.experiment import needs, parts
 from conceptspace.files import make_folders
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.local import log_of
@@ -93,7 +93,7 @@ def _work(plan: Plan, out: Path, resources: Resources) -> Outcome:
     """The task of a run, in a process of Ray's."""
     log = log_of(plan, out)
     try:
-        needs.require(plan.config, plan.folder(out), build.device(resources.device))
+        needs.require(plan.config, plan.folder(out), parts.device(resources.device))
         open_or_create(plan.folder(out), plan.config)
         make_folders(log.parent)
     except UserError as error:

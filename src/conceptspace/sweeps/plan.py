@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conceptspace import build
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presets import PRESETS
 from conceptspace.store import Run, difference
 from conceptspace.tables import NAIVE
@@ -43,15 +43,16 @@ class Plan:
         if not (folder / "config.toml").exists():
             return False
         run = Run(folder)
-        if run.config != self.config:
+        there = run.description  # no code is imported that it may name
+        if there.model_dump() != self.config.model_dump():
             raise UserError(
                 f"{folder} holds a run with another config "
-                f"({difference(run.config, self.config)}); choose another folder with --out"
+                f"({difference(there, self.config)}); choose another folder with --out"
             )
         if not (folder / "trajectory.parquet").exists():
             return False
         scored = run.trajectory().groupby("protocol")["step"].agg(set).to_dict()
-        steps = set(build.checkpoints(self.config))
+        steps = set(parts.checkpoints(self.config))
         return all(steps <= scored.get(p, set()) for p in (NAIVE, *self.config.evaluate.protocols))
 
 

@@ -10,9 +10,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from conceptspace import build
 from conceptspace.config import RunConfig, load, merged, nested
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.files import sha256
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.lines import line_of
@@ -182,7 +182,7 @@ def _plans(
         if name not in settings:
             settings[name] = _changed(file, base, changes, "axes")
             try:
-                build.validate(settings[name])
+                parts.validate(settings[name])
             except UserError as error:
                 raise UserError(f"{file.path}: {_told(changes)}: {error}") from None
         config = _changed(file, settings[name], {SEED: seed}, "axes")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.files import read_record, write_record
 from conceptspace.sweeps.cost import passes
 from conceptspace.sweeps.plan import Plan
@@ -53,7 +53,7 @@ def begin(out: Path, plans: Sequence[Plan], at_once: int) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    runs = [[p.name, passes(p.config), len(build.checkpoints(p.config))] for p in plans]
+    runs = [[p.name, passes(p.config), len(parts.checkpoints(p.config))] for p in plans]
     write_record(out / SWEEP, {"runs": runs, "at_once": at_once})
     write_record(out / FAILURES, {"failures": {}})
 

@@ -19,9 +19,11 @@ from types import FrameType
 
 import torch
 
-from conceptspace import build, events, pipeline
+from conceptspace import events
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
+from conceptspace.experiment.session import Session
 from conceptspace.locking import Busy
 from conceptspace.loggers import logged, opened
 from conceptspace.store import Run
@@ -90,8 +92,8 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
     with Stop().listening() as stop:
         try:
             run = Run(folder)
-            device = build.device(resources.device)
-            told = _alone(pipeline.Session(run, device, probe_cache()), stop)
+            device = parts.device(resources.device)
+            told = _alone(Session(run, device, probe_cache()), stop)
             with opened(resources.loggers, run, home) as loggers:
                 for event in logged(told, run, loggers):
                     _tell(event, say)
@@ -104,7 +106,7 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
     return Outcome(0, "done")
 
 
-def _alone(session: pipeline.Session, stop: Callable[[], bool]) -> Iterator[events.Event]:
+def _alone(session: Session, stop: Callable[[], bool]) -> Iterator[events.Event]:
     """The session's events, once no other worker holds the run.
 
     Raises:

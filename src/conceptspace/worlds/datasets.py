@@ -18,7 +18,7 @@ from conceptspace.worlds.pixels import as_images, scaled
 def from_torch(
     dataset: Any, factors: Callable[[Any], Mapping[str, Any]], *, resolution: int, **options: Any
 ) -> ArrayWorld:
-    """A world from a data set whose items are pairs (image, target).
+    """A world from a data set whose items are pairs (image, target), all held in memory, scaled.
 
     Args:
         dataset: has a length, and items from 0 on.
@@ -42,6 +42,9 @@ def from_huggingface(
     **options: Any,
 ) -> ArrayWorld:
     """A world from a data set whose rows are mappings, as those of ``datasets``.
+
+    All images are held in memory, scaled; a sample of a large data set is
+    ``dataset.shuffle(seed=0).select(range(20_000))``.
 
     Args:
         dataset: iterable over rows; one split.

@@ -18,8 +18,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from conceptspace import build
 from conceptspace.config import merged, nested
+from conceptspace.experiment import parts
 from conceptspace.judges.judge import SHARPNESS, ShapesJudge
 from conceptspace.presets import PRESETS
 from conceptspace.worlds.shapes.world import ShapesWorld
@@ -52,7 +52,7 @@ def labels() -> pd.DataFrame:
 
 def world(separation: float) -> ShapesWorld:
     changed = nested({"data.color_separation": separation})
-    return build.world(merged(PRESETS["quick"](), changed, "labels").data)
+    return parts.world(merged(PRESETS["quick"](), changed, "labels").data)
 
 
 def read(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,7 +12,7 @@ from fabricated import STEPS, make_space, make_table
 from conceptspace.analysis.emergence import find_emergence
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.points import protocols, settings, strays, trajectory
-from conceptspace.presentation.series import best_settings
+from conceptspace.presentation.series import highest
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
 
@@ -94,7 +94,7 @@ def test_every_setting_is_there_for_those_who_ask():
 def test_best_settings_and_emergence_agree_with_the_analysis(tables):
     table, space = tables(2, 1), make_space(2)
     told = trajectory(protocols(table, space), space)
-    best = best_settings(table)
+    best = highest(table)
     for protocol in told["protocols"]:
         rows = best[(best["protocol"] == protocol["name"]) & (best["concept_class"] == "11")]
         joint = rows[rows["concept"] == JOINT].set_index("step")["accuracy"]

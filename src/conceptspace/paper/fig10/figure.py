@@ -92,7 +92,7 @@ def checks(data: Data) -> list[Row]:
 
 def _last(result: Result, ood: str) -> float:
     rows = late(result.table[result.table["protocol"] == PROTOCOL])
-    best = series.best_settings(rows[rows["concept_class"] == ood])
+    best = series.highest(rows[rows["concept_class"] == ood])
     return float(best[best["concept"] == JOINT]["accuracy"].mean())
 
 

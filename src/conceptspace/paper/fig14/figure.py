@@ -16,13 +16,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from conceptspace import build
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.memorization import bias, memorization
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.paper.fig14 import criteria
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, late
@@ -111,7 +111,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
             "img_align_celeba and list_attr_celeba.txt"
         )
     first = results[0]
-    world = build.world(first.config.data)
+    world = parts.world(first.config.data)
     space = world.space
     ood = str(space.ood_classes[0])
     table = joined(results)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from conceptspace import build
 from conceptspace.analysis.elicitation import best_settings, honest_emergence
 from conceptspace.analysis.emergence import Emergence, find_emergence
 from conceptspace.config import RunConfig
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presentation import series
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.store import Run
@@ -80,7 +80,7 @@ class Result:
     def last_sheet(self) -> Sheet | None:
         """The images of the last checkpoint; None where they were not kept."""
         sheets = self.run.sheets()
-        last = build.checkpoints(self.config)[-1]
+        last = parts.checkpoints(self.config)[-1]
         return sheets.get(last)
 
 
@@ -193,7 +193,7 @@ def emerged(
             column = "probe" if statistic == PLAIN else "honest"
             (run,) = honest_emergence(best, ood_class, protocol, column)
         else:
-            asked = series.best_settings(rows).assign(setting="best", protocol=protocol)
+            asked = series.highest(rows).assign(setting="best", protocol=protocol)
             naive = result.table[result.table["protocol"] == NAIVE].assign(setting="best")
             table = asked if protocol == NAIVE else pd.concat([asked, naive])
             (run,) = find_emergence(table, ood_class, protocol, concept=concept)

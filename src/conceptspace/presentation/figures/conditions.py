@@ -22,7 +22,7 @@ from conceptspace.presentation.figures.square import (
     unit_square,
 )
 from conceptspace.presentation.figures.strokes import gradient_line
-from conceptspace.presentation.series import Series, best_settings, of_protocol, series
+from conceptspace.presentation.series import Series, highest, of_protocol, series
 from conceptspace.presentation.style import (
     MARKERS,
     WIDTH,
@@ -77,7 +77,7 @@ def conditions_figure(
     shown = list(classes or map(str, space.ood_classes))
     if len(space.concepts) < 2 or not shown:
         raise UserError("trajectories are compared over two concepts and at least one class")
-    best = {name: best_settings(of_protocol(table, protocol)) for name, table in tables.items()}
+    best = {name: highest(of_protocol(table, protocol)) for name, table in tables.items()}
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
     side = WIDTH / columns if columns > 1 else 0.75 * WIDTH

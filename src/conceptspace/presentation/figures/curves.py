@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from conceptspace.analysis.emergence import HOLD
 from conceptspace.analysis.turning import Turn
-from conceptspace.presentation.series import Array, Series, best_settings, of_protocol, series
+from conceptspace.presentation.series import Array, Series, highest, of_protocol, series
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
     CONCEPT_DASHES,
@@ -69,7 +69,7 @@ def learning_curves(
         told: what was found.
     """
     turn = detected(turn)
-    table = best_settings(of_protocol(table, protocol))
+    table = highest(of_protocol(table, protocol))
     measured = set(table["concept_class"])
     ood_classes = [name for name in space.ood_classes if name in measured]
     losses = [training] if isinstance(training, pd.DataFrame) else list(training or [])

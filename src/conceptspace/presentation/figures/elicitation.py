@@ -14,7 +14,7 @@ from conceptspace.analysis.elicitation import teaches
 from conceptspace.analysis.emergence import HOLD
 from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
-from conceptspace.presentation.series import Series, best_settings, series
+from conceptspace.presentation.series import Series, highest, series
 from conceptspace.presentation.style import (
     GRID,
     INK,
@@ -132,7 +132,7 @@ def _curves(
 ) -> Drawn:
     kept = None if best is None else best[best["protocol"] == protocol]
     if kept is None or kept.empty:
-        rows = best_settings(table[table["protocol"] == protocol])
+        rows = highest(table[table["protocol"] == protocol])
         return Drawn(series(rows, ood, JOINT, "accuracy", protocol), settings < 2, None)
     known = kept[kept["concept"] == JOINT][PROBE].notna().all()
     probe = series(kept, ood, JOINT, PROBE, protocol) if known else None

@@ -15,7 +15,7 @@ from PIL import Image
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import color_of
-from conceptspace.presentation.series import best_settings
+from conceptspace.presentation.series import highest
 from conceptspace.presentation.style import INK, MUTED, OOD, SMALL, pixels, styled
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT
@@ -118,7 +118,7 @@ def _joint(
     """Setting to show and its joint accuracy, for every step and class."""
     if table is None:
         return {}
-    rows = best_settings(table) if setting is None else table[table["setting"] == setting]
+    rows = highest(table) if setting is None else table[table["setting"] == setting]
     rows = rows[rows["concept"] == JOINT]
     keys = zip(rows["step"].astype(int), rows["concept_class"].astype(str), strict=True)
     values = zip(rows["setting"].astype(str), rows["accuracy"].astype(float), strict=True)

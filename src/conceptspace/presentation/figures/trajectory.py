@@ -27,7 +27,7 @@ from conceptspace.presentation.figures.square import (
 from conceptspace.presentation.figures.strokes import gradient_line, step_labels, tube
 from conceptspace.presentation.series import (
     Series,
-    best_settings,
+    highest,
     of_protocol,
     series,
 )
@@ -118,7 +118,7 @@ class Painter:
         turn: Turn | None = None,
     ) -> Painter:
         """Of the best settings of a protocol, shaded from the first to the last step."""
-        table = best_settings(of_protocol(table, protocol))
+        table = highest(of_protocol(table, protocol))
         steps = table["step"]
         norm = PowerNorm(0.5, steps.min(), max(steps.max(), steps.min() + 1))
         return cls(table, space, protocol, detected(turn), norm)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 
-from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.models.config import LIVE, unet_activations
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
@@ -69,7 +69,7 @@ def needs(config: RunConfig) -> Needs:
         UserError: the config describes something impossible.
     """
     data, train = config.data, config.train
-    space = build.world(data).space
+    space = parts.world(data).space
     image = 3 * data.resolution**2 * FLOAT
     weights = parameters(config) * FLOAT
     passing = config.model.activations(data.resolution) * FLOAT
@@ -90,7 +90,7 @@ def needs(config: RunConfig) -> Needs:
     evaluating = largest * image * COPIES + asked * passing // LIVE * 2 + data.judge_memory()
     tensors = max(training + evaluating, probing)
     states = 8 * weights
-    checkpoints = len(build.checkpoints(config))
+    checkpoints = len(parts.checkpoints(config))
     every = checkpoints * sum(images.values())
     disk = (
         checkpoints * weights
@@ -104,7 +104,7 @@ def needs(config: RunConfig) -> Needs:
 
 def parameters(config: RunConfig) -> int:
     """How many numbers the model learns."""
-    return sum(parameter.numel() for parameter in build.outline(config).parameters())
+    return sum(parameter.numel() for parameter in parts.outline(config).parameters())
 
 
 def protocols_asked(config: RunConfig) -> list[Protocol]:
@@ -114,14 +114,14 @@ def protocols_asked(config: RunConfig) -> list[Protocol]:
         UserError: one does not fit the run.
     """
     names = config.evaluate.protocols
-    return [Naive(), *(registry.make(name, build.context(config)) for name in names)]
+    return [Naive(), *(registry.make(name, parts.context(config)) for name in names)]
 
 
 def images_asked(protocol: Protocol, config: RunConfig) -> int:
     """Images that one checkpoint makes under a protocol."""
-    classes = build.world(config.data).space.classes
+    classes = parts.world(config.data).space.classes
     settings = sum(len(protocol.settings(name)) for name in classes)
-    return settings * build.sampling(config, protocol.name).samples
+    return settings * parts.sampling(config, protocol.name).samples
 
 
 def require(config: RunConfig, folder: Path, device: torch.device) -> None:

@@ -15,16 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from conceptspace import build
-from conceptspace.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.fusible import hooked
 from conceptspace.engine.native.library import native
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
+from conceptspace.experiment import parts
+from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
+from conceptspace.experiment.own_code import keep_code
 from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
+from conceptspace.judges.function import checked, told
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
@@ -69,7 +71,7 @@ class Session:
         self.cache = cache
         self.precision = precision or fastest_precision(device)
         self.config = run.config
-        self.world = build.world(self.config.data)
+        self.world = parts.world(self.config.data)
         self.book = Book(run, self.config.seed, self.world.space.classes)
         self.probe: TrainedProbe | None = None
         self.passed_over: set[int] = set()
@@ -87,11 +89,13 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; the state is saved.
-            UserError: another process works on the run, or has begun it with another config.
+            UserError: another process works on the run, or has begun it with another config or
+                with another file of one's own.
             Diverged: a loss, gradient, weight, image or score is not finite.
             OSError: something could not be read or written.
         """
         with working_on(self.run, self.config):
+            keep_code(self.run, self.config, self.config.evaluate.protocols)
             yield from self._execute(stop)
 
     def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -119,16 +123,18 @@ class Session:
 
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
-            UserError: an unknown protocol, patching before the last checkpoint, or another
-                process works on the run.
+            UserError: an unknown protocol, patching before the last checkpoint, a file of one's
+                own that has changed, or another process works on the run.
         """
+        asked = list(protocols)
         with working_on(self.run, self.config):
-            yield from self._evaluate(protocols, stop, self._asking(sweeps or {}, own or {}))
+            keep_code(self.run, self.config, asked)
+            yield from self._evaluate(asked, stop, self._asking(sweeps or {}, own or {}))
 
     def _evaluate(
         self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
     ) -> Iterator[Event]:
-        run = build.context(config, self._load)
+        run = parts.context(config, self._load)
         asked = [registry.make(name, run) for name in protocols]
         yield from self._prepare(stop)
         if lacking := missing_checkpoints(self.run):
@@ -159,7 +165,7 @@ class Session:
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
         scored = set(self.run.trajectory()["step"])
-        lacking = [step for step in build.checkpoints(self.config) if step not in scored]
+        lacking = [step for step in parts.checkpoints(self.config) if step not in scored]
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
@@ -176,16 +182,16 @@ class Session:
         yield from self._introduce()
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
-        settings = build.probe(self.config)
+        settings = parts.probe(self.config)
         try:
             self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
         except ProbeStopped:
             raise self._stopped() from None
         accuracy = self.probe.report["accuracy"]
         self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
-        told = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
+        right = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
         seconds = time.perf_counter() - started
-        yield Notice(f"probe: {told} on held-out images ({seconds:.1f} s)")
+        yield Notice(f"probe: {right} on held-out images ({seconds:.1f} s)")
         judge = yield from self._judge(settings, stop)
         self.scorer = Scorer(self.probe.probe, judge, self.world.space.axes())
 
@@ -195,7 +201,11 @@ class Session:
         """What decides beside the probe; two probes that agree where the config says so."""
         share = self.config.probe.agreement
         if not share:
-            return build.judge(self.config.data, self.world)
+            own = self.config.data.judge(self.world)
+            if own is None:
+                return None
+            self.run.note(**told(own))
+            return checked(own, self.world.space.concepts)
         assert self.probe is not None
         yield Notice("judge: training a second probe, or taking it from the cache")
         try:
@@ -227,7 +237,7 @@ class Session:
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
-        planned = build.checkpoints(config)
+        planned = parts.checkpoints(config)
         trainer, log = self._trainer(), TrainingLog(self.run.path / "training.parquet")
         yield from self._restore(trainer, planned)
         if log.aside:
@@ -254,17 +264,17 @@ class Session:
         config = self.config
         examples, _ = split_dataset(
             self.world,
-            build.conditioning(config.data),
+            parts.conditioning(config.data),
             images_per_class=config.data.images_per_class,
             validation_share=config.data.validation_share,
             seed=config.seed,
-            masking=build.masking(config.data),
+            masking=parts.masking(config.data),
         )
-        model = build.model(config, self.device)
+        model = parts.model(config, self.device)
         return Trainer(
             model,
             examples.to(self.device),
-            build.optimization(config),
+            parts.optimization(config),
             config.seed,
             self.precision,
         )
@@ -322,7 +332,7 @@ class Session:
     @cached_property
     def _sampled(self) -> LoweredModel:
         """The model that is evaluated, whatever weights it holds at the moment."""
-        model = LoweredModel(build.model(self.config, self.device), self.precision)
+        model = LoweredModel(parts.model(self.config, self.device), self.precision)
         fast = model.fast
         if isinstance(fast, EmbeddingVDM) and fast.accelerated:
             replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
@@ -333,9 +343,9 @@ class Session:
         """Generate, score and store what a checkpoint lacks under one protocol."""
         evaluator = Evaluator(
             self.world,
-            build.conditioning(self.config.data),
+            parts.conditioning(self.config.data),
             self.scorer,
-            build.sampling(self.config, protocol.name),
+            parts.sampling(self.config, protocol.name),
             self.config.seed,
         )
         self._sampled.load_state_dict(weights)
@@ -352,13 +362,13 @@ class Session:
 
     def _load(self, step: int | None) -> VDM:
         """The model as it was at a saved step, the last planned one for None."""
-        step = build.checkpoints(self.config)[-1] if step is None else step
+        step = parts.checkpoints(self.config)[-1] if step is None else step
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
                 f"not have; go on with: {self._again}"
             )
-        model = build.model(self.config, self.device)
+        model = parts.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
         return model
 

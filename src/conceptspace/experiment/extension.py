@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from conceptspace import build
 from conceptspace.config import RunConfig, TrainConfig
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.hints import quoted
 from conceptspace.locking import alone
 from conceptspace.store import Run
@@ -47,7 +47,7 @@ class Extension:
 
     def __str__(self) -> str:
         first, last = self.before.train.steps, self.config.train.steps
-        count = len(build.checkpoints(self.config))
+        count = len(parts.checkpoints(self.config))
         where = f"the run in {self.run.path}"
         return f"{where} goes on from step {first} to {last}, with {count} checkpoints"
 
@@ -59,7 +59,7 @@ class Extension:
         """
         with alone(self.run.path):
             run = Run(self.run.path)
-            if run.config != self.before:
+            if run.description.model_dump() != self.before.model_dump():
                 raise UserError(f"{run.path} was given another config meanwhile; try again")
             steps = {"from": self.before.train.steps, "to": self.config.train.steps}
             run.change_config(self.config, **steps)
@@ -77,13 +77,13 @@ def extension(folder: Path, config: RunConfig) -> Extension | None:
     if not (folder / "config.toml").exists():
         return None
     run = Run(folder)
-    if not isinstance(run.description, RunConfig):
+    before = run.description  # no code is imported that the folder names
+    if not isinstance(before, RunConfig):
         return None
-    before = run.config
     train = before.train
     same = config.train.model_copy(update={name: getattr(train, name) for name in PLAN})
-    longer = config.train.steps > train.steps
-    if not longer or config.model_copy(update={"train": same}) != before:
+    alike = config.model_copy(update={"train": same}).model_dump() == before.model_dump()
+    if not alike or config.train.steps <= train.steps:
         return None
     if (asked := folder / "scores" / PATCHING).exists():
         sheets = folder / "samples" / PATCHING
@@ -110,7 +110,7 @@ def _fitted(folder: Path, before: RunConfig, config: RunConfig) -> RunConfig:
             f"{train.steps} would have others before it{hint}; or name the steps, those that are "
             "there first: --train.checkpoint-schedule explicit --train.checkpoint-steps A,B,..."
         )
-    if build.checkpoints(config)[-1] <= before.train.steps:
+    if parts.checkpoints(config)[-1] <= before.train.steps:
         raise UserError(
             f"{folder} would have no checkpoint after step {before.train.steps}; name some with "
             "--train.checkpoint-steps, those that are there first"
@@ -129,7 +129,7 @@ def _steps_that_fit(before: RunConfig, asked: int) -> str:
     for grown in range(count + 1, count + TRIED + 1):
         steps = longer_last(*schedule, grown)
         found = [s for s in checkpoint_steps(kind, first, steps, grown) if s <= last]
-        if steps > last and found == build.checkpoints(before):
+        if steps > last and found == parts.checkpoints(before):
             fitting.append(steps)
     below, above = ([s for s in fitting if s < asked], [s for s in fitting if s > asked])
     nearest = [f"--train.steps {steps}" for steps in (*below[-1:], *above[:1])]
@@ -138,8 +138,8 @@ def _steps_that_fit(before: RunConfig, asked: int) -> str:
 
 def _keeps(before: RunConfig, config: RunConfig) -> bool:
     """Whether both have the same checkpoints as far as the first goes."""
-    planned = build.checkpoints(before)
-    return [step for step in build.checkpoints(config) if step <= before.train.steps] == planned
+    planned = parts.checkpoints(before)
+    return [step for step in parts.checkpoints(config) if step <= before.train.steps] == planned
 
 
 def _with(config: RunConfig, **changes: int) -> RunConfig:

@@ -1,4 +1,4 @@
-"""From a config to the objects that it describes."""
+"""The parts of an experiment: from a config to the objects that it describes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import torch
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.judges.function import checked
-from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.config import check_channels
 from conceptspace.models.denoiser import EmbeddingDenoiser
@@ -18,6 +16,7 @@ from conceptspace.models.schedule import LinearSchedule
 from conceptspace.models.unet import channels_last
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
+from conceptspace.protocols.base import Fitting
 from conceptspace.protocols.registry import Context
 from conceptspace.recording.evaluate import Sampling
 from conceptspace.seeding import stream_seed
@@ -75,12 +74,6 @@ def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
     columns = world(data).columns
     return Conditioning(data.variables() or tuple(columns), columns)
-
-
-def judge(data: DataConfig, of: World) -> Judge | None:
-    """What scores images; None where the world has no judge, and the probe scores them alone."""
-    found = data.judge(of)
-    return None if found is None else checked(found, of.space.concepts)
 
 
 def masking(data: DataConfig) -> Masking | None:
@@ -156,7 +149,7 @@ def checkpoints(config: RunConfig) -> list[int]:
 def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
     check_channels("probe.channels", config.probe.channels, config.data.resolution)
-    return ProbeSettings(**config.probe.model_dump(exclude={"agreement"}))
+    return ProbeSettings.of(config.probe)
 
 
 def sampling(config: RunConfig, protocol_name: str) -> Sampling:
@@ -194,10 +187,11 @@ def validate(config: RunConfig) -> None:
     probe(config)
     if data.pooled:
         _check_pools(config)
-    asked = context(config)
+    asked, untrained = context(config), outline(config)
     for name in config.evaluate.protocols:
-        registry.make(name, asked)
-    outline(config)
+        made = registry.make(name, asked)
+        if isinstance(made, Fitting):
+            made.fit(untrained)
     checkpoints(config)
 
 

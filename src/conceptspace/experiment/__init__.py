@@ -1,0 +1,1 @@
+"""A config as an experiment: its world, model, judge and protocols, trained and recorded."""

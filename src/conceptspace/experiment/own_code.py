@@ -1,0 +1,110 @@
+"""Code of one's own that an experiment runs: who says that it may, and that it stays the same.
+
+A run folder that somebody sent names files in its config, and brings them along. Reading it runs
+none of them; going on with it does, so that takes a word of the user's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterable
+from pathlib import Path
+from typing import Any
+
+from conceptspace.config import KINDS, RunConfig
+from conceptspace.errors import UserError
+from conceptspace.files import sha256
+from conceptspace.protocols import registry
+from conceptspace.registry import CONTENT
+from conceptspace.store import Run
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def require_word(run: Run, named: Container[str], trusted: bool) -> None:
+    """Refuse a run whose config names code in a file or module, unless the user does so, too.
+
+    Kinds of installed packages go by plain names, and whoever installed them knows them.
+
+    Args:
+        run: whose config is read; nothing is imported.
+        named: places in the code that the user named, ``file.py:Class`` or ``module:Class``.
+        trusted: whether the user said that all of them may be run.
+
+    Raises:
+        UserError: tells which code it is, and how to say so.
+    """
+    description = run.description
+    if trusted or not isinstance(description, RunConfig):
+        return
+    kinds = [getattr(description, section).kind for section in KINDS]
+    asked = [kind for kind in kinds if ":" in kind and kind not in named]
+    if asked:
+        raise UserError(
+            f"{run.path} would run code that its config names, {' and '.join(asked)}; add --trust "
+            "if you know that code"
+        )
+
+
+def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
+    """Keep the SHA-256 of each file that defines a world, network or protocol of one's own.
+
+    It stands in ``run.json`` below ``code``, by ``data``, ``model`` and ``protocols.NAME``. What a
+    file imports is not looked at.
+
+    Args:
+        run: that is worked on.
+        config: with its kinds loaded.
+        protocols: names of those that are asked.
+
+    Raises:
+        UserError: a file is not the one that the run was made with.
+    """
+    told = _kept(run)
+    found = {
+        name: {"file": path.name, "sha256": content}
+        for name, (path, content) in _files(config, protocols).items()
+    }
+    for name, file in found.items():
+        if told.get(name, file)["sha256"] != file["sha256"]:
+            what = "the run was begun" if name in KINDS else "it was asked"
+            other = "start a run with the new one in another folder"
+            if name not in KINDS:
+                other = "give the new protocol another name"
+            raise UserError(
+                f"{file['file']} has changed since {what} with it ({run.path / 'run.json'} keeps "
+                f"its SHA-256, {name}); put it back as it was, or {other}"
+            )
+    if found.keys() - told.keys():
+        run.note(code=told | found)
+
+
+def _kept(run: Run) -> dict[str, dict[str, str]]:
+    """What ``run.json`` tells of files.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    found: dict[str, dict[str, str]] = run.information().get("code", {})
+    if not all(isinstance(f, dict) and isinstance(f.get("sha256"), str) for f in found.values()):
+        raise UserError(
+            f"{run.path / 'run.json'} is damaged (code is {found!r:.80}); delete it: it tells "
+            "versions and times, and the next run or evaluate writes it anew"
+        )
+    return found
+
+
+def _files(config: RunConfig, protocols: Iterable[str]) -> dict[str, tuple[Path, str]]:
+    """The files of what is not this package's, with their SHA-256."""
+    made: dict[str, Any] = {section: type(getattr(config, section)) for section in KINDS}
+    for of in filter(None, map(registry.family_of, protocols)):
+        made[f"protocols.{of.name}"] = of.source
+    found = {}
+    for name, source in made.items():
+        module = sys.modules.get(getattr(source, "__module__", None) or "")
+        path = getattr(module, "__file__", None)
+        if module is None or path is None or module.__name__.partition(".")[0] == PACKAGE:
+            continue  # what is defined in a notebook has no file
+        content = getattr(module, CONTENT, None) or sha256(Path(path).read_bytes())
+        found[name] = (Path(path), content)
+    return found

@@ -1,0 +1,176 @@
+"""Files of one's own: kept by their hash, refused once changed, run on a user's word only."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conceptspace.cli import main
+from conceptspace.config import RunConfig, merged
+from conceptspace.files import write_record
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.protocols import registry
+from conceptspace.store import Run
+from stripes import NETWORK, PROTOCOL, WORLD
+from test_own_kinds import here as here_with_files
+from tiny import TINY, tiny_session
+
+OWN = {"data": {"kind": "stripes.py:Stripes"}, "model": {"kind": "mlp.py:Mlp", "width": 8}}
+SHORT = {"train": {"steps": 1, "checkpoint_steps": [1]}}
+here = here_with_files
+
+
+def own_config() -> RunConfig:
+    return merged(merged(TINY, OWN, "test"), SHORT, "test")
+
+
+pytestmark = pytest.mark.usefixtures("own_protocols")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one step with a world and a network of one's own."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("stripes.py").write_text(WORLD)
+        Path("mlp.py").write_text(NETWORK)
+        list(tiny_session(folder / "run", own_config(), folder / "probes").execute())
+    return folder / "run"
+
+
+@pytest.fixture
+def run(made: Path, here: Path) -> Run:
+    """A copy of it, beside the files."""
+    return Run(shutil.copytree(made, here / "run"))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_files_of_world_network_and_protocol_are_kept_by_their_hash(run, here, capsys):
+    (here / "mine.py").write_text(PROTOCOL)
+    assert main(["evaluate", "run", "--protocol", "mine.py:Louder", "--trust"]) == 0
+    assert run.information()["code"] == {
+        "data": {"file": "stripes.py", "sha256": sha256(here / "stripes.py")},
+        "model": {"file": "mlp.py", "sha256": sha256(here / "mlp.py")},
+        "protocols.louder": {"file": "mine.py", "sha256": sha256(here / "mine.py")},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words", "remedy"),
+    [
+        ("stripes.py", WORLD, "run --out run --trust", "start a run with the new one"),
+        ("mlp.py", NETWORK, "evaluate run --protocol naive --trust", "start a run with the new"),
+        (
+            "mlp.py",
+            NETWORK,
+            "run --out run --data.kind stripes.py:Stripes --model.kind mlp.py:Mlp",
+            "put it back as it was",
+        ),
+    ],
+)
+def test_a_file_that_has_changed_is_refused(run, here, capsys, name, text, words, remedy):
+    before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
+    (here / name).write_text(text + "\n# another comment\n")
+    capsys.readouterr()
+    assert main(words.split()) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert f"{name} has changed since the run was begun with it" in told
+    assert remedy in told
+    assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
+    (here / name).write_text(text)
+    assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 0
+
+
+def test_a_protocol_that_has_changed_is_refused(run, here, capsys, monkeypatch):
+    (here / "mine.py").write_text(PROTOCOL)
+    words = ["evaluate", "run", "--protocol", "mine.py:Louder", "--trust"]
+    assert main(words) == 0
+    monkeypatch.delitem(registry._registered, "louder")  # as in a new process
+    (here / "mine.py").write_text(PROTOCOL.replace("k * h", "2 * k * h"))
+    assert main(words) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "mine.py has changed since it was asked with it" in told
+    assert "give the new protocol another name" in told
+
+
+STRANGE = """
+from pathlib import Path
+
+Path("it-ran").touch()
+from stripes_of_strangers import *
+"""
+
+READING = [
+    "info run",
+    "info run other",
+    "report run -o page.html",
+    "run --out run",
+    "run --out run --help",
+    "run quick --out run",
+    "run --out run --data.period 3",
+    "quickstart --out run",
+    "evaluate run",
+    "evaluate run --protocol naive",
+    "sweep sweep.toml --out .",
+]
+
+
+@pytest.fixture
+def strangers(run: Run, here: Path) -> Path:
+    """The folder that somebody sent, with files that would tell if they were run."""
+    (here / "stripes.py").rename(here / "stripes_of_strangers.py")
+    (here / "stripes.py").write_text(STRANGE)
+    (here / "mlp.py").write_text(STRANGE)
+    shutil.copytree(run.path, here / "other")
+    shutil.copytree(run.path, here / "runs" / "seed-0")
+    (here / "sweep.toml").write_text('base = "quick"\n\n[axes]\nseed = [0]\n')
+    return run.path
+
+
+@pytest.mark.parametrize("words", READING)
+def test_the_code_that_a_strangers_run_names_is_not_run(strangers, here, words, capsys):
+    with contextlib.suppress(SystemExit):  # --help
+        main(words.split())
+    assert not (here / "it-ran").exists()
+    told = capsys.readouterr().err
+    if words in ("run --out run", "evaluate run"):
+        assert "run would run code that its config names, stripes.py:Stripes and mlp.py:Mlp" in told
+        assert "add --trust if you know that code" in told
+        assert told.count("\n") == 1
+
+
+def test_the_page_runs_none_of_it_either(strangers, here):
+    library = Library([here])
+    library.warm()
+    assert not library.index()["runs"][0]["problems"]
+    assert not (here / "it-ran").exists()
+
+
+def test_who_trusts_it_runs_it_and_is_told_that_it_has_changed(strangers, here, capsys):
+    assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 2
+    assert (here / "it-ran").exists()
+    assert "cannot be imported from" in capsys.readouterr().err
+
+
+def test_naming_one_file_does_not_run_the_other(strangers, here, capsys):
+    (here / "stripes.py").write_text(WORLD)
+    words = "run --out run --data.kind stripes.py:Stripes"
+    assert main(words.split()) == 2
+    assert "config names, mlp.py:Mlp;" in capsys.readouterr().err
+    assert not (here / "it-ran").exists()
+
+
+def test_a_record_of_other_types_is_damaged(run, here, capsys):
+    told = run.information() | {"code": {"data": "stripes.py"}}
+    write_record(run.path / "run.json", told)
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 2
+    assert "run.json is damaged (code is {'data': 'stripes.py'})" in capsys.readouterr().err
