@@ -1,5 +1,6 @@
 """The site: pages in Markdown, the reference from docstrings. ``make docs`` builds it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -23,8 +24,9 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
+templates_path = ["_templates"]
 root_doc = "README"
-exclude_patterns = ["_build", "examples"]
+exclude_patterns = ["_build", "_templates", "examples"]
 
 html_theme = "furo"
 html_title = f"conceptspace {release}"
@@ -32,6 +34,19 @@ html_title = f"conceptspace {release}"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 myst_url_schemes = {"http": None, "https": None, "mailto": None}
+
+OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\.md[^)]*\)")
+"""Links to pages of the repository that are not part of the site."""
+
+
+def without_links_outside(app, name, source):
+    """Keep the text of links that lead out of the site."""
+    source[0] = OUTSIDE.sub(r"\1", source[0])
+
+
+def setup(app):
+    app.connect("source-read", without_links_outside)
+
 
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"

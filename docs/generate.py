@@ -35,8 +35,8 @@ def settings() -> str:
     lines = [
         "# Settings",
         "",
-        "Each is a flag of `run`, `quickstart` and `signal`, with dashes for underscores, and a key "
-        "in the TOML of `--config`, below the section that comes before the dot.",
+        "Each is a flag of `run`, `quickstart` and `signal`, with dashes for underscores, and a "
+        "key in the TOML of `--config`, below the section that comes before the dot.",
     ]
     section = None
     for one in stored():

@@ -185,6 +185,15 @@ class TestRefused:
         with pytest.raises(UserError, match="holds a run with another config"):
             open_or_create(folder, asked)
 
+    def test_a_folder_that_names_code_is_compared_without_it(self, tmp_path):
+        short, asked = both("linear")
+        folder = self.folder(tmp_path, short)
+        evil = tmp_path / "evil.py"
+        evil.write_text("raise SystemExit('it was run')")
+        config = folder / "config.toml"
+        config.write_text(config.read_text().replace("[data]", f'[data]\nkind = "{evil}:Evil"'))
+        assert extension(folder, asked) is None
+
     def test_fewer_steps(self, tmp_path):
         short, _ = both("linear")
         fewer = short.train.model_copy(update={"steps": 6})
