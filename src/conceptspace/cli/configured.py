@@ -44,7 +44,8 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
-    require_word(opened, overrides(options).values(), options.trust)
+    named_here = [str(value) for value in overrides(options).values()]
+    require_word(opened, named_here, options.trust)
     return opened.config
 
 
