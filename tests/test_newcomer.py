@@ -96,7 +96,7 @@ def test_a_figure_is_a_folder(
     finally:
         for name in [name for name in sys.modules if name.startswith("conceptspace.paper.fig99")]:
             del sys.modules[name]
-    assert "fig99-large: confirmed" in capsys.readouterr().out
+    assert "fig99-large: held" in capsys.readouterr().out
     assert (tmp_path / "out" / "fig99" / "fig99.png").exists()
 
 

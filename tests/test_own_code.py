@@ -11,6 +11,7 @@ import pytest
 
 from conceptspace.cli import main
 from conceptspace.config import RunConfig, merged
+from conceptspace.experiment import parts
 from conceptspace.files import write_record
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.protocols import registry
@@ -99,6 +100,49 @@ def test_a_protocol_that_has_changed_is_refused(run, here, capsys, monkeypatch):
     told = capsys.readouterr().err.splitlines()[-1]
     assert "mine.py has changed since it was asked with it" in told
     assert "give the new protocol another name" in told
+
+
+ENCODED = """
+import torch
+
+import conceptspace as cs
+
+
+class Encoded(cs.DataConfig):
+    \"\"\"Noise, asked for by numbers that show no concept's value.\"\"\"
+
+    pooled = True
+
+    def world(self):
+        images = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        factors = {name: [n // k % 2 for n in range(64)] for name, k in (("hue", 1), ("way", 2))}
+        return cs.ArrayWorld(
+            images, factors, held_out=[(1, 1)], encode=lambda names: torch.tensor([1.0, 2.0, 3.0])
+        )
+
+    def judge(self, world):
+        return cs.ZeroShot(
+            lambda images: images.mean((2, 3)) + 0.1,
+            lambda texts: torch.tensor([[1.0, float(len(text)), 1.0] for text in texts]),
+            {"hue": ["0", "one"], "way": ["0", "one"]},
+            invalid=["none"],
+        )
+"""
+
+
+def test_what_a_world_decides_by_is_kept_and_only_what_fits_it_is_asked(here):
+    """Its own judge stands in run.json; its prompts show no concept that could be exaggerated."""
+    (here / "encoded.py").write_text(ENCODED)
+    own = {"data": {"kind": "encoded.py:Encoded", "images_per_class": 16}}
+    config = merged(merged(TINY, own, "test"), SHORT, "test")
+    list(tiny_session(here / "run", config, here / "probes").execute())
+    told = Run(here / "run").information()
+    assert told["judge"].startswith("zero-shot ")
+    assert (told["invalid"], told["texts"]["hue"]) == (["none"], [["0"], ["one"]])
+    assert main(["evaluate", "run", "--trust", "--device", "cpu"]) == 0
+    usual = registry.names(parts.context(config), usual=True)
+    assert usual == ["naive", "patching"]
+    assert set(Run(here / "run").trajectory()["protocol"]) <= set(usual)
 
 
 STRANGE = """

@@ -1,9 +1,12 @@
 """Record models of your own: in a plain loop, inside Lightning, inside accelerate."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
 import conceptspace as cs
+from conceptspace.presentation.page import write_page
 
 space = cs.named_space(
     {"hue": ("red", "blue"), "side": ("left", "right")}, held_out=[("blue", "right")]

@@ -1,6 +1,7 @@
 // A model asked live: a point in concept space, inside or outside the classes, and a few images of it by a
 // checkpoint that was kept. Only where the server was told to; see presentation/explorer/ask.py.
 
+import { groups, mean } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { askModel, payload } from "./carrier";
 import { axes, Chart, type Scale } from "./chart";
@@ -107,10 +108,19 @@ function draw(surface: Surface, width: number, height: number): null {
   }
   const point = at();
   const valid = answer?.valid;
-  answer?.landed?.forEach((spot, i) => {
-    const look = valid && !valid[i] ? { color: null, stroke: color.quiet } : { color: color.turn };
-    surface.dots([[x(spot[ax]), y(spot[ay])]], 4, { ...look, alpha: 0.8 });
-  });
+  const landed = (answer?.landed ?? []).map((spot, i) => ({ spot, fine: !valid || valid[i] }));
+  for (const [, together] of groups(landed, ({ spot, fine }) => `${spot.map((v) => Math.round(v * 10))} ${fine}`)) {
+    const [cx, cy] = [x(mean(together, ({ spot }) => spot[ax]) ?? 0), y(mean(together, ({ spot }) => spot[ay]) ?? 0)];
+    const { fine } = together[0];
+    surface.dots([[cx, cy]], 5.5, { color: fine ? color.band : color.paper, stroke: color.ink, width: 1.2 });
+    if (together.length > 1)
+      surface.text(cx + 16, cy - 9, `×${together.length}`, {
+        color: color.ink,
+        size: 12,
+        bold: true,
+        halo: color.paper,
+      });
+  }
   surface.dots([[x(point[ax]), y(point[ay])]], 9, { color: null, stroke: color.ink, width: 2.5 });
   surface.dots([[x(point[ax]), y(point[ay])]], 2.5, { color: color.ink });
   return null;

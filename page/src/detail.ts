@@ -54,6 +54,14 @@ function describe({ line, i }: Ref): void {
 
 async function images({ line, i }: Ref): Promise<void> {
   if (tabular()) return;
+  const key = [
+    line.protocol,
+    line.name,
+    line.steps[i],
+    ...line.runs.map((run) => `${run.token}${run.version} ${settingAt(run, line, i)}`),
+    state.knobs[line.protocol] ?? "",
+  ].join();
+  if (byId("tiles").dataset.of === key) return;
   const mine = ++ticket;
   const figures: HTMLElement[] = [];
   const single = line.runs.length === 1;
@@ -100,7 +108,10 @@ async function images({ line, i }: Ref): Promise<void> {
   if (line.runs.length > RUNS)
     figures.push(make("p", { class: "quiet" }, `The first ${RUNS} of ${line.runs.length} runs.`));
   if (cutNote()) figures.push(make("p", { class: "quiet" }, cutNote()));
+  const within = byId("tiles").contains(document.activeElement);
   byId("tiles").replaceChildren(...figures);
+  if (within) byId("tiles").querySelector<HTMLElement>(".frame")?.focus();
+  byId("tiles").dataset.of = key;
   byId("tiles").dataset.shown = `${line.protocol}/${line.name}/${step}`;
 }
 

@@ -5,6 +5,7 @@ import { byId, make, words } from "./dom";
 import { brief } from "./labels";
 import { candidates, chosenRuns, each, forget, load, model, protocolNames, settled, trajectoryOf } from "./model";
 import { closest, dialName, dials, ordered, parsed } from "./settings";
+import { focused } from "./space";
 import { change, state, subscribe, touch } from "./store";
 
 interface Slider {
@@ -54,6 +55,7 @@ function ofProtocol(protocol: string): Slider[] {
       if (!place) return void turn(others);
       const before = parsed(now ?? settings[0]);
       const wanted = { ...before, [name]: values[place - 1] };
+      look(protocol);
       return void turn({ ...others, [protocol]: closest(settings, wanted, name) });
     },
   }));
@@ -76,6 +78,13 @@ function ofRuns(): Slider[] {
       },
     ];
   });
+}
+
+// What is turned is looked at: point, images and curve are those of its protocol.
+function look(protocol: string): void {
+  const now = focused();
+  if (now && now.line.protocol !== protocol)
+    change({ focus: { token: now.line.runs[0].token, protocol, name: now.line.name, step: null } });
 }
 
 let shown: Slider[] = [];

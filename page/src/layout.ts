@@ -12,9 +12,11 @@ function arrange() {
   if (narrow.matches) {
     evidence.before(space);
     space.append(controls);
+    byId("legend").after(byId("knobs"));
   } else {
     evidence.after(space);
     space.querySelector(".title")?.after(controls);
+    controls.after(byId("knobs"));
   }
   change({ narrow: narrow.matches });
 }

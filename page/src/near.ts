@@ -14,15 +14,17 @@ import type { Surface } from "./surface";
 
 const HEIGHT = 150;
 const LEFT = 34;
-const RIGHT = 92;
+const RIGHT = 112;
 const TOP = 8;
 const BOTTOM = 34;
+const MOST = 5;
 
-// Plain prompting and the protocol that is looked at.
+// Plain prompting, the protocol that is looked at, and others that are chosen.
 function curves(): Line[] {
   const now = focused();
   if (!now) return [];
-  const wanted = ["naive", now.line.protocol].filter((name, k, all) => all.indexOf(name) === k);
+  const chosen = protocolNames().filter((name) => state.protocols.has(name));
+  const wanted = [...new Set(["naive", now.line.protocol, ...chosen])].slice(0, MOST);
   return lines(wanted, [now.line.name], now.line.runs, "mean");
 }
 
@@ -44,7 +46,7 @@ function draw(surface: Surface, width: number, height: number): null {
   for (const line of curves()) {
     const knob = state.knobs[line.protocol];
     const at = line.steps.map((step, i) => [x(step), y(line.joint[i])]).filter(([, v]) => Number.isFinite(v));
-    surface.line(at, { color: tint(line), width: line.protocol === "naive" ? 1.4 : 2.2 });
+    surface.line(at, { color: tint(line), width: line.protocol === focused()?.line.protocol ? 2.6 : 1.3 });
     const text = brief(knob === undefined ? line.protocol : `${line.protocol} ${knob}`, 16);
     labels.push({ y: y(line.joint.at(-1) ?? Number.NaN), text, color: tint(line) });
   }

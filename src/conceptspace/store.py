@@ -76,8 +76,8 @@ class Run:
         UserError: it is not a run folder, or its config cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = path = Path(path)
         if not (path / "config.toml").is_file():
             raise UserError(f"{path} is not a run: it has no config.toml")
 
@@ -326,8 +326,16 @@ def _digest_of(values: dict[str, Any]) -> str:
 
 def _typed(told: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` tells, if the values that are computed with are of their type."""
-    kinds: dict[str, Any] = {"seconds": (int, float), "status": str, "probe": dict, "config": str}
-    for key, kind in (kinds | {"code": dict, "extending": dict, "extensions": list}).items():
+    types: dict[str, Any] = {
+        "seconds": (int, float),
+        "status": str,
+        "config": str,
+        "probe": dict,
+        "code": dict,
+        "extending": dict,
+        "extensions": list,
+    }
+    for key, kind in types.items():
         if key in told and not isinstance(told[key], kind):
             raise ValueError(f"{key} is {told[key]!r}")
     return told

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from test_explorer import opened
 from test_looks import RULES
 
-from conceptspace import build
+from conceptspace.experiment import parts
 from conceptspace.presentation.explorer.ask import Asker
 from conceptspace.store import open_or_create
 from conceptspace.training import checkpoint
@@ -29,7 +29,7 @@ def asked(tmp_path_factory):
     run, _ = open_or_create(tmp_path_factory.mktemp("live") / "runs" / "a", config)
     table = make_table(make_space(2), 0, "a", {"naive": {"": 900.0}})
     for step in (100, 4400):
-        checkpoint.save(run.checkpoints, step, build.model(config).state_dict())
+        checkpoint.save(run.checkpoints, step, parts.model(config).state_dict())
     pd.DataFrame(table).to_parquet(run.path / "trajectory.parquet")
     return run
 

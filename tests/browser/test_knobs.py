@@ -54,13 +54,14 @@ def test_a_turned_knob_moves_point_images_and_curve_together(swept, folder):
     )
     assert drawing(swept) != before
     assert label(swept, "#near") != curve
-    address = swept.url
-    assert "knobs=overprompting-color%7E4.5" in address
-    opened(swept, address)
+    assert "knobs=overprompting-color%7E4.5" in swept.url
+    swept.reload()
     expect(knob(swept, "strength")).to_have_attribute("aria-valuetext", "4.5")
     expect(swept.locator("#what")).to_contain_text(f"accuracy {expected}")
+    knob(swept, "strength").fill("0")
+    expect(knob(swept, "strength")).to_have_attribute("aria-valuetext", "best of each step")
     swept.go_back()
-    expect(knob(swept, "strength")).to_have_attribute("aria-valuetext", "2.5")
+    expect(knob(swept, "strength")).to_have_attribute("aria-valuetext", "4.5")
 
 
 def test_a_setting_of_the_runs_is_a_knob_as_well(page, shown):

@@ -261,3 +261,14 @@ def test_what_is_none_of_these_is_refused():
         from_pipeline(labelled(), dict)
     with pytest.raises(UserError, match="encode the texts first"):
         from_diffusers(labelled(), scheduler)(["red"], noise(1))
+
+
+def test_a_vector_is_one_token_and_a_number_may_stand_for_nothing():
+    scheduler, h = diffusers.DDIMScheduler(num_train_timesteps=20), torch.rand(2, 6)
+    model = from_diffusers(attending(), scheduler, steps=2)
+    assert torch.equal(model(h, noise()), model(h[:, None], noise()))
+    made = [
+        from_diffusers(labelled(), scheduler, steps=2, null=null).guided(2.0)(LABELS, noise())
+        for null in (4, torch.tensor(4))
+    ]
+    assert torch.equal(*made)

@@ -81,9 +81,12 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     table = _long(table, name, layout)
     lacking = [column for column in ("step", "accuracy") if column not in table]
     if lacking:
+        wide = "step" not in lacking
         raise UserError(
             f"{name} lacks the columns {', '.join(lacking)}; it has {_listed(table)}: say "
             f'which one it is, --{lacking[0]} COLUMN or columns={{"COLUMN": "{lacking[0]}"}}'
+            + "; of a column for each concept, --accuracy plain:CONCEPT=COLUMN once for each"
+            * wide
         )
     table = _measured(table, name, layout)
     if "concept" not in table:

@@ -44,8 +44,8 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
-    named_here = [str(value) for value in overrides(options).values()]
-    require_word(opened, named_here, options.trust)
+    kinds = {value for name, value in overrides(options).items() if name.endswith(".kind")}
+    require_word(opened, kinds, options.trust)
     return opened.config
 
 

@@ -9,6 +9,8 @@ import torch
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
+from conceptspace.judges.function import checked
+from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.config import check_channels
 from conceptspace.models.denoiser import EmbeddingDenoiser
@@ -74,6 +76,12 @@ def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
     columns = world(data).columns
     return Conditioning(data.variables() or tuple(columns), columns)
+
+
+def judge(data: DataConfig, of: World) -> Judge | None:
+    """What scores images; None where the world has no judge, and the probe scores them alone."""
+    found = data.judge(of)
+    return None if found is None else checked(found, of.space.concepts)
 
 
 def masking(data: DataConfig) -> Masking | None:

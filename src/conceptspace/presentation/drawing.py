@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from conceptspace.analysis.elicitation import honest_emergence
+from conceptspace.analysis import emergence
+from conceptspace.analysis.elicitation import elicits, honest_emergence
+from conceptspace.analysis.emergence import HOLD
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
@@ -36,7 +38,7 @@ from conceptspace.presentation.figures.strips import tiles
 from conceptspace.presentation.worlds import Spaced
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
-from conceptspace.tables import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE, PROBE
 from conceptspace.worlds import border
 from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.signal import class_distances
@@ -163,7 +165,12 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
         sheets = run.sheets(protocol)
         if step in sheets:
             images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
-    return {"hidden": window_figure(best, window, ood, images, step, words=space.describe(ood))}
+    told = "Hidden capability: no"
+    if window.found:
+        told = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
+    told += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
+    words = space.describe(ood)
+    return {"hidden": window_figure(best, window, ood, images, step, words=words, told=told)}
 
 
 def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> str:
@@ -177,19 +184,32 @@ def _elicitation(
 ) -> dict[str, Figure]:
     ood = str(space.ood_classes[0])
     asked = best[best["concept_class"] == ood]["protocol"].unique()
-    protocols = [NAIVE, *sorted(p for p in asked if p != NAIVE)]
+    protocols = sorted(asked, key=lambda p: (p != NAIVE, not elicits(p), p))
     found = {p: honest_emergence(best, ood, p) for p in protocols}
-    rows = {seed: f"seed {seed}" for seed in sorted(table["seed"].unique())}
     spans = [
-        Emergence(p, e.lower, e.upper, not e.reached, rows[e.seed])
+        Emergence(p, e.lower, e.upper, not e.reached, f"seed {seed}")
+        for seed in sorted(table["seed"].unique())
         for p, of in found.items()
         for e in of
+        if e.seed == seed
     ]
-    spans.sort(key=lambda span: list(rows.values()).index(span.row))
-    reached = {p: [e.upper for e in of if e.reached] for p, of in found.items()}
+    known = best.loc[best["concept"] == JOINT, PROBE].notna().all()
+    plain = {p: honest_emergence(best, ood, p, PROBE) for p in protocols} if known else {}
+    drawn = elicitation_figure(
+        table,
+        ood,
+        best=best,
+        protocols=protocols,
+        emergence=_reached(found),
+        plain=_reached(plain),
+        turn=turn,
+    )
     return {
-        "elicitation": elicitation_figure(
-            table, ood, best=best, protocols=protocols, emergence=reached, turn=turn
-        ),
+        "elicitation": drawn,
         "timeline": emergence_timeline(spans, turn=turn, last_step=float(table["step"].max())),
     }
+
+
+def _reached(found: Mapping[str, Sequence[emergence.Emergence]]) -> dict[str, list[float]]:
+    """The steps of those that got there."""
+    return {p: [e.upper for e in of if e.reached] for p, of in found.items()}

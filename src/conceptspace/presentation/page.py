@@ -30,7 +30,7 @@ from conceptspace.store import Run
 
 
 def write_page(
-    runs: Sequence[Run], path: Path, left_out: Sequence[LeftOut] = (), note: str = ""
+    runs: Sequence[Run], path: str | Path, left_out: Sequence[LeftOut] = (), note: str = ""
 ) -> list[Finding]:
     """Draw the figures of runs, state their findings and write their page.
 
@@ -53,6 +53,7 @@ def write_page(
             something else than a page.
         OSError: the page cannot be written.
     """
+    path = Path(path)
     require_replaceable(path)
     places = {run.path.resolve(): run for run in reversed(runs)}
     once = [run for run in runs if places[run.path.resolve()] is run]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -39,8 +38,8 @@ OOD_SHADES = ("#d01c7f", "#8e0d57", "#f06fae", "#a8458f", "#e8467c", "#c98bb9")
 CONCEPT_COLORS = ("#e08214", "#00876c", "#7b3fa0", "#8c6d1f", "#4d4d4d", "#b2182b")
 CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
 MARGIN = 0.008
-LETTERS = 17.4
-"""Where a line of text starts, as a share of the width, and how many letters an inch has."""
+LETTERS = 124
+"""Where a line of text starts, as a share of the width; letters an inch, by points of the font."""
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
@@ -131,7 +130,7 @@ def heading(figure: Figure, title: str, told: str = "") -> None:
     """A neutral title, and below it what was found with its interval and number of seeds."""
     if not title and not told:
         return
-    lines = _wrapped(figure, told)
+    lines = _wrapped(figure, told, SMALL)
     first = "\n" if title else ""
     style: dict[str, Any] = {"x": MARGIN, "ha": "left", "color": INK}
     figure.suptitle(first + lines, fontsize=SMALL, linespacing=1.35, **style)
@@ -143,12 +142,25 @@ def heading(figure: Figure, title: str, told: str = "") -> None:
 def footnote(figure: Figure, text: str) -> None:
     """Small print below a figure, wrapped to its width; line breaks are kept."""
     style: dict[str, Any] = {"x": MARGIN, "ha": "left", "color": MUTED}
-    figure.supxlabel(_wrapped(figure, text), fontsize=SMALLEST, **style)
+    figure.supxlabel(_wrapped(figure, text, SMALLEST), fontsize=SMALLEST, **style)
 
 
-def _wrapped(figure: Figure, text: str) -> str:
-    width = int(figure.get_figwidth() * LETTERS)
+def _wrapped(figure: Figure, text: str, size: float) -> str:
+    width = int(figure.get_figwidth() * LETTERS / size)
     return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
+
+
+def _coinciding(
+    points: Iterable[tuple[float, float]], apart: float
+) -> list[tuple[float, float, int]]:
+    groups: list[list[tuple[float, float]]] = []
+    for x, y in sorted(points):
+        near = groups and groups[-1][-1][0] == x and y - groups[-1][-1][1] <= apart
+        if near:
+            groups[-1].append((x, y))
+        else:
+            groups.append([(x, y)])
+    return [(of[0][0], float(np.mean([y for _, y in of])), len(of)) for of in groups]
 
 
 def panels_over_legend(
@@ -219,7 +231,7 @@ def counted(
     color: str,
     *,
     hollow: bool = False,
-    marker: str = "o",
+    apart: float = 0.0,
 ) -> None:
     """A mark at each point; where several coincide, one that says how many.
 
@@ -228,13 +240,13 @@ def counted(
         points: x and y of each.
         color: of the marks.
         hollow: for numbers that decide nothing.
-        marker: of a single point; several have a disc with their number.
+        apart: points of one x whose y are nearer than this coincide; their mark is at the mean.
     """
-    for (x, y), count in sorted(Counter(points).items()):
-        size, shape = (5.2, marker) if count == 1 else (9.5, "o")
+    for x, y, count in _coinciding(points, apart):
+        size = 4.8 if count == 1 else 9.0
         face, ink = ("white", color) if hollow else (color, "white")
         edge = color if hollow else "white"
-        axes.plot(x, y, shape, ms=size, mfc=face, mec=edge, mew=1.1 if hollow else 0.7, zorder=8)
+        axes.plot(x, y, "o", ms=size, mfc=face, mec=edge, mew=1.1 if hollow else 0.7, zorder=8)
         if count > 1:
             text: dict[str, Any] = {"ha": "center", "va": "center_baseline", "zorder": 9}
             axes.text(x, y, str(count), color=ink, fontsize=6.5, fontweight="bold", **text)

@@ -14,7 +14,7 @@ from torch import Tensor
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.edits import Edit, edited, project, require_vectors
-from conceptspace.protocols.prompts import placed
+from conceptspace.protocols.prompts import placed, shown
 from conceptspace.protocols.registry import Context, family
 from conceptspace.space import Concept, ConceptClass
 from conceptspace.worlds.shapes.world import MEAN_SIZE, SMALLEST_SIZE
@@ -125,17 +125,23 @@ NAMES: dict[str, Order] = {"latent-intervention": "published", "latent-intervent
 
 
 def with_two_concepts(run: Context, names: Iterable[str]) -> list[str]:
-    """The names, if the run has a second concept, whose other value can be removed, and its network
-    embeds prompts.
+    """The names, if the run has a second concept, whose other value can be removed, its prompts
+    show both, and its network embeds prompts.
     """
-    return list(names) if len(run.world.space.names) > 1 and run.config.model.embeds else []
+    pair = _pair(run)
+    fits = run.config.model.embeds and len(pair) == 2 and shown(run.world, *pair)
+    return list(names) if fits else []
 
 
 def intervention(run: Context, order: Order) -> LatentIntervention:
     """The intervention on color and size, or on the run's first two concepts."""
-    concepts, sweep = run.world.space.names, run.config.evaluate
-    add, remove = ("color", "size") if {"color", "size"} <= set(concepts) else concepts[:2]
+    (add, remove), sweep = _pair(run), run.config.evaluate
     return LatentIntervention(run.world, add, remove, sweep.alphas, sweep.betas, order)
+
+
+def _pair(run: Context) -> tuple[str, ...]:
+    concepts = run.world.space.names
+    return ("color", "size") if {"color", "size"} <= set(concepts) else concepts[:2]
 
 
 @family("latent-intervention", names=lambda run: with_two_concepts(run, NAMES), usual=True)

@@ -9,7 +9,7 @@ import torch
 
 from conceptspace.errors import UserError
 from conceptspace.protocols.base import Protocol, Setting
-from conceptspace.protocols.prompts import placed, replaced
+from conceptspace.protocols.prompts import placed, replaced, shown
 from conceptspace.protocols.registry import Context, family
 from conceptspace.space import ConceptClass
 from conceptspace.worlds.world import Prompting
@@ -59,7 +59,9 @@ class Overprompting:
 
 @family(
     "overprompting",
-    names=lambda run: [f"overprompting-{name}" for name in run.world.space.names],
+    names=lambda run: [
+        f"overprompting-{name}" for name in run.world.space.names if shown(run.world, name)
+    ],
     usual=True,
 )
 def overprompting(name: str, run: Context) -> Protocol:

@@ -34,6 +34,13 @@ def placed(world: Prompting, name: str, protocol: str) -> tuple[Concept, slice]:
     return concept, columns
 
 
+def shown(world: Prompting, *names: str) -> bool:
+    """Whether the prompts show the values of these concepts, so that they can be changed there."""
+    means = {concept.name: concept.means[0] for concept in world.space.concepts}
+    places = [(world.columns.get(name), means[name]) for name in names]
+    return all(place and place.stop - place.start == len(mean) for place, mean in places)
+
+
 def replaced(value: Tensor, columns: slice, protocol: str) -> Setting:
     """The setting that puts a value into columns of the prompts; other prompts are refused."""
 

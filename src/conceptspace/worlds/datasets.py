@@ -116,5 +116,6 @@ def _scaled(image: Any, side: int, index: int) -> Tensor:
         grey = image.mode in ("1", "L")
         image = np.asarray(image.convert("L" if grey else "RGBA"))
     if not isinstance(image, Tensor | np.ndarray):
-        raise UserError(f"{what}: a picture, an array or a tensor belongs there, not {type(image)}")
+        told = type(image).__name__
+        raise UserError(f"{what}: a picture, an array or a tensor belongs there, not {told}")
     return scaled(as_images(image[None], what), side)[0]

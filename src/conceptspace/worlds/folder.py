@@ -50,7 +50,7 @@ class FolderWorld(ArrayWorld):
 
     def __init__(
         self,
-        root: Path,
+        root: str | Path,
         factors: Sequence[str] = (),
         *,
         resolution: int,
@@ -63,6 +63,7 @@ class FolderWorld(ArrayWorld):
         shown: Shown | None = None,
         encode: Encode | None = None,
     ) -> None:
+        root = Path(root)
         if not root.is_dir():
             raise UserError(f"{root} is not a folder")
         if table:

@@ -25,7 +25,7 @@ SHAPES_3D = ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientati
 
 
 def read_arrays(
-    path: Path,
+    path: str | Path,
     factors: Sequence[str] = (),
     *,
     names: Mapping[str, Names] | None = None,
@@ -57,6 +57,7 @@ def read_arrays(
     Raises:
         UserError: the file cannot be read, is of another form, or see :class:`ArrayWorld`.
     """
+    path = Path(path)
     hierarchical = path.suffix in (".h5", ".hdf5")
     images, columns = _from_h5(path) if hierarchical else _from_npz(path)
     return ArrayWorld(

@@ -7,10 +7,11 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from test_server import ask, served
 
-from conceptspace import build
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presentation.explorer import ask as module
 from conceptspace.presentation.explorer.ask import Asker, Busy, steps_of
 from conceptspace.presentation.explorer.library import Library
@@ -21,11 +22,13 @@ from tiny import tiny_config
 HEADER = {"Conceptspace_Ask": "1"}
 
 
-def kept(folder, **settings):
-    """A run with an untrained model as its only checkpoint."""
-    config = tiny_config(evaluate__sampling_steps=3, **settings)
+def kept(folder):
+    """A run whose only checkpoint is a model of random weights, none of which is 0."""
+    config = tiny_config(evaluate__sampling_steps=3)
     run, _ = open_or_create(folder, config)
-    checkpoint.save(run.checkpoints, 7, build.model(config).state_dict())
+    source, weights = torch.Generator().manual_seed(0), parts.model(config).state_dict()
+    moved = {k: w + 0.3 * torch.randn(w.shape, generator=source) for k, w in weights.items()}
+    checkpoint.save(run.checkpoints, 7, moved)
     return run
 
 
@@ -56,7 +59,7 @@ def test_images_of_a_point_inside_and_outside_the_classes(run):
     assert inside["asked"] == [0.5, 1.0]
     assert inside["src"] == again["src"]
     assert inside["src"].startswith("data:image/png;base64,")
-    assert (inside["tile"], inside["columns"]) == (16, module.IMAGES)
+    assert (inside["tile"], inside["columns"]) == (8, module.IMAGES)
     assert np.shape(inside["landed"]) == (module.IMAGES, 2)
     assert len(inside["valid"]) == module.IMAGES
     outside = asker(run, "v", 7, [-1.5, 4.0])
@@ -68,18 +71,18 @@ def test_images_of_a_point_inside_and_outside_the_classes(run):
 def test_what_cannot_be_asked_is_told(run, tmp_path, monkeypatch):
     asker = Asker()
     with pytest.raises(UserError, match="keeps no checkpoint of step 8"):
-        asker(run, "v", 8, [0, 0])
+        asker(run, "v", 8, [0.0, 0.0])
     with pytest.raises(UserError, match="a point has 2 numbers here, not 1"):
-        asker(run, "v", 7, [0])
+        asker(run, "v", 7, [0.0])
     for far in (9.0, float("nan")):
         with pytest.raises(UserError, match="lie between -4 and 4"):
-            asker(run, "v", 7, [0, far])
+            asker(run, "v", 7, [0.0, far])
     with pytest.raises(UserError, match="takes too long"):
-        Asker(patience=-1)(run, "v", 7, [0, 0])
+        Asker(patience=-1.0)(run, "v", 7, [0.0, 0.0])
     monkeypatch.setattr(module, "MOST_WEIGHTS", 10)
     assert steps_of(run) == []
     with pytest.raises(UserError, match="too large to be asked"):
-        Asker()(run, "v", 7, [0, 0])
+        Asker()(run, "v", 7, [0.0, 0.0])
 
 
 def test_one_is_answered_one_waits_others_are_sent_away(run, monkeypatch):
@@ -92,18 +95,18 @@ def test_one_is_answered_one_waits_others_are_sent_away(run, monkeypatch):
 
     asker = Asker()
     monkeypatch.setattr(asker, "_answer", slow)
-    threads = [threading.Thread(target=asker, args=(run, "v", 7, [0, 0])) for _ in range(2)]
+    threads = [threading.Thread(target=asker, args=(run, "v", 7, [0.0, 0.0])) for _ in range(2)]
     threads[0].start()
     assert begun.wait(10)
     threads[1].start()
     while asker._places._value:
         threads[1].join(0.01)
     with pytest.raises(Busy):
-        asker(run, "v", 7, [0, 0])
+        asker(run, "v", 7, [0.0, 0.0])
     go.set()
     for thread in threads:
         thread.join()
-    assert asker(run, "v", 7, [0, 0]) == {}
+    assert asker(run, "v", 7, [0.0, 0.0]) == {}
 
 
 def test_over_http_with_its_header_alone(port, token):
@@ -139,4 +142,4 @@ def test_a_checkpoint_behind_a_link_out_of_the_folder_is_not_read(run, tmp_path)
     library = Library([tmp_path / "shown"], Asker())
     token = library.index()["runs"][0]["token"]
     with pytest.raises(UserError, match="leads out of the folder shown"):
-        library.ask(token, 7, [0, 0])
+        library.ask(token, 7, [0.0, 0.0])

@@ -167,7 +167,7 @@ def from_diffusers(
     steps: int = 50,
     shape: tuple[int, int, int] | None = None,
     pixel_range: PixelRange = (-1.0, 1.0),
-    null: Tensor | None = None,
+    null: Tensor | int | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
     encode: Callable[[Tensor], Tensor] | None = None,
 ) -> Diffusers:
@@ -175,8 +175,8 @@ def from_diffusers(
 
     Prompts are handed over as they are: to ``UNet2DModel`` as ``class_labels`` (whole numbers, or
     vectors where ``class_embed_type`` is "identity"), to ``UNet2DConditionModel`` as
-    ``encoder_hidden_states`` (batch, tokens, width). All noise, that of the scheduler included,
-    depends on the seed, the class and the sample.
+    ``encoder_hidden_states`` (batch, tokens, width), where a vector (batch, width) is one token.
+    All noise, that of the scheduler included, depends on the seed, the class and the sample.
 
     Args:
         unet: ``UNet2DModel`` or ``UNet2DConditionModel``.
@@ -210,8 +210,8 @@ def from_diffusers(
             raise UserError("the U-Net does not tell its sample_size; give shape=(c, h, w)")
         height, width = (size, size) if isinstance(size, int) else size
         shape = (unet.config.in_channels, height, width)
-    kind = kinds[null is not None]
-    return kind(unet, scheduler, predict, steps, shape, pixel_range, decode, encode, null)
+    kind, nothing = kinds[null is not None], None if null is None else torch.as_tensor(null)
+    return kind(unet, scheduler, predict, steps, shape, pixel_range, decode, encode, nothing)
 
 
 @dataclass(frozen=True)
@@ -274,6 +274,8 @@ def _labelled(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
 
 def _attending(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
     width = unet.config.cross_attention_dim
+    if condition.ndim == 2:
+        condition = condition[:, None]
     if condition.ndim != 3 or (isinstance(width, int) and condition.shape[2] != width):
         raise UserError(
             f"the UNet2DConditionModel attends to prompts (batch, tokens, {width}), not "

@@ -22,7 +22,6 @@ from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, require, world
 from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, clipped
-from conceptspace.presentation.figures.conditions import shades
 from conceptspace.presentation.style import (
     GRID,
     INK,
@@ -39,6 +38,8 @@ TITLE = "Two clip norms, with a learned and a fixed schedule"
 
 PUBLISHED, LOOSE = 0.01, 1.0
 """Clip norms that are compared."""
+
+COLORS = {PUBLISHED: "#7b3fa0", LOOSE: "#e08214"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def analyse(preset: str, results: Sequence[Result]) -> list[Setting]:
 def clip_figure(settings: Sequence[Setting], found: str = "") -> Figure:
     """Joint accuracy of the worst training class and of the OOD class against steps."""
     figure = Figure(figsize=(WIDTH, 4.3), layout="constrained")
-    colors = shades(len(settings))
+    colors = [COLORS[setting.clip_norm] for setting in settings]
     handles = [
         Line2D([], [], color=color, ls=_dash(setting), lw=2.2, label=setting.name)
         for setting, color in zip(settings, colors, strict=True)

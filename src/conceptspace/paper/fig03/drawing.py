@@ -54,16 +54,15 @@ def speed_figure(
         told: what was found.
     """
     concepts = list(next(iter(rows.values())))
-    width = WIDTH if len(concepts) > 1 else 0.62 * WIDTH
-    figure = Figure(figsize=(width, 2.7 * len(rows) + 1.1), layout="constrained")
-    panels = figure.subplots(len(rows), len(concepts), squeeze=False)
-    letters = iter("abcdefghijkl")
-    for line, (accuracy, by_concept) in zip(panels, rows.items(), strict=True):
-        for index, (axes, concept) in enumerate(zip(line, concepts, strict=True)):
-            _panel(axes, by_concept[concept], CONCEPT_COLORS[index % len(CONCEPT_COLORS)])
-            axes.set_title(f"{next(letters)}  accuracy of {accuracy.format(concept)}")
-            axes.set_xlabel(f"signal of {concept}: mean squared\npixel difference (its separation)")
-            axes.set_ylabel(f"speed: 1000 / steps to {THRESHOLD:g}")
+    order = [(accuracy, concept) for accuracy in rows for concept in concepts]
+    lines = len(rows) if len(concepts) > 1 else 1
+    figure = Figure(figsize=(WIDTH, 2.7 * lines + 1.2), layout="constrained")
+    panels = figure.subplots(lines, len(order) // lines, squeeze=False)
+    for letter, axes, (accuracy, concept) in zip("abcdefghijkl", panels.flat, order, strict=False):
+        _panel(axes, rows[accuracy][concept], CONCEPT_COLORS[concepts.index(concept)])
+        axes.set_title(f"{letter}  {accuracy.format(concept)}")
+        axes.set_xlabel(f"signal of {concept}: mean squared\npixel difference (its separation)")
+        axes.set_ylabel(f"speed: 1000 / steps to {THRESHOLD:g}")
     shown = [p for of in rows.values() for p in of.values()]
     seeds = [len(runs) for panel in shown for runs in panel.runs]
     count = f"{min(seeds)} to {max(seeds)}" if min(seeds) < max(seeds) else str(seeds[0])

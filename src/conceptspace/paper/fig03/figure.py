@@ -75,10 +75,8 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Speed against signal, a column for each concept; its own accuracy above the joint one."""
     panels = {
-        "{} alone": {concept: _speed(sweep, sweep.own) for concept, sweep in data.items()},
-        "{} and the other jointly": {
-            concept: _speed(sweep, sweep.joint) for concept, sweep in data.items()
-        },
+        "accuracy of {} alone": {name: _speed(sweep, sweep.own) for name, sweep in data.items()},
+        "joint accuracy": {name: _speed(sweep, sweep.joint) for name, sweep in data.items()},
     }
     found = [told(row) for name, row in rows.items() if name.endswith("-alone")]
     return {"fig03": speed_figure(panels, title=TITLE, told="\n".join(found))}

@@ -59,36 +59,38 @@ def theory_family(
         asymmetry: a of the left panel, where concept 1 is the stronger; 1 / a in the middle.
         start: where all curves start.
     """
-    figure = Figure(figsize=(WIDTH, 3.9), layout="constrained")
-    panels = figure.subplots(1, 3)
-    for axes, a, corner in zip(panels, (asymmetry, 1 / asymmetry), ((1, 0), (0, 1)), strict=False):
+    figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
+    shades = _shades(OOD_TIME, len(switches))
+    handles = [Line2D([], [], color=TRAIN, lw=1.8, label="class 00")] + [
+        Line2D([], [], color=color, lw=1.8, label=f"class 11, $\\hat t$ = {switch:g}")
+        for switch, color in zip(switches, shades, strict=True)
+    ]
+    panels = panels_over_legend(figure, 1, 3, handles, ncols=len(handles), columnspacing=1.2)[0]
+    cases = zip("ab", panels, (asymmetry, 1 / asymmetry), ((1, 0), (0, 1)), strict=False)
+    for letter, axes, a, corner in cases:
         square(axes)
         sense = name_of(asymmetry - 1 if a == asymmetry else 1 - asymmetry)
         stronger = "concept 1" if corner[0] else "concept 2"
-        axes.set_title(f"Eq. 1, {stronger} stronger: {sense}")
+        axes.set_title(f"{letter}  Eq. 1, {stronger}\nstronger: {sense}")
         ordinary = simulate_eq1(TIMES, start, biased=(0, 0), target=(0, 0), asymmetry=a)
-        axes.plot(*ordinary.T, color=TRAIN, lw=1.6, label="class 00")
-        for switch, color in zip(switches, _shades(OOD_TIME, len(switches)), strict=True):
+        axes.plot(*ordinary.T, color=TRAIN, lw=1.6)
+        for switch, color in zip(switches, shades, strict=True):
             curve = simulate_eq1(TIMES, start, biased=corner, asymmetry=a, switch=switch)
-            axes.plot(*curve.T, color=color, lw=1.8, label=f"class 11, $\\hat t$ = {switch:g}")
+            axes.plot(*curve.T, color=color, lw=1.8)
         axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
-        axes.legend(
-            loc="center", bbox_to_anchor=(0.38 if corner[0] else 0.7, 0.62 if corner[0] else 0.35)
-        )
     axes = panels[2]
     square(axes)
-    axes.set_title("Eq. 2, s = 0.01")
+    axes.set_title("c  Eq. 2, s = 0.01")
     for percent, color in zip(percents, _shades(OOD_TIME, len(percents)), strict=True):
         line = simulate_eq2(TIMES, start, percent=percent)
         axes.plot(*line.T, color=color, lw=1.8)
-        axes.text(line[-1, 0], 1.03, f"{percent:g}", color=color, ha="center", fontsize=SMALLEST)
+        axes.text(line[-1, 0], 1.03, f"{percent:g}", color=color, ha="center", fontsize=7)
     axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
-    axes.set_xlabel("masked concept")
-    axes.set_ylabel("other concept")
+    axes.set(xlabel="masked concept", ylabel="other concept")
     footnote(
         figure,
-        f"a = {asymmetry:g} left and {1 / asymmetry:.3g} in the middle; circle: start. "
-        "Numbers above the fan: percent of prompts that are masked.",
+        f"Ring: start. The asymmetry is {asymmetry:g} in a and {1 / asymmetry:.3g} in b; t̂ is the "
+        "time of the switch. Numbers above the fan: percent of prompts that are masked.",
     )
     return figure
 
@@ -114,9 +116,7 @@ def theory_fits(
             [], [], color=GRID, lw=0.8, marker="o", ms=4, mfc=OOD, mec="white", label="measured"
         ),
         Line2D([], [], color=TRAIN, lw=2.2, label="Eq. 1, fitted"),
-        Line2D(
-            [], [], color=MUTED, lw=1.2, ls="--", label="best simpler curve (null), named below"
-        ),
+        Line2D([], [], color=MUTED, lw=1.2, ls="--", label="best null, a simpler curve"),
     ]
     panels = panels_over_legend(figure, rows, columns, handles, ncols=3)
     for axes, (name, fitted) in zip(panels.flat, fits.items(), strict=False):
@@ -152,8 +152,8 @@ def square(axes: Axes) -> None:
     for name in ("00", "01", "10", "11"):
         x, y = (int(bit) for bit in name)
         axes.text(
-            x + (0.02 if x else -0.02),
-            y,
+            x + (0.03 if x else -0.03),
+            y + (0.06 if y else -0.06),
             name,
             color=OOD if name == "11" else TRAIN,
             ha="left" if x else "right",

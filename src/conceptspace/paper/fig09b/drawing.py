@@ -58,7 +58,7 @@ def fan_figure(
     plural = "seed" if fitted.seeds == 1 else "seeds"
     left.set_title(f"a  measured, {fitted.seeds} {plural}")
     estimate = fitted.estimates["slope"]
-    spread = f" ({estimate.low:.3f} to {estimate.high:.3f})" if estimate.seeds > 1 else ""
+    spread = f" ({estimate.low:.4f} to {estimate.high:.4f})" if estimate.seeds > 1 else ""
     right.set_title(f"b  Eq. 2, s = {estimate.value:.4f}{spread}")
     footnote(
         figure,

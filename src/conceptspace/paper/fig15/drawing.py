@@ -66,7 +66,7 @@ def sides_figure(cases: Mapping[str, Case], *, title: str = "", told: str = "") 
     panels = panels_over_legend(figure, len(cases), len(SIDES), handles, ncols=len(handles))
     for letter, row, (name, painter) in zip("abcdef", panels, painters.items(), strict=False):
         for axes, pair in zip(row, SIDES, strict=True):
-            painter.square(axes, pair, cases[name].images, bar=False)
+            painter.square(axes, pair, cases[name].images)
         runs = painter.table["run"].nunique()
         text = f"{letter}  {name}, {runs} {'seed' if runs == 1 else 'seeds'}"
         row[0].set_title(text, color=INK, loc="left")

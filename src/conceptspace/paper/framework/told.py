@@ -11,7 +11,7 @@ def told(row: Row) -> str:
     """One row of the ledger in two sentences, e.g. "… Held: 0.6 of training (95 % interval …)."."""
     plural = "seed" if row.seeds == 1 else "seeds"
     verdict = str(row.verdict).capitalize() + (f" ({row.reason})" if row.reason else "")
-    return f"{row.claim} {verdict}{_effect(row)}; {row.seeds} {plural}."
+    return f"{row.claim} {verdict}{_effect(row)}; {row.seeds}\u00a0{plural}."
 
 
 def _effect(row: Row) -> str:
@@ -21,6 +21,6 @@ def _effect(row: Row) -> str:
     interval = ""
     if isfinite(row.low) or isfinite(row.high):
         ends = (f"{end:.2g}" if isfinite(end) else "unbounded" for end in (row.low, row.high))
-        interval = f", 95 % interval {' to '.join(ends)}"
+        interval = f", 95\u00a0% interval {' to '.join(ends)}"
     unit = f" {row.unit}" if row.unit else ""
     return f": {at_least}{row.effect:.2g}{unit}{interval}"

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from conceptspace import build
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
-from conceptspace.judges.judge import Judge
+from conceptspace.experiment import parts
+from conceptspace.judges.function import checked
 from conceptspace.models.config import MODELS
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, gaussian, sample
@@ -127,15 +127,16 @@ class _Asked:
             raise UserError(f"{run.name} keeps no checkpoint of step {step}")
         for path in run.checkpoints.glob(f"{checkpoint.step_name(step)}.*"):
             require_plain(path, bound_of(run))
-        self.world: RenderedWorld = build.rendered(self.config.data)
-        self.judge: Judge | None = build.judge(self.config.data, self.world)
-        self.model: VDM = build.model(self.config, torch.device("cpu"))
+        self.world: RenderedWorld = parts.rendered(self.config.data)
+        own = self.config.data.judge(self.world)
+        self.judge = None if own is None else checked(own, self.world.space.concepts)
+        self.model: VDM = parts.model(self.config, torch.device("cpu"))
         self.model.load_state_dict(checkpoint.load(run.checkpoints, step))
 
     def images(self, at: Sequence[float], until: float) -> Tree:
         """See :meth:`Asker.__call__`."""
         z, asked = self._prompt(at)
-        h = build.conditioning(self.config.data)(z.expand(IMAGES, -1))
+        h = parts.conditioning(self.config.data)(z.expand(IMAGES, -1))
         side, evaluation = self.world.resolution, self.config.evaluate
         with evaluating(self.model):
             x = sample(
@@ -167,7 +168,7 @@ class _Asked:
             value = value if concept.categorical else value.clamp(*concept.limits)
             z[columns] = value.to(z)
             asked.append(float(concept.coordinate(value)))
-        return z, numbers(np.array(asked))
+        return z, [round(value, 4) for value in asked]
 
     @torch.no_grad()
     def _judged(self, images: Tensor) -> Tree:

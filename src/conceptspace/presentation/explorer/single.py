@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.store import Run, read_scores
@@ -56,17 +57,18 @@ def scored(
             told.append(None)
             continue
         wide = own.pivot_table(index="concept", columns="sample", values="accuracy")
-        wide = wide.reindex(index=list(concepts), columns=range(columns))
+        accuracy = wide.reindex(index=list(concepts), columns=range(columns)).to_numpy(np.float64)
         each: Tree = {
-            "joint": _rounded(wide.prod(axis=0, skipna=False)),
-            "accuracy": [_rounded(wide.loc[name]) for name in concepts],
+            "joint": _rounded(accuracy.prod(axis=0)),
+            "accuracy": [_rounded(of) for of in accuracy],
         }
         if VALID in own and own[VALID].notna().any():
-            each["valid"] = _rounded(own.groupby("sample")[VALID].min().reindex(range(columns)))
+            valid = own.groupby("sample")[VALID].min().reindex(range(columns))
+            each["valid"] = _rounded(valid.to_numpy(np.float64))
         told.append(each)
     return told
 
 
-def _rounded(values: pd.Series) -> list[float | None]:
-    numbers = np.round(values.to_numpy(dtype=np.float64), DIGITS)
-    return [float(number) if np.isfinite(number) else None for number in numbers]
+def _rounded(values: NDArray[np.float64]) -> list[float | None]:
+    rounded = np.round(values, DIGITS).tolist()
+    return [value if np.isfinite(value) else None for value in rounded]

@@ -13,14 +13,12 @@ from conceptspace.analysis.elicitation import elicits
 from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import Quantity
 from conceptspace.analysis.verdict import Window
+from conceptspace.presentation.figures.timeline import looks
 from conceptspace.presentation.series import series
 from conceptspace.presentation.style import (
     GRID,
     INK,
-    MUTED,
-    OOD_SHADES,
     SMALLEST,
-    TRAIN,
     TURN,
     TURN_INK,
     WIDTH,
@@ -30,6 +28,9 @@ from conceptspace.presentation.style import (
 from conceptspace.tables import JOINT, NAIVE
 
 MOST_PANELS = 9
+MOST_BANDS = 4
+"""Lines in a panel whose intervals can still be told apart."""
+
 COLUMNS = 2
 
 
@@ -49,8 +50,9 @@ def asked_figure(
     """
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
+    ways = table["protocol"].nunique()
     width = WIDTH if columns > 1 else 0.75 * WIDTH
-    figure = Figure(figsize=(width, 3.1 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(width, (2.8 + 0.17 * ways) * rows + 0.6), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[len(windows) :]:
         axes.set_axis_off()
@@ -59,7 +61,8 @@ def asked_figure(
     told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
     runs = len(next(iter(windows.values())))
     notes = [f"Lines: means of {runs} runs." if runs > 1 else "One run."]
-    notes.append(f"Bands: {told[0]}. Dashed black: {threshold:g}.")
+    notes += [f"Bands: {interval}." for interval in dict.fromkeys(filter(None, told))]
+    notes.append(f"Dashed black: {threshold:g}.")
     if any(window.found for of in windows.values() for window in of):
         median = ", median of the runs that have one" if runs > 1 else ""
         notes.append(f"Yellow: the hidden window{median}.")
@@ -71,20 +74,14 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
     rows = table[table["concept_class"] == of.concept_class]
     rows = rows[rows["concept"] == of.concept]
     names = sorted(map(str, rows["protocol"].unique()), key=lambda name: (name != NAIVE, name))
-    others = [name for name in names if name != NAIVE and elicits(name)]
     interval = ""
-    for name in names:
+    for name, (color, marker) in looks(names).items():
         drawn = series(rows, of.concept_class, of.concept, "accuracy", name)
-        color, dash = MUTED, "--"
-        if name == NAIVE:
-            color, dash = TRAIN, "-"
+        style = {"color": color, "ls": "-" if elicits(name) else "--", "marker": marker, "ms": 3}
+        if len(names) <= MOST_BANDS:
             interval = drawn.interval
-        elif name in others:
-            color, dash = OOD_SHADES[others.index(name) % len(OOD_SHADES)], "-"
-        axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
-        axes.plot(
-            drawn.steps, drawn.mean, color=color, ls=dash, lw=1.6, label=name, marker=".", ms=3
-        )
+            axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
+        axes.plot(drawn.steps, drawn.mean, lw=1.5, mec="white", mew=0.3, label=name, **style)
     hit = [window for window in windows if window.found]
     if hit:
         first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))

@@ -200,7 +200,7 @@ def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> str:
     binned = [_binned(table, "diffusion" if constant else "loss") for table in losses]
     means = [np.array([part.mean() for part in parts]) for _, parts, _ in binned]
     steps, parts, window = binned[0]
-    note = f"Loss: running mean over {window} steps"
+    note = "Loss" + (f": running mean over {window} steps" if window > 1 else " as logged")
     if len(losses) == 1:
         low, high = np.array([np.percentile(p, (10, 90)) for p in parts]).T
         axes.fill_between(steps, low, high, color=MUTED, alpha=0.2, lw=0)
@@ -225,7 +225,7 @@ def loss_panel(axes: Axes, losses: Sequence[pd.DataFrame]) -> str:
     what = "diffusion loss" if constant else "loss"
     axes.set_title(what)
     bits = "diffusion" in losses[0]
-    axes.set_ylabel(f"{what}, bits per dimension" if bits else what)
+    axes.set_ylabel("bits per dimension" if bits else what)
     axes.grid(axis="y", color=GRID)
     return f"{note}."
 

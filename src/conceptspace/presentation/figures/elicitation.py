@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from conceptspace.analysis.elicitation import teaches
 from conceptspace.analysis.emergence import HOLD
@@ -116,6 +117,7 @@ def elicitation_figure(
         remarks = _remarks(protocol, drawn, several, full, hollow)
         axes.set_xlabel("\n".join(["step", *remarks]), fontsize=SMALLEST)
         axes.set(ylim=(-0.02, 1.04), xlim=(0, None), yticks=np.linspace(0, 1, 6))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.tick_params(labelbottom=True)
         axes.grid(axis="y", color=GRID, lw=0.4)
     for unused in panels.flat[len(chosen) :]:
@@ -149,7 +151,7 @@ def _panel(axes: Axes, drawn: Drawn) -> None:
     axes.plot(own.steps, own.mean, color=OOD, ls=dash, lw=2.4, zorder=4)
     if drawn.plain is not None:
         style = {"marker": "o", "ms": 2.6, "mfc": "white", "mew": 0.7, "lw": 0.6}
-        axes.plot(drawn.plain.steps, drawn.plain.mean, color=INK, zorder=3.5, **style)
+        axes.plot(drawn.plain.steps, drawn.plain.mean, color=INK, zorder=5, **style)
 
 
 def _remarks(
@@ -194,7 +196,7 @@ def _note(
             "a number counts runs."
         )
     if hollow:
-        parts.append("Hollow discs below: the same by the plain probe.")
+        parts.append('Hollow discs below, and "plain": the same by the plain probe.')
     if turn is not None:
         parts.append(turn_note(turn))
     return " ".join(parts)

@@ -37,16 +37,16 @@ def unit_square(axes: Axes, space: ConceptSpace, pair: Sequence[int]) -> None:
     axes.add_patch(Rectangle((0, 0), 1, 1, fc="#fbfbfb", ec=MUTED, lw=0.8, zorder=0))
     axes.plot([0.5, 0.5], [0, 1], color=GRID, lw=0.7, zorder=0.5)
     axes.plot([0, 1], [0.5, 0.5], color=GRID, lw=0.7, zorder=0.5)
-    for value in (0, 0.5, 1):
-        axes.text(
-            value, -0.025, f"{value:g}", ha="center", va="top", fontsize=SMALLEST, color=MUTED
-        )
-        axes.text(
-            -0.025, value, f"{value:g}", ha="right", va="center", fontsize=SMALLEST, color=MUTED
-        )
+    crowded = len(space.concepts) > 2
+    small: dict[str, Any] = {"fontsize": SMALLEST, "color": MUTED}
+    for value in (0, 1) if crowded else (0, 0.5, 1):
+        axes.text(value, -0.025, f"{value:g}", ha="center", va="top", **small)
+        axes.text(-0.025, value, f"{value:g}", ha="right", va="center", **small)
     first, second = (axis_label(space, index) for index in pair)
-    axes.text(0.5, -0.11, first, ha="center", va="top", fontsize=SMALL, color=INK)
-    axes.text(-0.135, 0.5, second, ha="right", va="center", rotation=90, fontsize=SMALL, color=INK)
+    named: dict[str, Any] = {"fontsize": 7 if crowded else SMALL, "color": INK}
+    axes.text(0.5, -0.05 if crowded else -0.11, first, ha="center", va="top", **named)
+    left = -0.04 if crowded else -0.135
+    axes.text(left, 0.5, second, ha="right", va="center", rotation=90, **named)
 
 
 def corner_classes(
@@ -126,6 +126,7 @@ def corner_rows(
             fontweight="bold",
             color=color_of(space, name),
         )
+    axes.set_aspect("equal")
 
 
 def axis_label(space: ConceptSpace, index: int) -> str:

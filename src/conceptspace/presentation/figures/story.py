@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +20,6 @@ from conceptspace.presentation.style import (
     heading,
     mark,
     styled,
-    turn_note,
 )
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
@@ -54,21 +54,22 @@ def story_figure(
         raise UserError("loss, accuracy and trajectory side by side need a log and two concepts")
     turn = detected(turn)
     painter = Painter.of(table, space, NAIVE, turn)
-    figure = Figure(figsize=(WIDTH, 5.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5.2), layout="constrained")
     places = figure.subplot_mosaic([["a", "c"], ["b", "c"]], width_ratios=(1, 1.35))
     loss, accuracy, square = (places[letter] for letter in "abc")
     notes = [loss_panel(loss, training)]
     accuracy_panel(accuracy, painter.table, space, NAIVE, None)
-    accuracy.legend(loc="upper left", bbox_to_anchor=(-0.04, -0.24), handlelength=2.2)
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "ncols": 2}
+    square.legend(*accuracy.get_legend_handles_labels(), title="in b", **below)
     for letter, axes in zip("ab", (loss, accuracy), strict=True):
         mark(axes, turn)
         axes.set_title(f"{letter}  {axes.get_title(loc='left')}", pad=13 if turn else 6)
         axes.set_xlabel("step")
         axes.set_xlim(left=0)
     loss.sharex(accuracy)
-    painter.square(square, (0, 1), class_images)
+    painter.square(square, (0, 1), class_images, small=True)
     square.set_title("c  trajectories in concept space")
-    notes += [painter.note()] + ([turn_note(turn)] if turn else [])
+    notes += [painter.note()] + (["Yellow: that step with its 95 % interval."] if turn else [])
     footnote(figure, " ".join(notes))
     heading(figure, title, told)
     return figure

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.turning import Turn
@@ -82,7 +83,7 @@ def emergence_timeline(
     rows = list(dict.fromkeys(span.row for span in spans))
     lanes = looks(list(dict.fromkeys(span.label for span in spans)))
     end = float(last_step or max([s.lower if s.censored else s.upper for s in spans], default=1.0))
-    height = len(rows) * max(0.26, 0.092 * len(lanes)) + 1.5 + 0.2 * len(lanes) / 3
+    height = len(rows) * max(0.26, 0.092 * len(lanes)) + 1.35 + 0.2 * len(lanes) / 3
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     shift = FULL * (np.arange(len(lanes)) - (len(lanes) - 1) / 2) / max(len(lanes), 1)
@@ -163,8 +164,15 @@ def _legend(
         style = {"mfc": "white" if hollow else color, "mec": color, "ls": "none", "ms": 5}
         handles.append(Line2D([], [], marker=marker, label=text, **style))
     if handles:
-        place = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.55 / axes.bbox.height * 200)}
-        axes.legend(handles=handles, ncols=3, handletextpad=0.2, columnspacing=1.2, **place)
+        style = {"ncols": 3, "handletextpad": 0.2, "columnspacing": 1.2, "loc": "upper left"}
+        below = ScaledTranslation(0, -0.42, axes.figure.dpi_scale_trans)
+        axes.legend(
+            handles=handles,
+            bbox_to_anchor=(0, 0),
+            bbox_transform=axes.transAxes + below,
+            borderaxespad=0,
+            **style,
+        )
 
 
 def _note(spans: Sequence[Emergence], hollow: bool, turn: Turn | None) -> str:

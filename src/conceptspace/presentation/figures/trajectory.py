@@ -165,9 +165,10 @@ class Painter:
         if several:
             parts.append(f"Thick lines with dots: means of {len(drawn.runs)} runs")
             parts[-1] += "." if self.crowded else "; thin lines: single runs."
-        if not self.crowded:
-            whose = "" if several or not self.space.ood_classes else " of the OOD class"
-            parts.append(f"Shaded: {drawn.interval}{whose}.")
+        if not self.space.names[1:]:
+            parts.append(f"Shaded: {drawn.interval}.")
+        elif not self.crowded and not several and self.space.ood_classes:
+            parts.append(f"Shaded: {drawn.interval} of the OOD class.")
         if max(self.space.sizes) > 2:
             parts.append("Axes run between two values; classes with others are not drawn.")
         if self.turn is not None and not self.crowded:
@@ -179,42 +180,42 @@ class Painter:
         axes: Axes,
         pair: Sequence[int],
         class_images: Mapping[str, ArrayLike],
-        bar: bool = True,
+        small: bool = False,
     ) -> None:
-        """All classes over two concepts, and how shades stand for steps."""
+        """All classes over two concepts, and, if there is room, which steps the shades are."""
         unit_square(axes, self.space, pair)
         corner_classes(axes, self.space, pair, class_images)
         for name in self.classes:
             if on_axes(self.space, name, pair):
-                self.curve(axes, name, pair)
-        if bar:
+                self.curve(axes, name, pair, steps=not small and not self.crowded)
+        if not small and not self.crowded:
             time_bar(axes, self.norm, self.ramps())
 
-    def curve(self, axes: Axes, name: str, pair: Sequence[int]) -> None:
+    def curve(self, axes: Axes, name: str, pair: Sequence[int], steps: bool) -> None:
         """One class over two concepts: a line that darkens with time, its dots, start and end."""
         ood = name in self.space.ood_classes
         color, ramp = color_of(self.space, name), OOD_TIME if ood else TRAIN_TIME
         curves = self.coordinates(name, pair)
-        steps = curves[0].steps
-        if not self.crowded and (ood or len(curves[0].runs) > 1):
+        at = curves[0].steps
+        if ood and not self.crowded and len(curves[0].runs) == 1:
             tube(axes, curves, color)
         if len(curves[0].runs) > 1 and not self.crowded:
             for seed in np.stack([c.runs for c in curves], axis=1):
                 axes.plot(*seed, color=color, lw=0.6, alpha=0.35, zorder=2)
         line = np.stack([c.mean for c in curves])
         width = (1.6 if ood else 1.1) if self.crowded else (2.4 if ood else 1.7)
-        shades = self.norm(steps)
+        shades = self.norm(at)
         gradient_line(axes, line.T, ramp, shades, width, 6.0 if ood else 5.0)
         marker, area = self.marker(name), 14.0 if ood else 10.0
         dots: dict[str, Any] = {"marker": marker, "s": area, "lw": 0.4, "ec": "white", "zorder": 7}
         axes.scatter(*line, c=ramp(shades), **dots)
         size = 5.0 if self.crowded else 7.5
         axes.plot(*line[:, :1], marker=marker, ms=size, mfc="white", mec=color, mew=1.3, zorder=8)
-        if ood and not self.crowded:
-            step_labels(axes, line.T, steps)
+        if ood and steps:
+            step_labels(axes, line.T, at)
         if ood and self.turn is not None and not self.crowded:
-            at = [float(np.interp(self.turn.step, steps, values)) for values in line]
-            axes.plot(*at, marker="*", ms=14, color="#ffd23f", mec=INK, mew=0.8, zorder=9)
+            place = [float(np.interp(self.turn.step, at, values)) for values in line]
+            axes.plot(*place, marker="*", ms=14, color="#ffd23f", mec=INK, mew=0.8, zorder=9)
 
     def against_steps(self, axes: Axes, class_images: Mapping[str, ArrayLike]) -> None:
         """One concept: its coordinate over the steps, the two classes beside the ends."""

@@ -76,7 +76,8 @@ def _ends(axes: Axes, found: Underspecification, labels: tuple[str, str]) -> Non
     shares = np.array([100 * level.share for level in found.levels])
     axes.plot(shares, [np.mean(level.ends) for level in found.levels], color=OOD, lw=1.6, zorder=3)
     for share, level in zip(shares, found.levels, strict=True):
-        counted(axes, [(float(share), float(end)) for end in level.ends], OOD, hollow=True)
+        ends = [(float(share), float(end)) for end in level.ends]
+        counted(axes, ends, OOD, hollow=True, apart=0.03)
         if len(level.ends) > 2:
             low, high = over_runs(np.array(level.ends)[:, None])
             axes.vlines(share, low, high, color=OOD, lw=5, alpha=0.3, zorder=2)
