@@ -16,6 +16,7 @@ PARTS = {
     "Protocols": ("protocols",),
     "Judges": ("judges",),
     "Recording": ("recording", "store", "training", "errors"),
+    "Experiments and pages": ("config", "description", "experiment", "analysis", "presentation"),
 }
 """Titles of the reference, and which modules of the public names belong there."""
 
