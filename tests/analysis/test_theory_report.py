@@ -9,8 +9,8 @@ import pytest
 from tables import trajectory
 
 from conceptspace.analysis.theory import eq1
-from conceptspace.analysis.theory_report import HEADING, main
 from conceptspace.files import write_table
+from conceptspace.paper.fig05.report import HEADING, main
 
 STEPS = list(range(100, 2100, 100))
 

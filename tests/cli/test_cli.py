@@ -19,6 +19,7 @@ from conceptspace.cli.settings import STORED, settings, stored
 from conceptspace.config import field_names, load
 from conceptspace.events import Evaluated
 from conceptspace.presets import quick
+from conceptspace.run_folder import step_name
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from tiny import TINY, tiny_config, tiny_session
@@ -179,7 +180,7 @@ class TestRefusals:
         list(tiny_session(folder, TINY, probe_cache_folder).execute())
         assert main(["evaluate", str(folder), "--protocol", "patching"]) == 0
         assert sorted(p.stem for p in (folder / "scores" / "patching").iterdir()) == [
-            checkpoint.step_name(step) for step in (0, 4, 9)
+            step_name(step) for step in (0, 4, 9)
         ]
 
     def test_exit_status_of_the_program(self, tmp_path):

@@ -75,9 +75,10 @@ def test_it_finds_what_was_planted(
     plans = fig14.plans("quick")
     plant_all(plans, tmp_path, lambda plan: behavior)
     data = fig14.analyse("quick", finished(plans, tmp_path))
-    rows = {row.name.removeprefix("fig14-"): row for row in fig14.checks(data)}
+    checks = {row.name: row for row in fig14.checks(data)}
+    rows = {name.removeprefix("fig14-"): row for name, row in checks.items()}
     assert {name: rows[name].verdict for name in verdicts} == verdicts, rows
-    assert list(fig14.draw(data)) == ["fig14"]
+    assert list(fig14.draw(data, checks)) == ["fig14"]
 
 
 def ran(config: RunConfig, out: Path) -> Plan:

@@ -254,10 +254,13 @@ def checked(figure: PaperFigure, out: Path, does: Callable[[Plan], Behavior]) ->
         plans = [plan for plan in plans if plan.config.data.color_separation in (0.1, 0.6)]
     plant_all(plans, out, does, scores=figure.name in scored)
     data = figure.analyse("quick", finished(plans, out))
-    drawn = figure.draw(data)
+    rows = {row.name: row for row in figure.checks(data)}
+    drawn = figure.draw(data, rows)
     assert drawn
-    assert all(np.isfinite(f.get_figwidth()) for f in drawn.values())
-    return {row.name: row for row in figure.checks(data)}
+    primary = str(rows[figure.primary].verdict).capitalize()
+    found = [" ".join(f.get_suptitle().split()) for f in drawn.values()]
+    assert any(primary in text for text in found), "the verdict stands in the picture"
+    return rows
 
 
 @pytest.mark.parametrize(

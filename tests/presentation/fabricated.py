@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from conceptspace.analysis.turning import Turn
 from conceptspace.config import RunConfig
 from conceptspace.recording.sheets import encoded
 from conceptspace.space import Concept, ConceptSpace, all_classes, paper_split
@@ -23,6 +24,13 @@ PROTOCOLS: dict[str, dict[str, float]] = {
     "overprompting": {"0.35,0.35,0.65": 2300.0, "0.15,0.15,0.85": 1500.0, "0.05,0.05,0.95": 1900.0},
 }
 """Of each setting, the step at which the OOD class turns."""
+
+
+def make_turn(step: float, low: float, high: float, detected: bool = True) -> Turn:
+    """A turn of one seed by a right angle."""
+    interval = (float(low), float(high))
+    angles = (80.0, 100.0)
+    return Turn(detected, 0.01, float(step), interval, 90.0, angles, 0.5, (0.1, 0.9), 1)
 
 
 def make_space(dimensions: int) -> ConceptSpace:

@@ -7,9 +7,10 @@ import re
 from math import inf
 
 import numpy as np
+import pandas as pd
 import pytest
-from conceptspace.paper.fig15.cube import cube_figure, curves
-from fabricated import make_space, make_table
+from fabricated import make_images, make_space, make_table
+from matplotlib.text import Annotation, Text
 
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.theory_fit import fit_eq2
@@ -18,39 +19,58 @@ from conceptspace.errors import UserError
 from conceptspace.paper.fig03.drawing import Speed, speed_figure
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09b.drawing import fan_figure
+from conceptspace.paper.fig15.drawing import Case, curves, sides_figure
 from conceptspace.paper.fig15.page import cube_page
 from conceptspace.presentation.series import series
 from conceptspace.tables import NAIVE
+
+
+def words(figure) -> str:
+    return " ".join(" ".join(text.get_text() for text in figure.findobj(Text)).split())
 
 
 def at(step: float) -> Emergence:
     return Emergence(0, step - 100.0, step, 2400.0)
 
 
-def test_speed_has_a_dot_for_each_run_and_an_arrow_for_one_that_never_arrives() -> None:
+def test_speed_is_drawn_at_the_signal_with_coincident_runs_counted() -> None:
     never = Emergence(2, 2400.0, inf, 2400.0)
     panel = Speed([0.01, 0.03], [[at(1000.0), at(2000.0), never], [at(500.0)] * 3], ["0.3", "0.6"])
-    (axes,) = speed_figure({"color": panel}).axes
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert sorted(float(line.get_ydata()[0]) for line in dots) == [0.5, 1.0, 2.0, 2.0, 2.0]
-    arrows = [text for text in axes.texts if text.arrow_patch is not None]
-    assert [round(text.xyann[1], 4) for text in arrows] == [round(1000 / 2400, 4)]
-    assert {"0.3", "0.6"} <= {text.get_text() for text in axes.texts}
+    rows = {"accuracy of {} alone": {"color": panel}, "joint accuracy": {"color": panel}}
+    figure = speed_figure(rows)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "a  accuracy of color alone",
+        "b  joint accuracy",
+    ]
+    axes = figure.axes[0]
+    rings = [line for line in axes.lines if line.get_marker() == "o"]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in rings]
+    assert places == [(0.01, 0.5), (0.01, 1.0), (0.03, 2.0)]
+    assert "3" in [text.get_text() for text in axes.texts]
+    arrows = [text for text in axes.texts if isinstance(text, Annotation)]
+    assert [(a.get_text(), a.xy) for a in arrows] == [("1", (0.01, 1000 / 2400))]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["0.01\n(0.3)", "0.03\n(0.6)"]
     medians = [line for line in axes.lines if line.get_marker() == "None"]
     assert medians[0].get_ydata().tolist() == [0.5, 2.0]
+    assert "not reached" in words(figure)
 
 
-def test_the_cube_draws_every_class_and_refuses_two_concepts() -> None:
+def test_three_concepts_are_shown_from_three_sides() -> None:
     space = make_space(3)
-    table = make_table(space, 0, "run", {NAIVE: {"": 2900.0}})
-    figure = cube_figure({"one": (table, space), "two": (table, space)})
-    assert len(figure.axes) == 2
-    for axes in figure.axes:
-        assert len([c for c in axes.collections if type(c).__name__.startswith("Line3D")]) == 8
-        named = {text.get_text() for text in axes.texts}
-        assert {str(c) for c in space.classes} <= named
+    tables = [make_table(space, seed, f"run-{seed}", {NAIVE: {"": 2900.0}}) for seed in (0, 1)]
+    case = Case(pd.concat(tables), space, make_images(space))
+    figure = sides_figure({"one": case, "two": case}, told="found")
+    panels = [axes for axes in figure.axes if axes.texts]
+    assert len(panels) == 2 * 3
+    for axes, pair in zip(panels, [(0, 1), (0, 2), (1, 2)] * 2, strict=True):
+        drawn = [np.asarray(c.get_offsets()) for c in axes.collections]
+        for name in map(str, space.classes):
+            found = [series(case.table, name, space.names[i], "coordinate").mean for i in pair]
+            assert any(np.array_equal(d, np.stack(found, axis=1)) for d in drawn)
+    assert "two, 2 seeds" in words(figure)
+    assert "found" in words(figure)
     with pytest.raises(UserError, match="three concepts, not 2"):
-        cube_figure({"two": (table, make_space(2))})
+        sides_figure({"two": Case(case.table, make_space(2), {})})
 
 
 def test_the_page_of_the_cube_holds_the_curves_and_loads_nothing() -> None:
@@ -66,7 +86,7 @@ def test_the_page_of_the_cube_holds_the_curves_and_loads_nothing() -> None:
     assert case["name"] == "<b>one"
     assert case["axes"][0] == "color: red → blue"
     assert case["steps"] == series(table, "000", "color", "coordinate").steps.tolist()
-    expected = curves(table, space, 1.0)
+    expected = curves(table, space)
     assert [c["name"] for c in case["classes"]] == list(expected)
     for entry in case["classes"]:
         assert np.allclose(entry["points"], expected[entry["name"]], atol=1e-4)
@@ -75,11 +95,15 @@ def test_the_page_of_the_cube_holds_the_curves_and_loads_nothing() -> None:
 
 def test_shares_show_evenly_picked_images() -> None:
     images = np.arange(24, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
-    figure = shares_figure({"0 %": images, "50 %": images[:6]}, label="masked")
+    figure = shares_figure(
+        {"0 %": {0: images[:12], 1: images[12:]}, "50 %": {0: images[:6]}}, label="x"
+    )
     shown = [int(axes.images[0].get_array()[0, 0, 0]) for axes in figure.axes]
     assert shown[:6] == [0, 5, 9, 14, 18, 23]
     assert shown[6:] == [0, 1, 2, 3, 4, 5]
-    assert figure.axes[0].get_ylabel() == "0 %"
+    assert figure.axes[0].get_ylabel() == "0 %\n2 seeds"
+    assert figure.axes[6].get_ylabel() == "50 %\n1 seed"
+    assert "6 of 6 to 24 kept images" in words(figure)
 
 
 def test_the_fan_shows_measured_and_fitted_curves_of_every_share() -> None:
@@ -96,9 +120,10 @@ def test_the_fan_shows_measured_and_fitted_curves_of_every_share() -> None:
         for percent in (0.0, 50.0, 100.0)
     }
     fitted = fit_eq2(found, 0, "11")
-    left, right = fan_figure(fitted, (0.0, 50.0, 100.0), ("color", "shape")).axes
+    left, right = fan_figure(fitted, (0.0, 50.0, 100.0), ("color", "shape")).axes[1:]
     for axes, wanted in ((left, fitted.observed), (right, fitted.theory.curves)):
         lines = [line for line in axes.lines if len(line.get_xdata()) == 12]
         drawn = [np.stack(line.get_data(), axis=1) for line in lines]
         assert all(np.allclose(a, b) for a, b in zip(drawn, wanted, strict=True))
+    assert "a  measured, 2 seeds" in left.get_title(loc="left")
     assert "s = 0.0100" in right.get_title(loc="left")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
-from conceptspace.analysis.statistics import wilson
+from conceptspace.analysis.intervals import wilson
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import (
-    bootstrap,
     highest,
     of_protocol,
+    over_runs,
     series,
-    smooth,
 )
 from conceptspace.tables import JOINT, NAIVE
 
@@ -35,7 +34,7 @@ def test_series_averages_over_runs_at_common_steps(tables):
     drawn = series(table, "10", "size", "coordinate")
     assert drawn.steps.tolist() == steps[:-1]
     assert drawn.runs.shape == (3, len(steps) - 1)
-    assert "bootstrap interval over 3 runs" in drawn.interval
+    assert drawn.interval == "95 % Student interval over 3 runs"
 
 
 def test_missing_rows_are_named(tables):
@@ -52,11 +51,20 @@ def test_wilson_agrees_with_scipy():
         np.testing.assert_allclose((low[0], high[0]), (interval.low, interval.high), atol=1e-6)
 
 
-def test_bootstrap_resamples_runs():
-    runs = np.array([[0.0, 0.5], [1.0, 0.5]])
-    low, high = bootstrap(runs)
-    np.testing.assert_array_equal(low, [0.0, 0.5])
-    np.testing.assert_array_equal(high, [1.0, 0.5])
+def test_the_interval_over_runs_is_students_and_stays_within_its_limits():
+    runs = np.array([[0.40, 0.0, 1.0], [0.50, 0.1, 1.0], [0.48, 0.0, 0.7]])
+    low, high = over_runs(runs)
+    expected = ttest_1samp(runs[:, 0], 0).confidence_interval(0.95)
+    np.testing.assert_allclose((low[0], high[0]), (expected.low, expected.high))
+    assert low[1] == 0
+    assert high[2] == 1
+
+
+def test_two_runs_are_shown_as_the_range_that_they_span(tables):
+    drawn = series(of_protocol(tables(2, 2), NAIVE), "11")
+    assert drawn.interval == "range of 2 runs"
+    np.testing.assert_array_equal(drawn.low, drawn.runs.min(axis=0))
+    np.testing.assert_array_equal(drawn.high, drawn.runs.max(axis=0))
 
 
 def test_highest_keeps_the_highest_joint_accuracy(tables):
@@ -73,10 +81,3 @@ def test_highest_breaks_ties_by_order(tables):
     table = tables(2, 1).assign(accuracy=0.5)
     chosen = highest(of_protocol(table, "overprompting"))["setting"].unique()
     assert list(chosen) == ["0.35,0.35,0.65"]
-
-
-def test_smoothing_keeps_constants_the_start_and_zero_width():
-    values = np.array([[0.1, 0.9, 0.2, 0.8]])
-    np.testing.assert_array_equal(smooth(values, 0.0), values)
-    assert smooth(values, 1.0)[0, 0] == pytest.approx(0.1)
-    np.testing.assert_allclose(smooth(np.full(5, 0.3), 2.0), 0.3)

@@ -17,9 +17,9 @@ def curves(axes: Axes) -> list[np.ndarray]:
 
 def test_the_family_bends_to_both_sides_and_the_fan_is_straight() -> None:
     figure = theory_family(switches=(2.0, 6.0), percents=(0.0, 100.0), asymmetry=0.5)
-    left, middle, right = figure.axes
+    _legend, left, middle, right = figure.axes
     assert "counterclockwise" in left.get_title("left")
-    assert middle.get_title("left").endswith(": clockwise")
+    assert middle.get_title("left").endswith(" clockwise")
     np.testing.assert_allclose(curves(left)[1], curves(middle)[1][:, ::-1], atol=1e-8)
     assert curves(left)[2][:, 0].max() > 0.95
     assert curves(left)[2][:, 1].min() < 0.1
@@ -38,9 +38,9 @@ def planted(seeds: int) -> Paths:
 def test_fits_are_drawn_with_the_measured_points() -> None:
     found = fit_eq1(planted(2))
     figure = theory_fits({"two seeds": found, "again": found}, ("color", "size"))
-    first = figure.axes[0]
-    assert first.get_title("left") == f"two seeds: ΔAICc {found.margin:+.0f}"
-    assert first.get_xlabel() == "color"
+    first = figure.axes[1]
+    assert first.get_title("left") == f"two seeds\nΔAICc {found.margin:+.0f}, 2 seeds"
+    assert first.get_xlabel() == "color (coordinate)"
     np.testing.assert_allclose(first.collections[0].get_offsets(), found.observed[0])
     segments = first.collections[1].get_segments()
     np.testing.assert_allclose([s[0] for s in segments], found.theory.curves[0][:-1])

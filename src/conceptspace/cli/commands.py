@@ -15,11 +15,12 @@ from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli import dry_run
 from conceptspace.cli.configured import configured
-from conceptspace.cli.flags import pairs
+from conceptspace.cli.flags import choices, pairs
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.config import merged, nested
+from conceptspace.engine.precision import Precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.experiment.completeness import has_last_checkpoint, require_checkpoints
@@ -27,7 +28,6 @@ from conceptspace.experiment.extension import extension
 from conceptspace.experiment.own_code import require_word
 from conceptspace.experiment.session import Session
 from conceptspace.hints import command
-from conceptspace.models.precision import Precision
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.protocols import registry
 from conceptspace.store import Run, open_or_create
@@ -74,7 +74,7 @@ def run(options: Namespace) -> int:
         again = command("run", "--out", folder)
         print(f"stopped at step {stopped.step}; go on with: {again}", file=sys.stderr)
         return INTERRUPTED
-    _report([opened], folder / "report.html", "verdict")
+    _report([opened], opened.folder.report, "verdict")
     return 0
 
 
@@ -127,14 +127,16 @@ def signal(options: Namespace) -> int:
 
 def report(options: Namespace) -> int:
     """Write the page of one or several runs."""
+    from conceptspace.presentation.explorer.collected import unpacked
     from conceptspace.presentation.explorer.discover import runs_in
     from conceptspace.presentation.explorer.note import read_note
 
-    runs, left_out = runs_in(options.runs)
-    if options.out is None and len(runs) > 1:
-        raise UserError("several runs need a file for their common page: add -o FILE")
     note = read_note(options.note) if options.note else ""
-    _report(runs, options.out or runs[0].path / "report.html", "", left_out, note)
+    with unpacked(options.runs, choices(options.where)) as folders:
+        runs, left_out = runs_in(folders)
+        if options.out is None and (len(runs) > 1 or folders != options.runs):
+            raise UserError("several runs need a file for their common page: add -o FILE")
+        _report(runs, options.out or runs[0].folder.report, "", left_out, note)
     return 0
 
 
@@ -142,17 +144,17 @@ def serve(options: Namespace) -> int:
     """Show runs in the browser until Ctrl-C."""
     from conceptspace.presentation.explorer import server
     from conceptspace.presentation.explorer.ask import Asker
-    from conceptspace.presentation.explorer.library import Library
+    from conceptspace.presentation.explorer.collected import library
 
     token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
-    library = Library(options.runs, Asker() if options.ask else None)
+    shown = library(options.runs, Asker() if options.ask else None)
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
     asking = "; models may be asked for images" if options.ask else ""
     print(f"read only{asking}; Ctrl-C ends it", file=sys.stderr)
-    Thread(target=library.warm, daemon=True).start()
+    Thread(target=shown.warm, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        server.server(library, opened, token).run(sockets=[opened])
+        server.server(shown, opened, token).run(sockets=[opened])
     return 0
 
 

@@ -15,6 +15,7 @@ from conceptspace.experiment.own_code import require_word
 from conceptspace.hints import meant
 from conceptspace.presets import PRESETS
 from conceptspace.protocols import registry
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run
 
 
@@ -40,7 +41,7 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         return merged(preset(), values, str(options.config))
     if options.preset is not None or folder is None:
         return PRESETS[options.preset or "quick"]()
-    if not (folder / "config.toml").exists():
+    if not RunFolder(folder).config.exists():
         known = " or ".join(PRESETS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)

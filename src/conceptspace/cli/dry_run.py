@@ -16,6 +16,7 @@ from conceptspace.experiment.extension import Extension
 from conceptspace.experiment.needs import images_asked, needs, parameters, protocols_asked, told
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, confirmed
 from conceptspace.sweeps.cost import measured, passes
 from conceptspace.training import checkpoint
@@ -50,10 +51,10 @@ def of_run(folder: Path, config: RunConfig, longer: Extension | None, device: to
 
 def _standing(folder: Path, config: RunConfig) -> str:
     """How the run in a folder stands."""
-    if not (folder / "config.toml").exists():
+    if not RunFolder(folder).config.exists():
         return f"new in {folder}"
     confirmed(folder, config)
-    last = max(checkpoint.saved_steps(folder / "resume"), default=0)
+    last = max(checkpoint.saved_steps(RunFolder(folder).resume), default=0)
     return f"the one in {folder} goes on from step {last}"
 
 
@@ -72,7 +73,7 @@ def of_evaluation(
     config = merged(run.config, changes, "the protocols' settings")
     classes = parts.world(config.data).space.classes
     book = Book(run, config.seed, classes)
-    saved = checkpoint.saved_steps(run.checkpoints)
+    saved = checkpoint.saved_steps(run.folder.checkpoints)
     for name in protocols:
         protocol = registry.make(name, parts.context(config))
         left = [step for step in saved if book.missing(protocol, step)]

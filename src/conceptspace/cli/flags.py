@@ -105,6 +105,22 @@ def pairs(texts: Sequence[str], **kinds: str) -> dict[str, Any]:
     return found
 
 
+def choices(texts: Sequence[str]) -> dict[str, str]:
+    """Values to choose runs by, given as ``data.color_separation=0.3,0.4``.
+
+    Raises:
+        UserError: one is written otherwise, or a setting is named twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        key = name.replace("-", "_")
+        if not (key and value) or key in found:
+            raise UserError(f"--where takes NAME=VALUE,VALUE, each name once, not {text!r}")
+        found[key] = value
+    return found
+
+
 def converted(name: str, text: str, annotation: Any) -> Any:
     """The value of a flag as its field's type wants it; bounds are checked by the config.
 

@@ -97,6 +97,6 @@ def _verdict(run: Run) -> list[str]:
     """Whether a run hides a capability, in sentences."""
     from conceptspace.presentation.explorer.telling import verdict
 
-    if not (run.path / "trajectory.parquet").exists():
+    if not run.folder.trajectory.exists():
         return [UNTOLD, "No checkpoint has been scored yet."]
     return verdict(run) or [UNTOLD, "No class is held out."]

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from conceptspace import __version__
 from conceptspace.cli import sweep_flags, table_flags
 from conceptspace.cli.flags import add_settings, kinds_named
+from conceptspace.cli.numbers import count, numbers, seeds
 from conceptspace.cli.settings import Setting, settings, stored
 from conceptspace.errors import UserError
 from conceptspace.hints import command as call
@@ -141,9 +142,16 @@ def parser(
     add_settings(evaluate, [s for s in told.get("evaluate", ()) if s.name.startswith("protocols.")])
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, a folder of runs, or a collection"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help="of a collection, the runs with these values of a setting; may be given several times",
+    )
     report.add_argument(
         "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
     )
@@ -156,7 +164,10 @@ def parser(
     )
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
-    bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="default: 5")
+    bench.add_argument("--repeats", type=count, default=5, metavar="N", help="default: 5")
+    bench.add_argument(
+        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
+    )
     bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
     _add_device(bench)
     _add_serve(
@@ -215,10 +226,6 @@ def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     return found, rest
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
-
-
 def _add_evaluate(command: Parser) -> None:
     command.add_argument("run", type=Path, metavar="RUN")
     command.add_argument(
@@ -230,7 +237,7 @@ def _add_evaluate(command: Parser) -> None:
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         command.add_argument(
-            f"--{sweep}", type=_numbers, metavar="A,B,...", help="in place of the run's"
+            f"--{sweep}", type=numbers, metavar="A,B,...", help="in place of the run's"
         )
     command.add_argument("--dry-run", action="store_true", help="only tell what it would score")
     _add_trust(command)
@@ -257,7 +264,7 @@ def _add_trust(command: Parser) -> None:
 
 def _add_device(command: Parser) -> None:
     command.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: auto"
     )
 
 
@@ -267,8 +274,8 @@ def _add_reproduce(command: Parser) -> None:
     command.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/reproduce-quick or -paper"
     )
-    command.add_argument("--jobs", type=_count, metavar="N", help="runs at once; default: cores")
-    command.add_argument("--seeds", type=_seeds, metavar="A,B,...", help="default: the figure's")
+    command.add_argument("--jobs", type=count, metavar="N", help="runs at once; default: cores")
+    command.add_argument("--seeds", type=seeds, metavar="A,B,...", help="default: the figure's")
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
     command.add_argument(
         "--no-training", action="store_true", help="draw and check what the finished runs allow"
@@ -280,16 +287,6 @@ def _add_reproduce(command: Parser) -> None:
         "--index", type=Path, metavar="DIR", help="only write DIR/README.md, e.g. of results"
     )
     _add_device(command)
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
-def _seeds(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
 
 
 def _add_serve(command: Parser) -> None:

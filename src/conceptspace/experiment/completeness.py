@@ -27,7 +27,7 @@ def planned(run: Run) -> list[int]:
 def missing_checkpoints(run: Run) -> list[int]:
     """Planned steps up to the newest saved one whose checkpoints are not there."""
     saved = checkpoint.saved_steps(run.checkpoints)
-    newest = max([*saved, *checkpoint.saved_steps(run.path / "resume")], default=-1)
+    newest = max([*saved, *checkpoint.saved_steps(run.folder.resume)], default=-1)
     return [s for s in planned(run) if s <= newest and s not in saved]
 
 

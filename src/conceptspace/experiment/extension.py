@@ -15,6 +15,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.hints import quoted
 from conceptspace.locking import alone
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run
 from conceptspace.tables import PATCHING
 from conceptspace.training.schedule import (
@@ -74,7 +75,7 @@ def extension(folder: Path, config: RunConfig) -> Extension | None:
         UserError: no run of so many steps has the checkpoints that are there; or the run has been
             asked with what its last checkpoint knows.
     """
-    if not (folder / "config.toml").exists():
+    if not RunFolder(folder).config.exists():
         return None
     run = Run(folder)
     before = run.description  # no code is imported that the folder names

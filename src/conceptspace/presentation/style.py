@@ -46,7 +46,7 @@ MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 WIDTH = 7.2
 """Inches, of a figure over both columns of a page; letters are sized for it."""
 
-SMALL, SMALLEST = 8, 7.5
+SMALL, SMALLEST = 8.0, 7.5
 """Points: ticks and legends; small print and what stands among the data."""
 
 TRAIN_TIME: Colormap = LinearSegmentedColormap.from_list("train", ["#b9d6f0", TRAIN, "#08305c"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def clip_figure(settings: Sequence[Setting], found: str = "") -> Figure:
     left, right = panels_over_legend(figure, 1, 2, handles, ncols=2)[0]
     for setting, color in zip(settings, colors, strict=True):
         for axes, curves in ((left, setting.worst), (right, setting.ood)):
-            style = {"color": color, "ls": _dash(setting)}
+            style: dict[str, Any] = {"color": color, "ls": _dash(setting)}
             axes.plot(setting.steps, curves.T, lw=0.6, alpha=0.45, **style)
             axes.plot(setting.steps, curves.mean(axis=0), lw=2.2, **style)
     left.set_title("a  worst training class")

@@ -120,7 +120,7 @@ def _level(axes: Axes, at: float, runs: Sequence[Emergence], color: str) -> list
         limit = max(THOUSAND / (run.lower or run.last) for run in missing)
         arrow = {"arrowstyle": "<|-", "color": color, "lw": 1.3, "mutation_scale": 9}
         style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": SMALLEST, "color": color}
-        below = {"xytext": (0, -16), "textcoords": "offset points"}
+        below: dict[str, Any] = {"xytext": (0, -16), "textcoords": "offset points"}
         axes.plot(at, limit, "_", ms=8, color=color, mew=1.4, zorder=4)
         axes.annotate(str(len(missing)), (at, limit), **below, **style, arrowprops=arrow)
         heights.append(limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -45,7 +46,7 @@ def fan_figure(
         Line2D([], [], color=color, lw=1.6, marker=marker, ms=6, mec="white", label=f"{share:g} %")
         for share, color, marker in zip(percents, colors, cycle(MARKERS), strict=False)
     ]
-    legend = {"title": "masked prompts", "ncols": len(handles)}
+    legend: dict[str, Any] = {"title": "masked prompts", "ncols": len(handles)}
     left, right = panels_over_legend(figure, 1, 2, handles, **legend)[0]
     panels = ((left, fitted.observed), (right, fitted.theory.curves))
     for axes, curves in panels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,11 @@ def loss_rank(log: pd.DataFrame, table: pd.DataFrame, bend: float) -> float:
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Loss, accuracies and trajectory; without a log the accuracies alone."""
-    style = {"turn": data.whole[0], "title": TITLE, "told": told(rows["fig12-unremarkable"])}
+    style: dict[str, Any] = {
+        "turn": data.whole[0],
+        "title": TITLE,
+        "told": told(rows["fig12-unremarkable"]),
+    }
     if not data.logs:
         return {"fig12": learning_curves(data.table, None, data.space, **style)}
     return {"fig12": story_figure(data.table, data.logs, data.space, data.images, **style)}

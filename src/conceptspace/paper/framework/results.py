@@ -74,7 +74,7 @@ class Result:
     @cached_property
     def log(self) -> pd.DataFrame | None:
         """Its training log; None where it was not kept."""
-        there = (self.run.path / "training.parquet").exists()
+        there = self.run.folder.training.exists()
         return self.run.training() if there else None
 
     def last_sheet(self) -> Sheet | None:
@@ -102,11 +102,16 @@ def readable(plans: Sequence[Plan], out: Path) -> tuple[list[Result], list[LeftO
 
 
 def whole(results: Sequence[Result]) -> tuple[list[Result], list[LeftOut]]:
-    """The results of which every file can be read, and the others; this takes its time."""
+    """The results that stay finite and of which every file can be read, and the others.
+
+    This takes its time.
+    """
     found, left_out = [], []
     for result in results:
         try:
-            _ = result.run.information(), result.table, result.best, result.log, result.last_sheet()
+            if result.run.information().get("status") == "diverged":
+                raise UserError("it diverged: a loss, weight, image or score was not finite")
+            _ = result.table, result.best, result.log, result.last_sheet()
             found.append(result)
         except (UserError, OSError) as error:
             left_out.append(LeftOut(result.plan.name, str(error)))

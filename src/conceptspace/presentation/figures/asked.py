@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,12 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
     interval = ""
     for name, (color, marker) in looks(names).items():
         drawn = series(rows, of.concept_class, of.concept, "accuracy", name)
-        style = {"color": color, "ls": "-" if elicits(name) else "--", "marker": marker, "ms": 3}
+        style: dict[str, Any] = {
+            "color": color,
+            "ls": "-" if elicits(name) else "--",
+            "marker": marker,
+            "ms": 3,
+        }
         if len(names) <= MOST_BANDS:
             interval = drawn.interval
             axes.fill_between(drawn.steps, drawn.low, drawn.high, color=color, alpha=0.14, lw=0)
@@ -88,8 +94,13 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
         axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
         middle = (first + last) / 2
         label = "hidden" if len(windows) == 1 else f"hidden in {len(hit)} of {len(windows)} runs"
-        style = {"ha": "center", "va": "bottom", "fontsize": SMALLEST, "color": TURN_INK}
-        axes.text(middle, 1.04, label, **style)
+        placed: dict[str, Any] = {
+            "ha": "center",
+            "va": "bottom",
+            "fontsize": SMALLEST,
+            "color": TURN_INK,
+        }
+        axes.text(middle, 1.04, label, **placed)
     what = "joint accuracy" if of.concept == JOINT else f"accuracy of {of.concept}"
     axes.set_title(of.name, pad=12 if hit else 6)
     axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel=what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,7 +151,7 @@ def _panel(axes: Axes, drawn: Drawn) -> None:
         axes.fill_between(own.steps, own.low, own.high, color=OOD, alpha=0.14, lw=0)
     axes.plot(own.steps, own.mean, color=OOD, ls=dash, lw=2.4, zorder=4)
     if drawn.plain is not None:
-        style = {"marker": "o", "ms": 2.6, "mfc": "white", "mew": 0.7, "lw": 0.6}
+        style: dict[str, Any] = {"marker": "o", "ms": 2.6, "mfc": "white", "mew": 0.7, "lw": 0.6}
         axes.plot(drawn.plain.steps, drawn.plain.mean, color=INK, zorder=5, **style)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,7 +154,7 @@ def _bars(axes: Axes, space: ConceptSpace, table: pd.DataFrame, largest: float) 
         labels.append(f"{name}\n{values.mean():.2g}" if len(values) else name)
         if len(values):
             axes.barh(index, values.mean(), color=CONCEPT_COLORS[index], height=0.55, alpha=0.85)
-            style = {"mfc": INK, "mec": "white", "mew": 0.7, "ms": 5}
+            style: dict[str, Any] = {"mfc": INK, "mec": "white", "mew": 0.7, "ms": 5}
             axes.plot(values, [index] * len(values), "o", zorder=3, **style)
     axes.set_yticks(range(len(space.names)), labels)
     axes.set(xlim=(0, largest * 1.05), ylim=(len(space.names) - 0.4, -0.6))

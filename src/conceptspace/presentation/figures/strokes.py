@@ -83,7 +83,7 @@ def step_labels(axes: Axes, points: Array, steps: NDArray[np.int64]) -> None:
             continue
         written.append(place)
         text = f"step {steps[at]:,}" if at == 0 else f"{steps[at]:,}"
-        _outlined(axes, points[at], text, "#8e0d57", 7, normal * 10)
+        _outlined(axes, points[at], text, "#8e0d57", 7.0, normal * 10)
 
 
 def _outlined(

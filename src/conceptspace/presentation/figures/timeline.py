@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -161,17 +162,27 @@ def _legend(
         own = [span for span in spans if span.label == label]
         reached = sum(not span.censored for span in own)
         text = f"{label}: {reached} of {len(own)}"
-        style = {"mfc": "white" if hollow else color, "mec": color, "ls": "none", "ms": 5}
+        style: dict[str, Any] = {
+            "mfc": "white" if hollow else color,
+            "mec": color,
+            "ls": "none",
+            "ms": 5,
+        }
         handles.append(Line2D([], [], marker=marker, label=text, **style))
     if handles:
-        style = {"ncols": 3, "handletextpad": 0.2, "columnspacing": 1.2, "loc": "upper left"}
+        placed: dict[str, Any] = {
+            "ncols": 3,
+            "handletextpad": 0.2,
+            "columnspacing": 1.2,
+            "loc": "upper left",
+        }
         below = ScaledTranslation(0, -0.42, axes.figure.dpi_scale_trans)
         axes.legend(
             handles=handles,
             bbox_to_anchor=(0, 0),
             bbox_transform=axes.transAxes + below,
             borderaxespad=0,
-            **style,
+            **placed,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -38,7 +40,7 @@ def underspecification_figure(
         title: above the figure, neutral.
         told: what was found.
     """
-    figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     _ends(left, found, labels)
     _steps(right, found)
@@ -108,7 +110,7 @@ def _runs(axes: Axes, level: Level, share: float, end: float) -> None:
     if missing:
         arrow = {"arrowstyle": "-|>", "color": OOD, "lw": 1.3, "shrinkA": 0, "mutation_scale": 9}
         axes.annotate("", (share, 1.12 * end), (share, end), arrowprops=arrow)
-        text = {"ha": "center", "va": "bottom", "fontsize": SMALL, "color": OOD}
+        text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALL, "color": OOD}
         axes.text(share, 1.125 * end, str(missing), **text)
 
 
