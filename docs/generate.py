@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import conceptspace
+from conceptspace import run_folder as folder_of_a_run
 from conceptspace import store
 from conceptspace.cli.settings import Setting, stored
 
@@ -60,7 +61,7 @@ def _row(one: Setting) -> str:
 
 def run_folder() -> str:
     """What is in a run's folder, as the module that opens it tells."""
-    told = inspect.cleandoc(store.__doc__ or "")
+    told = inspect.cleandoc(folder_of_a_run.__doc__ or "")
     tree = told.partition("::\n\n")[2]
     lines = [line.removeprefix("    ") for line in tree.splitlines()]
     columns = (

@@ -18,7 +18,7 @@ from conceptspace.locking import alone
 from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run
 from conceptspace.tables import PATCHING
-from conceptspace.training.schedule import (
+from conceptspace.training.checkpoint_schedule import (
     CheckpointSchedule,
     checkpoint_steps,
     longer_count,
