@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from conceptspace.files import (
     write_atomically,
     write_record,
 )
+from conceptspace.hints import command
 from conceptspace.locking import alone
 from conceptspace.record_config import RECORDED, recorded
 from conceptspace.run_folder import RunFolder
@@ -85,24 +87,49 @@ class Run:
         values = read(path)
         kept = values.get("preset") == RECORDED
         config = recorded(values, str(path)) if kept else complete(path)
-        if self._begun_with() not in (None, _digest(path)):
+        if not self._fits(_digest(path)):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
                 "SHA-256); put the old one back, or start a run with the new one in another folder"
             )
         return config
 
-    def _begun_with(self) -> str | None:
-        """Digest of the config with which the run was begun; None where it is not known."""
+    def _fits(self, digest: str) -> bool:
+        """Whether the run was begun with a config, goes on with it, or does not tell."""
         try:
-            return self.information().get("config")
+            told = self.information()
         except UserError:
-            return None
+            return True
+        extending = told.get("extending", {}).get("config")
+        return told.get("config") in (None, digest) or extending == digest
 
     def begin(self) -> None:
-        """Tie the run to its config, if it is not yet."""
-        if self._begun_with() is None:
-            self.note(config=_digest(self.folder.config))
+        """Tie the run to its config, if it is not yet.
+
+        A change of the config that was cut short counts if the config had been written.
+        """
+        told = self.information()
+        if "config" in told and "extending" not in told:
+            return
+        digest, change = _digest(self.folder.config), told.pop("extending", None)
+        if change is not None and change.get("config") == digest:
+            told |= {"config": digest, "extensions": [*told.get("extensions", []), change]}
+        write_record(self.folder.information, {"config": digest} | told)
+
+    def change_config(self, config: Description, **change: Any) -> None:
+        """Let a run go on with another config, under its lock.
+
+        ``run.json`` lists such changes as ``extensions``: what is told of each, when it was made,
+        and the digests of the config before it and after it. At every moment between, either
+        config is whole and the run's.
+        """
+        self.begin()
+        text, before = config.text(), self.information()["config"]
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        digest = _digest_of(tomllib.loads(text))
+        self.note(extending={**change, "made": made, "before": before, "config": digest})
+        write_atomically(self.folder.config, text.encode())
+        self.begin()
 
     @property
     def name(self) -> str:
@@ -158,16 +185,16 @@ class Run:
             UserError: nothing has been trained yet, or the file is damaged.
         """
         path = self.folder.training
-        command = f"conceptspace run --out {self.path}"
+        again = command("run", "--out", self.path)
         if path.exists():
-            return read_table(path, f"set it aside with: {command}")
+            return read_table(path, f"set it aside with: {again}")
         if path.with_suffix(ASIDE).exists():
             raise UserError(
                 f"{self.path} has no training log, the damaged one was set aside; for a new one "
                 f"delete {self.folder.resume} and train again, to the same checkpoints, with: "
-                f"{command}"
+                f"{again}"
             )
-        raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
+        raise UserError(f"{self.path} has no {path.name} yet; run: {again}")
 
     def scores(self) -> pd.DataFrame:
         """Every generated image's scores: run, seed, step, protocol, setting, concept_class,
@@ -215,7 +242,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 def not_scored(path: Path) -> UserError:
     """What to say of a run without scores."""
-    return UserError(f"{path} has not been evaluated; run: conceptspace evaluate ...")
+    return UserError(f"{path} has not been evaluated; run: {command('evaluate', path)}")
 
 
 def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
@@ -227,22 +254,26 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
     """
     folder = RunFolder(path)
     if folder.config.exists():
-        return _confirmed(path, config), True
+        return confirmed(path, config), True
     try:
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
             raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
         make_folders(path)
         with alone(path):
             if folder.config.exists():
-                return _confirmed(path, config), True
+                return confirmed(path, config), True
             write_atomically(folder.config, config.text().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     return Run(path), False
 
 
-def _confirmed(path: Path, config: Description) -> Run:
-    """The run in a folder, if it has this config."""
+def confirmed(path: Path, config: Description) -> Run:
+    """The run in a folder, if it has this config.
+
+    Raises:
+        UserError: it has another; the settings that differ are named.
+    """
     run = Run(path)
     there = run.description
     elsewhere = _elsewhere(config)
@@ -264,7 +295,10 @@ def _unfinished(path: Path) -> set[Path]:
 
 def _digest(path: Path) -> str:
     """SHA-256 of a TOML file's values, whatever its comments and order."""
-    values = tomllib.loads(path.read_text())
+    return _digest_of(tomllib.loads(path.read_text()))
+
+
+def _digest_of(values: dict[str, Any]) -> str:
     return sha256(json.dumps(values, sort_keys=True, default=str).encode())
 
 
@@ -276,6 +310,8 @@ def _typed(told: dict[str, Any]) -> dict[str, Any]:
         "config": str,
         "probe": dict,
         "code": dict,
+        "extending": dict,
+        "extensions": list,
     }
     for key, kind in types.items():
         if key in told and not isinstance(told[key], kind):

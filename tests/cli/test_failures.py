@@ -13,13 +13,13 @@ import time
 import pytest
 
 from conceptspace import files
-from conceptspace.cli.parser import main
+from conceptspace.cli import main
 from conceptspace.files import Disk
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from tiny import TINY, tiny_config
 
-PROGRAM = [sys.executable, "-c", "import sys; from conceptspace.cli import main; sys.exit(main())"]
+PROGRAM = [sys.executable, "-m", "conceptspace"]
 
 
 class FullBelow(Disk):

@@ -25,6 +25,7 @@ from conceptspace.collection.layout import (
     part_of,
     varied,
 )
+from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import read_record, sha256, write_atomically, write_record
@@ -116,13 +117,17 @@ def member(name: str, run: Run) -> Member:
 
 
 def _space(run: Run) -> ConceptSpace:
-    """The concept space that a run keeps, or that of its world.
+    """The concept space that a run keeps, or that of its world; no code of one's own is imported.
 
     Raises:
-        UserError: it was recorded, and keeps none.
+        UserError: it keeps none, and was recorded or has a world of one's own.
     """
-    kept = read_space(run.path)
-    return kept if kept is not None else parts.world(run.config.data).space
+    kept, described = read_space(run.path), run.description
+    if kept is not None:
+        return kept
+    if not isinstance(described, RunConfig):
+        raise UserError(f"{run.path} was recorded, and its space.json is missing")
+    return parts.world(described.data).space
 
 
 def write(members: Sequence[Member], folder: Path) -> None:

@@ -27,6 +27,7 @@ from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.experiment import parts
 from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.experiment.own_code import keep_code
+from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked, told
 from conceptspace.judges.judge import Judge
@@ -145,8 +146,7 @@ class Session:
         if lacking := missing_checkpoints(self.run):
             yield Notice(
                 f"the checkpoints of {steps_in_words(lacking)} are missing in "
-                f"{self.run.checkpoints}; make them again with: conceptspace run --out "
-                f"{self.run.path}"
+                f"{self.run.checkpoints}; make them again with: {self._again}"
             )
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
@@ -163,6 +163,11 @@ class Session:
                     raise Stopped(step)
         self._collect()
 
+    @property
+    def _again(self) -> str:
+        """The command that goes on with the run."""
+        return command("run", "--out", self.run.path)
+
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
         scored = set(self.run.trajectory()["step"])
@@ -170,7 +175,7 @@ class Session:
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
-                f"damaged meanwhile; make them again with: conceptspace run --out {self.run.path}"
+                f"damaged meanwhile; make them again with: {self._again}"
             )
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -370,7 +375,7 @@ class Session:
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
-                f"not have; go on with: conceptspace run --out {self.run.path}"
+                f"not have; go on with: {self._again}"
             )
         model = parts.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))

@@ -90,27 +90,28 @@ def finished(plans: Sequence[Plan], out: Path) -> list[Result]:
 
 
 def readable(plans: Sequence[Plan], out: Path) -> tuple[list[Result], list[LeftOut]]:
-    """The plans whose runs exist, and those whose folders hold another run or a damaged one."""
+    """The plans whose runs exist, and those whose folders hold one that cannot be used.
+
+    That is another run, a damaged one, or one that diverged.
+    """
     found, left_out = [], []
     for plan in plans:
         try:
             if plan.exists(out):
-                found.append(Result(plan, Run(plan.folder(out))))
+                run = Run(plan.folder(out))
+                if run.information().get("status") == "diverged":
+                    raise UserError("it diverged: a loss, weight, image or score was not finite")
+                found.append(Result(plan, run))
         except (UserError, OSError) as error:
             left_out.append(LeftOut(plan.name, str(error)))
     return found, left_out
 
 
 def whole(results: Sequence[Result]) -> tuple[list[Result], list[LeftOut]]:
-    """The results that stay finite and of which every file can be read, and the others.
-
-    This takes its time.
-    """
+    """The results of which every file can be read, and the others; this takes its time."""
     found, left_out = [], []
     for result in results:
         try:
-            if result.run.information().get("status") == "diverged":
-                raise UserError("it diverged: a loss, weight, image or score was not finite")
             _ = result.table, result.best, result.log, result.last_sheet()
             found.append(result)
         except (UserError, OSError) as error:
