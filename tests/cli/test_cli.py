@@ -259,7 +259,7 @@ class TestHelp:
         code = (
             "import sys\nfrom conceptspace.cli import main\n"
             f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-            "slow = {'torch', 'pandas', 'pydantic', 'numpy', 'inspect'} & set(sys.modules)\n"
+            "slow = {'torch', 'pandas', 'pydantic', 'numpy', 'fsspec'} & set(sys.modules)\n"
             "print('slow:', sorted(slow))"
         )
         done = subprocess.run(
