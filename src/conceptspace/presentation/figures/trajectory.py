@@ -171,7 +171,7 @@ class Painter:
             parts.append(f"Shaded: {drawn.interval} of the OOD class.")
         if max(self.space.sizes) > 2:
             parts.append("Axes run between two values; classes with others are not drawn.")
-        if self.turn is not None and not self.crowded:
+        if self.turn is not None and len(self.space.names) == 2:
             parts.append(f"Star: turn, step {self.turn.step:,.0f}.")
         return " ".join(parts)
 
