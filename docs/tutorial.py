@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from conceptspace.experiment import parts
 from conceptspace.analysis.emergence import find_emergence, sentence, survival
 from conceptspace.analysis.memorization import episodes, memorization
+from conceptspace.experiment import parts
 from conceptspace.models.sampling import gaussian, sample
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import save, trajectory_figure

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from conceptspace.engine.native import library
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.native import compiling
+from conceptspace.engine.native.compiling import Native, native
 
 FLAGS = ["-include", str(Path(__file__).parent / "engine" / "native" / "emulated_tiles.hpp")]
 
@@ -22,5 +22,5 @@ def kernels_with_tiles() -> Native:
     if native().tiles or native().library is None:
         return native()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "FLAGS", [*library.FLAGS, *FLAGS])
+        patch.setattr(compiling, "FLAGS", [*compiling.FLAGS, *FLAGS])
         return native.__wrapped__()

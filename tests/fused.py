@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from conceptspace.engine import fusible
-from conceptspace.engine.native.library import Native
-from conceptspace.models.unet import UNetTrunk, channels_last
+from conceptspace.engine.native.compiling import Native
+from conceptspace.engine.replacing import fuse
+from conceptspace.models.unet import UNetTrunk
 from emulated import kernels_with_tiles
 
 KERNELS = kernels_with_tiles()
@@ -39,7 +40,7 @@ def trunk(precision=torch.float32, dropout=0.0, channels=(32,)):
         parameter.data += 0.05 * torch.randn_like(parameter)
     for layer in made.wide_layers():
         layer.to(precision)
-    return channels_last(made, None)
+    return fuse(made)
 
 
 def image(channels=3, size=6, dtype=torch.float32):

@@ -324,6 +324,23 @@ class TestBounds:
                 merged(base, nested({name: [kind(beyond)] if many else kind(beyond)}), "x")
             assert "\n" not in str(error.value)
 
+    @pytest.mark.parametrize("name", sorted(NUMBERS))
+    def test_what_is_no_number_or_has_no_end_is_refused(self, name):
+        many = get_origin(NUMBERS[name].annotation) is tuple
+        base = merged(paper(), {"data": {"kind": KIND_OF.get(name, "shapes")}}, "x")
+        for value in (math.nan, math.inf, -math.inf, 1e308, -1e308, 10**400, -(10**400), True):
+            with pytest.raises(UserError, match=name.replace(".", r"\.")) as error:
+                merged(base, nested({name: [value] if many else value}), "x")
+            assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("name", ["data.path", "data.table", "data.file_column"])
+    def test_text_that_no_path_can_be_is_refused(self, name):
+        values = {"data.kind": "folder"} | {name: "a\0b"}
+        with pytest.raises(UserError) as error:
+            merged(paper(), nested(values), "x.toml")
+        assert str(error.value).startswith(f"x.toml: {name}: no name or path holds")
+        assert "\n" not in str(error.value)
+
     @pytest.mark.parametrize(
         ("name", "count"),
         [("model.channels", 9), ("evaluate.alphas", 1001), ("train.checkpoint_steps", 100_001)],

@@ -1,62 +1,31 @@
-"""The documentation is true: its Python runs, its commands parse, its links and table are right.
-
-``python tests/test_docs.py --write`` refreshes the table of settings in docs/commands.md.
-"""
+"""The documentation is true: its Python runs, its commands parse, its links are right."""
 
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
-from pydantic.fields import FieldInfo
 
+import conceptspace
 from conceptspace.cli.flags import overrides
 from conceptspace.cli.parser import parsed
-from conceptspace.config import RunConfig, field_names, merged, nested
+from conceptspace.config import field_names, merged, nested
 from conceptspace.presets import PRESETS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if path.name != "log.md"]
-COMMANDS = DOCS / "commands.md"
-TABLE = re.compile(r"(?<=<!-- settings -->\n).*(?=<!-- /settings -->)", re.DOTALL)
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+EXAMPLES = sorted(DOCS.glob("examples/*.py"))
+generate = SimpleNamespace(**runpy.run_path(str(DOCS / "generate.py")))
+FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-
-
-def settings_table() -> str:
-    """Every config field with its value in each preset and its meaning, as Markdown."""
-    presets = {name: build() for name, build in PRESETS.items()}
-    lines, section = [], None
-    for name, info in field_names().items():
-        if name == "preset":
-            continue
-        group = name.split(".")[0] if "." in name else "run"
-        if group != section:
-            section = group
-            lines += [f"\n### {group}\n"] if group != "run" else [""]
-            lines += [f"| setting | {' | '.join(presets)} | meaning |"]
-            lines += [f"|---|{'---|' * len(presets)}---|"]
-        values = " | ".join(_shown(_value(config, name, info)) for config in presets.values())
-        meaning = (info.description or "").replace("|", r"\|").replace("\n", " ")
-        lines.append(f"| `{name}` | {values} | {meaning} |")
-    return "\n".join(lines) + "\n\n"
-
-
-def _value(config: RunConfig, name: str, info: FieldInfo) -> Any:
-    """A setting's value; of another kind than the preset's, its default."""
-    return config.settings().get(name, info.default)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, tuple):
-        value = ",".join(_shown(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value) or "–"
 
 
 def python_blocks(page: Path) -> str:
@@ -86,22 +55,42 @@ def anchors(page: Path) -> set[str]:
     return {heading.replace(" ", "-") for heading in kept}
 
 
-EXTRAS = {"diffusers": ["diffusers", "mlxtend"], "recorder": ["lightning", "accelerate"]}
-"""What pages need beside the package."""
+EXTRAS = {
+    "diffusers_unet": ["diffusers"],
+    "diffusers_digits": ["diffusers", "mlxtend"],
+    "recorder": ["lightning", "accelerate"],
+}
+"""What examples need beside the package."""
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.stem)
+def test_python_of_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = compile(python_blocks(page), str(page), "exec", dont_inherit=True)
+    exec(code, {"__name__": f"docs_{page.stem}"})
 
 
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
-@pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.stem)
-def test_python_of_a_page_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
+def test_an_example_runs(
+    example: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for package in EXTRAS.get(page.stem, []):
+    for package in EXTRAS.get(example.stem, []):
         pytest.importorskip(package, reason=f"the package {package} is missing")
     monkeypatch.chdir(tmp_path)
-    code = compile(python_blocks(page), str(page), "exec", dont_inherit=True)
-    exec(code, {"__name__": f"docs_{page.stem}"})
+    runpy.run_path(str(example), run_name="__main__")
+
+
+def test_pages_show_every_example() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert [path.name for path in EXAMPLES if f"examples/{path.name}" not in text] == []
 
 
 COMMAND_LINES = [(p.stem, line) for p in PAGES for line in commands(p)]
@@ -129,6 +118,9 @@ def test_relative_links_resolve(page: Path) -> None:
         if "://" in target or target.startswith("mailto:"):
             continue
         name, _, anchor = target.partition("#")
+        if name.startswith("generated/"):
+            assert Path(name).stem in ("settings", "folder", "reference"), target
+            continue
         linked = (page.parent / name).resolve() if name else page
         assert linked.exists(), f"{page.name} links to {target}, which is not there"
         if anchor:
@@ -142,20 +134,34 @@ def test_the_index_lists_every_page() -> None:
 
 
 def test_modules_that_the_docs_name_exist() -> None:
-    source = DOCS.parent / "src" / "conceptspace"
+    """Below the package, or seen from the root of the repository."""
+    roots = (DOCS.parent / "src" / "conceptspace", DOCS.parent)
     for page in PAGES:
         for name in re.findall(r"`((?:\w+/)*\w+\.py)`", page.read_text()):
-            assert (source / name).exists(), f"{page.name} names {name}"
+            assert any((root / name).exists() for root in roots), f"{page.name} names {name}"
 
 
-def test_the_table_of_settings_is_up_to_date() -> None:
-    found = TABLE.search(COMMANDS.read_text())
-    assert found is not None
-    assert found[0] == settings_table(), "refresh it: python tests/test_docs.py --write"
+def test_pages_that_are_generated_tell_every_setting_file_and_public_name(tmp_path: Path) -> None:
+    generate.write(tmp_path)
+    settings = (tmp_path / "settings.md").read_text()
+    for name in field_names():
+        assert name == "preset" or f"| `{name}` | " in settings
+    assert "| `train.steps` | 4200 | 20000 | Gradient steps (1 to 1000000000). |" in settings
+    folder = (tmp_path / "folder.md").read_text()
+    for name in ("config.toml", "run.json", "trajectory.parquet", "report.html"):
+        assert f"\n  {name} " in folder
+    names = re.findall(r"^   (\w+)$", (tmp_path / "reference.md").read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(conceptspace.__all__)
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        sys.exit("usage: python tests/test_docs.py --write")
-    table = settings_table()
-    COMMANDS.write_text(TABLE.sub(lambda _: table, COMMANDS.read_text()))
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="Sphinx is missing: pip install --group docs")
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "--keep-going", DOCS, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "generated" / "api" / "conceptspace.Recorder.html").exists()

@@ -9,9 +9,9 @@ import torch
 
 from conceptspace.cache import probe_cache
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.precision import Precision
 from conceptspace.experiment import parts
 from conceptspace.experiment.session import Session
-from conceptspace.models.precision import Precision
 from conceptspace.seeding import generator
 from conceptspace.store import open_or_create
 from conceptspace.training.loop import Trainer
@@ -43,8 +43,8 @@ def test_a_run_from_config_to_trajectory(tmp_path: Path) -> None:
     assert run.information()["status"] == "finished"
 
 
-def trainer(device: str, precision: Precision) -> Trainer:
-    config = tiny_config(model__dropout=0.0, train__weight_average=0.9)
+def trainer(device: str, precision: Precision, dropout: float = 0.0) -> Trainer:
+    config = tiny_config(model__dropout=dropout, train__weight_average=0.9)
     model = parts.model(config, torch.device(device))
     examples = random_examples(16).to(torch.device(device))
     return Trainer(model, examples, parts.optimization(config), 0, precision)
@@ -92,3 +92,32 @@ def test_recorded_denoiser_follows_its_weights() -> None:
             for p in model.parameters():
                 p.add_(0.1)
     assert denoise.active, denoise.note
+
+
+def test_warming_up_draws_no_random_numbers() -> None:
+    x = torch.ones(1000, device="cuda")
+    torch.cuda.manual_seed(0)
+    expected = torch.nn.functional.dropout(x, 0.5)
+    after = torch.cuda.get_rng_state()
+    drop = Replayed(lambda x: torch.nn.functional.dropout(x, 0.5), torch.device("cuda"))
+    torch.cuda.manual_seed(0)
+    assert torch.equal(drop(x), expected)
+    assert torch.equal(torch.cuda.get_rng_state(), after)
+
+
+def test_the_first_step_after_a_resume_drops_what_it_would_have_dropped() -> None:
+    whole, first, second = (trainer("cuda", "float32", dropout=0.3) for _ in range(3))
+    losses = [r.loss.total.item() for r in whole.run(6)]
+    for _ in first.run(4):
+        pass
+    second.restore(4, first.state())
+    assert [r.loss.total.item() for r in second.run(6)] == pytest.approx(losses[4:], rel=1e-5)
+
+
+def test_training_leaves_the_random_numbers_as_they_were() -> None:
+    ours = trainer("cuda", "float32", dropout=0.3)
+    before = torch.cuda.get_rng_state(), torch.get_rng_state()
+    for _ in ours.run(3):
+        pass
+    assert torch.equal(torch.cuda.get_rng_state(), before[0])
+    assert torch.equal(torch.get_rng_state(), before[1])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -100,6 +102,30 @@ def test_the_disk_of_a_run_is_estimated(tmp_path: Path, probe_cache_folder):
     assert (weights + states) / 3 < estimate < (weights + states) * 3
 
 
+MEASURED = """
+import resource, sys
+from conceptspace.cli import main
+status = main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+sys.exit(status)
+"""
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_run_is_estimated(tmp_path: Path, probe_cache_folder):
+    """Of the whole command, page included: at most a tenth too low, and not twice too high."""
+    file, config = tmp_path / "tiny.toml", tiny_config()
+    file.write_text(config.to_toml())
+    asked = ["run", "--config", file, "--out", tmp_path / "run", "--device", "cpu"]
+    ended = subprocess.run(
+        [sys.executable, "-c", MEASURED, *asked], capture_output=True, text=True, check=True
+    )
+    peak, found = int(ended.stdout.split()[-1]), needs.needs(config)
+    assert 0.9 * peak < found.program + found.tensors < 2 * peak
+    written = sum(f.stat().st_size for f in (tmp_path / "run").rglob("*") if f.is_file())
+    assert written < found.disk < written + needs.PAGE
+
+
 FAMOUS = [
     ["--train.batch-size", "65536", "--model.channels", "1024,1024"],
     ["--data.images-per-class", "10000000"],
@@ -127,6 +153,10 @@ def test_a_run_beyond_the_machine_is_refused_before_its_folder_is_made(
         (["--train.checkpoints", "100000000"], "less than or equal to 100000"),
         (["--data.images-per-class", "1000000000000"], "less than or equal to 10000000"),
         (["--model.channels", "80000000"], "80000000 is not possible: 1 to 8192"),
+        (["--train.learning-rate", "nan"], "input should be a finite number"),
+        (["--data.edge-blur", "inf"], "input should be a finite number"),
+        (["--seed", "-1"], "greater than or equal to 0"),
+        (["--protocols.fine-tuning.steps", "1" + "0" * 30], "is not possible: 1 to 1000000"),
     ],
 )
 def test_what_no_machine_has_is_out_of_bounds(tmp_path, capsys, flags, told):

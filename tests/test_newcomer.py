@@ -29,7 +29,7 @@ from conceptspace.analysis.claims import above, measure
 from conceptspace.paper.framework.figure import PaperFigure
 
 
-def draw(data):
+def draw(data, rows):
     figure = Figure()
     figure.add_subplot().plot(data)
     return {"fig99": figure}

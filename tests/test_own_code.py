@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from conceptspace.cli import main
+from conceptspace.collection.write import member
 from conceptspace.config import RunConfig, merged
+from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import write_record
 from conceptspace.presentation.explorer.library import Library
@@ -195,6 +197,15 @@ def test_the_page_runs_none_of_it_either(strangers, here):
     library = Library([here])
     library.warm()
     assert not library.index()["runs"][0]["problems"]
+    assert not (here / "it-ran").exists()
+
+
+def test_a_collection_of_runs_runs_none_of_it(strangers, here):
+    """Not even where the run does not tell its concepts."""
+    assert member("kept", Run(strangers)).seed == 0
+    (strangers / "space.json").unlink()
+    with pytest.raises(UserError, match=r"'stripes.py:Stripes' is not loaded"):
+        member("lost", Run(strangers))
     assert not (here / "it-ran").exists()
 
 

@@ -14,6 +14,7 @@ import pytest
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Notice, Stopped, Trained
 from conceptspace.experiment.completeness import Incomplete
+from conceptspace.run_folder import step_name
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
 
@@ -208,7 +209,7 @@ def test_killed_before_a_checkpoint_was_scored(tmp_path, uninterrupted, probe_ca
 def test_killed_between_a_sheet_and_its_scores(tmp_path, uninterrupted, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    (folder / "scores" / "naive" / f"{checkpoint.step_name(4)}.parquet").unlink()
+    (folder / "scores" / "naive" / f"{step_name(4)}.parquet").unlink()
     list(tiny_session(folder, config, probe_cache_folder).execute())
     assert results(folder) == results(uninterrupted("plain"))
 
@@ -227,7 +228,7 @@ def test_a_damaged_newest_state_gives_way_to_the_older(tmp_path, uninterrupted, 
     folder, config = tmp_path / "run", tiny_config()
     with pytest.raises(Stopped):
         list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
-    newest = folder / "resume" / f"{checkpoint.step_name(6)}.safetensors"
+    newest = folder / "resume" / f"{step_name(6)}.safetensors"
     damage(newest)
     told = notices(tiny_session(folder, config, probe_cache_folder).execute())
     assert any(str(newest) in text and "damaged" in text and "older" in text for text in told)
@@ -240,7 +241,7 @@ def test_damaged_states_do_not_take_the_place_of_whole_ones(tmp_path, probe_cach
     folder, config = tmp_path / "run", tiny_config(train__checkpoint_steps=[2, 4, 6])
     with pytest.raises(Stopped):
         list(tiny_session(folder, config, probe_cache_folder).execute(after(5)))
-    damage(folder / "resume" / f"{checkpoint.step_name(5)}.safetensors")
+    damage(folder / "resume" / f"{step_name(5)}.safetensors")
     for event in tiny_session(folder, config, probe_cache_folder).execute():
         if isinstance(event, Evaluated):
             break
@@ -310,7 +311,7 @@ def test_a_finished_run_without_its_log_can_be_trained_again(tmp_path, probe_cac
 def test_damaged_scores_can_be_made_again(tmp_path, uninterrupted, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    path = folder / "scores" / "naive" / f"{checkpoint.step_name(4)}.parquet"
+    path = folder / "scores" / "naive" / f"{step_name(4)}.parquet"
     path.write_bytes(b"nonsense")
     with pytest.raises(UserError, match=f"{path} is damaged .*delete it"):
         list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
@@ -322,7 +323,7 @@ def test_damaged_scores_can_be_made_again(tmp_path, uninterrupted, probe_cache_f
 def test_a_damaged_sheet_can_be_made_again(tmp_path, uninterrupted, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    name = checkpoint.step_name(4)
+    name = step_name(4)
     sheet = folder / "samples" / "naive" / f"{name}.png"
     scores = folder / "scores" / "naive" / f"{name}.parquet"
     sheet.write_bytes(sheet.read_bytes()[:50])
@@ -340,7 +341,7 @@ def test_a_damaged_sheet_can_be_made_again(tmp_path, uninterrupted, probe_cache_
 def test_a_lost_checkpoint_is_made_again(tmp_path, uninterrupted, probe_cache_folder, how, step):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    how(folder / "checkpoints" / f"{checkpoint.step_name(step)}.safetensors")
+    how(folder / "checkpoints" / f"{step_name(step)}.safetensors")
     events = list(tiny_session(folder, config, probe_cache_folder).execute())
     told = f"the checkpoints of step {step} are missing or damaged in {folder / 'checkpoints'}"
     assert any(text.startswith(told) for text in notices(events))
@@ -352,7 +353,7 @@ def test_a_lost_last_checkpoint_is_made_again_from_its_state(
 ):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    damage(folder / "checkpoints" / f"{checkpoint.step_name(9)}.safetensors")
+    damage(folder / "checkpoints" / f"{step_name(9)}.safetensors")
     events = list(tiny_session(folder, config, probe_cache_folder).execute())
     assert not [e for e in events if isinstance(e, Trained)]
     assert results(folder) == results(uninterrupted("plain"))
@@ -361,8 +362,8 @@ def test_a_lost_last_checkpoint_is_made_again_from_its_state(
 def test_evaluation_names_checkpoints_that_are_missing_or_damaged(tmp_path, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())
-    damage(path := folder / "checkpoints" / f"{checkpoint.step_name(4)}.safetensors")
-    (folder / "checkpoints" / f"{checkpoint.step_name(0)}.safetensors").unlink()
+    damage(path := folder / "checkpoints" / f"{step_name(4)}.safetensors")
+    (folder / "checkpoints" / f"{step_name(0)}.safetensors").unlink()
     for scores in (folder / "scores" / "naive").iterdir():
         scores.unlink()
     events = list(tiny_session(folder, config, probe_cache_folder).evaluate(["naive"]))
@@ -374,7 +375,7 @@ def test_evaluation_names_checkpoints_that_are_missing_or_damaged(tmp_path, prob
 def test_a_run_that_lacks_a_checkpoint_is_not_called_finished(tmp_path, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     session = tiny_session(folder, config, probe_cache_folder)
-    lost = folder / "checkpoints" / f"{checkpoint.step_name(4)}.safetensors"
+    lost = folder / "checkpoints" / f"{step_name(4)}.safetensors"
 
     def work():
         for event in session.execute():

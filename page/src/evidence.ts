@@ -10,6 +10,7 @@ import { change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
 import { explained } from "./terms";
 import { strip } from "./tiles";
+import { isReading } from "./told";
 import type { Finding } from "./types";
 
 const MOST_FRAMES = 7;
@@ -134,7 +135,11 @@ function fill(link: Link, seen: Set<string>): void {
   const [first, ...rest] = mine;
   const card = byId(`link-${link.name}`);
   const open = card.querySelector("details")?.open;
-  const none = model.told ? "Nothing is told of it: these runs do not hold what it takes." : "Reading the runs…";
+  const none = model.told
+    ? "Nothing is told of it: these runs do not hold what it takes."
+    : isReading()
+      ? "Reading the runs…"
+      : "Told with the findings.";
   byPlace(card, ".said").replaceChildren(
     first ? sentence("p", first, seen) : make("p", { class: "lead quiet" }, none),
     ...(rest.length

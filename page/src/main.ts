@@ -21,13 +21,16 @@ import {
   groups,
   loadTrajectories,
   loadTurns,
+  many,
   model,
   protocolNames,
   runsHere,
   settled,
   space,
+  trajectoryOf,
 } from "./model";
 import { startNear } from "./near";
+import { startParallel } from "./parallel";
 import { startSheets } from "./sheets";
 import { startSpace } from "./space";
 import { change, flush, state, subscribe, touch } from "./store";
@@ -36,7 +39,7 @@ import { startTerms } from "./terms";
 import { startTheme } from "./theme";
 import { startTimeline } from "./timeline";
 import { startTold } from "./told";
-import type { Index } from "./types";
+import type { Index, Run } from "./types";
 
 function facts() {
   const { runs } = model.index;
@@ -67,7 +70,7 @@ function take(index: Index): void {
   if (fresh.length)
     change({
       known: new Set([...state.known, ...fresh.map((run) => run.token)]),
-      chosen: new Set([...state.chosen, ...fresh.filter((run) => !run.apart).map((run) => run.token)]),
+      chosen: new Set([...state.chosen, ...firstOf(fresh).map((run) => run.token)]),
     });
   if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size))
     enter(Math.min(state.space, index.spaces.length - 1));
@@ -75,7 +78,19 @@ function take(index: Index): void {
   if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
   trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
   touch("index");
-  loadTrajectories(index.runs.filter((run) => run.space !== null))
+  loadRuns();
+}
+
+// Of many runs a few, if none is chosen yet.
+const FEW = 12;
+function firstOf(fresh: Run[]): Run[] {
+  const sound = fresh.filter((run) => !run.apart);
+  return many() ? sound.slice(0, state.chosen.size ? 0 : FEW) : sound;
+}
+
+function loadRuns(): void {
+  const wanted = model.index.runs.filter((run) => run.space !== null && (!many() || state.chosen.has(run.token)));
+  loadTrajectories(wanted)
     .then(() => {
       model.loaded = true;
       touch("data", "loaded");
@@ -124,6 +139,7 @@ async function start() {
     startCurves,
     startKnobs,
     startNear,
+    startParallel,
     startLook,
     startAsk,
     startSheets,
@@ -136,6 +152,13 @@ async function start() {
   subscribe(["data", "index", "space"], facts);
   subscribe(["loaded"], () => {
     document.documentElement.dataset.ready = String(chosenRuns().length);
+  });
+  subscribe(["chosen"], () => {
+    if (many() && chosenRuns().some((run) => !trajectoryOf(run.token))) {
+      model.loaded = false;
+      delete document.documentElement.dataset.ready;
+      loadRuns();
+    }
   });
   subscribe(["chosen", "mode", "hiddenSeeds", "space", "only"], () => {
     if (model.loaded) loadTurns();

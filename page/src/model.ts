@@ -35,6 +35,8 @@ export const model = {
   turns: new Map<string, Turns>(),
   told: null as Told | null,
 };
+// From more runs on, only those that are chosen are loaded, and a few are chosen at first.
+export const MANY = 300;
 const AT_ONCE = 6;
 const FIRST = 8;
 const BATCH = 23;
@@ -48,6 +50,7 @@ export const tabular = (): boolean => model.index.of_table === true;
 export const threshold = (): number => model.index.threshold ?? 0.8;
 export const lone = (): boolean => tabular() && space().classes.length < 2;
 export const ofClass = (name: string, before = ""): string => (lone() ? "" : `${before}class ${name}`);
+export const many = (): boolean => model.index.runs.length > MANY;
 export const runsHere = (): Run[] => model.index.runs.filter((run) => run.space === state.space);
 // The chosen runs, whatever the sliders over their settings say.
 export const candidates = (): Run[] =>

@@ -31,6 +31,7 @@ export const state = {
   ends: {} as Record<number, [number, number]>,
   knobs: {} as Record<string, string>, // of a protocol its setting; the best of each step where there is none
   only: {} as Record<string, string>, // of a setting of the runs the value that is shown
+  brushes: {} as Record<string, string[]>, // of a setting the values whose runs are listed
   order: "made",
   look: null as Look | null,
   ask: [] as number[],
@@ -61,6 +62,7 @@ const FLEETING = new Set<Key>([
   "look",
   "ask",
   "order",
+  "brushes",
 ]);
 const listeners: [Set<Key>, Listener][] = [];
 let waiting: Set<Key> | null = null;

@@ -1,11 +1,14 @@
 // All runs: sorted, filtered, chosen; what is wrong with one stands in its row.
 
 import { byId, counted, input, make, thousands, words } from "./dom";
-import { chosenRuns, model, runsHere, settled, space, tabular, trajectoryOf, variedHere } from "./model";
+import { chosenRuns, MANY, many, model, runsHere, settled, space, tabular, trajectoryOf, variedHere } from "./model";
+import { within } from "./parallel";
 import { change, state, subscribe } from "./store";
 import type { Maybe, Run } from "./types";
 
 const order = { by: "name", down: false };
+const ROWS = 200;
+let most = ROWS;
 const compare = new Intl.Collator("en", { numeric: true }).compare;
 
 const heldOut = () => (settled() ? space().classes.find((c) => c.ood)?.name : undefined);
@@ -94,7 +97,7 @@ function matches(run: Run, query: string): boolean {
 
 function listed(): Run[] {
   const column = columns().find((c) => c.id === order.by) ?? columns()[0];
-  const runs = model.index.runs.filter((run) => matches(run, input("filter").value));
+  const runs = model.index.runs.filter((run) => matches(run, input("filter").value) && within(run, state.brushes));
   const key = (run: Run) => column.read(run);
   return runs.sort((a, b) => {
     const [x, y] = [key(a), key(b)];
@@ -158,6 +161,17 @@ export function choose(runs: Run[], on: boolean): void {
   change({ chosen });
 }
 
+// The rows that are not made yet.
+function further(count: number, columns: number): HTMLElement {
+  const more = () => {
+    most += ROWS;
+    draw();
+  };
+  const text = `Show ${counted(Math.min(ROWS, count - most), "more run")} of ${counted(count - most, "run")} below`;
+  const button = make("button", { type: "button", "data-by": "more", click: more }, text);
+  return make("tfoot", {}, make("tr", {}, make("td", { colspan: columns }, button)));
+}
+
 function draw() {
   const shown = columns();
   const runs = listed();
@@ -191,8 +205,9 @@ function draw() {
   );
   table.replaceChildren(
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, make("span", { class: "sr" }, "chosen")), ...head)),
-    make("tbody", {}, ...runs.map((run) => row(run, shown))),
+    make("tbody", {}, ...runs.slice(0, most).map((run) => row(run, shown))),
   );
+  if (runs.length > most) table.append(further(runs.length, shown.length + 1));
   if (again)
     [...table.querySelectorAll<HTMLElement>("input, button")]
       .find((e) => e.getAttribute("aria-label") === again || e.dataset.by === again)
@@ -211,6 +226,7 @@ export function startTable() {
   let wait = 0;
   input("filter").oninput = () => {
     clearTimeout(wait);
+    most = ROWS;
     wait = window.setTimeout(draw, 60);
   };
   byId("choose-shown").onclick = () => {
@@ -218,11 +234,12 @@ export function startTable() {
       chosen: new Set(
         listed()
           .filter((run) => run.space === state.space)
+          .slice(0, many() ? MANY : undefined)
           .map((run) => run.token),
       ),
     });
   };
   byId("choose-none").onclick = () => change({ chosen: new Set() });
-  subscribe(["data", "index", "chosen", "space", "hiddenSeeds", "only"], draw);
+  subscribe(["data", "index", "chosen", "space", "hiddenSeeds", "only", "brushes"], draw);
   subscribe(["index"], leftOut);
 }

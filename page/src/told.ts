@@ -14,6 +14,10 @@ const MOST_CONFIGS = 40;
 let kept = "";
 let ticket = 0;
 
+let reading = true;
+// Whether what runs say is under way; of many it is told only when that is asked for.
+export const isReading = (): boolean => reading;
+
 // Ask what the chosen runs say together; of many only when that is wanted, because it takes a while.
 async function findings(asked = false): Promise<void> {
   const runs = chosenRuns();
@@ -27,11 +31,18 @@ async function findings(asked = false): Promise<void> {
   if (key === kept) return;
   if (carrier.live && runs.length > AT_ONCE && !asked) {
     kept = "";
+    reading = false;
     take(null);
-    verdict([], "It stands here once the findings are told.");
-    return notes(
-      make("button", { type: "button", click: () => findings(true) }, `Tell the findings of ${runs.length} runs`),
-    );
+    notes();
+    verdict([], `Telling what ${runs.length} runs say together takes a while.`);
+    const button = make("button", { type: "button", click: () => findings(true) }, "Tell the findings");
+    byId("verdict-text").append(button);
+    return;
+  }
+  reading = true;
+  if (asked) {
+    verdict([], "Reading the runs…");
+    change({ told: "" });
   }
   let told: Told | null;
   try {

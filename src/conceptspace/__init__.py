@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from conceptspace.recording.recorder import Recorder
     from conceptspace.space import Concept, ConceptClass, ConceptSpace
     from conceptspace.store import Run
-    from conceptspace.training.schedule import checkpoint_steps
+    from conceptspace.training.checkpoint_schedule import checkpoint_steps
     from conceptspace.worlds.arrays import ArrayWorld
     from conceptspace.worlds.config import DataConfig
     from conceptspace.worlds.datasets import from_huggingface, from_torch
@@ -96,7 +96,7 @@ _MODULES = {
     "recording.recorder": "Recorder",
     "space": "Concept ConceptClass ConceptSpace",
     "store": "Run",
-    "training.schedule": "checkpoint_steps",
+    "training.checkpoint_schedule": "checkpoint_steps",
     "worlds.arrays": "ArrayWorld",
     "worlds.config": "DataConfig",
     "worlds.datasets": "from_huggingface from_torch",

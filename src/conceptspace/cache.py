@@ -40,6 +40,15 @@ def native_cache() -> Path:
     return usable(_root()) / "native"
 
 
+def sweep_cache() -> Path:
+    """The folder of what is kept here of sweeps in a storage.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    return usable(_root()) / "sweeps"
+
+
 def usable(folder: Path) -> Path:
     """The folder, if it can be written, or made; nothing is made yet.
 

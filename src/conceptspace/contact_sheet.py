@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conceptspace.errors import UserError
+from conceptspace.hints import command
 
 KEYWORD = "conceptspace"
 """Of the text chunk that holds the index."""
@@ -81,9 +82,9 @@ def damaged_sheet(path: Path) -> UserError:
 
 def scored_again(run: Path, protocol: str) -> str:
     """How what was scored is made again, the end of a sentence."""
+    again = command("evaluate", run, "--protocol", protocol)
     return (
-        f"run: conceptspace evaluate {run} --protocol {protocol}; or, if the model is not kept in "
-        "the run, record its checkpoints once more"
+        f"run: {again}; or, if the model is not kept in the run, record its checkpoints once more"
     )
 
 

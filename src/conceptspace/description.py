@@ -7,7 +7,7 @@ from inspect import get_annotations
 from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
 from conceptspace.bounds import told
 from conceptspace.files import sha256
@@ -28,6 +28,13 @@ class Section(BaseModel):
             info = cls.model_fields.get(name)
             if info and (bounds := told(info.metadata)):
                 info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
+
+    @field_validator("*")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("no name or path holds a NUL character")
+        return value
 
     def left_out(self) -> frozenset[str]:
         """Settings that are stored only where they are not what they are by default.

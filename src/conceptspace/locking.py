@@ -10,12 +10,7 @@ from filelock import FileLock, Timeout
 
 from conceptspace.errors import UserError
 from conceptspace.files import leftovers, remove_if_possible
-
-LOCK = ".lock"
-"""Name of the file that the process which works on a run holds locked."""
-
-WRITTEN = ("", "checkpoints", "resume", "scores/*", "samples/*", "classes")
-"""Folders of a run that are written under its lock only."""
+from conceptspace.run_folder import LOCK, WRITTEN
 
 
 class Busy(UserError):

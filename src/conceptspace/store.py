@@ -1,28 +1,10 @@
-"""A run's folder: what is in it, how it is opened, and that it is never overwritten by surprise.
-
-::
-
-    RUN/
-      config.toml               the resolved config; enough to repeat the run. Of a recorded run:
-                                how the model was asked and judged
-      space.json                the concepts with their values, and which classes train
-      run.json                  versions, hardware, hashes, wall times, status
-      training.parquet          loss terms, gradient norm, gamma(0), gamma(1), images per second
-      checkpoints/              step-00000400.safetensors and .json, weights for sampling
-      resume/                   the last two full training states
-      scores/PROTOCOL/          step-00000400.parquet: every generated image's scores
-      samples/PROTOCOL/         step-00000400.png: every generated image, and which is which
-      trajectory.parquet        the scores, averaged over images
-      classes/                  00.png: an image of each class, where they are not rendered
-      figures/                  PNG and SVG
-      report.html               one self-contained page
-"""
+"""Reading a run, opening its folder, and never overwriting one by surprise."""
 
 from __future__ import annotations
 
 import json
-import re
 import tomllib
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,8 +24,10 @@ from conceptspace.files import (
     write_atomically,
     write_record,
 )
-from conceptspace.locking import LOCK, alone
+from conceptspace.hints import command
+from conceptspace.locking import alone
 from conceptspace.record_config import RECORDED, recorded
+from conceptspace.run_folder import RunFolder
 from conceptspace.settings_tree import dotted
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
@@ -56,10 +40,6 @@ __all__ = [
     "read_scores",
 ]
 
-STEP = re.compile(r"step-(\d{8,})")
-"""File stem of what belongs to a step."""
-
-BEST = "best.parquet"
 ASIDE = ".parquet.damaged"
 """Suffix of a training log that could not be read when its run went on."""
 
@@ -76,7 +56,8 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = path = Path(path)
-        if not (path / "config.toml").is_file():
+        self.folder = RunFolder(path)
+        if not self.folder.config.is_file():
             raise UserError(f"{path} is not a run: it has no config.toml")
 
     @property
@@ -102,28 +83,53 @@ class Run:
         Raises:
             UserError: it cannot be read, or is not the one with which the run was begun.
         """
-        path = self.path / "config.toml"
+        path = self.folder.config
         values = read(path)
         kept = values.get("preset") == RECORDED
         config = recorded(values, str(path)) if kept else complete(path)
-        if self._begun_with() not in (None, _digest(path)):
+        if not self._fits(_digest(path)):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
                 "SHA-256); put the old one back, or start a run with the new one in another folder"
             )
         return config
 
-    def _begun_with(self) -> str | None:
-        """Digest of the config with which the run was begun; None where it is not known."""
+    def _fits(self, digest: str) -> bool:
+        """Whether the run was begun with a config, goes on with it, or does not tell."""
         try:
-            return self.information().get("config")
+            told = self.information()
         except UserError:
-            return None
+            return True
+        extending = told.get("extending", {}).get("config")
+        return told.get("config") in (None, digest) or extending == digest
 
     def begin(self) -> None:
-        """Tie the run to its config, if it is not yet."""
-        if self._begun_with() is None:
-            self.note(config=_digest(self.path / "config.toml"))
+        """Tie the run to its config, if it is not yet.
+
+        A change of the config that was cut short counts if the config had been written.
+        """
+        told = self.information()
+        if "config" in told and "extending" not in told:
+            return
+        digest, change = _digest(self.folder.config), told.pop("extending", None)
+        if change is not None and change.get("config") == digest:
+            told |= {"config": digest, "extensions": [*told.get("extensions", []), change]}
+        write_record(self.folder.information, {"config": digest} | told)
+
+    def change_config(self, config: Description, **change: Any) -> None:
+        """Let a run go on with another config, under its lock.
+
+        ``run.json`` lists such changes as ``extensions``: what is told of each, when it was made,
+        and the digests of the config before it and after it. At every moment between, either
+        config is whole and the run's.
+        """
+        self.begin()
+        text, before = config.text(), self.information()["config"]
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        digest = _digest_of(tomllib.loads(text))
+        self.note(extending={**change, "made": made, "before": before, "config": digest})
+        write_atomically(self.folder.config, text.encode())
+        self.begin()
 
     @property
     def name(self) -> str:
@@ -133,12 +139,12 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
-        return self.path / "checkpoints"
+        return self.folder.checkpoints
 
     @property
     def pictures(self) -> Path:
         """The folder of the images that stand for classes, where these are not rendered."""
-        return self.path / "classes"
+        return self.folder.pictures
 
     def information(self) -> dict[str, Any]:
         """The content of ``run.json``; empty before the run has started.
@@ -146,7 +152,7 @@ class Run:
         Raises:
             UserError: the file is damaged.
         """
-        path = self.path / "run.json"
+        path = self.folder.information
         try:
             return _typed(read_record(path)) if path.exists() else {}
         except ValueError as error:
@@ -157,7 +163,7 @@ class Run:
 
     def note(self, **information: Any) -> None:
         """Add to ``run.json``."""
-        write_record(self.path / "run.json", self.information() | information)
+        write_record(self.folder.information, self.information() | information)
 
     def trajectory(self) -> pd.DataFrame:
         """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`.
@@ -165,7 +171,7 @@ class Run:
         Raises:
             UserError: the run has not been evaluated yet, or the file is damaged.
         """
-        path = self.path / "trajectory.parquet"
+        path = self.folder.trajectory
         again = scored_again(self.path, NAIVE)
         if not path.exists():
             raise UserError(f"{self.path} has no {path.name} yet; {again}")
@@ -178,17 +184,17 @@ class Run:
         Raises:
             UserError: nothing has been trained yet, or the file is damaged.
         """
-        path = self.path / "training.parquet"
-        command = f"conceptspace run --out {self.path}"
+        path = self.folder.training
+        again = command("run", "--out", self.path)
         if path.exists():
-            return read_table(path, f"set it aside with: {command}")
+            return read_table(path, f"set it aside with: {again}")
         if path.with_suffix(ASIDE).exists():
             raise UserError(
                 f"{self.path} has no training log, the damaged one was set aside; for a new one "
-                f"delete {self.path / 'resume'} and train again, to the same checkpoints, with: "
-                f"{command}"
+                f"delete {self.folder.resume} and train again, to the same checkpoints, with: "
+                f"{again}"
             )
-        raise UserError(f"{self.path} has no {path.name} yet; run: {command}")
+        raise UserError(f"{self.path} has no {path.name} yet; run: {again}")
 
     def scores(self) -> pd.DataFrame:
         """Every generated image's scores: run, seed, step, protocol, setting, concept_class,
@@ -198,10 +204,9 @@ class Run:
         Raises:
             UserError: the run has not been evaluated yet, or a file is damaged.
         """
-        folders = sorted((self.path / "scores").glob("*"))
-        parts = [read_scores(path) for of in folders for path in of_steps(of, ".parquet")]
+        parts = [read_scores(path) for path in self.folder.all_scores()]
         if not parts:
-            raise UserError(f"{self.path} has not been evaluated; run: conceptspace evaluate ...")
+            raise not_scored(self.path)
         return pd.concat(parts, ignore_index=True)
 
     def kept_best(self) -> pd.DataFrame | None:
@@ -212,7 +217,7 @@ class Run:
         Raises:
             UserError: the file is damaged.
         """
-        path = self.path / BEST
+        path = self.folder.best
         again = "delete it, and keep the run again"
         return read_table(path, again) if path.exists() else None
 
@@ -222,7 +227,7 @@ class Run:
         Raises:
             UserError: one is damaged.
         """
-        return dict(read_sheet(path) for path in of_steps(self.path / "samples" / protocol, ".png"))
+        return dict(read_sheet(path) for path in self.folder.sheets(protocol))
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -235,9 +240,9 @@ def read_scores(path: Path) -> pd.DataFrame:
     return read_table(path, f"delete it, and {scored_again(run, protocol)}")
 
 
-def of_steps(folder: Path, suffix: str) -> list[Path]:
-    """The files of steps in a folder, in order; others, like copies of them, do not count."""
-    return sorted(p for p in folder.glob(f"step-*{suffix}") if STEP.fullmatch(p.stem))
+def not_scored(path: Path) -> UserError:
+    """What to say of a run without scores."""
+    return UserError(f"{path} has not been evaluated; run: {command('evaluate', path)}")
 
 
 def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
@@ -247,23 +252,28 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
         UserError: the folder holds a run with another config, or other files, or another process
             is creating a run in it.
     """
-    if (path / "config.toml").exists():
-        return _confirmed(path, config), True
+    folder = RunFolder(path)
+    if folder.config.exists():
+        return confirmed(path, config), True
     try:
         if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
             raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
         make_folders(path)
         with alone(path):
-            if (path / "config.toml").exists():
-                return _confirmed(path, config), True
-            write_atomically(path / "config.toml", config.text().encode())
+            if folder.config.exists():
+                return confirmed(path, config), True
+            write_atomically(folder.config, config.text().encode())
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     return Run(path), False
 
 
-def _confirmed(path: Path, config: Description) -> Run:
-    """The run in a folder, if it has this config."""
+def confirmed(path: Path, config: Description) -> Run:
+    """The run in a folder, if it has this config.
+
+    Raises:
+        UserError: it has another; the settings that differ are named.
+    """
     run = Run(path)
     there = run.description
     elsewhere = _elsewhere(config)
@@ -280,12 +290,15 @@ def _confirmed(path: Path, config: Description) -> Run:
 
 def _unfinished(path: Path) -> set[Path]:
     """What a process leaves that was killed before it had written the config."""
-    return {path / LOCK, *leftovers(path)}
+    return {RunFolder(path).lock, *leftovers(path)}
 
 
 def _digest(path: Path) -> str:
     """SHA-256 of a TOML file's values, whatever its comments and order."""
-    values = tomllib.loads(path.read_text())
+    return _digest_of(tomllib.loads(path.read_text()))
+
+
+def _digest_of(values: dict[str, Any]) -> str:
     return sha256(json.dumps(values, sort_keys=True, default=str).encode())
 
 
@@ -297,6 +310,8 @@ def _typed(told: dict[str, Any]) -> dict[str, Any]:
         "config": str,
         "probe": dict,
         "code": dict,
+        "extending": dict,
+        "extensions": list,
     }
     for key, kind in types.items():
         if key in told and not isinstance(told[key], kind):

@@ -9,15 +9,13 @@ import pytest
 
 from conceptspace.analysis.rotation import sense_of_rotation
 from conceptspace.analysis.theory import (
-    area_of_late_switch,
     area_without_switch,
     end_eq2,
-    energy_eq1,
-    energy_eq2,
     eq1,
     eq2,
     follow,
     moving_target,
+    rates,
     simulate_eq1,
     simulate_eq2,
 )
@@ -26,6 +24,29 @@ from conceptspace.errors import UserError
 
 TIMES = np.linspace(0, 30, 61)
 START = (0.2, 0.3)
+Point = tuple[float, float]
+
+
+def energy_eq1(points: np.ndarray, targets: np.ndarray, asymmetry: float) -> np.ndarray:
+    """L of Eq. 1 at points (..., 2) for targets d(t) of the same shape."""
+    return (rates(asymmetry) * (targets - points) ** 2).sum(-1) / 2
+
+
+def energy_eq2(points: np.ndarray, percent: float) -> np.ndarray:
+    """L of Eq. 2 at points (..., 2)."""
+    return ((points - end_eq2(percent)) ** 2).sum(-1)
+
+
+def area_of_late_switch(start: Point, corner: Point, end: Point, asymmetry: float) -> float:
+    """Signed area of the limit of a late switch, positive if it is passed clockwise.
+
+    The trajectory first relaxes to the biased corner, then leaves it along one axis. That is the
+    triangle start-corner-end, and between start and corner the area of
+    :func:`area_without_switch`, scaled to the sides of their rectangle.
+    """
+    (x0, y0), (x1, y1), (x2, y2) = start, corner, end
+    triangle = ((y1 - y0) * (x2 - x0) - (x1 - x0) * (y2 - y0)) / 2
+    return triangle + (x1 - x0) * (y1 - y0) * area_without_switch(asymmetry)
 
 
 def area(curve: np.ndarray) -> float:

@@ -60,6 +60,7 @@ def test_eq_1_recovers_what_it_made(a: float, corner: str) -> None:
     np.testing.assert_allclose(found.theory.curves[0], moving(a=a), atol=0.06)
 
 
+@pytest.mark.slow
 def test_profile_intervals_cover_as_often_as_they_say() -> None:
     """Single seeds with independent and with autocorrelated noise.
 

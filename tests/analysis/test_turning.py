@@ -7,7 +7,13 @@ import pytest
 from scipy.stats import binom
 from tables import trajectory
 
-from conceptspace.analysis.calibration import agreement, autocorrelation, nearest, p_value, wander
+from conceptspace.analysis.calibration import (
+    agreement_of_sign,
+    autocorrelation,
+    nearest,
+    p_value,
+    wander,
+)
 from conceptspace.analysis.turning import (
     _losses,
     detect_turn,
@@ -129,8 +135,8 @@ def test_calibration_pieces() -> None:
         nearest(np.array([3.0, 3.0]), summaries)
     ) == {3, 4}
     assert p_value(1.0, np.array([0.0, 1.0, 2.0])) == 3 / 4
-    assert agreement(np.array([1.0, 1.0, 1.0])) < 1e-6
-    assert agreement(np.array([1.0, -1.0])) == pytest.approx(1)
+    assert agreement_of_sign(np.array([1.0, 1.0, 1.0])) < 1e-6
+    assert agreement_of_sign(np.array([1.0, -1.0])) == pytest.approx(1)
 
 
 def test_from_a_table_and_reproducible() -> None:

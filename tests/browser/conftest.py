@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from conceptspace.presentation.explorer.ask import Asker
-from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.collected import library
 from conceptspace.presentation.explorer.server import listen, server
 
 sys.path.append(str(Path(__file__).parent.parent / "presentation"))
@@ -68,7 +68,7 @@ class Served:
         self.folder = folder
         self.opened = listen("127.0.0.1", 0, "")
         self.url = f"http://127.0.0.1:{self.opened.getsockname()[1]}/"
-        self.server = server(Library([folder], asker), self.opened, "")
+        self.server = server(library([folder], asker), self.opened, "")
         kwargs = {"sockets": [self.opened]}
         self.thread = threading.Thread(target=self.server.run, kwargs=kwargs, daemon=True)
         self.thread.start()

@@ -44,7 +44,8 @@ def write_shown(root: Path) -> list[Run]:
             sweep = {"2.5": over + 200 * seed, "4.5": over + 300}
             turns = {"naive": {"": naive + 250 * seed}, "overprompting-color": sweep}
             folder = root / f"separation-{separation:g}" / f"seed-{seed}"
-            run = write_evaluated(folder, seed, {"data.color_separation": separation}, turns)
+            varied = {"data.color_separation": separation}
+            run = write_evaluated(folder, seed, varied, turns, by_step=True)
             note = json.loads((folder / "run.json").read_text())
             (folder / "run.json").write_text(json.dumps(note | {"status": "finished"}))
             for protocol, each in turns.items():

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from conceptspace.cli.parser import main
+from conceptspace.cli import main
 from conceptspace.files import sha256
 
 GOOD = "step,skill,acc,few\n" + "".join(

@@ -40,3 +40,14 @@ def test_repeats_must_be_a_number(capsys):
     assert main(["bench", "--repeats", "0"]) == 2
     assert "'0'" in capsys.readouterr().err
     assert callable(bench)
+
+
+def test_the_ablation_is_told_and_written(tmp_path, capsys):
+    path = tmp_path / "ablation.json"
+    command = ["bench", "--ablation", "quick", "--smallest", "--device", "cpu", "-o", str(path)]
+    assert main(command) == 0
+    told = json.loads(path.read_text())
+    assert told["preset"] == "quick"
+    assert {"processor", "operations"} <= set(told["machine"])
+    assert set(told["ablation"][0]) == {"name", "milliseconds", "plain", "beside", "gain"}
+    assert "with thin convolutions" in capsys.readouterr().out

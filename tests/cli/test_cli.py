@@ -14,15 +14,17 @@ import pytest
 import torch
 
 from conceptspace.cli import main
-from conceptspace.cli.parser import EXAMPLES, parser
-from conceptspace.config import field_names
+from conceptspace.cli.parser import EXAMPLES, parsed
+from conceptspace.cli.settings import STORED, settings, stored
+from conceptspace.config import field_names, load
 from conceptspace.events import Evaluated
 from conceptspace.presets import quick
+from conceptspace.run_folder import step_name
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from tiny import TINY, tiny_config, tiny_session
 
-PROGRAM = [sys.executable, "-c", "import sys; from conceptspace.cli import main; sys.exit(main())"]
+PROGRAM = [sys.executable, "-m", "conceptspace"]
 
 
 def environment() -> dict[str, str]:
@@ -54,12 +56,29 @@ class TestRefusals:
             (["run", "--out", "r", "--preset", "quick"], "without a dash: conceptspace run quick"),
             (["quickstart", "--preset", "quick"], "unknown argument --preset"),
             (["run", "quick", "--out", "r", "--nonsense"], "unknown argument --nonsense"),
+            (["run", "quick", "--out", "r", "--train.stps=3"], "did you mean --train.steps?"),
+            (["run", "quick", "--ot", "r"], "unknown argument --ot; did you mean --out?"),
+            (["evaluate", "none", "--protocl", "x"], "did you mean --protocol?"),
+            (["reproduce", "fig4"], "did you mean fig04?"),
+            (["rnu", "quick"], "invalid choice: 'rnu'; did you mean run?"),
+            (["run", "qick", "--out", "r"], "invalid choice: 'qick'; did you mean quick?"),
+            (["run", "quick", "--out", "r", "--model.norm", "grop"], "did you mean group?"),
+            (
+                ["run", "quick", "--out", "r", "--data.concepts", "colr,size"],
+                "takes shape or x or y or color or size or background, not 'colr'; did you mean "
+                "color?",
+            ),
+            (["run", "quick", "--out", "r", "--data.kind", "shaps"], "did you mean shapes?"),
+            (["run", "quick", "--out", "r", "--protocols.steering.strength", "1"], "strengths"),
             (["run", "quick", "--out", "r", "--train.steps", "many"], "takes a whole number"),
             (["run", "quick", "--out", "r", "--train.steps", "1.5"], "takes a whole number"),
             (["run", "quick", "--out", "r", "--train.learning-rate", "x"], "takes a number"),
             (["run", "quick", "--out", "r", "--model.channels", "8,x"], "takes a whole number"),
             (["run", "quick", "--out", "r", "--data.color-separation", "nan"], "color_separation"),
-            (["run", "quick", "--out", "r", "--data.concepts", "hue"], "data.concepts"),
+            (
+                ["run", "quick", "--out", "r", "--data.concepts", "hue"],
+                "--data.concepts takes shape",
+            ),
             (["run", "quick", "--out", "r", "--train.steps", "-5"], "train.steps = -5"),
             (["run", "quick", "--out", "r", "--data.size-separation", "0.9"], "size"),
             (["run", "nosuch", "--out", "r"], "invalid choice: 'nosuch'"),
@@ -161,7 +180,7 @@ class TestRefusals:
         list(tiny_session(folder, TINY, probe_cache_folder).execute())
         assert main(["evaluate", str(folder), "--protocol", "patching"]) == 0
         assert sorted(p.stem for p in (folder / "scores" / "patching").iterdir()) == [
-            checkpoint.step_name(step) for step in (0, 4, 9)
+            step_name(step) for step in (0, 4, 9)
         ]
 
     def test_exit_status_of_the_program(self, tmp_path):
@@ -184,14 +203,12 @@ class TestHelp:
             main([*([command] if command else []), "--help"])
         assert stopped.value.code == 0
         out = " ".join(capsys.readouterr().out.split())
-        assert "example: conceptspace" in out
-        assert EXAMPLES[command or "quickstart"] in out
+        assert "example: " + EXAMPLES[command or "quickstart"] in out
 
     @pytest.mark.parametrize("command", EXAMPLES)
     def test_examples_can_be_parsed(self, command):
-        name, *arguments = EXAMPLES[command].split()
-        assert name == "conceptspace"
-        assert parser(flags=True).parse_args(arguments).command == command
+        example = re.search(r"conceptspace ([^)]*)", EXAMPLES[command])
+        assert parsed(example[1].split()).command == command
 
     @pytest.mark.parametrize("command", ["run", "quickstart", "signal"])
     def test_every_setting_is_a_flag_with_its_description(self, capsys, command):
@@ -200,8 +217,31 @@ class TestHelp:
         out = " ".join(capsys.readouterr().out.split())
         for name, info in field_names().items():
             if name != "preset":
-                assert f"--{name.replace('_', '-')} VALUE" in out
+                assert f"--{name.replace('_', '-')} " in out
                 assert " ".join(info.description.split()[:2]) in out
+
+    def test_values_defaults_and_choices(self, capsys):
+        with pytest.raises(SystemExit):
+            main(["run", "--help"])
+        out = " ".join(capsys.readouterr().out.split())
+        assert (
+            "--train.steps N Gradient steps (1 to 1000000000). [quick: 4200, paper: 20000]" in out
+        )
+        assert "--train.checkpoint-schedule {sqrt,linear,log,explicit}" in out
+        assert "--train.weight-decay X AdamW weight decay (0 to 10000). [default: 0.01]" in out
+        assert "--model.channels N,..." in out
+        assert "One or more of shape, x, y, color, size, background. " in out
+        assert "--protocols.steering.strengths X,..." in out
+
+    def test_what_is_told_of_settings_is_what_the_models_say(self):
+        assert stored() == settings(), f"refresh {STORED}: make settings"
+
+    def test_settings_of_a_kind_that_is_named(self, capsys):
+        """They come from its model, whose code is imported."""
+        with pytest.raises(SystemExit):
+            main(["run", "--data.kind", "celeba", "--help"])
+        out = " ".join(capsys.readouterr().out.split())
+        assert "--data.attributes TEXT,..." in out
 
     def test_without_arguments_is_help(self, capsys):
         assert main([]) == 0
@@ -212,18 +252,20 @@ class TestHelp:
             main(["--version"])
         assert re.fullmatch(r"conceptspace \d+\.\d+.*\n", capsys.readouterr().out)
 
-    @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+    @pytest.mark.parametrize(
+        "arguments", [["--help"], ["--version"], *([name, "--help"] for name in EXAMPLES)], ids=str
+    )
     def test_is_fast_because_it_imports_little(self, arguments):
         code = (
             "import sys\nfrom conceptspace.cli import main\n"
             f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-            "heavy = {'torch', 'pandas', 'scipy', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
-            "print('heavy:', sorted(heavy))"
+            "slow = {'torch', 'pandas', 'pydantic', 'numpy', 'inspect'} & set(sys.modules)\n"
+            "print('slow:', sorted(slow))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
-        assert done.stdout.endswith("heavy: []\n")
+        assert done.stdout.endswith("slow: []\n")
 
 
 class TestConfig:
@@ -290,6 +332,77 @@ class TestConfig:
         assert "(seed is 4 there, 5 here)" in capsys.readouterr().err
         assert main(["run", "quick", "--out", str(tmp_path / "r"), "--seed=4"]) == 2
         assert "(data.color_separation is 0.37 there" in capsys.readouterr().err
+
+
+class TestWithoutTheRun:
+    """What is printed can be used, and nothing is made."""
+
+    def test_a_printed_config_is_the_same_run(self, tmp_path, capsys):
+        flags = ["--seed=4", "--train.steps", "5000", "--evaluate.protocols", "steering-color"]
+        assert main(["run", "quick", "--print-config", *flags]) == 0
+        printed = tmp_path / "printed.toml"
+        printed.write_text(capsys.readouterr().out)
+        assert main(["run", "--config", str(printed), "--print-config"]) == 0
+        assert capsys.readouterr().out == printed.read_text()
+        told = load(printed, quick())
+        assert (told.seed, told.train.steps, told.preset) == (4, 5000, "quick")
+        assert "steering" in told.protocols
+
+    @pytest.mark.parametrize("command", ["quickstart", "signal"])
+    def test_a_config_of_other_commands(self, command, capsys, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert main([command, "--print-config"]) == 0
+        assert capsys.readouterr().out == quick().text()
+        assert not list(tmp_path.iterdir())
+
+    def test_the_config_of_a_run_that_is_there(self, tmp_path, capsys):
+        run, _ = open_or_create(tmp_path / "r", TINY)
+        assert main(["run", "--out", str(run.path), "--print-config"]) == 0
+        assert capsys.readouterr().out == (run.path / "config.toml").read_text()
+
+    def test_dry_run_of_a_new_run(self, tmp_path, capsys):
+        path, folder = tiny_file(tmp_path), tmp_path / "r"
+        assert main(["run", "--config", str(path), "--out", str(folder), "--dry-run"]) == 0
+        out = capsys.readouterr().out
+        assert re.search(rf"^run +new in {folder}$", out, re.MULTILINE)
+        assert re.search(r"^training +9 steps of 4 images$", out, re.MULTILINE)
+        assert re.search(r"^checkpoints +3, from step 0 to 9$", out, re.MULTILINE)
+        assert re.search(r"^images +24 are made", out, re.MULTILINE), "3 times 4 classes times 2"
+        assert re.search(r"^disk +about \d", out, re.MULTILINE)
+        assert not folder.exists()
+
+    def test_dry_run_of_another_run(self, tmp_path, capsys):
+        folder = open_or_create(tmp_path / "r", TINY)[0].path
+        assert main(["run", "--out", str(folder), "--dry-run"]) == 0
+        assert f"the one in {folder} goes on from step 0" in capsys.readouterr().out
+        assert main(["run", "--out", str(folder), "--dry-run", "--seed", "5"]) == 2
+        assert "seed is 0 there, 5 here" in capsys.readouterr().err
+
+    def test_dry_run_of_an_evaluation(self, tmp_path, capsys, probe_cache_folder):
+        folder = tmp_path / "r"
+        list(tiny_session(folder, TINY, probe_cache_folder).execute())
+        before = contents(folder)
+        asked = [
+            "evaluate",
+            str(folder),
+            "--protocol",
+            "naive",
+            "--protocol",
+            "overprompting-color",
+        ]
+        assert main([*asked, "--strengths", "2,3", "--dry-run"]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "naive: all is there",
+            "overprompting-color: 64 images at steps 0, 4, 9",
+        ]
+        assert contents(folder) == before
+
+
+def test_a_path_in_a_hint_is_quoted(tmp_path, capsys):
+    folder = tmp_path / "my runs"
+    open_or_create(folder, TINY)
+    assert main(["evaluate", str(folder)]) == 2
+    assert f"run: conceptspace run --out '{folder}'" in capsys.readouterr().err
 
 
 class TestRun:

@@ -13,13 +13,13 @@ import time
 import pytest
 
 from conceptspace import files
-from conceptspace.cli.parser import main
+from conceptspace.cli import main
 from conceptspace.files import Disk
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from tiny import TINY, tiny_config
 
-PROGRAM = [sys.executable, "-c", "import sys; from conceptspace.cli import main; sys.exit(main())"]
+PROGRAM = [sys.executable, "-m", "conceptspace"]
 
 
 class FullBelow(Disk):
@@ -101,6 +101,14 @@ def test_a_folder_that_cannot_be_written(tiny, monkeypatch, capsys, error):
         ["report", "{run}", "-o", "{file}/below/page.html"],
         ["signal", "quick", "--out", "{file}"],
         ["info", "{folder}/\udcff"],
+        ["info", "x" * 300],
+        ["report", "{run}", "-o", "{folder}/" + "x" * 300],
+        ["report", "{run}", "-o", "{folder}/p.html", "--note", "{bytes}"],
+        ["run", "--config", "x" * 300, "--out", "{folder}/new"],
+        ["sweep", "{bytes}", "--out", "{folder}/new"],
+        ["sweep", "status", "{folder}/" + "x" * 300],
+        ["analyze", "{bytes}"],
+        ["serve", "{folder}/" + "x" * 300, "--port", "0"],
     ],
 )
 def test_places_that_will_not_do(tmp_path, capsys, arguments):
@@ -116,6 +124,18 @@ def test_places_that_will_not_do(tmp_path, capsys, arguments):
     assert main([argument.format(**places) for argument in arguments]) in (1, 2)
     assert sentence(capsys)
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_lock_that_cannot_be_taken(tmp_path, tiny, capsys):
+    """As in a run on a read-only mount, whose config is there."""
+    config = tiny_config(train__steps=6, train__checkpoint_steps=[0, 3, 6])
+    run = open_or_create(tmp_path / "r", config)[0].path
+    (run / ".lock").unlink(missing_ok=True)
+    (run / ".lock").mkdir()
+    before = sorted(run.rglob("*"))
+    assert main(tiny) == 1
+    assert str(run / ".lock") in sentence(capsys)
+    assert sorted(run.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["config.toml", "trajectory.parquet", "note.md", "pipe"])

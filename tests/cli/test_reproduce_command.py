@@ -41,8 +41,10 @@ def test_a_dry_run_lists_runs_and_their_state(
     [
         (["fig4"], "there is no figure 'fig4'; did you mean fig04?"),
         ([], "say which figure: all, or some of fig01c"),
-        (["fig04", "--jobs", "0"], "--jobs"),
-        (["fig04", "--seeds", "a"], "--seeds"),
+        (["fig04", "--jobs", "0"], "--jobs: it takes a whole number from 1, not '0'"),
+        (["fig04", "--seeds", "a"], "--seeds: it takes whole numbers like 0,1,2, not 'a'"),
+        (["fig04", "--seeds", "-1"], "seed = -1 is not possible"),
+        (["fig04", "--seeds", "1" + "0" * 30, "--dry-run"], "less than 2147483648"),
         (["--index", "nowhere"], "nowhere has no folder called quick or paper"),
     ],
 )

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from conceptspace.engine import fusible, operations
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.native.compiling import Native, native
 from conceptspace.engine.operations import norm_gelu, thin_convolution
-from conceptspace.models.unet import UNetTrunk, channels_last
+from conceptspace.engine.replacing import fuse
+from conceptspace.models.unet import UNetTrunk
 
 needs_kernels = pytest.mark.skipif(native().library is None, reason=native().reason)
 
@@ -270,7 +271,7 @@ def test_where_the_thin_kernel_does_not_apply(calls):
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_unet_begins_and_ends_with_the_thin_kernel(precision, calls, monkeypatch):
     sizes = {"channels": (8, 16), "blocks": 1, "heads": 2, "dropout": 0.0}
-    trunk = channels_last(UNetTrunk(3, 3, **sizes, norm="group", groups=4), None)
+    trunk = fuse(UNetTrunk(3, 3, **sizes, norm="group", groups=4))
     for layer in trunk.wide_layers():
         layer.to(precision)
     x = torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last)

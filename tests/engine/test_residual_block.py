@@ -6,11 +6,13 @@ import torch.nn.functional as F
 
 import emulated
 from conceptspace.engine import fusible
-from conceptspace.engine.native import library
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.fused_layers import parameters_in_order
+from conceptspace.engine.native import compiling
+from conceptspace.engine.native.compiling import Native, native
 from conceptspace.engine.operations import norm_gelu
+from conceptspace.engine.replacing import fuse
 from conceptspace.engine.residual_block import fused_residual_block
-from conceptspace.models.unet import ResidualBlock, channels_last
+from conceptspace.models.unet import ResidualBlock
 from emulated import kernels_with_tiles
 
 TILES = kernels_with_tiles()
@@ -37,7 +39,7 @@ SHAPES = [
 
 def arguments(images, height, width, inputs, outputs, groups=8):
     torch.manual_seed(0)
-    block = channels_last(ResidualBlock(inputs, outputs, "group", groups, 0.0), None)
+    block = fuse(ResidualBlock(inputs, outputs, "group", groups, 0.0))
     for parameter in block.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     for layer in (block.conv1, block.conv2, block.skip):
@@ -136,10 +138,11 @@ def test_any_number_of_threads():
         assert_near(found[threads], found[1], 2e-3)
 
 
+@pytest.mark.slow
 def test_no_memory_is_read_before_it_is_written(monkeypatch, tmp_path):
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
     monkeypatch.setattr(
-        library, "FLAGS", [*library.FLAGS, *emulated.FLAGS, "-DCONCEPTSPACE_POISON"]
+        compiling, "FLAGS", [*compiling.FLAGS, *emulated.FLAGS, "-DCONCEPTSPACE_POISON"]
     )
     poisoned = native.__wrapped__()
     monkeypatch.setattr(fusible, "native", lambda: poisoned)
@@ -172,7 +175,7 @@ def test_elsewhere_the_separate_operations_are_used(change):
     block, x, e, _ = arguments(2, 8, 8, 32, 32)
     x, block = change(x.detach(), block)
     e = e[:, : x.shape[1]]
-    parameters = block._parameters_in_order()
+    parameters = parameters_in_order(block)
     assert fused_residual_block(x, e, parameters, groups=8) is None
     assert_near([block(x, e)], [plain(block, x, e)], 2e-2)
 
@@ -181,7 +184,7 @@ def block_of(channels):
     block = ResidualBlock(channels, channels, "group", 8, 0.0)
     for layer in (block.conv1, block.conv2):
         layer.to(torch.bfloat16)
-    return channels_last(block, None)
+    return fuse(block)
 
 
 def test_without_tiles_the_separate_operations_are_used(monkeypatch):

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 
 from conceptspace.engine.fusible import dropout_mask
 from conceptspace.engine.operations import norm_gelu, thin_convolution
-from conceptspace.models.unet import ResidualBlock, channels_last
+from conceptspace.engine.replacing import fuse
+from conceptspace.models.unet import ResidualBlock
 from fused import (
     KERNELS,
     assert_near,
@@ -63,7 +64,7 @@ class TestGradientsOfGradients:
     @pytest.mark.parametrize("outputs", [32, 64])
     def test_residual_block(self, outputs):
         torch.manual_seed(0)
-        block = channels_last(ResidualBlock(32, outputs, "group", 4, 0.0), None)
+        block = fuse(ResidualBlock(32, outputs, "group", 4, 0.0))
         for parameter in block.parameters():
             parameter.data += 0.05 * torch.randn_like(parameter)
         for layer in (block.conv1, block.conv2, block.skip):

@@ -18,8 +18,8 @@ from disks import FAULTS, Counting, Crash
 
 from conceptspace import files
 from conceptspace.cache import VARIABLE
-from conceptspace.cli.parser import main
-from conceptspace.engine.native.library import native
+from conceptspace.cli import main
+from conceptspace.engine.native.compiling import native
 from conceptspace.store import Run
 from conceptspace.training import checkpoint
 

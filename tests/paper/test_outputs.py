@@ -64,6 +64,7 @@ DAMAGED = {
     "a torn trajectory": ("trajectory.parquet", lambda content: content[:900]),
     "torn scores": ("scores/*/*.parquet", lambda content: content[:900]),
     "a torn record": ("run.json", lambda content: content[:20]),
+    "diverged": ("run.json", lambda _: b'{"status": "diverged"}'),
 }
 
 

@@ -18,7 +18,7 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.plan import Plan, plans
 from planted import Behavior, plant, plant_all
 from tiny import tiny_config
 
@@ -93,3 +93,10 @@ def test_the_last_checkpoints_are_the_last_three(tmp_path: Path, both: list[Plan
 
 def _separation(config: object) -> float:
     return config.data.color_separation  # type: ignore[attr-defined]
+
+
+def test_a_seed_named_twice_is_one_run() -> None:
+    assert [found.config.seed for found in plans("", "quick", [3, 0, 3])] == [3, 0]
+    for seed in (-1, 2**31):
+        with pytest.raises(UserError, match=f"seed = {seed} is not possible"):
+            plans("", "quick", [seed])

@@ -37,8 +37,13 @@ def write_evaluated(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     turns: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    by_step: bool = False,
 ) -> Run:
-    """A run of the quick preset; ``turns`` has of each protocol and setting the OOD step."""
+    """A run of the quick preset; ``turns`` has of each protocol and setting the OOD step.
+
+    Its scores are in one file a protocol, or in one a step as a real run's are.
+    """
     config: RunConfig = merged(quick(), nested({"seed": seed, **(settings or {})}), "test")
     space = world(config.data).space
     folder.mkdir(parents=True)
@@ -62,7 +67,8 @@ def write_evaluated(
                     rows.append((*key, right, p, 1.0, right))
     columns = "run seed step protocol setting concept_class sample concept accuracy coordinate"
     scores = pd.DataFrame(rows, columns=[*columns.split(), "valid", "probe"])
-    for (protocol, step), part in scores.groupby(["protocol", "step"]):
+    file = scores["step"] * by_step
+    for (protocol, step), part in scores.groupby(["protocol", file]):
         (folder / "scores" / str(protocol)).mkdir(parents=True, exist_ok=True)
         part.to_parquet(folder / "scores" / str(protocol) / f"step-{step:08d}.parquet")
     trajectory(scores).to_parquet(folder / "trajectory.parquet")

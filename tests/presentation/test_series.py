@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from conceptspace.analysis.statistics import wilson
+from conceptspace.analysis.intervals import wilson
 from conceptspace.errors import UserError
 from conceptspace.presentation.series import (
     highest,

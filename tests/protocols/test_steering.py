@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
-from conceptspace.engine.fusible import hooked as any_hook
+from conceptspace.engine.fusible import has_hooks
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.models.adapters.flow import from_flow
@@ -115,13 +115,13 @@ def test_hooks_are_gone_after_an_exception(
 ) -> None:
     def fails(y: Tensor) -> Tensor:
         assert hooks(model) == 1
-        assert any_hook(model)
+        assert has_hooks(model)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         Hooked(model, BETWEEN, fails, "test")(*inputs)
     assert hooks(model) == 0
-    assert not any_hook(model)
+    assert not has_hooks(model)
     with pytest.raises(UserError, match=r"has no module 'network.middle'; it has, for example, n"):
         Hooked(model, "network.middle", fails, "test")(*inputs)
     with pytest.raises(UserError, match="needs a model with modules that can be hooked"):
@@ -148,7 +148,7 @@ def test_of_several_outputs_the_first_is_changed() -> None:
 def test_a_recorded_graph_stands_aside_where_hooks_are(model: VDM) -> None:
     """What replays recorded work would run without the hook."""
     asked = []
-    replayed = Replayed(lambda x: x, torch.device("cuda"), aside=lambda: any_hook(model))
+    replayed = Replayed(lambda x: x, torch.device("cuda"), aside=lambda: has_hooks(model))
     replayed._record = lambda *_: asked.append(True)  # type: ignore[method-assign]
     with hooked(model, "", lambda y: y, "test"):
         assert replayed(torch.ones(1)) == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
+import tomllib
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +66,16 @@ def recorded(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("recorded") / "mine"
     record(folder, 8)
     return folder
+
+
+def test_a_recording_of_a_newer_version_names_both(recorded, tmp_path):
+    folder = shutil.copytree(recorded, tmp_path / "mine")
+    text = (folder / "config.toml").read_text()
+    own = tomllib.loads(text)["version"]
+    (folder / "config.toml").write_text("warmup = 3\n" + text.replace(own, "99.1", 1))
+    with pytest.raises(UserError, match=r"no setting warmup; conceptspace 99\.1 wrote it") as error:
+        _ = Run(folder).description
+    assert own in str(error.value)
 
 
 def test_every_class_is_asked_under_every_protocol(recorded):

@@ -82,11 +82,11 @@ def test_groups_stay_apart_and_order_does_not_matter():
 
 def test_agreement_by_hand():
     """Judge and probe differ on the color of the second image, and nothing else; 0.5 is bit 0."""
-    found = agreement(scores(HAND_WORKED), ["color", "size", "shape"])
-    assert found == {"color": 0.5, "size": 1.0}
+    found = agreement(scores(HAND_WORKED))
+    assert (found.same, found.images) == ({"color": 1, "size": 2}, {"color": 2, "size": 2})
     invalid = scores([(*row[:4], 0.0, row[5]) for row in HAND_WORKED])
-    assert agreement(invalid, ["color"]) == {}
-    assert agreement(scores(HAND_WORKED).drop(columns="valid"), ["color"]) == {}
+    assert agreement(invalid).images == {}
+    assert agreement(scores(HAND_WORKED).drop(columns="valid")).images == {}
 
 
 class TestScorer:

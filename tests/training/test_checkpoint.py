@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from conceptspace.events import Stopped
+from conceptspace.run_folder import step_name
 from conceptspace.training import checkpoint
 from conceptspace.training.checkpoint import DamagedCheckpoint
 
@@ -41,7 +42,7 @@ def test_names_sort_like_steps(tmp_path):
         checkpoint.save(tmp_path, step, TENSORS)
     assert checkpoint.saved_steps(tmp_path) == [5, 70, 1000]
     names = sorted(p.name for p in tmp_path.glob("*.safetensors"))
-    assert names == [f"{checkpoint.step_name(s)}.safetensors" for s in (5, 70, 1000)]
+    assert names == [f"{step_name(s)}.safetensors" for s in (5, 70, 1000)]
 
 
 def test_copies_and_strangers_are_no_checkpoints(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from conceptspace import presets
 from conceptspace.experiment import parts
-from conceptspace.training.schedule import checkpoint_steps
+from conceptspace.training.checkpoint_schedule import checkpoint_steps
 from tiny import tiny_config
 
 

@@ -249,3 +249,13 @@ def test_frozen_parameters_stay_as_they_are():
         assert moved == parameter.requires_grad, name
     state = again.sampling_weights()
     assert state.keys() == model.state_dict().keys()
+
+
+def test_training_leaves_the_random_numbers_as_they_were():
+    config = tiny_config(model__dropout=0.2)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    trainer = Trainer(parts.model(config), random_examples(8), parts.optimization(config), 0)
+    for _ in trainer.run(2):
+        pass
+    assert torch.equal(torch.get_rng_state(), before)

@@ -48,7 +48,7 @@ def wander(count: int, scale: Array, rng: np.random.Generator) -> Array:
     return np.asarray(noise.swapaxes(0, 1), dtype=np.float64)
 
 
-def agreement(effects: Array) -> float:
+def agreement_of_sign(effects: Array) -> float:
     """Two-sided t-test p-value that seeds have no common effect: whether they agree on its sign.
 
     Args:

@@ -2,7 +2,7 @@
 
 A check states an effect, one number per seed, and a threshold before any result is looked at. The
 interval is Student's, over seeds: with three to five of them a percentile bootstrap is too narrow
-(see :mod:`conceptspace.analysis.statistics`), and a t-interval is as wide as so few runs deserve.
+(see :mod:`conceptspace.analysis.intervals`), and a t-interval is as wide as so few runs deserve.
 A number that censoring leaves open is given as its bounds; the interval then reaches from the
 lower limit of the lower bounds to the upper limit of the upper ones, and may be infinite. A claim
 
@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
 
 from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.intervals import binomial, student
 from conceptspace.errors import UserError
 
 FEWEST = 3
 """Seeds under which nothing is decided: two say nothing of their spread."""
-
-CONFIDENCE = 0.95
 
 SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 """Limits of a share or an accuracy, and of a difference of two or a rank correlation."""
@@ -116,17 +114,9 @@ def measure(values: Sequence[float | Bounds], limits: Bounds = (-np.inf, np.inf)
     value = float(known.mean()) if np.isfinite(known).all() else float("nan")
     if len(bounds) < 2:
         return Measured(value, least, most, 1, left_open)
-    low, high = max(student(bounds[:, 0])[0], least), min(student(bounds[:, 1])[1], most)
+    low = max(float(student(bounds[:, 0])[0]), least)
+    high = min(float(student(bounds[:, 1])[1]), most)
     return Measured(value, low, high, len(bounds), left_open)
-
-
-def student(values: Sequence[float] | np.ndarray) -> Bounds:
-    """Student's 95 % interval of a mean; unbounded where a value is infinite."""
-    data = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(data).all():
-        return -np.inf, np.inf
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(data) - 1) * stats.sem(data)
-    return float(data.mean() - reach), float(data.mean() + reach)
 
 
 def above(name: str, claim: str, found: Measured, threshold: float, unit: str) -> Row:
@@ -162,8 +152,7 @@ def some(name: str, claim: str, cases: Sequence[bool | None], enough: int) -> Ro
     count = sum(known)
     low, high, share = -np.inf, np.inf, float("nan")
     if known:
-        interval = stats.binomtest(count, len(known)).proportion_ci(CONFIDENCE)
-        low, high, share = float(interval.low), float(interval.high), count / len(known)
+        (low, high), share = binomial(count, len(known)), count / len(known)
     verdict, reason = Verdict.UNDECIDED, f"no case in {len(known)} seeds, fewer than {enough}"
     if count:
         verdict, reason = Verdict.HELD, ""
@@ -179,8 +168,7 @@ def most(name: str, claim: str, cases: Sequence[bool]) -> Row:
     count, seeds = sum(cases), len(cases)
     low, high, share = 0.0, 1.0, float("nan")
     if seeds:
-        interval = stats.binomtest(count, seeds).proportion_ci(CONFIDENCE)
-        low, high, share = float(interval.low), float(interval.high), count / seeds
+        (low, high), share = binomial(count, seeds), count / seeds
     found = Measured(share, low, high, seeds)
     verdict, reason = _sides(found, low > 0.5, high < 0.5)
     criterion = "95 % interval (Clopper-Pearson) of the share of seeds above 0.5"

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import least_squares
-from scipy.stats import t as student
 
+from conceptspace.analysis.intervals import student_quantile
 from conceptspace.analysis.trajectories import Array
 from conceptspace.errors import UserError
 
@@ -125,7 +125,7 @@ def profile_interval(
     """
     index = fitted.family.parameters.index(parameter)
     freedom = max(1, fitted.points - len(fitted.values) - 2)
-    quantile = float(student.ppf((1 + confidence) / 2, freedom))
+    quantile = student_quantile(freedom, confidence)
     allowed = fitted.points * np.log1p(quantile**2 / freedom)
     best = np.append(fitted.values, fitted.correlation)
 
@@ -168,7 +168,7 @@ def jackknife_interval(
     """
     part = np.asarray(without, dtype=np.float64)
     error = np.sqrt((len(part) - 1) / len(part) * ((part - part.mean()) ** 2).sum())
-    reach = float(student.ppf((1 + confidence) / 2, len(part) - 1) * error)
+    reach = float(student_quantile(len(part) - 1, confidence) * error)
     return value - reach, value + reach
 
 

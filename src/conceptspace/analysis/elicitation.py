@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis import emergence, selection, statistics
+from conceptspace.analysis import emergence, intervals, selection
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.sentences import Finding, arrival, delay, oriented
 from conceptspace.analysis.turning import Turn
@@ -135,7 +135,7 @@ def _coincidence(elicited: list[Emergence], protocol: str, turn: Turn | None) ->
     reached = [e.upper for e in elicited if e.reached]
     if turn is None or not turn.detected or len(reached) < len(elicited):
         return []
-    found = statistics.mean(np.array(reached) - turn.step)
+    found = intervals.mean(np.array(reached) - turn.step)
     text = f"under {protocol} it is there {delay(found.value, 'exact')} the turn"
     if found.seeds > 1:
         low, high = oriented(found)

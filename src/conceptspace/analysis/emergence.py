@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from conceptspace.analysis.statistics import Estimate, mean, paired_difference
+from conceptspace.analysis.intervals import Estimate, mean, paired_difference
 from conceptspace.analysis.trajectories import condition, require
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS, VALID

@@ -20,12 +20,13 @@ from scipy.special import expit
 
 from conceptspace.analysis.calibration import (
     Array,
-    agreement,
+    agreement_of_sign,
     autocorrelation,
     nearest,
     p_value,
     wander,
 )
+from conceptspace.analysis.intervals import middle
 from conceptspace.errors import UserError
 
 ALPHA = 0.05
@@ -91,7 +92,7 @@ def detect_kink(
     near = nearest(autocorrelation(after[0, :, None]), autocorrelation(residuals[..., None]))
     p = p_value(float(statistic[0]), statistics[near])
     if len(curves) > 1:
-        p = max(p, agreement((curves - smooth) @ search.directions[int(where[0])]))
+        p = max(p, agreement_of_sign((curves - smooth) @ search.directions[int(where[0])]))
 
     bent = _search(x, _smoothest(x, curve, kinks), kinks)
     best = int(bent(curve[None])[1][0])
@@ -101,7 +102,7 @@ def detect_kink(
     else:
         redrawn = coefficient * bent.directions[best] + noise[near]
     positions = times[corners]
-    low, high = np.quantile(positions[bent(redrawn)[1]], [0.025, 0.975])
+    low, high = middle(positions[bent(redrawn)[1]])
     leaving = abs(coefficient) * float(np.ptp(bent.directions[best]))
     depth = leaving / max(float(np.ptp(curve)), 1e-12)
     return Kink(
@@ -156,8 +157,8 @@ def _check(steps: Array, curves: Array) -> None:
 
 def _sigmoid(x: Array, parameters: Array) -> Array:
     """Constant and sigmoid columns, shape (..., T, 2), of (middle, logarithm of rate) (..., 2)."""
-    middle, rate = parameters[..., :1], np.exp(parameters[..., 1:])
-    rise = expit(rate * (x - middle))
+    half, rate = parameters[..., :1], np.exp(parameters[..., 1:])
+    rise = expit(rate * (x - half))
     return np.asarray(np.stack([np.ones_like(rise), rise], axis=-1), dtype=np.float64)
 
 

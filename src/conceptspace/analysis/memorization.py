@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.statistics import Estimate, mean
+from conceptspace.analysis.intervals import Estimate, mean
 from conceptspace.analysis.trajectories import (
     Array,
     Paths,

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
+from conceptspace.analysis.intervals import student
 from conceptspace.analysis.turning import signed_areas
 from conceptspace.errors import UserError
 
@@ -61,9 +61,7 @@ def sense_of_rotation(curve: NDArray[Any], *, confidence: float = 0.95) -> Rotat
     areas = signed_areas(curves)
     middle, low, high = float(areas.mean()), float("nan"), float("nan")
     if len(areas) > 1:
-        error = areas.std(ddof=1) / np.sqrt(len(areas))
-        reach = float(student.ppf((1 + confidence) / 2, len(areas) - 1) * error)
-        low, high = middle - reach, middle + reach
+        low, high = (float(end) for end in student(areas, confidence=confidence))
     return Rotation(middle, (low, high), tuple(float(a) for a in areas), _sense(low, high))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from conceptspace.analysis import emergence
 from conceptspace.analysis.emergence import Survival
-from conceptspace.analysis.statistics import Estimate
+from conceptspace.analysis.intervals import Estimate
 
 CHAIN = (
     "order",

@@ -82,18 +82,6 @@ def rates(asymmetry: float) -> Array:
     return np.array([1 / asymmetry, asymmetry])
 
 
-def energy_eq1(points: Numbers, targets: Numbers, asymmetry: float) -> Array:
-    """L of Eq. 1 at points (..., 2) for targets d(t) of the same shape."""
-    gap = np.asarray(targets, dtype=np.float64) - np.asarray(points, dtype=np.float64)
-    return np.asarray((rates(asymmetry) * gap**2).sum(-1) / 2, dtype=np.float64)
-
-
-def energy_eq2(points: Numbers, percent: float, slope: float = SLOPE) -> Array:
-    """L of Eq. 2 at points (..., 2)."""
-    gap = np.asarray(points, dtype=np.float64) - end_eq2(percent, slope)
-    return np.asarray((gap**2).sum(-1), dtype=np.float64)
-
-
 def simulate_eq1(
     times: Numbers,
     start: Numbers,
@@ -229,20 +217,6 @@ def area_without_switch(asymmetry: float) -> float:
     """
     square = rates(asymmetry)[1] ** 2
     return float((square - 1) / (2 * (square + 1)))
-
-
-def area_of_late_switch(
-    start: Numbers, corner: Numbers, end: Numbers, asymmetry: float = 1.0
-) -> float:
-    """Signed area of the limit of a late switch, positive if it is passed clockwise.
-
-    The trajectory first relaxes to the biased corner, then leaves it along one axis. That is the
-    triangle start-corner-end, and between start and corner the area of
-    :func:`area_without_switch`, scaled to the sides of their rectangle.
-    """
-    (x0, y0), (x1, y1), (x2, y2) = (np.asarray(p, dtype=np.float64) for p in (start, corner, end))
-    triangle = ((y1 - y0) * (x2 - x0) - (x1 - x0) * (y2 - y0)) / 2
-    return float(triangle + (x1 - x0) * (y1 - y0) * area_without_switch(asymmetry))
 
 
 def _integrate(

@@ -29,8 +29,8 @@ from conceptspace.analysis.curve_fitting import (
     profile_interval,
     refit,
 )
+from conceptspace.analysis.intervals import Estimate
 from conceptspace.analysis.rotation import Rotation, sense_of_rotation
-from conceptspace.analysis.statistics import Estimate
 from conceptspace.analysis.theory_families import (
     ANY_ENDS,
     LINEAR_SHIFT,

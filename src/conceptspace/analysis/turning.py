@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from conceptspace.analysis.calibration import (
     Array,
-    agreement,
+    agreement_of_sign,
     autocorrelation,
     nearest,
     p_value,
     wander,
 )
+from conceptspace.analysis.intervals import middle
 from conceptspace.analysis.trajectories import paths
 from conceptspace.errors import UserError
 from conceptspace.values import Axes
@@ -121,7 +122,7 @@ def detect_turn(
     near = nearest(autocorrelation(residual), autocorrelation(residuals))
     p = p_value(float(statistic), statistics[near])
     if len(curves) > 1:
-        p = max(p, agreement(signed_areas(curves)))
+        p = max(p, agreement_of_sign(signed_areas(curves)))
         redrawn = curves[rng.integers(len(curves), size=(simulations, len(curves)))].mean(1)
     else:
         redrawn = fitted + noise[near]
@@ -131,9 +132,9 @@ def detect_turn(
         detected=bool(p <= ALPHA and depth >= SMALLEST_DEPTH),
         p_value=p,
         step=float(times[corner]),
-        step_interval=_middle(times[again]),
+        step_interval=middle(times[again]),
         angle=float(angle),
-        angle_interval=_middle(_bent(redrawn, again)[1]),
+        angle_interval=middle(_bent(redrawn, again)[1]),
         depth=depth,
         corner=tuple(float(x) for x in fitted[int(corner)]),
         seeds=len(curves),
@@ -270,8 +271,3 @@ def _depth(fitted: Array, corner: int) -> float:
         return float("inf") if np.any(leg) else 0.0
     across = leg - chord * (leg @ chord) / length**2
     return float(np.linalg.norm(across)) / length
-
-
-def _middle(draws: Array) -> tuple[float, float]:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)

@@ -28,7 +28,7 @@ from conceptspace.analysis.emergence import (
     find_emergence,
     survival,
 )
-from conceptspace.analysis.statistics import Estimate, mean
+from conceptspace.analysis.intervals import Estimate, mean
 from conceptspace.analysis.trajectories import Array, condition
 from conceptspace.errors import UserError
 from conceptspace.tables import NAIVE

@@ -17,7 +17,7 @@ import pandas as pd
 
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.emergence import HOLD, THRESHOLD, ready
-from conceptspace.analysis.statistics import wilson
+from conceptspace.analysis.intervals import wilson_of_one
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
 FAILS = 0.5
@@ -197,12 +197,12 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
     first, last = (np.median([getattr(w, k) for w in hit]) for k in ("first", "last"))
     way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
     if seeds == 1:
-        low, high = _wilson(way, images)
+        low, high = wilson_of_one(way, images)
         answer, medians = "yes", ""
         level = f"{hit[0].protocol}: {way:.2f} of {images} images"
         level += f", 95 % interval {low:.2f} to {high:.2f}"
     else:
-        low, high = _wilson(len(hit) / seeds, seeds)
+        low, high = wilson_of_one(len(hit) / seeds, seeds)
         answer = f"yes in {len(hit)} of {seeds} seeds"
         answer += f" (95 % interval of that share {100 * low:.0f} to {100 * high:.0f} %)"
         medians, level = " (medians)", f"mean {way:.2f} of {images} images"
@@ -210,11 +210,6 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
         f"Hidden capability: {answer}. From step {first:g} to {last:g}{medians} another way of "
         f'asking makes "{what}" ({level}) while plain prompting does not ({plain:.2f}).'
     )
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    (low,), (high,) = wilson(np.array([share]), np.array([float(count)]))
-    return float(low), float(high)
 
 
 def _no(found: list[Window], what: str, held: list[str]) -> list[str]:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from conceptspace.engine.native.library import native
-from conceptspace.models.precision import fastest_precision
+from conceptspace.engine.native.compiling import native
+from conceptspace.engine.precision import fastest_precision
 
 
 def describe(device: torch.device) -> dict[str, Any]:

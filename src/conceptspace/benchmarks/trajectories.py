@@ -18,14 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptspace.analysis.statistics import mean
+from conceptspace.analysis.intervals import mean
 from conceptspace.benchmarks.reference import Diffusion, training, weights_from, weights_to
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
+from conceptspace.engine.precision import fastest_precision
 from conceptspace.experiment import parts
 from conceptspace.files import write_table
 from conceptspace.judges.probe import load_or_train
-from conceptspace.models.precision import fastest_precision
 from conceptspace.presets import PRESETS
 from conceptspace.protocols.naive import Naive
 from conceptspace.recording.evaluate import Evaluator

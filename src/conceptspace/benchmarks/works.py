@@ -19,8 +19,8 @@ from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.reference import Diffusion, training
 from conceptspace.config import RunConfig
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.experiment import parts
-from conceptspace.models.precision import LoweredModel, fastest_precision
 from conceptspace.models.sampling import gaussian, sample
 from conceptspace.models.vdm import EmbeddingVDM
 from conceptspace.seeding import generator
@@ -61,7 +61,7 @@ def training_step(
     config: RunConfig, name: str, repeats: int, peak: dict[str, float], device: torch.device
 ) -> Compared:
     """A gradient step with everything around it: data, noise, loss, optimiser, weight average."""
-    examples = _examples(config).to(device)
+    examples = examples_of(config).to(device)
     precision = fastest_precision(device)
     reference = training(config, Diffusion(config).to(device), examples)
     model = parts.model(config, device)
@@ -138,7 +138,7 @@ def new_trainer(config: RunConfig, device: torch.device) -> Trainer:
     """The engine, on a few images of a config's data."""
     return Trainer(
         parts.model(config, device),
-        _examples(config).to(device),
+        examples_of(config).to(device),
         parts.optimization(config),
         config.seed,
         fastest_precision(device),
@@ -254,7 +254,8 @@ def _operations(config: RunConfig, x: torch.Tensor, *, backward: bool) -> float:
     return float(counter.get_total_flops())
 
 
-def _examples(config: RunConfig) -> Examples:
+def examples_of(config: RunConfig) -> Examples:
+    """A few images of a config's data, as they are trained on."""
     examples, _ = split_dataset(
         parts.world(config.data),
         parts.conditioning(config.data),

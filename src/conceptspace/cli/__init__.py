@@ -1,5 +1,5 @@
 """The command ``conceptspace``; heavy imports wait until a command needs them."""
 
-from conceptspace.cli.parser import main
+from conceptspace.cli.entry import main
 
 __all__ = ["main"]

@@ -8,11 +8,16 @@ from typing import Any
 import torch
 
 from conceptspace import presets
-from conceptspace.benchmarks import cost, machine, works
+from conceptspace.benchmarks import machine, step_time, works
+from conceptspace.benchmarks.ablation import ablation
 from conceptspace.config import RunConfig, merged, nested
+from conceptspace.engine.native.memory import keep_freed_memory
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import write_json
+
+ROUNDS = {"quick": 40, "paper": 4}
+"""Rounds of the ablation for each repeat."""
 
 SMALLEST = {"data.resolution": 8, "model.channels": (8, 16), "train.batch_size": 4}
 """What `--smallest` changes, to see in seconds that every benchmark runs."""
@@ -25,6 +30,10 @@ def bench(options: Namespace) -> int:
     device = parts.device(options.device)
     small: bool = options.smallest
     quick, paper = presets.quick(), presets.paper()
+    if device.type == "cpu":
+        keep_freed_memory()
+    if options.ablation is not None:
+        return _ablation({"quick": quick, "paper": paper}[options.ablation], options, device)
     if small:
         quick, paper = (_smallest(config) for config in (quick, paper))
     result: dict[str, Any] = {"machine": machine.describe(device)}
@@ -54,14 +63,35 @@ def bench(options: Namespace) -> int:
     for name, value in result["others"].items():
         print(f"{name:56} {value:10.3g}")
     if device.type == "cpu":
-        result["quick_step_ms"] = cost.shares(quick, 2 if small else 10)
+        result["quick_step_ms"] = step_time.shares(quick, 2 if small else 10)
         print("\nwhere the time of a quick step goes, ms")
         for name, value in result["quick_step_ms"].items():
             print(f"{name:56} {value:10.3g}")
-    result["growth"] = cost.growth(quick, 1 if small else 5, device)
+    result["growth"] = step_time.growth(quick, 1 if small else 5, device)
     print("\nhow the time of a quick step grows, ms")
     for row in result["growth"]:
         print(f"{row['setting']:24} {row['value']!s:31} {row['milliseconds']:10.3g}")
+    if options.out is not None:
+        write_json(options.out, result)
+    return 0
+
+
+def _ablation(config: RunConfig, options: Namespace, device: torch.device) -> int:
+    """What each part of the engine gains."""
+    if device.type != "cpu":
+        raise UserError("the ablation is of kernels for CPUs; take --device cpu")
+    if options.smallest:
+        config = _smallest(config)
+    result: dict[str, Any] = {"machine": machine.describe(device), "preset": options.ablation}
+    for name, value in result["machine"].items():
+        print(f"{name:14} {value}")
+    rows = ablation(config, 2 if options.smallest else ROUNDS[options.ablation] * options.repeats)
+    print(f"\na step of {options.ablation}, batch {config.train.batch_size}; times sooner: median")
+    print("over rounds (middle half of them)")
+    print(f"{'':26} {'ms':>8}   {'than plain float32':24} than what it is beside")
+    for row in rows:
+        print(f"{row.name:26} {row.milliseconds:8.2f}   {row.plain!s:24} {row.gain} {row.beside}")
+    result["ablation"] = [row.row() for row in rows]
     if options.out is not None:
         write_json(options.out, result)
     return 0

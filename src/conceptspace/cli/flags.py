@@ -5,17 +5,35 @@ from __future__ import annotations
 import argparse
 import contextlib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
+from conceptspace.cli.settings import SECTIONS, Setting, dashed, form_of
 from conceptspace.errors import UserError
+from conceptspace.hints import meant
+
+WANTED = {"N": "a whole number", "X": "a number", "true|false": "true or false"}
+"""What a flag takes, by the form of its setting."""
 
 
-def dashed(name: str) -> str:
-    """A setting's name as a flag has it."""
-    return name.replace("_", "-")
+def add_settings(command: argparse.ArgumentParser, told: Iterable[Setting]) -> None:
+    """Add a flag for every setting, in a group for each section."""
+    groups: dict[str, Any] = {}
+    for one in told:
+        section = one.name.split(".")[0] if "." in one.name else "run"
+        if section not in groups:
+            groups[section] = command.add_argument_group(f"settings: {section}")
+        listed = one.form == "NAME"
+        groups[section].add_argument(
+            one.flag,
+            dest="config/" + one.name,
+            default=None,
+            choices=one.choices if listed else None,
+            metavar=None if listed else one.form,
+            help=one.told().replace("%", "%%"),
+        )
 
 
 def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
@@ -24,18 +42,16 @@ def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
 
     Code of one's own that only that run names is left out unless it is to be trusted.
     """
-    from conceptspace.config import KINDS
-
     found: dict[str, str] = {}
     places = {_given(arguments, "config"): True}
     places[_given(arguments, "out") + "/config.toml"] = "--trust" in arguments
     for place, trusted in places.items():
         with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
             told = tomllib.loads(Path(place).read_text())
-            kinds = {s: str(told[s]["kind"]) for s in KINDS if "kind" in told.get(s, {})}
+            kinds = {s: str(told[s]["kind"]) for s in SECTIONS if "kind" in told.get(s, {})}
             found = {s: kind for s, kind in kinds.items() if trusted or ":" not in kind}
             break
-    named = {section: _given(arguments, f"{section}.kind") for section in KINDS}
+    named = {section: _given(arguments, f"{section}.kind") for section in SECTIONS}
     return found | {section: kind for section, kind in named.items() if kind}
 
 
@@ -60,9 +76,9 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
 
     fields = field_names(**options.kinds)
     given = {
-        key.removeprefix("config:"): value
+        key.removeprefix("config/"): value
         for key, value in vars(options).items()
-        if key.startswith("config:") and value is not None
+        if key.startswith("config/") and value is not None
     }
     return {name: converted(name, value, fields[name].annotation) for name, value in given.items()}
 
@@ -89,23 +105,49 @@ def pairs(texts: Sequence[str], **kinds: str) -> dict[str, Any]:
     return found
 
 
+def choices(texts: Sequence[str]) -> dict[str, str]:
+    """Values to choose runs by, given as ``data.color_separation=0.3,0.4``.
+
+    Raises:
+        UserError: one is written otherwise, or a setting is named twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        key = name.replace("-", "_")
+        if not (key and value) or key in found:
+            raise UserError(f"--where takes NAME=VALUE,VALUE, each name once, not {text!r}")
+        found[key] = value
+    return found
+
+
 def converted(name: str, text: str, annotation: Any) -> Any:
-    """The value of a flag as its field's type wants it.
+    """The value of a flag as its field's type wants it; bounds are checked by the config.
 
     Raises:
         UserError: it is of another type.
     """
-    if get_origin(annotation) is Annotated:
-        return converted(name, text, annotation.__origin__)
-    if get_origin(annotation) is tuple:
-        item = annotation.__args__[0]
-        return [converted(name, part.strip(), item) for part in text.split(",") if part.strip()]
-    if annotation is bool:
-        if text not in ("true", "false"):
-            raise UserError(f"--{dashed(name)} takes true or false, not {text!r}")
-        return text == "true"
-    try:
-        return annotation(text) if annotation in (int, float) else text
-    except ValueError:
-        kind = {int: "a whole number", float: "a number"}[annotation]
-        raise UserError(f"--{dashed(name)} takes {kind}, not {text!r}") from None
+    from pydantic import TypeAdapter, ValidationError
+
+    form, choices = form_of(annotation)
+    several = form.endswith(",...")
+    parts = [part.strip() for part in text.split(",") if part.strip()] if several else [text]
+    item = form.removesuffix(",...")
+    plain = _item(annotation)
+    found = []
+    for part in parts:
+        try:
+            found.append(TypeAdapter(plain).validate_python(part))
+        except ValidationError:
+            wanted = " or ".join(choices) if choices else WANTED.get(item, item)
+            near = meant(part, choices)
+            raise UserError(f"--{dashed(name)} takes {wanted}, not {part!r}{near}") from None
+    return found if several else found[0]
+
+
+def _item(annotation: Any) -> Any:
+    """The type of a value, or of each in a list, without bounds."""
+    origin = get_origin(annotation)
+    if origin is Annotated or origin is tuple:
+        return _item(get_args(annotation)[0])
+    return annotation

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 from conceptspace import __version__
-from conceptspace.cli import sweep_flags
-from conceptspace.cli.flags import dashed, kinds_named
-from conceptspace.cli.table_flags import add_flags
+from conceptspace.cli import sweep_flags, table_flags
+from conceptspace.cli.flags import add_settings, kinds_named
+from conceptspace.cli.numbers import count, numbers, seeds
+from conceptspace.cli.settings import Setting, settings, stored
 from conceptspace.errors import UserError
+from conceptspace.hints import command as call
+from conceptspace.hints import meant
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 PRESET_NAMES = ("quick", "paper")
+
+CONFIGURABLE = ("quickstart", "run", "signal")
+"""Commands that take settings."""
+
+TAKING_SETTINGS = (*CONFIGURABLE, "evaluate")
+
+BUILT_IN = ("shapes", "unet")
+"""Kinds of which all settings are told where no kind is named."""
 
 EXAMPLES = {
     "quickstart": "conceptspace quickstart --out runs/first",
@@ -33,84 +41,48 @@ EXAMPLES = {
     "serve": "conceptspace serve runs",
     "bench": "conceptspace bench -o bench.json",
     "info": "conceptspace info runs/a",
+    "completion": 'eval "$(conceptspace completion bash)"',
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells of an unknown flag in one sentence, with the nearest known one."""
+    """A parser that tells what is wrong in one sentence, with the nearest name that is known."""
+
+    commands: Mapping[str, Parser] = NOTHING
+    """The parsers of its commands."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
+
+    def refuse_unknown(self, arguments: Sequence[str]) -> None:
+        """Raise ``UserError`` for the first flag that is none of this parser's."""
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        for argument in arguments:
+            flag = argument.partition("=")[0]
+            if flag == "--":
+                return
+            if flag.startswith("--") and flag not in known:
+                raise UserError(f"unknown argument {flag}{meant(flag, known)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = [str(name) for name in action.choices]
+            hint = meant(str(value), names) or f"; there are {', '.join(names)}"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
 
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status.
-
-    What the user or the system can mend is told in one sentence, without a traceback.
-    """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):  # names of files need not be text
-                stream.reconfigure(errors="backslashreplace")
-        status = _status(arguments)
-        sys.stdout.flush()
-        return status
-    except UserError as error:
-        return _told(_with_notes(error), error.status)
-    except KeyboardInterrupt:
-        return _told("stopped at once; what was saved before is whole", INTERRUPTED)
-    except MemoryError:
-        return _told("there is not enough memory; a smaller model, batch or image needs less", 1)
-    except BrokenPipeError:
-        _drop_output()
-        return 1
-    except OSError as error:
-        if error.filename is None and error.errno is None:
-            raise
-        if error.filename is None:
-            _drop_output()
-        where = f": {error.filename}" if error.filename is not None else ""
-        return _told(f"{error.strerror}{where}", 1)
-
-
-def _status(arguments: list[str]) -> int:
-    """Parse and do; returns the command's status."""
-    options = parsed(arguments)
-    if options.command is None:
-        parser().print_help()
-        return 0
-    from conceptspace.cli import commands
-
-    status: int = getattr(commands, options.command)(options)
-    return status
-
-
-def _told(sentence: str, status: int) -> int:
-    print(f"conceptspace: {sentence}", file=sys.stderr)
-    return status
-
-
-def _with_notes(error: BaseException) -> str:
-    return "; ".join([str(error), *getattr(error, "__notes__", [])])
-
-
-def _drop_output() -> None:
-    """Let what the standard output could not take go nowhere, at the end of the program too."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({})) -> Parser:
+def parser(
+    told: Mapping[str, Sequence[Setting]] = NOTHING, kinds: Mapping[str, str] = NOTHING
+) -> Parser:
     """The parser of all commands.
 
     Args:
-        flags: whether to add the config's flags, which takes the time to import the config.
-        kinds: kinds of one's own whose flags are among them, by section.
+        told: settings that are flags, by command; `evaluate` takes those of protocols.
+        kinds: of which these settings are, by section, where a command line names any.
     """
     top = Parser(
         prog="conceptspace",
@@ -121,6 +93,7 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
     top.set_defaults(kinds=kinds)
     top.add_argument("--version", action="version", version=f"conceptspace {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    top.commands = commands.choices
 
     def add(name: str, help_: str) -> Parser:
         return commands.add_parser(
@@ -135,13 +108,17 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         "quickstart", "Train the quick preset, ask it in every way and tell the verdict."
     )
     quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
-    _add_device(quickstart)
-    _add_precision(quickstart)
-    run = add("run", "Train a model, tell its verdict and write its page; resumes an existing run.")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    run = add(
+        "run",
+        "Train a model, tell its verdict and write its page; goes on with an existing run, "
+        "also to more steps than were planned.",
+    )
+    run.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
     _add_trust(run)
-    _add_device(run)
-    _add_precision(run)
+    for training in (quickstart, run):
+        training.add_argument("--dry-run", action="store_true", help="only tell what it would do")
+        _add_device(training)
+        _add_precision(training)
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
     signal.add_argument("--out", type=Path, default=Path("runs/signal"), metavar="DIR")
     signal.add_argument(
@@ -150,52 +127,58 @@ def parser(flags: bool = False, kinds: Mapping[str, str] = MappingProxyType({}))
         metavar="NAME=VALUE",
         help="a setting of a second config to draw beside the first; may be given several times",
     )
-    for command in (run, signal):
-        command.add_argument("preset", nargs="?", choices=PRESET_NAMES, help="where to start from")
-        command.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
-    for command in (quickstart, run, signal):
-        if flags:
-            _add_config_flags(command, kinds)
+    for started in (run, signal):
+        started.add_argument("preset", nargs="?", choices=PRESET_NAMES, help="where to start from")
+        started.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
+    for name, configurable in {"quickstart": quickstart, "run": run, "signal": signal}.items():
+        start = "" if name == "quickstart" else "[quick|paper] [--config FILE.toml] "
+        configurable.usage = f"%(prog)s {start}[--out DIR] [--SETTING VALUE ...]"
+        configurable.add_argument(
+            "--print-config", action="store_true", help="only print the config, for --config"
+        )
+        add_settings(configurable, told.get(name, ()))
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
-    evaluate.add_argument("run", type=Path, metavar="RUN")
-    evaluate.add_argument(
-        "--protocol",
-        action="append",
-        metavar="NAME",
-        help="also FILE.py:NAME or module:NAME; may be given several times; default: the usual "
-        "ones that fit the run. --protocols.NAME.SETTING VALUE changes a setting of its own",
-    )
-    for sweep in ("strengths", "alphas", "betas", "guidance"):
-        evaluate.add_argument(f"--{sweep}", type=_numbers, metavar="A,B,...")
-    _add_trust(evaluate)
-    _add_device(evaluate)
-    _add_precision(evaluate)
+    _add_evaluate(evaluate)
+    add_settings(evaluate, [s for s in told.get("evaluate", ()) if s.name.startswith("protocols.")])
     report = add("report", "Write one offline page of one or several runs.")
     report.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run, or a folder of runs"
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, a folder of runs, or a collection"
     )
     report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
     report.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help="of a collection, the runs with these values of a setting; may be given several times",
+    )
+    report.add_argument(
         "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
     )
-    analyze = add("analyze", "Tell what a table of steps and accuracies says, of any model.")
-    add_flags(analyze)
-    reproduce = add("reproduce", "Run, draw and check figures of the paper; skips what exists.")
-    _add_reproduce(reproduce)
+    table_flags.add_flags(
+        add("analyze", "Tell what a table of steps and accuracies says, of any model.")
+    )
+    _add_reproduce(add("reproduce", "Run, draw and check figures of the paper; skips what exists."))
     sweep_flags.add_flags(
         add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
     )
     bench = add("bench", "Measure training and sampling against a plain reference.")
     bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
-    bench.add_argument("--repeats", type=_count, default=5, metavar="N", help="of each work")
+    bench.add_argument("--repeats", type=count, default=5, metavar="N", help="default: 5")
+    bench.add_argument(
+        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
+    )
     bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
     _add_device(bench)
-    serve = add("serve", "Show all runs of a folder in the browser, while they train and after.")
-    _add_serve(serve)
+    _add_serve(
+        add("serve", "Show all runs of a folder in the browser, while they train and after.")
+    )
     info = add("info", "Tell about this installation, or about runs.")
     info.add_argument(
         "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
     )
+    completion = add("completion", "Print what makes a shell complete commands, flags and names.")
+    completion.add_argument("shell", choices=("bash", "zsh"))
     return top
 
 
@@ -205,27 +188,25 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     Raises:
         UserError: one is unknown, or lacks its value.
     """
-    configurable = bool(arguments) and arguments[0] in ("quickstart", "run", "signal")
+    name = arguments[0] if arguments else ""
+    configurable = name in CONFIGURABLE
     own: dict[str, str] = {}
-    if configurable or arguments[:1] == ["evaluate"]:
+    if name in TAKING_SETTINGS:
         own, arguments = _own_flags(arguments)
     kinds = kinds_named(arguments) if configurable else {}
-    options, unknown = parser(configurable, kinds).parse_known_args(arguments)
-    options.own = own
+    foreign = any(kind not in BUILT_IN for kind in kinds.values())
+    told = {name: settings(**kinds) if foreign else stored()} if name in TAKING_SETTINGS else {}
+    top = parser(told, kinds)
+    if name in CONFIGURABLE[1:] and any(a.partition("=")[0] == "--preset" for a in arguments):
+        raise UserError(
+            "unknown argument --preset; the preset comes first, without a dash: "
+            + call(name, "quick")
+        )
+    top.commands.get(name, top).refuse_unknown(arguments)
+    options, unknown = top.parse_known_args(arguments)
     if unknown:
-        hint = ""
-        if configurable and unknown[0].startswith("-"):
-            from conceptspace.config import field_names
-
-            asked = unknown[0].split("=")[0]
-            known = ["--" + dashed(name) for name in field_names(**kinds) if name != "preset"]
-            close = get_close_matches(asked, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            if asked == "--preset" and arguments[0] != "quickstart":
-                hint = (
-                    f"; the preset comes first, without a dash: conceptspace {arguments[0]} quick"
-                )
-        raise UserError(f"unknown argument {unknown[0]}{hint}")
+        raise UserError(f"unknown argument {unknown[0]}")
+    options.own = own
     return options
 
 
@@ -245,8 +226,23 @@ def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     return found, rest
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
+def _add_evaluate(command: Parser) -> None:
+    command.add_argument("run", type=Path, metavar="RUN")
+    command.add_argument(
+        "--protocol",
+        action="append",
+        metavar="NAME",
+        help="also FILE.py:NAME or module:NAME; may be given several times; default: the usual "
+        "ones that fit the run. --protocols.NAME.SETTING VALUE changes a setting of its own",
+    )
+    for sweep in ("strengths", "alphas", "betas", "guidance"):
+        command.add_argument(
+            f"--{sweep}", type=numbers, metavar="A,B,...", help="in place of the run's"
+        )
+    command.add_argument("--dry-run", action="store_true", help="only tell what it would score")
+    _add_trust(command)
+    _add_device(command)
+    _add_precision(command)
 
 
 def _add_precision(command: Parser) -> None:
@@ -254,7 +250,7 @@ def _add_precision(command: Parser) -> None:
         "--precision",
         choices=("auto", "float32", "bfloat16"),
         default="auto",
-        help="of the wide layers; auto: bfloat16 where the device computes in it",
+        help="of the wide layers; default: auto, bfloat16 where the device computes in it",
     )
 
 
@@ -267,17 +263,19 @@ def _add_trust(command: Parser) -> None:
 
 
 def _add_device(command: Parser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: auto"
+    )
 
 
 def _add_reproduce(command: Parser) -> None:
     command.add_argument("figures", nargs="*", metavar="FIG|all", help="e.g. fig04, or all")
-    command.add_argument("--preset", choices=PRESET_NAMES, default="quick")
+    command.add_argument("--preset", choices=PRESET_NAMES, default="quick", help="default: quick")
     command.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/reproduce-quick or -paper"
     )
-    command.add_argument("--jobs", type=_count, metavar="N", help="runs at once; default: cores")
-    command.add_argument("--seeds", type=_seeds, metavar="A,B,...", help="default: the figure's")
+    command.add_argument("--jobs", type=count, metavar="N", help="runs at once; default: cores")
+    command.add_argument("--seeds", type=seeds, metavar="A,B,...", help="default: the figure's")
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
     command.add_argument(
         "--no-training", action="store_true", help="draw and check what the finished runs allow"
@@ -291,16 +289,6 @@ def _add_reproduce(command: Parser) -> None:
     _add_device(command)
 
 
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
-def _seeds(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
 def _add_serve(command: Parser) -> None:
     command.add_argument(
         "runs",
@@ -310,8 +298,12 @@ def _add_serve(command: Parser) -> None:
         metavar="RUNS",
         help="runs, or folders of them; default: runs",
     )
-    command.add_argument("--port", type=int, default=8642, help="0: any that is free")
-    command.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS")
+    command.add_argument(
+        "--port", type=int, default=8642, metavar="N", help="default: 8642; 0: any that is free"
+    )
+    command.add_argument(
+        "--bind", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1"
+    )
     command.add_argument(
         "--token", default="", help="asked of every visitor; or CONCEPTSPACE_TOKEN"
     )
@@ -320,22 +312,3 @@ def _add_serve(command: Parser) -> None:
         action="store_true",
         help="let visitors ask kept checkpoints for images of a point in concept space",
     )
-
-
-def _add_config_flags(command: Parser, kinds: Mapping[str, str]) -> None:
-    from conceptspace.config import field_names
-
-    groups: dict[str, Any] = {}
-    for name, info in field_names(**kinds).items():
-        if name == "preset":
-            continue
-        section = name.split(".")[0] if "." in name else "run"
-        if section not in groups:
-            groups[section] = command.add_argument_group(f"settings: {section}")
-        groups[section].add_argument(
-            "--" + dashed(name),
-            dest="config:" + name,
-            default=None,
-            metavar="VALUE",
-            help=(info.description or "").replace("%", "%%"),
-        )

@@ -6,46 +6,69 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from conceptspace.cli.carry_out import carried_out, duration
+from conceptspace.cache import sweep_cache
+from conceptspace.cli.carry_out import Engine, carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
-from conceptspace.cli.sweep_flags import STATUS
+from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
+from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import told
-from conceptspace.sweeps import local, on_ray
+from conceptspace.files import sha256
+from conceptspace.store import Run
+from conceptspace.sweeps import local, on_ray, slurm
 from conceptspace.sweeps.cost import covered, disk, estimate, measured
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
 from conceptspace.sweeps.read import read_sweep
+from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, begin, planned
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.status import SweepStatus, status
+from conceptspace.sweeps.storage import SMALL, Store, fetch_records, fetch_sweep, push_records
+
+RECORDS = (SWEEP, FAILURES)
 
 
 def sweep(options: Namespace) -> int:
     """Carry out a sweep file, or tell how a sweep stands."""
     if options.file == STATUS:
         return _status(options)
+    if options.file == COLLECT:
+        return _collect(options)
+    if options.file == FETCH:
+        return _fetch(options)
     if options.folder is not None:
-        raise UserError(f"unknown argument {options.folder}; only `sweep status DIR` takes two")
+        raise UserError(
+            f"unknown argument {options.folder}; only sweep status, collect and fetch take a folder"
+        )
     if options.out is None:
         raise UserError("say where the runs go: --out DIR")
-    out: Path = options.out
     plans = read_sweep(Path(options.file))
+    store = Store(options.out) if isinstance(options.out, str) else None
+    out = options.out = options.out if store is None else here(store)
+    if store is not None:
+        fetch_records(store, out, RECORDS)
+        _warn(fetch_sweep(store, out, [plan.name for plan in plans], SMALL))
     resources = Resources(
         options.cpus_per_run,
         options.gpus_per_run,
         options.device,
         options.retries,
         tuple(dict.fromkeys(options.log)),
+        store.url if store is not None else "",
     )
     jobs = options.jobs or max(1, (os.cpu_count() or 1) // resources.threads)
     if options.dry_run:
         return _dry_run(plans, out, jobs, resources)
+    if options.slurm or options.sbatch:
+        return _submit(options, plans, resources)
     engine, at_once = _engine(options, plans, resources, jobs)
+    if store is not None:
+        engine = _brought(engine, store, out)
     there = sum(covered(plan, out) for plan in plans)
     print(f"{len(plans)} runs, {there} exist", file=sys.stderr)
     try:
@@ -53,7 +76,10 @@ def sweep(options: Namespace) -> int:
     except Interrupted:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED
-    print(f"how they stand: conceptspace sweep status {out}", file=sys.stderr)
+    where = out if store is None else store.url
+    print(f"how they stand: conceptspace sweep status {where}", file=sys.stderr)
+    if store is None and failed < len(plans):
+        _tell_collected(collect_plans(out, [plan.name for plan in plans]), out)
     return 1 if failed else 0
 
 
@@ -81,6 +107,28 @@ def _engine(
     ), 0 if on_cluster else jobs
 
 
+def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> int:
+    """Submit the runs to Slurm, and do not wait for them."""
+    out: Path = options.out
+    if not options.slurm:
+        raise UserError("--sbatch gives options to Slurm; add --slurm")
+    if resources.store:
+        raise UserError("--slurm needs a folder that all nodes see; storage takes --engine ray")
+    if options.engine != "local":
+        raise UserError("--slurm and --engine ray exclude each other; start Ray in an allocation")
+    begin(out, plans, options.jobs or 0)
+    job = slurm.submit(plans, out, resources, at_once=options.jobs, options=options.sbatch)
+    if not job:
+        print(f"all {len(plans)} runs exist", file=sys.stderr)
+        return 0
+    print(
+        f"Slurm has job {job}; end it with: scancel {job}; how the runs stand: conceptspace sweep "
+        f"status {out}; the same command goes on with what is left",
+        file=sys.stderr,
+    )
+    return 0
+
+
 def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) -> int:
     """Every run, and what they will take."""
     device = parts.device(resources.device)
@@ -97,9 +145,72 @@ def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) 
 def _status(options: Namespace) -> int:
     if options.folder is None:
         raise UserError("name the sweep's folder: conceptspace sweep status DIR")
-    found = status(options.folder)
+    out = options.folder
+    if isinstance(out, str):
+        store, out = Store(out), here(Store(out))
+        fetch_records(store, out, RECORDS)
+        _warn(fetch_sweep(store, out, [run.name for run in planned(out)[0]], SMALL))
+    found = status(out)
     print(_json(found) if options.json else _text(found))
     return 0
+
+
+def _collect(options: Namespace) -> int:
+    if options.folder is None:
+        raise UserError("name the sweep's folder: conceptspace sweep collect DIR")
+    out = options.folder
+    if isinstance(out, str):
+        raise UserError(f"fetch the sweep first: conceptspace sweep fetch {out} --out DIR")
+    _tell_collected(collect_plans(out, [run.name for run in planned(out)[0]]), out)
+    return 0
+
+
+def _fetch(options: Namespace) -> int:
+    """Copy a sweep from a storage into a folder."""
+    if not isinstance(options.folder, str) or not isinstance(options.out, Path):
+        raise UserError("say what goes where: conceptspace sweep fetch URL --out DIR")
+    store, out = Store(options.folder), options.out
+    fetch_records(store, out, RECORDS)
+    problems = fetch_sweep(store, out, [run.name for run in planned(out)[0]], ())
+    _warn(problems)
+    print(f"runs in {out / 'runs'}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _warn(problems: Sequence[str]) -> None:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+
+
+def here(store: Store) -> Path:
+    """The folder of what is kept here of a sweep in a storage."""
+    return sweep_cache() / sha256(store.url.encode())[:16]
+
+
+def _brought(engine: Engine, store: Store, out: Path) -> Engine:
+    """The engine, while what the sweep keeps of itself is brought to the storage."""
+
+    def events(stop: Callable[[], bool]) -> Iterator[Progress]:
+        push_records(store, out, RECORDS)
+        for event in engine(stop):
+            yield event
+            push_records(store, out, (FAILURES,))
+
+    return events
+
+
+def collect_plans(out: Path, names: Sequence[str]) -> dict[str, str]:
+    """Collect those runs of a sweep that were begun; why others are left out, by name."""
+    folders = {name: out / "runs" / name for name in names}
+    begun = {n: Run(folder) for n, folder in folders.items() if (folder / "config.toml").is_file()}
+    left_out = {name: "it has not begun" for name in names if name not in begun}
+    return left_out | collect(begun, out / COLLECTION)
+
+
+def _tell_collected(left_out: Mapping[str, str], out: Path) -> None:
+    for name, reason in left_out.items():
+        print(f"not in the collection: {name}: {reason}", file=sys.stderr)
+    print(f"all runs in one: {out / COLLECTION}", file=sys.stderr)
 
 
 def _json(found: SweepStatus) -> str:

@@ -5,19 +5,37 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
+from conceptspace.cli.numbers import count
+from conceptspace.sweeps.storage import is_url
+
 STATUS = "status"
 """The word that stands in the file's place to ask how a sweep stands."""
+
+COLLECT = "collect"
+"""Likewise to collect its runs."""
+
+FETCH = "fetch"
+"""Likewise to fetch its runs from a storage."""
 
 
 def add_flags(command: ArgumentParser) -> None:
     """Tell a parser what a sweep takes."""
     command.add_argument(
-        "file", metavar="FILE.toml|status", help="the sweep; or status, to tell how one stands"
+        "file",
+        metavar="FILE.toml|status|collect|fetch",
+        help="the sweep; or status, to tell how one stands; or collect, for all runs in one; or "
+        "fetch, to copy one from a storage",
     )
     command.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="after status: the sweep's folder"
+        "folder",
+        nargs="?",
+        type=_place,
+        metavar="DIR|URL",
+        help="the sweep's folder, after the words",
     )
-    command.add_argument("--out", type=Path, metavar="DIR", help="where the runs go")
+    command.add_argument(
+        "--out", type=_place, metavar="DIR|URL", help="where the runs go, e.g. s3://bucket/sweep"
+    )
     command.add_argument(
         "--dry-run", action="store_true", help="only tell the runs, the hours and the disk"
     )
@@ -29,7 +47,17 @@ def add_flags(command: ArgumentParser) -> None:
     engine.add_argument(
         "--address", default="", help="of a Ray cluster; default: RAY_ADDRESS, or Ray is started"
     )
-    engine.add_argument("--jobs", type=_count, metavar="N", help="runs at once here")
+    engine.add_argument(
+        "--slurm", action="store_true", help="submit an array to Slurm, one task a run"
+    )
+    engine.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="a further option of sbatch, e.g. partition=gpu; may be given several times",
+    )
+    engine.add_argument("--jobs", type=count, metavar="N", help="runs at once here")
     engine.add_argument("--cpus-per-run", type=float, default=1.0, metavar="N")
     engine.add_argument(
         "--gpus-per-run", type=float, default=0.0, metavar="N", help="a fraction shares a GPU"
@@ -37,7 +65,7 @@ def add_flags(command: ArgumentParser) -> None:
     engine.add_argument(
         "--retries", type=int, default=3, metavar="N", help="lost workers before a run has failed"
     )
-    engine.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    engine.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     engine.add_argument(
         "--log",
         action="append",
@@ -47,7 +75,6 @@ def add_flags(command: ArgumentParser) -> None:
     )
 
 
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
+def _place(text: str) -> Path | str:
+    """A folder, or the address of a storage."""
+    return text if is_url(text) else Path(text)

@@ -30,8 +30,8 @@ class Replayed:
     Args:
         function: of tensors and lists of tensors, which gives the like.
         device: of the tensors.
-        state: gives the tensors that the function changes in place; warming up leaves them as they
-            were.
+        state: gives the tensors that the function changes in place; warming up leaves them, and the
+            device's random numbers, as they were.
         aside: whether the function itself is called this time, e.g. because hooks want to see what
             it does.
 
@@ -47,6 +47,7 @@ class Replayed:
         aside: Callable[[], bool] = lambda: False,
     ) -> None:
         self.function = function
+        self.device = device
         self.active = device.type == "cuda"
         self.state = state
         self.aside = aside
@@ -77,11 +78,13 @@ class Replayed:
         before = [t.detach().clone() for t in self.state()]
         try:
             side = torch.cuda.Stream()
+            random = torch.cuda.get_rng_state(self.device)
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP):
                     self.function(*arguments)
             torch.cuda.current_stream().wait_stream(side)
+            torch.cuda.set_rng_state(random, self.device)
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
                 outputs = self.function(*arguments)

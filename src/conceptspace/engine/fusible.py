@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn.modules.module import _has_any_global_hook
 
-from conceptspace.engine.native.library import Native, native
+from conceptspace.engine.native.compiling import Native, native
+from conceptspace.models.layers import transformed
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -35,16 +35,6 @@ def loaded() -> ctypes.CDLL:
     library = native().library
     assert library is not None
     return library
-
-
-def transformed() -> bool:
-    """Whether tensors are more than their values: torch.func, vmap, forward-mode gradients."""
-    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-
-
-def normable(x: Tensor) -> Tensor:
-    """An image as a norm takes it: PyTorch's vmap has no norm of channels that are innermost."""
-    return x.contiguous() if transformed() else x
 
 
 def fusible() -> bool:
@@ -73,18 +63,18 @@ def untouched(layer: nn.Module, kind: type[nn.Module]) -> bool:
     )
 
 
-def hooked(model: nn.Module) -> bool:
+def has_hooks(model: nn.Module) -> bool:
     """Whether a hook is on any module of a model, or on all modules."""
     return _has_any_global_hook() or any(
         getattr(module, name) for module in model.modules() for name in HOOKS
     )
 
 
-def same_size(layer: nn.Module) -> bool:
+def same_size(layer: nn.Module, kind: type[nn.Conv2d] = nn.Conv2d) -> bool:
     """Whether a layer is a plain convolution that keeps the resolution, zeros around the image."""
     return (
         isinstance(layer, nn.Conv2d)
-        and untouched(layer, nn.Conv2d)
+        and untouched(layer, kind)
         and layer.padding == tuple(size // 2 for size in layer.kernel_size)
         and layer.stride == layer.dilation == (1, 1)
         and layer.groups == 1

@@ -19,10 +19,10 @@ from conceptspace.engine.fusible import (
     gradient_of_its_own,
     kernels_for,
     loaded,
-    normable,
 )
 from conceptspace.engine.native import kernels
 from conceptspace.engine.native.interface import Call, Kernel
+from conceptspace.models.layers import norm_gelu_dropout
 
 
 def norm_gelu(
@@ -60,20 +60,7 @@ def norm_gelu(
         if call is not None:
             return _fused(call, eps, *given)
     norm = partial(F.group_norm, num_groups=groups, weight=weight, bias=bias, eps=eps)
-    return separate_norm_gelu(x, norm, embedding, partial(F.dropout, p=dropout))
-
-
-def separate_norm_gelu(
-    x: Float[Tensor, "batch c h w"],
-    norm: Callable[[Tensor], Tensor],
-    embedding: Float[Tensor, "batch c"] | None = None,
-    drop: Callable[[Tensor], Tensor] = lambda y: y,
-) -> Float[Tensor, "batch c h w"]:
-    """drop(gelu(norm(x + embedding))) by one operation after the other, in the precision of x."""
-    y = x.float() if x.dtype == torch.bfloat16 else x
-    if embedding is not None:
-        y = y + embedding[:, :, None, None].to(y.dtype)
-    return drop(F.gelu(norm(normable(y)))).to(x.dtype)
+    return norm_gelu_dropout(x, norm, embedding, partial(F.dropout, p=dropout))
 
 
 class _Fused(torch.autograd.Function):
@@ -97,7 +84,7 @@ class _Fused(torch.autograd.Function):
 
             def separate(x: Tensor, e: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
                 norm = partial(F.group_norm, num_groups=groups, weight=weight, bias=bias, eps=eps)
-                return separate_norm_gelu(x, norm, e, drop_as_kernel(dropout, seed))
+                return norm_gelu_dropout(x, norm, e, drop_as_kernel(dropout, seed))
 
             found = differentiated(separate, given, grads[0], ctx.needs_input_grad[2:])
             return None, None, *found

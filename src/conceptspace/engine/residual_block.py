@@ -22,7 +22,7 @@ from conceptspace.engine.fusible import (
 )
 from conceptspace.engine.native import kernels
 from conceptspace.engine.native.interface import Call
-from conceptspace.engine.operations import separate_norm_gelu
+from conceptspace.models.layers import norm_gelu_dropout
 
 
 class BlockParameters(NamedTuple):
@@ -125,9 +125,9 @@ def _separate_block(
     """What the kernel computes, by one operation after the other."""
     p = BlockParameters(*parameters)  # type: ignore[arg-type]
     norm = partial(F.group_norm, num_groups=groups, eps=eps)
-    y = separate_norm_gelu(x, partial(norm, weight=p.norm1_weight, bias=p.norm1_bias))
+    y = norm_gelu_dropout(x, partial(norm, weight=p.norm1_weight, bias=p.norm1_bias))
     y = F.conv2d(y, p.conv1_weight, p.conv1_bias, padding=1)
     norm2 = partial(norm, weight=p.norm2_weight, bias=p.norm2_bias)
-    y = separate_norm_gelu(y, norm2, embedding, drop_as_kernel(dropout, seed))
+    y = norm_gelu_dropout(y, norm2, embedding, drop_as_kernel(dropout, seed))
     y = F.conv2d(y, p.conv2_weight, p.conv2_bias, padding=1)
     return y + (x if p.skip_weight is None else F.conv2d(x, p.skip_weight, p.skip_bias))

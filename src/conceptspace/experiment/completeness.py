@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
+from conceptspace.hints import command
 from conceptspace.store import Run
 from conceptspace.training import checkpoint
 
@@ -26,7 +27,7 @@ def planned(run: Run) -> list[int]:
 def missing_checkpoints(run: Run) -> list[int]:
     """Planned steps up to the newest saved one whose checkpoints are not there."""
     saved = checkpoint.saved_steps(run.checkpoints)
-    newest = max([*saved, *checkpoint.saved_steps(run.path / "resume")], default=-1)
+    newest = max([*saved, *checkpoint.saved_steps(run.folder.resume)], default=-1)
     return [s for s in planned(run) if s <= newest and s not in saved]
 
 
@@ -47,5 +48,5 @@ def require_checkpoints(run: Run) -> None:
     """Raise ``UserError`` for a run without a checkpoint."""
     if not checkpoint.saved_steps(run.checkpoints):
         raise UserError(
-            f"{run.path} has no checkpoints yet; run: conceptspace run --out {run.path}"
+            f"{run.path} has no checkpoints yet; run: {command('run', '--out', run.path)}"
         )

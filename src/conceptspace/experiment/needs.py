@@ -28,7 +28,7 @@ from conceptspace.protocols.naive import Naive
 FLOAT = 4
 """Bytes of a number."""
 
-PROGRAM = 600 * 2**20
+PROGRAM = 750 * 2**20
 """Bytes of Python with PyTorch, pandas and the figures, before any data."""
 
 COPIES = 2

@@ -8,6 +8,8 @@ import torch
 
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
+from conceptspace.engine.device import device as device
+from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
 from conceptspace.judges.function import checked
 from conceptspace.judges.judge import Judge
@@ -15,7 +17,6 @@ from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.config import check_channels
 from conceptspace.models.denoiser import EmbeddingDenoiser
 from conceptspace.models.schedule import LinearSchedule
-from conceptspace.models.unet import channels_last
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Fitting
@@ -23,8 +24,8 @@ from conceptspace.protocols.registry import Context
 from conceptspace.recording.evaluate import Sampling
 from conceptspace.seeding import stream_seed
 from conceptspace.tables import NAIVE
+from conceptspace.training.checkpoint_schedule import checkpoint_steps
 from conceptspace.training.loop import Optimization
-from conceptspace.training.schedule import checkpoint_steps
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.config import DataConfig
 from conceptspace.worlds.dataset import Masking
@@ -115,7 +116,7 @@ def model(config: RunConfig, device: torch.device | None = None) -> VDM:
             f"{'an' if not m.embeds else 'no'} conceptspace.EmbeddingDenoiser"
         )
     built = VDM(network, schedule, PIXEL_RANGES[m.pixel_range])
-    return channels_last(built, device) if built.accelerated else built.to(device)
+    return fuse(built, device) if built.accelerated else built.to(device)
 
 
 def outline(config: RunConfig) -> VDM:
@@ -212,15 +213,3 @@ def _check_pools(config: RunConfig) -> None:
             f"{settings.images_per_class} + {settings.held_out_per_class} of the "
             f"{pool} images (data.images_per_class) of each class"
         )
-
-
-def device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU.
-
-    Raises:
-        UserError: CUDA was asked for and is not there.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise UserError("--device cuda was asked for, but PyTorch finds no CUDA device here")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")

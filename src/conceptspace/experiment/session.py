@@ -17,28 +17,32 @@ from torch import Tensor
 
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
-from conceptspace.engine.fusible import hooked
-from conceptspace.engine.native.library import native
+from conceptspace.engine.fusible import has_hooks
+from conceptspace.engine.native.compiling import native
+from conceptspace.engine.native.memory import keep_freed_memory
+from conceptspace.engine.precision import LoweredModel, Precision, fastest_precision
+from conceptspace.engine.replacing import fused
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
 from conceptspace.experiment import parts
 from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.experiment.own_code import keep_code
+from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked, told
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
-from conceptspace.models.precision import LoweredModel, Precision, fastest_precision
 from conceptspace.models.vdm import VDM, EmbeddingVDM
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import Naive
 from conceptspace.recording.book import Book
+from conceptspace.recording.environment import environment
 from conceptspace.recording.evaluate import Evaluator
 from conceptspace.recording.scoring import Scorer
 from conceptspace.recording.sheets import pictures_of, write_pictures
 from conceptspace.recording.space import write_space
-from conceptspace.recording.work import environment, noted, working_on
+from conceptspace.recording.work import noted, working_on
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
 from conceptspace.training import checkpoint
@@ -53,6 +57,9 @@ RESUME_STATES = 2
 
 class Session:
     """A run folder with everything that working on it needs.
+
+    Working on it, the process keeps the memory that it frees, see
+    :func:`~conceptspace.engine.native.memory.keep_freed_memory`.
 
     Args:
         run: the folder.
@@ -139,8 +146,7 @@ class Session:
         if lacking := missing_checkpoints(self.run):
             yield Notice(
                 f"the checkpoints of {steps_in_words(lacking)} are missing in "
-                f"{self.run.checkpoints}; make them again with: conceptspace run --out "
-                f"{self.run.path}"
+                f"{self.run.checkpoints}; make them again with: {self._again}"
             )
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
@@ -157,6 +163,11 @@ class Session:
                     raise Stopped(step)
         self._collect()
 
+    @property
+    def _again(self) -> str:
+        """The command that goes on with the run."""
+        return command("run", "--out", self.run.path)
+
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
         scored = set(self.run.trajectory()["step"])
@@ -164,13 +175,15 @@ class Session:
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
-                f"damaged meanwhile; make them again with: conceptspace run --out {self.run.path}"
+                f"damaged meanwhile; make them again with: {self._again}"
             )
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
         """Load or train the probe, once per session."""
         if self.probe is not None:
             return
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if self.device.type == "cpu" and native().library is None:
             yield Notice(f"slower than it could be: {native().reason}")
         write_space(self.run.path, self.world.space)
@@ -219,7 +232,7 @@ class Session:
 
     def _stopped(self) -> Stopped:
         """Before the training went on."""
-        return Stopped(max(checkpoint.saved_steps(self.run.path / "resume"), default=0))
+        return Stopped(max(checkpoint.saved_steps(self.run.folder.resume), default=0))
 
     def _introduce(self) -> Iterator[Event]:
         """Keep how classes look and where their images are from, unless pages render them."""
@@ -233,7 +246,7 @@ class Session:
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
         config = self.config
         planned = parts.checkpoints(config)
-        trainer, log = self._trainer(), TrainingLog(self.run.path / "training.parquet")
+        trainer, log = self._trainer(), TrainingLog(self.run.folder.training)
         yield from self._restore(trainer, planned)
         if log.aside:
             yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
@@ -266,6 +279,7 @@ class Session:
             masking=parts.masking(config.data),
         )
         model = parts.model(config, self.device)
+        self.run.note(replaced=fused(model))
         return Trainer(
             model,
             examples.to(self.device),
@@ -278,7 +292,7 @@ class Session:
         """Go on from the newest whole training state that is not behind a checkpoint that is
         missing or damaged, if there is one.
         """
-        folder, checkpoints = self.run.path / "resume", self.run.checkpoints
+        folder, checkpoints = self.run.folder.resume, self.run.checkpoints
         states = checkpoint.saved_steps(folder)
         self.whole = {step for step in planned if checkpoint.is_whole(checkpoints, step)}
         lacking = [
@@ -309,7 +323,7 @@ class Session:
         log.write()
         if step in planned and step not in self.whole:
             self.writer.save(self.run.checkpoints, step, trainer.sampling_weights())
-        self.writer.save(self.run.path / "resume", step, trainer.state())
+        self.writer.save(self.run.folder.resume, step, trainer.state())
         self.writer.then(self._forget_states, step)
         if step in planned and self.book.missing(Naive(), step):
             yield self._score(trainer.sampling_weights(), Naive(), step)
@@ -317,7 +331,7 @@ class Session:
 
     def _forget_states(self, newest: int) -> None:
         """Keep the last few training states only."""
-        folder = self.run.path / "resume"
+        folder = self.run.folder.resume
         self.passed_over.discard(newest)
         saved = checkpoint.saved_steps(folder)
         kept = [s for s in saved if s not in self.passed_over][-RESUME_STATES:]
@@ -330,7 +344,7 @@ class Session:
         model = LoweredModel(parts.model(self.config, self.device), self.precision)
         fast = model.fast
         if isinstance(fast, EmbeddingVDM) and fast.accelerated:
-            replayed = Replayed(fast.denoise, self.device, aside=lambda: hooked(fast))
+            replayed = Replayed(fast.denoise, self.device, aside=lambda: has_hooks(fast))
             fast.denoise = replayed  # type: ignore[method-assign, assignment]
         return model
 
@@ -361,7 +375,7 @@ class Session:
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
-                f"not have; go on with: conceptspace run --out {self.run.path}"
+                f"not have; go on with: {self._again}"
             )
         model = parts.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
@@ -375,7 +389,7 @@ class Session:
         return environment(
             device=f"{device.type} ({name or platform.machine()})",
             precision=self.precision,
-            operations="PyTorch" if gpu else native().reason,
+            operations=native().reason if device.type == "cpu" else "PyTorch",
         )
 
     def _collect(self) -> None:

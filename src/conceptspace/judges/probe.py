@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from conceptspace.cache import probe_cache
 from conceptspace.config import ProbeConfig
+from conceptspace.engine.replacing import fuse
 from conceptspace.files import make_folders, sha256
 from conceptspace.models.modes import evaluating, float32_default
-from conceptspace.models.unet import UNetTrunk, channels_last
+from conceptspace.models.unet import UNetTrunk
 from conceptspace.presets import quick
 from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
@@ -235,7 +236,7 @@ def fit(
     images, values = images.to(device), values.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(settings.seed)
-        probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
+        probe = fuse(Probe(world.space.names, settings, world.space.sizes), device)
     optimizer = torch.optim.AdamW(
         probe.parameters(),
         lr=settings.learning_rate,
@@ -351,7 +352,7 @@ def load_or_train(
     recipe = world.recipe(settings.margin) | {"settings": settings.recipe()}
     folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
     with torch.random.fork_rng(devices=[]):
-        probe = channels_last(Probe(world.space.names, settings, world.space.sizes), device)
+        probe = fuse(Probe(world.space.names, settings, world.space.sizes), device)
     try:
         probe.load_state_dict(checkpoint.load(folder, settings.steps, device))
     except checkpoint.DamagedCheckpoint:

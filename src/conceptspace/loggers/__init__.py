@@ -18,7 +18,7 @@ from PIL import Image
 
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Trained
-from conceptspace.store import Run, of_steps
+from conceptspace.store import Run
 
 EVERY = 10
 """Gradient steps from one logged step to the next."""
@@ -105,9 +105,8 @@ def log_scores(scored: Evaluated, run: Run, loggers: Sequence[Logger]) -> None:
     step, protocol = scored.step, scored.protocol
     told = {f"accuracy/{protocol}/{name}": value for name, value in scored.accuracies.items()}
     _numbers(loggers, step, told | {f"valid/{protocol}": scored.valid})
-    sheets = {path.stem: path for path in of_steps(run.path / "samples" / protocol, ".png")}
-    sheet = sheets.get(f"step-{step:08d}")
-    if sheet is not None:
+    sheet = run.folder.sheet(protocol, step)
+    if sheet.exists():
         with Image.open(sheet) as image:
             pixels = np.asarray(image.convert("RGB"))
         for logger in loggers:

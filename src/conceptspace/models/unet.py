@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
@@ -12,12 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from conceptspace.engine.fusible import normable, same_size, untouched
-from conceptspace.engine.operations import norm_gelu, separate_norm_gelu, thin_convolution
-from conceptspace.engine.residual_block import BlockParameters, fused_residual_block
 from conceptspace.models.denoiser import Accelerated, EmbeddingDenoiser
 from conceptspace.models.embeddings import BlockEmbeddings as BlockEmbeddings
 from conceptspace.models.embeddings import SinusoidalEmbedding
+from conceptspace.models.layers import activate, convert, normable
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,37 +36,6 @@ def normalisation(kind: str, channels: int, groups: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups if kind == "group" else 1, channels)
 
 
-def activate(
-    norm: nn.Module, x: Tensor, embedding: Tensor | None = None, dropout: float = 0.0
-) -> Tensor:
-    """dropout(gelu(norm(x + embedding))); see :func:`norm_gelu`.
-
-    A norm with hooks, or one that was put in its place, is called as the module that it is.
-    """
-    if not isinstance(norm, nn.GroupNorm) or not untouched(norm, nn.GroupNorm):
-        return separate_norm_gelu(x, norm, embedding, partial(F.dropout, p=dropout))
-    return norm_gelu(
-        x,
-        norm.weight,
-        norm.bias,
-        groups=norm.num_groups,
-        eps=norm.eps,
-        embedding=embedding,
-        dropout=dropout,
-    )
-
-
-def thin(layer: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """A convolution from or to images, with a result of that precision.
-
-    A layer with hooks, or one that was put in its place, is called as the module that it is.
-    """
-    if not isinstance(layer, nn.Conv2d) or not same_size(layer):
-        return layer(x.to(getattr(layer, "weight", x).dtype)).to(dtype)
-    assert layer.bias is not None
-    return thin_convolution(x, layer.weight, layer.bias, dtype)
-
-
 class ResidualBlock(nn.Module):
     """x + conv(drop(gelu(norm(conv(gelu(norm(x))) + e)))), the last convolution zero at first."""
 
@@ -87,36 +53,9 @@ class ResidualBlock(nn.Module):
         self, x: Float[Tensor, "batch c h w"], embedding: Float[Tensor, "batch k"] | None
     ) -> Float[Tensor, "batch k h w"]:
         dropout = self.dropout if self.training else 0.0
-        if self._untouched():
-            fused = fused_residual_block(
-                x,
-                embedding,
-                self._parameters_in_order(),
-                groups=self.norm1.num_groups,
-                eps=self.norm1.eps,
-                dropout=dropout,
-            )
-            if fused is not None:
-                return fused
         y = self.conv1(activate(self.norm1, x))
         y = activate(self.norm2, y, embedding, dropout)
         return self.skip(x) + self.conv2(y)
-
-    def _untouched(self) -> bool:
-        """Whether one operation on the parameters may take the place of the layers."""
-        return (
-            all(untouched(norm, nn.GroupNorm) for norm in (self.norm1, self.norm2))
-            and (self.norm1.num_groups, self.norm1.eps) == (self.norm2.num_groups, self.norm2.eps)
-            and all(same_size(layer) for layer in (self.conv1, self.conv2))
-            and (untouched(self.skip, nn.Identity) or same_size(self.skip))
-        )
-
-    def _parameters_in_order(self) -> BlockParameters:
-        layers = [self.norm1, self.norm2, self.conv1, self.conv2]
-        if not isinstance(self.skip, nn.Identity):
-            layers.append(self.skip)
-        given = [getattr(layer, name) for layer in layers for name in ("weight", "bias")]
-        return BlockParameters(*given, *[None] * (10 - len(given)))
 
 
 class Upsample(nn.ConvTranspose2d):
@@ -238,7 +177,7 @@ class UNetTrunk(nn.Module):
     ) -> Float[Tensor, "batch k height width"]:
         """Args: images, and what each residual block adds, (batch, channels) each or None."""
         embedding = iter(embeddings)
-        x = thin(self.conv_in, x, self.precision)
+        x = convert(self.conv_in, x, self.precision)
         skips = []
         for i, level in enumerate(self.down):
             assert isinstance(level, nn.ModuleList)
@@ -257,7 +196,7 @@ class UNetTrunk(nn.Module):
             for block in level:
                 x = block(x, next(embedding))
         x = activate(self.norm_out, x)
-        return thin(self.conv_out, x, self.conv_out.weight.dtype)
+        return convert(self.conv_out, x, self.conv_out.weight.dtype)
 
 
 class UNet(Accelerated, EmbeddingDenoiser):

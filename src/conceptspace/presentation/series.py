@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from conceptspace.analysis.statistics import wilson
+from conceptspace.analysis.intervals import student, wilson
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
@@ -80,8 +79,8 @@ def series(
     runs = values.to_numpy(dtype=float)
     if len(runs) > 1:
         low, high = over_runs(runs)
-        student = f"95 % Student interval over {len(runs)} runs"
-        interval = student if len(runs) > 2 else "range of 2 runs"
+        told = f"95 % Student interval over {len(runs)} runs"
+        interval = told if len(runs) > 2 else "range of 2 runs"
     else:
         samples = rows.set_index("step")["samples"].loc[values.columns].to_numpy(dtype=float)
         low, high = wilson(runs[0], samples) if samples.all() else (runs[0], runs[0])
@@ -98,9 +97,8 @@ def over_runs(runs: Array) -> tuple[Array, Array]:
     """
     if len(runs) == 2:
         return runs.min(axis=0), runs.max(axis=0)
-    mean = runs.mean(axis=0)
-    reach = stats.t.ppf(0.975, len(runs) - 1) * stats.sem(runs, axis=0)
-    return np.maximum(mean - reach, 0), np.minimum(mean + reach, 1)
+    low, high = student(runs)
+    return np.maximum(low, 0), np.minimum(high, 1)
 
 
 def of_protocol(table: pd.DataFrame, protocol: str) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment.parts import world
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
-from conceptspace.recording.space import FILE as SPACE
 from conceptspace.recording.space import read_space
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
@@ -60,19 +59,20 @@ def world_of(run: Run) -> Spaced:
     if _concepts(run) <= {*built.space.names, JOINT}:
         return built
     raise UserError(
-        f"{run.path}/trajectory.parquet names concepts that its config does not have, and there is "
-        f"no {SPACE} that tells what they are; conceptspace.recording.space.write_space writes one"
+        f"{run.folder.trajectory} names concepts that its config does not have, and there is no "
+        f"{run.folder.space.name} that tells what they are; "
+        "conceptspace.recording.space.write_space writes one"
     )
 
 
 def _kept(run: Run) -> ConceptSpace | None:
-    require_plain(run.path / SPACE, bound_of(run))
+    require_plain(run.folder.space, bound_of(run))
     return read_space(run.path)
 
 
 def _concepts(run: Run) -> set[str]:
     """The concepts that a run's trajectory names; none where it cannot be read."""
-    path = run.path / "trajectory.parquet"
+    path = run.folder.trajectory
     try:
         require_plain(path, bound_of(run))
         column = parquet.read_table(BytesIO(path.read_bytes()), columns=["concept"])["concept"]

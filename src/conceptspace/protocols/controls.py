@@ -24,7 +24,7 @@ class MatchedControl:
     Every setting of the intervention has a setting here. In each block and for each prompt the
     embedding e moves by the same distance d as under the intervention,
 
-    - "scaling": along itself, e (1 + d / |e|), which makes the prompt louder;
+    - "scaling": along itself, ``e (1 + d / |e|)``, which makes the prompt louder;
     - "random": along a direction drawn once for each setting and block.
 
     Args:

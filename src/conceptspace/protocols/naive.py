@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from conceptspace.errors import UserError
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.registry import Context, family
+from conceptspace.space import NAME
 from conceptspace.tables import NAIVE
 
 
@@ -23,3 +25,28 @@ class Naive:
 def naive(name: str, run: Context) -> Protocol:
     """Naive prompting, which every run has."""
     return Naive()
+
+
+def with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
+    """Naive prompting first, then the others.
+
+    Raises:
+        UserError: one is no protocol, two have the same name, or a name is none for a folder.
+    """
+    for protocol in protocols:
+        if isinstance(protocol, type) or not isinstance(protocol, Protocol):
+            raise UserError(
+                "a protocol is an object with a name, and a method settings(concept_class) that "
+                f"gives functions by name; {protocol!r:.80} is none"
+            )
+    every: list[Protocol] = [Naive(), *(p for p in protocols if not isinstance(p, Naive))]
+    names = [protocol.name for protocol in every]
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise UserError(
+                f"a protocol cannot be called {name[:80]!r}; its name is up to 64 letters and "
+                "digits, between them spaces, _ . + or -"
+            )
+        if names.count(name) > 1:
+            raise UserError(f"two protocols are called {name}; each needs a name of its own")
+    return every

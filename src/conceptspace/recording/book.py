@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from conceptspace.events import Evaluated
 from conceptspace.files import write_table
 from conceptspace.protocols.base import Protocol
+from conceptspace.recording.averages import Averages, agreements, together
 from conceptspace.recording.evaluate import Generated
-from conceptspace.recording.scoring import agreement, trajectory
 from conceptspace.recording.sheets import write_sheet
-from conceptspace.store import Run, read_scores
+from conceptspace.store import Run, not_scored, read_scores
 from conceptspace.tables import JOINT, PROBE, SCORE_COLUMNS, VALID
-from conceptspace.training.checkpoint import step_name
 from conceptspace.values import columns_of
 
 
@@ -32,6 +30,7 @@ class Book:
         self.run = run
         self.seed = seed
         self.classes = classes
+        self.averages = Averages()
 
     def scored(self, protocol: str, step: int) -> set[tuple[str, str]]:
         """The pairs (setting, class) that are there.
@@ -39,11 +38,8 @@ class Book:
         Raises:
             UserError: the scores are damaged.
         """
-        stored = self._stored(protocol, step)
-        if stored is None:
-            return set()
-        pairs = stored[["setting", "concept_class"]].drop_duplicates()
-        return set(pairs.itertuples(index=False, name=None))
+        known = self.averages.of(self.run.folder.scores(protocol, step))
+        return known.asked if known is not None else set()
 
     def missing(self, protocol: Protocol, step: int) -> bool:
         """Whether a setting of a protocol has not been scored at a checkpoint.
@@ -63,7 +59,7 @@ class Book:
             UserError: what is there is damaged.
             OSError: it cannot be written.
         """
-        stored = self._stored(protocol, step)
+        path = self.run.folder.scores(protocol, step)
         scores = pd.concat(
             [
                 g.scores.assign(setting=g.setting, concept_class=str(g.concept_class))
@@ -71,20 +67,19 @@ class Book:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.seed, step=step, protocol=protocol)
-        columns = [*SCORE_COLUMNS, VALID, PROBE, *columns_of(scores)]
-        scores = pd.concat([stored, scores[columns]], ignore_index=True)
-        write_sheet(
-            self.run.path / "samples" / protocol / f"{step_name(step)}.png", step, generated
-        )
-        write_table(self._path(protocol, step), scores)
-        table = trajectory(scores)
+        scores = scores[[*SCORE_COLUMNS, VALID, PROBE, *columns_of(scores)]]
+        if path.exists():
+            scores = pd.concat([read_scores(path), scores], ignore_index=True)
+        write_sheet(self.run.folder.sheet(protocol, step), step, generated)
+        write_table(path, scores)
+        table = self.averages.learn(path, scores).table
         joint = table[table["concept"] == JOINT]
         best = joint.groupby("concept_class")["accuracy"].max()
         accuracies = {str(c): float(v) for c, v in best.items()}
         return Evaluated(step, protocol, accuracies, float(joint[VALID].mean()))
 
     def collect(self, concepts: Sequence[str], metadata: Mapping[str, str]) -> None:
-        """Average all scores into ``trajectory.parquet``.
+        """Gather the averages of all scores in ``trajectory.parquet``.
 
         Args:
             concepts: of which ``run.json`` tells how far probe and judge agree.
@@ -93,13 +88,9 @@ class Book:
         Raises:
             UserError: nothing has been scored, or a file is damaged.
         """
-        scores = self.run.scores()
-        write_table(self.run.path / "trajectory.parquet", trajectory(scores), metadata)
-        self.run.note(probe_agreement=agreement(scores, concepts))
-
-    def _stored(self, protocol: str, step: int) -> pd.DataFrame | None:
-        path = self._path(protocol, step)
-        return read_scores(path) if path.exists() else None
-
-    def _path(self, protocol: str, step: int) -> Path:
-        return self.run.path / "scores" / protocol / f"{step_name(step)}.parquet"
+        found = [self.averages.of(path) for path in self.run.folder.all_scores()]
+        known = [averaged for averaged in found if averaged is not None]
+        if not known:
+            raise not_scored(self.run.path)
+        write_table(self.run.folder.trajectory, together(known), metadata)
+        self.run.note(probe_agreement=agreements(known, concepts))

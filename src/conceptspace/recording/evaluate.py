@@ -73,7 +73,7 @@ class Evaluator:
     Prompts and noise depend on the seed and the class alone: at every checkpoint and under every
     protocol, sample i of a class starts from the same noise, so that differences come from the
     model and the protocol. OOD prompts are class means, in-distribution prompts are drawn from the
-    class (SPEC section 2).
+    class, as in the settings published with the paper (section 3.1).
 
     Args:
         world: the data-generating process.

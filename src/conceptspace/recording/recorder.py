@@ -3,46 +3,38 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
 from conceptspace.judges.function import AnyJudge, checked, described, told
 from conceptspace.loggers import Logger, log_metrics, log_scores, opened
-from conceptspace.models.generative import Prompts, name_of
+from conceptspace.models.generative import name_of
 from conceptspace.protocols.base import Protocol
-from conceptspace.protocols.naive import Naive
+from conceptspace.protocols.naive import with_naive
 from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
-from conceptspace.recording.evaluate import prompt_vectors
+from conceptspace.recording.encoding import Encoder, prompts_of
+from conceptspace.recording.environment import environment
 from conceptspace.recording.metrics import Metrics
 from conceptspace.recording.scoring import JudgeScorer
-from conceptspace.recording.sheets import pictures_of, write_pictures
+from conceptspace.recording.sheets import own_pictures, pictures_of, write_pictures
 from conceptspace.recording.space import read_space, write_space
-from conceptspace.recording.work import environment, noted, working_on
-from conceptspace.seeding import stream_seed
-from conceptspace.space import NAME, ConceptClass, ConceptSpace
-from conceptspace.store import Run, of_steps, open_or_create
+from conceptspace.recording.work import noted, working_on
+from conceptspace.run_folder import RunFolder
+from conceptspace.space import ConceptSpace
+from conceptspace.store import Run, open_or_create
 from conceptspace.tables import LARGEST, NAIVE
-from conceptspace.training.schedule import EvenInRoot
-from conceptspace.worlds import border
+from conceptspace.training.checkpoint_schedule import EvenInRoot
 from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.world import Prompting, World
-
-Encoder = Callable[[ConceptClass, int], Prompts]
-"""(class, number of samples) -> one prompt for each sample: a tensor (samples, ...), or texts.
-
-Tensors of labels (samples,), vectors (samples, k) or sequences of embeddings (samples, tokens, k)
-have the same shape for every class; there are no masks.
-"""
 
 
 class Recorder:
@@ -104,7 +96,7 @@ class Recorder:
         asked = SpacePrompts(world) if isinstance(world, ConceptSpace) else world
         self.space = asked.space
         self.steps: Container[int] = EvenInRoot() if steps is None else steps
-        self.protocols = _with_naive(protocols)
+        self.protocols = with_naive(protocols)
         encoder = "concept vectors" if prompts is None else name_of(prompts)
         self.description = described_as(
             seed=seed,
@@ -119,12 +111,12 @@ class Recorder:
             },
             training=dict(settings or {}),
         )
-        self.pictures = _pictures(asked, pictures)
+        if pictures is not None:
+            self.pictures = own_pictures(asked, pictures)
+        else:
+            self.pictures = pictures_of(asked) if isinstance(asked, World) else {}
         scorer = JudgeScorer(self.space, checked(judge, self.space.concepts))
-        encode = prompts or (lambda name, count: prompt_vectors(asked, name, count, seed))
-        encoded = {c: _encoded(encode, c, samples, seed) for c in self.space.classes}
-        _require_one_shape(encoded)
-        self.ask = Asker(encoded, scorer, seed, batch_size)
+        self.ask = Asker(prompts_of(asked, prompts, samples, seed), scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder)
         self.asked_loggers = tuple(loggers)
@@ -142,7 +134,7 @@ class Recorder:
             stack.enter_context(working_on(self.run, self.description))
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
-            self.metrics = Metrics(self.folder / "training.parquet")
+            self.metrics = Metrics(self.run.folder.training)
             stack.enter_context(noted(self.run, environment(**told(self.judge))))
             if self.recorded:
                 self._collect()
@@ -163,8 +155,7 @@ class Recorder:
     @property
     def recorded(self) -> tuple[int, ...]:
         """Steps that have been recorded under every protocol, increasing."""
-        paths = of_steps(self.folder / "scores" / NAIVE, ".parquet")
-        steps = [int(path.stem.removeprefix("step-")) for path in paths]
+        steps = RunFolder(self.folder).scored_steps(NAIVE)
         return tuple(step for step in steps if not self._missing(step))
 
     def checkpoint(self, step: object, model: Any, **metrics: object) -> list[Evaluated]:
@@ -210,78 +201,9 @@ class Recorder:
         self.book.collect(self.space.names, {"config": self.description.digest()})
 
 
-def _with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
-    """Naive prompting first, then the others.
-
-    Raises:
-        UserError: one is no protocol, two have the same name, or a name is none for a folder.
-    """
-    for protocol in protocols:
-        if isinstance(protocol, type) or not isinstance(protocol, Protocol):
-            raise UserError(
-                "a protocol is an object with a name, and a method settings(concept_class) that "
-                f"gives functions by name; {protocol!r:.80} is none"
-            )
-    every: list[Protocol] = [Naive(), *(p for p in protocols if not isinstance(p, Naive))]
-    names = [protocol.name for protocol in every]
-    for name in names:
-        if not NAME.fullmatch(name):
-            raise UserError(
-                f"a protocol cannot be called {name[:80]!r}; its name is up to 64 letters and "
-                "digits, between them spaces, _ . + or -"
-            )
-        if names.count(name) > 1:
-            raise UserError(f"two protocols are called {name}; each needs a name of its own")
-    return every
-
-
 def _settings(protocol: Protocol, space: ConceptSpace) -> tuple[str, ...]:
     found = [name for c in space.classes for name in protocol.settings(c)]
     return tuple(dict.fromkeys(found))
-
-
-def _pictures(world: Prompting, pictures: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
-    if pictures is None:
-        return pictures_of(world) if isinstance(world, World) else {}
-    found = {}
-    for name, picture in pictures.items():
-        if name not in world.space.classes:
-            raise UserError(f"there is a picture of class {name}, which the space does not have")
-        what = f"the picture of class {name}"
-        found[str(name)] = border.generated(torch.as_tensor(picture)[None], what, 1)[0]
-    return found
-
-
-def _encoded(encode: Encoder, concept_class: ConceptClass, count: int, seed: int) -> Prompts:
-    """The prompts of a class; what the encoder draws depends on seed and class alone."""
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(stream_seed(seed, "prompts", concept_class))
-        prompts = encode(concept_class, count)
-    texts = isinstance(prompts, list) and all(isinstance(text, str) for text in prompts)
-    if not (texts or isinstance(prompts, Tensor)) or len(prompts) != count:
-        raise UserError(
-            f"the prompts of class {concept_class} are {count} rows of a tensor or {count} texts "
-            f"in a list, without masks, not {_told(prompts)}"
-        )
-    if isinstance(prompts, Tensor) and not bool(torch.isfinite(prompts).all()):
-        raise UserError(f"the prompts of class {concept_class} hold NaN or infinite numbers")
-    return prompts
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"{len(value)} in a list" if isinstance(value, list) else type(value).__name__
-
-
-def _require_one_shape(prompts: Mapping[ConceptClass, Prompts]) -> None:
-    shapes = {c: tuple(p.shape[1:]) for c, p in prompts.items() if isinstance(p, Tensor)}
-    if len(set(shapes.values())) > 1:
-        one, other = min(shapes, key=lambda c: shapes[c]), max(shapes, key=lambda c: shapes[c])
-        raise UserError(
-            f"the prompts of class {one} have shape {shapes[one]} and those of class {other} "
-            f"{shapes[other]}; pad them to one length"
-        )
 
 
 def _step(step: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -181,13 +181,27 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"seed": "int64", "step": "int64", "samples": "int64"})
 
 
-def agreement(scores: pd.DataFrame, concepts: Sequence[str]) -> dict[str, float]:
-    """Share of valid images on which the probe finds the value that the judge finds, per concept.
+@dataclass(frozen=True)
+class Agreement:
+    """On how many valid images, by concept, the probe finds the value that the judge finds.
 
-    Empty where there was no judge, or no probe.
+    Attributes:
+        same: on how many it does.
+        images: of how many; concepts that were not looked at by both are missing.
     """
+
+    same: Mapping[str, int]
+    images: Mapping[str, int]
+
+
+def agreement(scores: pd.DataFrame) -> Agreement:
+    """How far probe and judge agree; empty where there was no judge, or no probe."""
     both = {VALID, PROBE} <= set(scores)
     checked = scores[(scores[VALID] > 0) & scores[PROBE].notna()] if both else scores[:0]
     same = (checked["accuracy"] > 0.5) == (checked[PROBE] > 0.5)
-    found = same.groupby(checked["concept"]).mean()
-    return {concept: float(found[concept]) for concept in concepts if concept in found}
+    of = same.groupby(checked["concept"])
+    agreed, images = of.sum(), of.size()
+    return Agreement(
+        {str(concept): int(count) for concept, count in agreed.items()},
+        {str(concept): int(count) for concept, count in images.items()},
+    )

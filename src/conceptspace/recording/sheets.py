@@ -18,17 +18,33 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from conceptspace.contact_sheet import KEYWORD, damaged_sheet, read_sheet
+from conceptspace.errors import UserError
 from conceptspace.files import write_atomically
 from conceptspace.recording.evaluate import Generated
 from conceptspace.store import Run
 from conceptspace.worlds import border
-from conceptspace.worlds.world import World
+from conceptspace.worlds.world import Prompting, World
 
 
 def pictures_of(world: World) -> dict[str, Tensor]:
     """The images that stand for classes, of those classes that have one."""
     found = {str(name): border.picture(world, name) for name in world.space.classes}
     return {name: picture for name, picture in found.items() if picture is not None}
+
+
+def own_pictures(world: Prompting, pictures: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Images of one's own that stand for classes, each (channels, height, width) in [0, 1].
+
+    Raises:
+        UserError: one is of no class of the world, or is no image.
+    """
+    found = {}
+    for name, picture in pictures.items():
+        if name not in world.space.classes:
+            raise UserError(f"there is a picture of class {name}, which the space does not have")
+        what = f"the picture of class {name}"
+        found[str(name)] = border.generated(torch.as_tensor(picture)[None], what, 1)[0]
+    return found
 
 
 def write_pictures(run: Run, pictures: Mapping[str, Tensor]) -> None:

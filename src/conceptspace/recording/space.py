@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from conceptspace.errors import UserError
 from conceptspace.files import read_record, write_record
+from conceptspace.run_folder import RunFolder
 from conceptspace.settings_tree import tuples
 from conceptspace.space import Concept, ConceptSpace, as_classes
-
-FILE = "space.json"
 
 
 def write_space(folder: Path, space: ConceptSpace) -> None:
@@ -21,12 +21,29 @@ def write_space(folder: Path, space: ConceptSpace) -> None:
             return
     except UserError:
         pass  # whatever was there is replaced
-    record = {
+    write_record(RunFolder(folder).space, record_of(space))
+
+
+def record_of(space: ConceptSpace) -> dict[str, Any]:
+    """A concept space as it is kept."""
+    return {
         "concepts": [asdict(concept) for concept in space.concepts],
         "train_classes": list(space.train_classes),
         "ood_classes": list(space.ood_classes),
     }
-    write_record(folder / FILE, record)
+
+
+def space_of(record: Mapping[str, Any]) -> ConceptSpace:
+    """What :func:`record_of` was told.
+
+    Raises:
+        UserError, ValueError, KeyError, TypeError, AttributeError: it is no concept space.
+    """
+    return ConceptSpace(
+        tuple(_concept(told) for told in record["concepts"]),
+        as_classes(record["train_classes"]),
+        as_classes(record["ood_classes"]),
+    )
 
 
 def read_space(folder: Path) -> ConceptSpace | None:
@@ -35,16 +52,11 @@ def read_space(folder: Path) -> ConceptSpace | None:
     Raises:
         UserError: the file is damaged.
     """
-    path = folder / FILE
+    path = RunFolder(folder).space
     if not path.exists():
         return None
     try:
-        record = read_record(path)
-        return ConceptSpace(
-            tuple(_concept(told) for told in record["concepts"]),
-            as_classes(record["train_classes"]),
-            as_classes(record["ood_classes"]),
-        )
+        return space_of(read_record(path))
     except (UserError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); put it back as it was") from None
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
-
-import torch
 
 from conceptspace.description import Description
 from conceptspace.errors import Diverged
@@ -59,15 +54,3 @@ def noted(run: Run, environment: dict[str, Any]) -> Iterator[None]:
     finally:
         seconds = before + time.perf_counter() - started
         run.note(status=status, reason=reason, seconds=round(seconds, 1))
-
-
-def environment(**more: Any) -> dict[str, Any]:
-    """What a result depends on beside its config: time, threads, versions, and what is told."""
-    packages = ("conceptspace", "torch", "numpy", "pandas")
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
-        **more,
-    }

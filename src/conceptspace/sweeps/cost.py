@@ -9,11 +9,11 @@ import torch
 
 from conceptspace.benchmarks.machine import seconds
 from conceptspace.config import RunConfig
+from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import images_asked, needs, protocols_asked
 from conceptspace.models.modes import evaluating
-from conceptspace.models.precision import LoweredModel, fastest_precision
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from conceptspace.errors import UserError
@@ -17,6 +18,7 @@ from conceptspace.sweeps.local import log_of
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Progress
 from conceptspace.sweeps.resources import Resources
+from conceptspace.sweeps.storage import SMALL, Store, StoredRun
 from conceptspace.sweeps.worker import STOPPED, Outcome, work
 
 POLL = 0.5
@@ -81,7 +83,7 @@ def execute(
                     raise Interrupted
                 ready, _ = ray.wait(list(tasks), timeout=POLL)
                 for reference in ready:
-                    yield _ended(ray, reference, tasks.pop(reference), out)
+                    yield _ended(ray, reference, tasks.pop(reference), out, resources)
         finally:
             for reference in tasks:
                 ray.cancel(reference, force=False)
@@ -90,7 +92,21 @@ def execute(
 
 
 def _work(plan: Plan, out: Path, resources: Resources) -> Outcome:
-    """The task of a run, in a process of Ray's."""
+    """The task of a run, in a process of Ray's.
+
+    One that goes to a storage is worked on in a folder of its own, and leaves its log there.
+    """
+    if not resources.store:
+        return _in_folder(plan, out, resources)
+    with TemporaryDirectory(prefix="conceptspace-run-") as folder:
+        outcome = _in_folder(plan, Path(folder), resources)
+        log = log_of(plan, Path(folder))
+        if log.is_file():
+            Store(resources.store).write(f"logs/{log.name}", log.read_bytes())
+        return outcome
+
+
+def _in_folder(plan: Plan, out: Path, resources: Resources) -> Outcome:
     log = log_of(plan, out)
     try:
         needs.require(plan.config, plan.folder(out), parts.device(resources.device))
@@ -104,9 +120,13 @@ def _work(plan: Plan, out: Path, resources: Resources) -> Outcome:
     return outcome
 
 
-def _ended(ray: Any, reference: Any, plan: Plan, out: Path) -> Finished | Failed:
+def _ended(
+    ray: Any, reference: Any, plan: Plan, out: Path, resources: Resources
+) -> Finished | Failed:
     log = log_of(plan, out)
     try:
+        if resources.store:
+            StoredRun(Store(resources.store), plan.name, plan.folder(out)).fetch(SMALL)
         outcome: Outcome = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         return Failed(plan, f"{type(error.cause).__name__}: {error.cause} (log: {log})")

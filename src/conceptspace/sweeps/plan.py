@@ -11,6 +11,7 @@ from conceptspace.config import RunConfig, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.presets import PRESETS
+from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, difference
 from conceptspace.tables import NAIVE
 
@@ -40,7 +41,7 @@ class Plan:
             UserError: the folder holds another run, or a damaged table.
         """
         folder = self.folder(out)
-        if not (folder / "config.toml").exists():
+        if not RunFolder(folder).config.exists():
             return False
         run = Run(folder)
         there = run.description  # no code is imported that it may name
@@ -49,7 +50,7 @@ class Plan:
                 f"{folder} holds a run with another config "
                 f"({difference(there, self.config)}); choose another folder with --out"
             )
-        if not (folder / "trajectory.parquet").exists():
+        if not RunFolder(folder).trajectory.exists():
             return False
         scored = run.trajectory().groupby("protocol")["step"].agg(set).to_dict()
         steps = set(parts.checkpoints(self.config))
@@ -64,16 +65,16 @@ def plans(
     Args:
         setting: first part of the folders' names; empty for the preset as it is.
         preset: where the config starts from.
-        seeds: one run each.
+        seeds: one run each, a repeated one only once.
         changes: dotted settings in place of the preset's.
 
     Raises:
-        UserError: a change is not possible.
+        UserError: a change or a seed is not possible.
     """
     base = merged(PRESETS[preset](), nested(changes or {}), setting or preset)
     return [
         Plan(f"{setting}/seed-{seed}" if setting else f"seed-{seed}", _seeded(base, seed))
-        for seed in seeds
+        for seed in dict.fromkeys(seeds)
     ]
 
 
@@ -91,4 +92,4 @@ def unique(several: Iterable[Plan]) -> list[Plan]:
 
 
 def _seeded(config: RunConfig, seed: int) -> RunConfig:
-    return config.model_copy(update={"seed": seed})
+    return merged(config, {"seed": seed}, "seeds")

@@ -7,6 +7,7 @@
       failures.json     runs that failed since then, with the reason
       runs/NAME/        run folders
       logs/NAME.log     what the workers said
+      collection/       all runs in a few Parquet files, see :mod:`conceptspace.collection`
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from conceptspace.sweeps.progress import Failed, Finished, Progress, Started
 
 SWEEP = "sweep.json"
 FAILURES = "failures.json"
+COLLECTION = "collection"
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,13 @@ class Resources:
     Args:
         cpus: processors; a run computes with as many threads, rounded down, at least one.
         gpus: GPUs; a fraction shares one.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         retries: lost workers (killed, out of memory, on a node that is gone) after which a run
             counts as failed.
         loggers: names, see :mod:`conceptspace.loggers`.
+        store: address of the storage that runs go to, see :mod:`conceptspace.sweeps.storage`;
+            empty for a folder.
+        save_every: seconds from one time that a run is brought to the storage to the next.
 
     Raises:
         UserError: a number is out of its bounds.
@@ -29,6 +32,8 @@ class Resources:
     device: str = "auto"
     retries: int = 3
     loggers: tuple[str, ...] = ()
+    store: str = ""
+    save_every: float = 30.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.cpus) and self.cpus > 0):

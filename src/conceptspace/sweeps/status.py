@@ -8,7 +8,8 @@ from pathlib import Path
 
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.liveness import state
-from conceptspace.store import Run, of_steps
+from conceptspace.run_folder import RunFolder
+from conceptspace.store import Run
 from conceptspace.sweeps.record import Planned, failures, planned
 from conceptspace.tables import NAIVE
 
@@ -71,7 +72,7 @@ def status(out: Path) -> SweepStatus:
 
 def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
     folder = out / "runs" / plan.name
-    if not (folder / "config.toml").is_file():
+    if not RunFolder(folder).config.is_file():
         return RunStatus(plan.name, "failed" if failure else "waiting", failure, 0.0, 0.0)
     try:
         told = Run(folder).information()
@@ -82,7 +83,7 @@ def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
     if failure and found not in ("done", "diverged"):
         found = "stopped" if found == "stopped" else "failed"
     reason = failure or str(told.get("reason", ""))
-    scored = len(of_steps(folder / "scores" / NAIVE, ".parquet"))
+    scored = len(RunFolder(folder).scored_steps(NAIVE)) or _in_table(folder)
     share = 1.0 if found == "done" else min(1.0, scored / plan.checkpoints)
     return RunStatus(
         plan.name,
@@ -91,6 +92,15 @@ def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
         share,
         float(told.get("seconds", 0.0)),
     )
+
+
+def _in_table(folder: Path) -> int:
+    """Checkpoints in the trajectory of a run that has no scores here, as one from a storage."""
+    try:
+        table = Run(folder).trajectory()
+    except (UserError, OSError):
+        return 0
+    return int(table["step"][table["protocol"] == NAIVE].nunique())
 
 
 def _hours(plans: list[Planned], runs: tuple[RunStatus, ...], at_once: int) -> float | None:

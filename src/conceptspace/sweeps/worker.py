@@ -27,8 +27,10 @@ from conceptspace.experiment.session import Session
 from conceptspace.locking import Busy
 from conceptspace.loggers import logged, opened
 from conceptspace.store import Run
+from conceptspace.sweeps.lease import Lease, held
 from conceptspace.sweeps.origin import commit, processor
 from conceptspace.sweeps.resources import Resources
+from conceptspace.sweeps.storage import Store, StoredRun
 
 STOPPED = 130
 """Status of a worker that was asked to stop."""
@@ -91,12 +93,15 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
     torch.set_num_threads(resources.threads)
     with Stop().listening() as stop:
         try:
-            run = Run(folder)
-            device = parts.device(resources.device)
-            told = _alone(Session(run, device, probe_cache()), stop)
-            with opened(resources.loggers, run, home) as loggers:
-                for event in logged(told, run, loggers):
-                    _tell(event, say)
+            with _brought(folder, home, resources, stop, say) as (halt, save):
+                run = Run(folder)
+                device = parts.device(resources.device)
+                told = _alone(Session(run, device, probe_cache()), halt)
+                with opened(resources.loggers, run, home) as loggers:
+                    for event in logged(told, run, loggers):
+                        _tell(event, say)
+                        if isinstance(event, events.Evaluated):
+                            save()
         except events.Stopped as stopped:
             return Outcome(STOPPED, f"stopped at step {stopped.step}")
         except UserError as error:
@@ -125,6 +130,47 @@ def _alone(session: Session, stop: Callable[[], bool]) -> Iterator[events.Event]
             if stop() or time.monotonic() > until:
                 raise
         time.sleep(POLL)
+
+
+@contextmanager
+def _brought(
+    folder: Path,
+    home: Path,
+    resources: Resources,
+    stop: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Iterator[tuple[Callable[[], bool], Callable[[], None]]]:
+    """Fetch a run from the storage, if there is one, and bring it back at the end, however it ends.
+
+    Yields what says to stop, and what brings it back meanwhile, unless that was a moment ago.
+
+    Raises:
+        Busy: another worker works on the run, or has taken over.
+        UserError: the storage does not answer.
+    """
+    if not resources.store:
+        yield stop, lambda: None
+        return
+    store = Store(resources.store)
+    run = StoredRun(store, folder.relative_to(home / "runs").as_posix(), folder)
+    lease, last = Lease(store, run.place), time.monotonic()
+
+    def save() -> None:
+        nonlocal last
+        if time.monotonic() - last >= resources.save_every:
+            lease.renew()
+            run.push()
+            last = time.monotonic()
+
+    with held(lease, stop) as halt:
+        for problem in run.fetch():
+            say(problem)
+        try:
+            yield halt, save
+        finally:
+            lease.renew()
+            run.push()
+        run.thin()
 
 
 def _tell(event: events.Event, say: Callable[[str], None]) -> None:

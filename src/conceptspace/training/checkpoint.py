@@ -22,7 +22,7 @@ from conceptspace import files
 from conceptspace.errors import UserError
 from conceptspace.events import Stopped
 from conceptspace.files import read_record, sha256, write_atomically, write_record
-from conceptspace.store import of_steps
+from conceptspace.run_folder import of_steps, step_name, step_of
 
 MOST_UNDER_WAY = 3
 """Jobs that may wait for the writing thread: the weights, the state and the clearing of one step,
@@ -31,11 +31,6 @@ so that two checkpoints never pile up in memory."""
 
 class DamagedCheckpoint(UserError):
     """A checkpoint whose content does not match its hash, or cannot be read."""
-
-
-def step_name(step: int) -> str:
-    """File stem of a step; names sort like steps."""
-    return f"step-{step:08d}"
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Tensor], **information: Any) -> Path:
@@ -179,7 +174,7 @@ def saved_steps(folder: Path) -> list[int]:
     Files whose names are not those of a step, like copies, do not count.
     """
     return sorted(
-        int(path.stem.removeprefix("step-"))
+        step_of(path)
         for path in of_steps(folder, ".json")
         if path.with_suffix(".safetensors").exists()
     )

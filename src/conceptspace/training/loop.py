@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.precision import LoweredModel, Precision
+from conceptspace.engine.replacing import accelerates
 from conceptspace.errors import Diverged
 from conceptspace.models.guidance import drop_condition
-from conceptspace.models.precision import LoweredModel, Precision
 from conceptspace.models.vdm import VDM, Loss, stratified_times
 from conceptspace.seeding import generator, stream_seed
 from conceptspace.training.flat import FlatParameters
@@ -170,17 +172,17 @@ class Trainer:
         noise_source = generator(self.seed, "noise", self.step)
         chosen = self._batch().to(self.device)
         images, h = self.examples.batch(chosen, self.seed, self.step)
-        if self.model.accelerated:
+        if self.model.accelerated and accelerates(self.device):
             images = images.contiguous(memory_format=torch.channels_last)
         times = stratified_times(len(chosen), noise_source).to(self.device)
         noise = torch.randn(images.shape, generator=noise_source).to(self.device)
         if settings.condition_dropout > 0:
             dropped = torch.rand(len(chosen), generator=noise_source) < settings.condition_dropout
             h = drop_condition(h, dropped.float().to(self.device))
-        self._seed_dropout()
         decay = min(settings.weight_average, (self.step + 1) / (self.step + 10))
         kept = torch.tensor(decay, device=self.device)
-        *terms, norm, gamma_0, gamma_1 = self.update(images, h, noise, times, kept)
+        with self._dropout():
+            *terms, norm, gamma_0, gamma_1 = self.update(images, h, noise, times, kept)
         self.step += 1
         if self.device.type == "cpu" or self.step % LOOK == 0:
             total = float(sum(terms) + norm)
@@ -214,11 +216,16 @@ class Trainer:
         ended = loss.detach()
         return [ended.diffusion, ended.prior, ended.reconstruction, norm, gamma_0, gamma_1]
 
-    def _seed_dropout(self) -> None:
+    @contextmanager
+    def _dropout(self) -> Iterator[None]:
+        """PyTorch's random numbers are those of this step; afterwards what they were."""
+        cuda = self.device.type == "cuda"
         seed = stream_seed(self.seed, "dropout", self.step)
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        with torch.random.fork_rng([self.device] if cuda else []):
+            torch.default_generator.manual_seed(seed)
+            if cuda:
+                torch.cuda.manual_seed(seed)
+            yield
 
     def _batch(self) -> Tensor:
         """Indices of this step's images: every epoch visits all images in a new order."""

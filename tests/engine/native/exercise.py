@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conceptspace.engine import fusible
-from conceptspace.engine.native import kernels, library
-from conceptspace.engine.native.library import native
+from conceptspace.engine.native import compiling, kernels
+from conceptspace.engine.native.compiling import native
 from conceptspace.engine.operations import norm_gelu, thin_convolution
 from conceptspace.engine.residual_block import BlockParameters, fused_residual_block
 
@@ -112,7 +112,7 @@ def planted(what, tiles):
 
 def main(kind, rounds, *faults):
     emulated = ["-include", str(Path(__file__).parent / "emulated_tiles.hpp")]
-    library.FLAGS = [*library.FLAGS, *SANITIZED, *(emulated if kind == "emulated" else [])]
+    compiling.FLAGS = [*compiling.FLAGS, *SANITIZED, *(emulated if kind == "emulated" else [])]
     made = native()
     tiled = kind in ("emulated", "tiles")
     if made.library is None or (tiled and not made.tiles):

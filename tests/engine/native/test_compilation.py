@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conceptspace.engine.native import library
+from conceptspace.engine.native import compiling
+from conceptspace.engine.native.compiling import Native, native
 from conceptspace.engine.native.kept import Unsafe
 from conceptspace.engine.native.kept import library as library_of
-from conceptspace.engine.native.library import Native, native
 
-QUICKLY = ["-O0", *library.FLAGS[1:]]
+QUICKLY = ["-O0", *compiling.FLAGS[1:]]
 """Compiled so, the kernels are slow, and soon there."""
 
 
@@ -22,7 +22,7 @@ QUICKLY = ["-O0", *library.FLAGS[1:]]
 def fresh(monkeypatch, tmp_path):
     """No library is loaded yet, and the cache is empty."""
     monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))
-    monkeypatch.setattr(library, "FLAGS", QUICKLY)
+    monkeypatch.setattr(compiling, "FLAGS", QUICKLY)
     native.cache_clear()
     yield tmp_path
     native.cache_clear()
@@ -45,17 +45,18 @@ def test_compiled_once_and_taken_from_the_cache(fresh, monkeypatch):
     assert native().library is not None
     assert made.stat().st_mtime_ns == changed
     native.cache_clear()
-    monkeypatch.setattr(library, "FLAGS", [*library.FLAGS, "-DOTHER"])
+    monkeypatch.setattr(compiling, "FLAGS", [*compiling.FLAGS, "-DOTHER"])
     assert native().library is not None
     assert len(list((fresh / "native").glob("*/*.so"))) == 2, "other flags, another library"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compiler(), reason="no g++ here")
 def test_a_library_that_is_not_what_was_compiled_is_compiled_again(fresh):
     """Loading half a library would end the process; this one is not loaded yet."""
     code = (
-        "from conceptspace.engine.native import library; library.FLAGS[0] = '-O0'; "
-        "assert library.native().library is not None"
+        "from conceptspace.engine.native import compiling; compiling.FLAGS[0] = '-O0'; "
+        "assert compiling.native().library is not None"
     )
     environment = os.environ | {"CONCEPTSPACE_CACHE": str(fresh)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

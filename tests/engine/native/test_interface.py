@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from conceptspace.engine.native import kernels
+from conceptspace.engine.native.compiling import FOLDER
 from conceptspace.engine.native.interface import Kernel, Unfit
-from conceptspace.engine.native.library import FOLDER
 
 
 def prototypes():
@@ -205,7 +205,7 @@ def test_a_type_without_kernel():
 
 
 def test_results_do_not_follow_the_type_and_device_of_the_process():
-    from conceptspace.engine.native.library import native
+    from conceptspace.engine.native.compiling import native
 
     if native().library is None:
         pytest.skip(native().reason)

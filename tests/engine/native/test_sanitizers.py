@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conceptspace.engine.native.library import FLAGS, FOLDER, native
+from conceptspace.engine.native.compiling import FLAGS, FOLDER, native
 from emulated import kernels_with_tiles
 
 COMPILER = shutil.which("g++")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -175,6 +176,23 @@ def test_odd_questions_are_answered_in_a_sentence(port):
     assert (status, content[:13]) == (422, b"name the runs")
     assert ask(port, "/api/trajectories?runs=" + ",".join("0" * 1001))[0] == 422
     assert ask(port, "/api/turns?runs=none")[0] == 404
+
+
+def test_a_run_that_was_deleted_is_not_there(tmp_path):
+    write_run(tmp_path / "a", make_space(2), protocols={"naive": {"": 900.0}})
+    with served(tmp_path) as port:
+        token = token_of(port)
+        assert ask(port, f"/api/details/{token}")[0] == 200
+        shutil.rmtree(tmp_path / "a")
+        for path in (
+            *(f"/api/{kind}/{token}" for kind in ("details", "settings")),
+            *(f"/api/{kind}?runs={token}" for kind in ("trajectories", "turns", "findings")),
+            f"/api/table.parquet?runs={token}",
+            f"/api/images/{token}/naive/100",
+            f"/api/figures/{token}/curves.png",
+        ):
+            assert ask(port, path)[0] == 404, path
+        assert ask(port, "/api/index")[0] == 200
 
 
 def test_a_token_is_asked_of_everyone(folder):

@@ -48,7 +48,7 @@ def test_without_a_judge_nothing_is_said_of_validity():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    made = write_evaluated(tmp_path_factory.mktemp("single") / "runs" / "a")
+    made = write_evaluated(tmp_path_factory.mktemp("single") / "runs" / "a", by_step=True)
     write_sheets(made.path / "samples" / "naive", make_space(2), {"": 1500.0}, 0, steps=[250, 500])
     return made
 

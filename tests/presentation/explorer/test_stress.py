@@ -218,7 +218,7 @@ def stress(folder: Path, seconds: float, pause: float) -> tuple[Load, list[tuple
 
 
 def test_a_few_seconds(tmp_path):
-    _, measured = stress(tmp_path, seconds=8, pause=0)
+    _, measured = stress(tmp_path, seconds=3, pause=0)
     assert measured[-1][0] < 1500 * MEGABYTE
 
 

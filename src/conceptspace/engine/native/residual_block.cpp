@@ -171,143 +171,176 @@ struct Contribution {
     std::array<Factors, 3> factors;
 };
 
-void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, const bf16* middle,
-              const float* mean1, const float* rstd1, const float* mean2, const float* rstd2,
-              const Gradients& to) {
-    bf16* packed1 = memory[PACKED1].get<bf16>(9 * b.inputs * b.outputs);
-    bf16* packed2 = memory[PACKED2].get<bf16>(9 * b.outputs * b.outputs);
-    bf16* packed_skip =
-        b.skip.weight ? memory[PACKED_SKIP].get<bf16>(b.inputs * b.outputs) : nullptr;
-    const int64_t in_blocks = b.inputs / BLOCK, out_blocks = b.outputs / BLOCK;
-    std::array<Work, 3> works{
-        {{b.inputs, 9, in_blocks * out_blocks, 0, to.conv1_weight},
-         {b.outputs, 9, out_blocks * out_blocks, 0, to.conv2_weight},
-         {b.inputs, 1, b.skip.weight ? in_blocks * out_blocks : 0, 0, to.skip_weight}}};
-    int64_t stride = 0;
-    for (Work& w : works) {
-        w.offset = stride;
-        stride += w.jobs * w.size();
-    }
-    const int most_threads = omp_get_max_threads();
-    std::vector<std::vector<Contribution>> contributions(most_threads);
-    std::vector<Totals> totals(most_threads, Totals(b));
-    // Few blocks of weights: each thread sums its own images over all blocks; many: each thread
-    // takes some blocks over all images.
-    const bool few = works[1].jobs <= std::max(4, most_threads);
-    float* sums = memory[SUMS].get<float>(stride * (few ? most_threads : 1));
-#pragma omp parallel
-    {
-        shared_out(std::max(in_blocks, out_blocks), [&](int64_t i) {
-            if (i < in_blocks) {
-                pack_backward(b.conv1.weight, b.outputs, 9, b.inputs, packed1, i);
-                if (b.skip.weight)
-                    pack_backward(b.skip.weight, b.outputs, 1, b.inputs, packed_skip, i);
-            }
-            if (i < out_blocks)
-                pack_backward(b.conv2.weight, b.outputs, 9, b.outputs, packed2, i);
-        });
-        const TilesInUse tiles;
-        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        const Share share(b.images, thread, threads);
-        const int64_t most = together(b);
-        float* own = sums + (few ? thread * stride : 0);
-        if (few) std::memset(own, 0, stride * sizeof(float));
-        const Image in = b.input(), result = b.output();
-        const int64_t widest = std::max(b.inputs, b.outputs);
-        float* buffer = memory[NORMS].get<float>(7 * widest);
-        float *scale_gradient = buffer + 5 * widest, *shift_gradient = buffer + 6 * widest;
-        float* inner = memory[INNER].get<float>(widest * in.pixels());
-        Totals& total = totals[thread];
-        // What the weights' gradients need is kept for one strip, or for all.
-        const Strip largest{std::min(most, share.last - share.first), b.height, b.width};
-        const int64_t row = largest.length() + BLOCK, stored = largest.stored();
-        const int64_t kept = few ? 1 : (share.last - share.first + most - 1) / most;
-        bf16* transposed1 = memory[TRANSPOSED1].get<bf16>(kept * row * b.inputs);
-        bf16* transposed2 = memory[TRANSPOSED2].get<bf16>(kept * row * b.outputs);
-        bf16* transposed_skip =
-            b.skip.weight ? memory[TRANSPOSED_SKIP].get<bf16>(kept * row * b.inputs) : nullptr;
-        bf16* pairs1 = memory[PAIRS1].get<bf16>(kept * stored * b.outputs);
-        bf16* pairs2 = memory[PAIRS2].get<bf16>(kept * stored * b.outputs);
-        auto add = [&](int w, int64_t job, const Contribution& c) {
-            add_weight_gradient(c.factors[w], c.cover, works[w].taps, job / out_blocks * BLOCK,
-                                job % out_blocks * BLOCK, works[w].sums(own, job));
-        };
-        for (int64_t n = share.first, slot = 0; n < share.last; n += most, slot += few ? 0 : 1) {
-            Contribution here{Cover({std::min(most, share.last - n), b.height, b.width}), {}};
-            const Cover& cover = here.cover;
-            const Strip& strip = cover.strip;
-            const Places in_places{strip.step(b.inputs), strip.gap(b.inputs)};
-            const Places places{strip.step(b.outputs), strip.gap(b.outputs)};
-            bf16* passed = memory[PASSED].get<bf16>(strip.count * widest * in.pixels());
-            const bf16* leaving = grad + n * result.size();
-            const bf16* entering = x + n * in.size();
+// What the gradient is computed from, and where to. The weights are arranged for the tiles.
+struct Pass {
+    const Block& b;
+    const bf16* grad;
+    const bf16* x;
+    const float* e;
+    const bf16* middle;
+    const float *mean1, *rstd1, *mean2, *rstd2;
+    const Gradients& to;
+    bf16 *packed1, *packed2, *packed_skip;  // packed_skip: null for the identity
 
-            bf16* slope = strip.prepare(memory[STRIP1], b.outputs);
-            bf16* values = strip.prepare(memory[STRIP2], b.outputs);
-            strip.fill(slope, leaving, b.outputs);
-            here.factors[1].pairs =
-                pair_strip(slope, strip, b.outputs, total.conv2_bias.data(),
-                           pairs2 + slot * stored * b.outputs);
-            const Summand second{slope, packed2, b.outputs, 9};
-            convolve(&second, 1, cover, -1, b.outputs, nullptr, nullptr, passed);
-            const bf16* added = leaving;
-            if (b.skip.weight) {
-                bf16* around = memory[PASSED_SKIP].get<bf16>(strip.count * in.size());
-                const Summand skip{slope, packed_skip, b.outputs, 1};
-                convolve(&skip, 1, cover, -1, b.inputs, nullptr, nullptr, around);
-                added = around;
-                bf16* copy = strip.prepare(memory[STRIP_SKIP], b.inputs);
-                strip.fill(copy, entering, b.inputs);
-                here.factors[2] = {transpose_strip(copy, cover, b.inputs,
-                                                   transposed_skip + slot * row * b.inputs),
-                                   here.factors[1].pairs};
-            }
-            for (int64_t i = 0; i < strip.count; ++i) {
-                norm_gelu_gradient<bf16, BLOCK>(
-                    passed + i * result.size(), middle + (n + i) * result.size(),
-                    e ? e + (n + i) * b.outputs : nullptr, b.norm2,
-                    mean2 + (n + i) * b.norm2.groups, rstd2 + (n + i) * b.norm2.groups, nullptr,
-                    slope + i * b.outputs, places, values + i * b.outputs, places, scale_gradient,
-                    shift_gradient, to.e ? to.e + (n + i) * b.outputs : nullptr, result, b.dropout,
-                    static_cast<uint32_t>((n + i) * result.size()), inner, buffer);
-                add_to(total.norm2_weight, scale_gradient);
-                add_to(total.norm2_bias, shift_gradient);
-            }
-            here.factors[1].transposed =
-                transpose_strip(values, cover, b.outputs, transposed2 + slot * row * b.outputs);
-            here.factors[0].pairs =
-                pair_strip(slope, strip, b.outputs, total.conv1_bias.data(),
-                           pairs1 + slot * stored * b.outputs);
-
-            const Summand first{slope, packed1, b.outputs, 9};
-            convolve(&first, 1, cover, -1, b.inputs, nullptr, nullptr, passed);
-            values = strip.prepare(memory[STRIP2], b.inputs);
-            for (int64_t i = 0; i < strip.count; ++i) {
-                norm_gelu_gradient<bf16, BLOCK>(
-                    passed + i * in.size(), entering + i * in.size(), nullptr, b.norm1,
-                    mean1 + (n + i) * b.norm1.groups, rstd1 + (n + i) * b.norm1.groups,
-                    added + i * in.size(), to.x + (n + i) * in.size(), in.dense(),
-                    values + i * b.inputs, in_places, scale_gradient, shift_gradient, nullptr, in,
-                    Dropout(0, 0), 0, inner, buffer);
-                add_to(total.norm1_weight, scale_gradient);
-                add_to(total.norm1_bias, shift_gradient);
-            }
-            here.factors[0].transposed =
-                transpose_strip(values, cover, b.inputs, transposed1 + slot * row * b.inputs);
-            if (few) {
-                for (int w = 0; w < 3; ++w)
-                    for (int64_t job = 0; job < works[w].jobs; ++job) add(w, job, here);
-            } else {
-                contributions[thread].push_back(std::move(here));
-            }
+    void pack(int64_t i) const {
+        if (i < b.inputs / BLOCK) {
+            pack_backward(b.conv1.weight, b.outputs, 9, b.inputs, packed1, i);
+            if (b.skip.weight) pack_backward(b.skip.weight, b.outputs, 1, b.inputs, packed_skip, i);
         }
+        if (i < b.outputs / BLOCK)
+            pack_backward(b.conv2.weight, b.outputs, 9, b.outputs, packed2, i);
+    }
+};
+
+// The memory of one thread, and what it has summed up. What the weights' gradients need is kept
+// for one strip, or for all, each in its slot.
+struct Scratch {
+    const Block& b;
+    Totals& total;
+    int64_t row, stored;
+    float *buffer, *scale_gradient, *shift_gradient, *inner;
+    bf16 *transposed1, *transposed2, *transposed_skip, *pairs1, *pairs2;
+
+    Scratch(const Block& block, Totals& sums, const Strip& largest, int64_t slots)
+        : b(block), total(sums), row(largest.length() + BLOCK), stored(largest.stored()) {
+        const int64_t widest = std::max(b.inputs, b.outputs);
+        buffer = memory[NORMS].get<float>(7 * widest);
+        scale_gradient = buffer + 5 * widest;
+        shift_gradient = buffer + 6 * widest;
+        inner = memory[INNER].get<float>(widest * b.input().pixels());
+        transposed1 = memory[TRANSPOSED1].get<bf16>(slots * row * b.inputs);
+        transposed2 = memory[TRANSPOSED2].get<bf16>(slots * row * b.outputs);
+        transposed_skip =
+            b.skip.weight ? memory[TRANSPOSED_SKIP].get<bf16>(slots * row * b.inputs) : nullptr;
+        pairs1 = memory[PAIRS1].get<bf16>(slots * stored * b.outputs);
+        pairs2 = memory[PAIRS2].get<bf16>(slots * stored * b.outputs);
+    }
+};
+
+// One strip on its way back, from image n on.
+struct Way {
+    Contribution here;
+    int64_t n, slot;
+    bf16* passed;       // the gradient behind the convolution that was passed last
+    const bf16* added;  // the gradient that goes around both convolutions
+};
+
+// Back through conv2 and norm2, and around them: leaves in STRIP1 the gradient of conv1's result.
+Way through_second(const Pass& p, Scratch& s, int64_t n, int64_t count, int64_t slot) {
+    const Block& b = p.b;
+    const Image in = b.input(), result = b.output();
+    Way way{{Cover({count, b.height, b.width}), {}}, n, slot, nullptr, nullptr};
+    const Cover& cover = way.here.cover;
+    const Strip& strip = cover.strip;
+    const Places places{strip.step(b.outputs), strip.gap(b.outputs)};
+    const int64_t widest = std::max(b.inputs, b.outputs);
+    way.passed = memory[PASSED].get<bf16>(strip.count * widest * in.pixels());
+    way.added = p.grad + n * result.size();
+
+    bf16* slope = strip.prepare(memory[STRIP1], b.outputs);
+    bf16* values = strip.prepare(memory[STRIP2], b.outputs);
+    strip.fill(slope, way.added, b.outputs);
+    const bf16* pairs = pair_strip(slope, strip, b.outputs, s.total.conv2_bias.data(),
+                                   s.pairs2 + slot * s.stored * b.outputs);
+    const Summand second{slope, p.packed2, b.outputs, 9};
+    convolve(&second, 1, cover, -1, b.outputs, nullptr, nullptr, way.passed);
+    if (b.skip.weight) {
+        bf16* around = memory[PASSED_SKIP].get<bf16>(strip.count * in.size());
+        const Summand skip{slope, p.packed_skip, b.outputs, 1};
+        convolve(&skip, 1, cover, -1, b.inputs, nullptr, nullptr, around);
+        way.added = around;
+        bf16* copy = strip.prepare(memory[STRIP_SKIP], b.inputs);
+        strip.fill(copy, p.x + n * in.size(), b.inputs);
+        way.here.factors[2] = {
+            transpose_strip(copy, cover, b.inputs, s.transposed_skip + slot * s.row * b.inputs),
+            pairs};
+    }
+    for (int64_t i = 0; i < strip.count; ++i) {
+        norm_gelu_gradient<bf16, BLOCK>(
+            way.passed + i * result.size(), p.middle + (n + i) * result.size(),
+            p.e ? p.e + (n + i) * b.outputs : nullptr, b.norm2, p.mean2 + (n + i) * b.norm2.groups,
+            p.rstd2 + (n + i) * b.norm2.groups, nullptr, slope + i * b.outputs, places,
+            values + i * b.outputs, places, s.scale_gradient, s.shift_gradient,
+            p.to.e ? p.to.e + (n + i) * b.outputs : nullptr, result, b.dropout,
+            static_cast<uint32_t>((n + i) * result.size()), s.inner, s.buffer);
+        add_to(s.total.norm2_weight, s.scale_gradient);
+        add_to(s.total.norm2_bias, s.shift_gradient);
+    }
+    way.here.factors[1] = {
+        transpose_strip(values, cover, b.outputs, s.transposed2 + slot * s.row * b.outputs), pairs};
+    way.here.factors[0].pairs = pair_strip(slope, strip, b.outputs, s.total.conv1_bias.data(),
+                                           s.pairs1 + slot * s.stored * b.outputs);
+    const Summand first{slope, p.packed1, b.outputs, 9};
+    convolve(&first, 1, cover, -1, b.inputs, nullptr, nullptr, way.passed);
+    return way;
+}
+
+// On through norm1 to the gradient of x.
+void through_first(const Pass& p, Scratch& s, Way& way) {
+    const Block& b = p.b;
+    const Image in = b.input();
+    const Strip& strip = way.here.cover.strip;
+    const Places in_places{strip.step(b.inputs), strip.gap(b.inputs)};
+    bf16* values = strip.prepare(memory[STRIP2], b.inputs);
+    for (int64_t i = 0; i < strip.count; ++i) {
+        const int64_t image = way.n + i;
+        norm_gelu_gradient<bf16, BLOCK>(
+            way.passed + i * in.size(), p.x + image * in.size(), nullptr, b.norm1,
+            p.mean1 + image * b.norm1.groups, p.rstd1 + image * b.norm1.groups,
+            way.added + i * in.size(), p.to.x + image * in.size(), in.dense(),
+            values + i * b.inputs, in_places, s.scale_gradient, s.shift_gradient, nullptr, in,
+            Dropout(0, 0), 0, s.inner, s.buffer);
+        add_to(s.total.norm1_weight, s.scale_gradient);
+        add_to(s.total.norm1_bias, s.shift_gradient);
+    }
+    way.here.factors[0].transposed = transpose_strip(
+        values, way.here.cover, b.inputs, s.transposed1 + way.slot * s.row * b.inputs);
+}
+
+// The gradients of the convolutions' weights. Few blocks of them: each thread sums its own images
+// over all blocks; many: each thread takes some blocks over the images of all threads.
+class Weights {
+public:
+    Weights(const Block& b, const Gradients& to)
+        : out_blocks(b.outputs / BLOCK),
+          works{{{b.inputs, 9, b.inputs / BLOCK * out_blocks, 0, to.conv1_weight},
+                 {b.outputs, 9, out_blocks * out_blocks, 0, to.conv2_weight},
+                 {b.inputs, 1, b.skip.weight ? b.inputs / BLOCK * out_blocks : 0, 0,
+                  to.skip_weight}}},
+          few(works[1].jobs <= std::max(4, omp_get_max_threads())),
+          contributions(omp_get_max_threads()) {
+        for (Work& w : works) {
+            w.offset = stride;
+            stride += w.jobs * w.size();
+        }
+        sums = memory[SUMS].get<float>(stride * (few ? omp_get_max_threads() : 1));
+    }
+
+    // How many strips' factors are kept.
+    int64_t slots(int64_t strips) const { return few ? 1 : strips; }
+
+    void begin(int thread) {
+        if (few) std::memset(own(thread), 0, stride * sizeof(float));
+    }
+
+    void take(int thread, Contribution&& here) {
+        if (!few) {
+            contributions[thread].push_back(std::move(here));
+            return;
+        }
+        for (int w = 0; w < 3; ++w)
+            for (int64_t job = 0; job < works[w].jobs; ++job) add(w, job, here, own(thread));
+    }
+
+    // By all threads together, once each has given its contributions.
+    void write(int threads) {
         if (!few) {
 #pragma omp barrier
             for (int w = 0; w < 3; ++w)
                 shared_out(works[w].jobs, [&](int64_t job) {
-                    std::memset(works[w].sums(own, job), 0, works[w].size() * sizeof(float));
+                    std::memset(works[w].sums(sums, job), 0, works[w].size() * sizeof(float));
                     for (int t = 0; t < threads; ++t)
-                        for (const Contribution& c : contributions[t]) add(w, job, c);
+                        for (const Contribution& c : contributions[t]) add(w, job, c, sums);
                 });
         }
 #pragma omp barrier
@@ -317,6 +350,50 @@ void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, c
                                       work.inputs, job / out_blocks * BLOCK,
                                       job % out_blocks * BLOCK, work.grad);
             });
+    }
+
+private:
+    int64_t out_blocks;
+    std::array<Work, 3> works;
+    bool few;
+    std::vector<std::vector<Contribution>> contributions;
+    int64_t stride = 0;
+    float* sums;
+
+    float* own(int thread) const { return sums + thread * stride; }
+
+    void add(int w, int64_t job, const Contribution& c, float* to) const {
+        add_weight_gradient(c.factors[w], c.cover, works[w].taps, job / out_blocks * BLOCK,
+                            job % out_blocks * BLOCK, works[w].sums(to, job));
+    }
+};
+
+void backward(const Block& b, const bf16* grad, const bf16* x, const float* e, const bf16* middle,
+              const float* mean1, const float* rstd1, const float* mean2, const float* rstd2,
+              const Gradients& to) {
+    const Pass pass{b, grad, x, e, middle, mean1, rstd1, mean2, rstd2, to,
+                    memory[PACKED1].get<bf16>(9 * b.inputs * b.outputs),
+                    memory[PACKED2].get<bf16>(9 * b.outputs * b.outputs),
+                    b.skip.weight ? memory[PACKED_SKIP].get<bf16>(b.inputs * b.outputs) : nullptr};
+    Weights weights(b, to);
+    std::vector<Totals> totals(omp_get_max_threads(), Totals(b));
+#pragma omp parallel
+    {
+        shared_out(std::max(b.inputs, b.outputs) / BLOCK, [&](int64_t i) { pass.pack(i); });
+        const TilesInUse tiles;
+        const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        const Share share(b.images, thread, threads);
+        const int64_t most = together(b), images = share.last - share.first;
+        weights.begin(thread);
+        const int64_t slots = weights.slots((images + most - 1) / most);
+        Scratch scratch(b, totals[thread], {std::min(most, images), b.height, b.width}, slots);
+        for (int64_t n = share.first, strip = 0; n < share.last; n += most, ++strip) {
+            const int64_t count = std::min(most, share.last - n);
+            Way way = through_second(pass, scratch, n, count, slots == 1 ? 0 : strip);
+            through_first(pass, scratch, way);
+            weights.take(thread, std::move(way.here));
+        }
+        weights.write(threads);
     }
     write_total(totals, &Totals::conv1_bias, to.conv1_bias);
     write_total(totals, &Totals::conv2_bias, to.conv2_bias);

@@ -57,7 +57,7 @@ def from_function(
     """A model from a function of prompts and one tensor of noise, e.g. a GAN's generator.
 
     Args:
-        function: (prompts, standard normal noise (batch, *shape)) -> images (batch, channels,
+        function: (prompts, standard normal noise ``(batch, *shape)``) -> images (batch, channels,
             height, width) in the range; it moves both to its device.
         shape: of the noise of one image.
         pixel_range: of the function's pixels, black and white.

@@ -14,7 +14,8 @@ from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result
-from conceptspace.store import BEST, Run
+from conceptspace.run_folder import RunFolder, step_of
+from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
 
@@ -50,17 +51,18 @@ def keep(result: Result, folder: Path, extras: Sequence[str] = ()) -> bool:
             return False
     elif (target / FILES[2]).exists():
         raise UserError(f"{target} holds an unfinished run; delete it, or keep elsewhere")
+    there = RunFolder(target)
     for name in FILES:
         write_atomically(target / name, (source / name).read_bytes())
     if result.best is not None and result.table["protocol"].nunique() > 1:
         columns = [c for c in result.best if c not in ("run", "seed", "setting")]
         small = result.best[columns].assign(run=result.run.name, seed=result.seed, setting="best")
-        write_table(target / BEST, small)
+        write_table(there.best, small)
     if "training" in extras and result.log is not None:
         table = result.log[[c for c in LOGGED if c in result.log]]
-        write_table(target / "training.parquet", table.astype("float32").astype({"step": "int32"}))
+        write_table(there.training, table.astype("float32").astype({"step": "int32"}))
     if "images" in extras:
-        _keep_images(result, target)
+        _keep_images(result, there)
     return True
 
 
@@ -75,7 +77,7 @@ def extras_of(figures: Sequence[PaperFigure], plan: Plan, preset: str) -> list[s
     return list(wanted)
 
 
-def _keep_images(result: Result, target: Path) -> None:
+def _keep_images(result: Result, target: RunFolder) -> None:
     """The last contact sheet, packed as small as it gets."""
     sheet = result.last_sheet()
     if sheet is None:
@@ -85,7 +87,7 @@ def _keep_images(result: Result, target: Path) -> None:
         index.add_text(KEYWORD, str(image.info[KEYWORD]))
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "PNG", pnginfo=index, optimize=True)
-    write_atomically(target / "samples" / NAIVE / sheet.path.name, buffer.getvalue())
+    write_atomically(target.sheet(NAIVE, step_of(sheet.path)), buffer.getvalue())
 
 
 def kept(plan: Plan, folder: Path) -> Result:

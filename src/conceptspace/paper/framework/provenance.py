@@ -38,7 +38,7 @@ def command() -> str:
 
 def trajectory_hash(result: Result) -> str:
     """SHA-256 of a run's trajectory table."""
-    return sha256((result.run.path / "trajectory.parquet").read_bytes())
+    return sha256(result.run.folder.trajectory.read_bytes())
 
 
 def _run(result: Result) -> dict[str, Any]:

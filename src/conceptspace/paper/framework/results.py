@@ -74,7 +74,7 @@ class Result:
     @cached_property
     def log(self) -> pd.DataFrame | None:
         """Its training log; None where it was not kept."""
-        there = (self.run.path / "training.parquet").exists()
+        there = self.run.folder.training.exists()
         return self.run.training() if there else None
 
     def last_sheet(self) -> Sheet | None:
@@ -90,12 +90,18 @@ def finished(plans: Sequence[Plan], out: Path) -> list[Result]:
 
 
 def readable(plans: Sequence[Plan], out: Path) -> tuple[list[Result], list[LeftOut]]:
-    """The plans whose runs exist, and those whose folders hold another run or a damaged one."""
+    """The plans whose runs exist, and those whose folders hold one that cannot be used.
+
+    That is another run, a damaged one, or one that diverged.
+    """
     found, left_out = [], []
     for plan in plans:
         try:
             if plan.exists(out):
-                found.append(Result(plan, Run(plan.folder(out))))
+                run = Run(plan.folder(out))
+                if run.information().get("status") == "diverged":
+                    raise UserError("it diverged: a loss, weight, image or score was not finite")
+                found.append(Result(plan, run))
         except (UserError, OSError) as error:
             left_out.append(LeftOut(plan.name, str(error)))
     return found, left_out
@@ -106,7 +112,7 @@ def whole(results: Sequence[Result]) -> tuple[list[Result], list[LeftOut]]:
     found, left_out = [], []
     for result in results:
         try:
-            _ = result.run.information(), result.table, result.best, result.log, result.last_sheet()
+            _ = result.table, result.best, result.log, result.last_sheet()
             found.append(result)
         except (UserError, OSError) as error:
             left_out.append(LeftOut(result.plan.name, str(error)))

@@ -31,6 +31,7 @@ from conceptspace.presentation.explorer.spaces import png, uri
 from conceptspace.presentation.style import pixels
 from conceptspace.protocols.prompts import placed
 from conceptspace.recording.sheets import as_tiles
+from conceptspace.run_folder import step_name
 from conceptspace.seeding import generator
 from conceptspace.store import Run
 from conceptspace.training import checkpoint
@@ -125,7 +126,7 @@ class _Asked:
         self.config = _askable(run)
         if step not in checkpoint.saved_steps(run.checkpoints):
             raise UserError(f"{run.name} keeps no checkpoint of step {step}")
-        for path in run.checkpoints.glob(f"{checkpoint.step_name(step)}.*"):
+        for path in run.checkpoints.glob(f"{step_name(step)}.*"):
             require_plain(path, bound_of(run))
         self.world: RenderedWorld = parts.rendered(self.config.data)
         own = self.config.data.judge(self.world)

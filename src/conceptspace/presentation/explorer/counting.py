@@ -157,7 +157,7 @@ def hidden_fault(entry: Entry) -> str:
     run = entry.run
     assert run is not None
     try:
-        if any((run.path / "scores").glob("*/*.parquet")):
+        if run.folder.all_scores():
             _require_numbers(run.scores(), SCORE_COLUMNS, ("accuracy", "coordinate"), "scores")
         if (best := run.kept_best()) is not None:
             _require_numbers(best, [*KEYS, "honest"], ("honest", "accuracy"), "best settings")

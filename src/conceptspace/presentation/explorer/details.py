@@ -13,7 +13,7 @@ from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.points import numbers
-from conceptspace.store import Run, of_steps
+from conceptspace.store import Run
 
 BINS = 240
 """Points that are kept of a training log; each is a mean over neighboring steps."""
@@ -43,7 +43,7 @@ def details(run: Run, sheets: Tree, problems: Sequence[str] = ()) -> Tree:
     try:
         curves = training_curves(run.training())
     except (UserError, OSError) as error:
-        kept = not (run.path / "training.parquet").exists()
+        kept = not run.folder.training.exists()
         notes.append("This run keeps no training log." if kept else str(error))
     if not any(sheets.values()) and not problems:
         notes.append("This run keeps no images.")
@@ -84,7 +84,7 @@ def sheet_index(run: Run) -> tuple[dict[str, dict[int, Sheet]], list[str]]:
     found: dict[str, dict[int, Sheet]] = {}
     problems = []
     for name in protocols_with_images(run):
-        for path in of_steps(run.path / "samples" / name, ".png"):
+        for path in run.folder.sheets(name):
             try:
                 for part in (path, path.with_suffix(".json")):
                     require_plain(part, bound_of(run))

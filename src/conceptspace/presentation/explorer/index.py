@@ -83,7 +83,9 @@ def read_entry(found: Found) -> Entry:
     values = {name: _shown(effective(run, name)) for name in compared([run])}
     digest, rows = _content(run)
     told = tuple(problems)
-    return Entry(found, how, run, world.space, images, values, told, digest, rows, _apart(how))
+    return Entry(
+        found, how, run, world.space, images, values, told, digest, rows, of_divergence(how.status)
+    )
 
 
 def index(
@@ -123,7 +125,7 @@ def index(
     return {
         "title": title,
         "live": live,
-        "spaces": [_described(first[key]) for key in order],
+        "spaces": [described(first[key]) for key in order],
         "varied": varied,
         "runs": [_listed(entry, varied, keys, order) for entry in entries],
         "left_out": list(left_out),
@@ -131,7 +133,8 @@ def index(
     }
 
 
-def _described(entry: Entry) -> Tree:
+def described(entry: Entry) -> Tree:
+    """The concept space of a run that can be read."""
     assert entry.space is not None
     return spaces.described(entry.space, entry.images)
 
@@ -160,7 +163,7 @@ def _listed(
 
 def _content(run: Guarded) -> tuple[str, int]:
     """SHA-256 and number of rows of a trajectory, for telling copies from runs of their own."""
-    path = run.path / "trajectory.parquet"
+    path = run.folder.trajectory
     try:
         require_plain(path, run.within)
         content = path.read_bytes()
@@ -172,8 +175,9 @@ def _content(run: Guarded) -> tuple[str, int]:
         return sha256(content), 0
 
 
-def _apart(how: State) -> str:
-    if how.status != "diverged":
+def of_divergence(status: str) -> str:
+    """Why a run of this status counts in no mean; empty if it does."""
+    if status != "diverged":
         return ""
     return "Its training diverged: a loss, weight, image or score was not finite."
 

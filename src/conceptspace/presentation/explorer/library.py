@@ -19,12 +19,13 @@ from conceptspace.presentation.explorer import details, points, tables, telling
 from conceptspace.presentation.explorer.ask import Asker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
+from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import read_ledger
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presentation.explorer.single import scored, scores_of
-from conceptspace.store import Run, of_steps
+from conceptspace.store import Run
 
 Tree = dict[str, Any]
 
@@ -194,11 +195,13 @@ class Library:
 
         Raises:
             NotThere: there is none, or it lies outside the run's folder.
+            UserError: the index that older sheets have beside them may not be read.
         """
         run = self.run(token)
         if protocol in details.protocols_with_images(run):
-            for path in of_steps(run.path / "samples" / protocol, ".png"):
+            for path in run.folder.sheets(protocol):
                 if path.stem == f"step-{step:08d}":
+                    require_plain(path.with_suffix(".json"), bound_of(run))
                     return inside(run, path)
         raise NotThere(f"{run.name} has no images of {protocol} at step {step}")
 
@@ -373,7 +376,7 @@ def figures(run: Run, token: str) -> list[Tree]:
 def saved_figures(run: Run) -> list[Path]:
     """The PNGs in the folder of figures, which may be removed meanwhile."""
     try:
-        return sorted((run.path / "figures").glob("*.png"))
+        return sorted(run.folder.figures.glob("*.png"))
     except OSError:
         return []
 
@@ -406,7 +409,7 @@ def _stamp(found: Found) -> str:
 
 def _trajectory(entry: Entry, run: Run) -> Tree:
     assert entry.space is not None
-    if not (run.path / "trajectory.parquet").exists():
+    if not run.folder.trajectory.exists():
         return {"protocols": [], "emergence": [], "notes": ["No checkpoint has been scored yet."]}
     dense = points.protocols(run.trajectory(), entry.space)
     return points.trajectory(dense, entry.space) | {"notes": points.strays(dense)}

@@ -52,25 +52,24 @@ class Dense:
             classes), -1 where there is none.
     """
 
-    def __init__(self, table: pd.DataFrame, name: str, space: Axes) -> None:
+    def __init__(self, rows: Rows, name: str, space: Axes) -> None:
         self.name = name
-        classes, concepts = [str(c) for c in space.classes], [*space.names, JOINT]
-        setting, settings = pd.factorize(table["setting"].astype(str))
-        step, steps = pd.factorize(table["step"], sort=True)
-        kind = pd.Index(classes).get_indexer(pd.Index(table["concept_class"].astype(str)))
-        concept = pd.Index(concepts).get_indexer(pd.Index(table["concept"].astype(str)))
+        own = (rows.protocol == rows.protocols.index(name)).nonzero()[0]
+        setting, self.settings = _in_order(rows.setting[own], rows.settings)
+        steps, step = np.unique(rows.step[own], return_inverse=True)
+        kind, concept = rows.kind[own], rows.concept[own]
         known = (kind >= 0) & (concept >= 0)
         self.strays = int((~known).sum())
-        at = setting[known], step[known], kind[known], concept[known]
-        shape = len(settings), len(steps), len(classes), len(concepts)
-        self.settings, self.steps = [str(s) for s in settings], [int(s) for s in steps]
+        own, at = own[known], (setting[known], step[known], kind[known], concept[known])
+        shape = len(self.settings), len(steps), len(space.classes), len(space.names) + 1
+        self.steps = [int(s) for s in steps]
         self.accuracy, coordinate = np.full(shape, np.nan), np.full(shape, np.nan)
         self.samples = np.zeros(shape[:3], dtype=np.int64)
-        self.accuracy[at] = table["accuracy"].to_numpy(dtype=np.float64)[known]
-        coordinate[at] = table["coordinate"].to_numpy(dtype=np.float64)[known]
+        self.accuracy[at] = rows.accuracy[own]
+        coordinate[at] = rows.coordinate[own]
         self.coordinate = coordinate[..., :-1]
-        self.samples[at[:3]] = table["samples"].to_numpy(dtype=np.int64)[known]
-        self.values = _of_values(table, concepts[:-1], concept, known, at, shape)
+        self.samples[at[:3]] = rows.samples[own]
+        self.values = _of_values(rows, own, at, shape)
         joint = np.nan_to_num(self.accuracy[..., -1], nan=-1.0)
         self.best = np.where(joint.max(0) >= 0, joint.argmax(0), -1)
 
@@ -84,25 +83,46 @@ class Dense:
         return values[np.maximum(chosen, 0), np.arange(len(self.steps)), kind]
 
 
+class Rows:
+    """A trajectory table as arrays, one entry a row; texts are numbers of lists.
+
+    Attributes:
+        protocol: number in ``protocols``.
+        setting: number in ``settings``.
+        kind: number of the class in the space, -1 for others.
+        concept: number of the concept, the joint one last; -1 for others.
+        step: of the checkpoint.
+        accuracy: see the table; likewise ``coordinate`` and ``samples``.
+        values: the columns of single values that the table has.
+    """
+
+    def __init__(self, table: pd.DataFrame, space: Axes) -> None:
+        self.protocol, self.protocols = _in_order(*_coded(table["protocol"]))
+        self.setting, self.settings = _coded(table["setting"])
+        self.kind = _among([str(c) for c in space.classes], *_coded(table["concept_class"]))
+        self.concept = _among([*space.names, JOINT], *_coded(table["concept"]))
+        self.step = table["step"].to_numpy()
+        self.accuracy = table["accuracy"].to_numpy(dtype=np.float64)
+        self.coordinate = table["coordinate"].to_numpy(dtype=np.float64)
+        self.samples = table["samples"].to_numpy(dtype=np.int64)
+        self.values = {n: table[n].to_numpy(dtype=np.float64) for n in columns_of(table)}
+
+
 def _of_values(
-    table: pd.DataFrame,
-    concepts: Sequence[str],
-    concept: NDArray[np.intp],
-    known: NDArray[np.bool_],
+    rows: Rows,
+    own: NDArray[np.intp],
     at: tuple[NDArray[np.intp], ...],
     shape: tuple[int, ...],
 ) -> dict[int, Array]:
     """See :class:`Dense`."""
-    found, single = {}, columns_of(table)
-    for number, _ in enumerate(concepts):
-        own = known & (concept == number)
-        there = [name for name in single if table.loc[own, name].notna().any()]
-        if not there:
-            continue
-        values = np.full((*shape[:3], len(there)), np.nan)
-        rows = (concept[known] == number).nonzero()[0]
-        values[tuple(part[rows] for part in at[:3])] = table.loc[own, there].to_numpy(np.float64)
-        found[number] = values
+    found = {}
+    for number in range(shape[3] - 1 if rows.values else 0):
+        mine = (at[3] == number).nonzero()[0]
+        single = [values[own[mine]] for values in rows.values.values()]
+        there = [values for values in single if not np.isnan(values).all()]
+        if there:
+            found[number] = np.full((*shape[:3], len(there)), np.nan)
+            found[number][tuple(part[mine] for part in at[:3])] = np.stack(there, axis=-1)
     return found
 
 
@@ -113,8 +133,34 @@ def protocols(table: pd.DataFrame, space: Axes) -> list[Dense]:
         UserError: columns are missing or hold something else.
     """
     require_trajectory(table)
-    names = sorted(table["protocol"].astype(str).unique(), key=lambda name: (name != NAIVE, name))
-    return [Dense(table[table["protocol"].astype(str) == n], n, space) for n in names]
+    rows = Rows(table, space)
+    names = sorted(rows.protocols, key=lambda name: (name != NAIVE, name))
+    return [Dense(rows, name, space) for name in names]
+
+
+def _coded(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+    """A column of texts as numbers of a list; that of categories may hold more than occur."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy(np.intp)
+        if len(codes) and codes.min() >= 0:
+            return codes, [str(text) for text in column.cat.categories]
+    codes, texts = pd.factorize(column.astype(object), use_na_sentinel=False)
+    return codes, [str(text) for text in texts]
+
+
+def _in_order(codes: NDArray[np.intp], texts: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
+    """The texts that occur, in the order in which they do, and the numbers of these."""
+    used, first = np.unique(codes, return_index=True)
+    order = used[np.argsort(first)]
+    place = np.full(len(texts), -1)
+    place[order] = np.arange(len(order))
+    return place[codes], [texts[code] for code in order]
+
+
+def _among(known: Sequence[str], codes: NDArray[np.intp], texts: Sequence[str]) -> NDArray[np.intp]:
+    """The number of each text among the known ones, -1 for others."""
+    places = np.array([known.index(text) if text in known else -1 for text in texts], dtype=np.intp)
+    return places[codes]
 
 
 def require_trajectory(table: pd.DataFrame) -> None:
@@ -200,10 +246,15 @@ def _settings_values(dense: Dense, kind: int) -> Tree:
     }
 
 
-def numbers(values: Array) -> list[float | None]:
-    """Rounded, with null for what is not a finite number."""
-    rounded = np.round(values, DIGITS).tolist()
-    return [v if v is not None and abs(v) < float("inf") else None for v in rounded]
+def numbers(values: Array) -> list[Any]:
+    """Rounded, with null for what is not a finite number; nested like the array."""
+    rounded = np.round(values, DIGITS)
+    finite = np.isfinite(rounded)
+    if finite.all():
+        return rounded.tolist()
+    told = rounded.astype(object)
+    told[~finite] = None
+    return told.tolist()
 
 
 def _protocol(dense: Dense, space: Axes) -> Tree:
@@ -234,7 +285,7 @@ def _protocol(dense: Dense, space: Axes) -> Tree:
 
 def _columns(values: Array) -> list[list[float | None]]:
     """(T, concepts) as one list for each concept."""
-    return [numbers(column) for column in values.T]
+    return numbers(values.T)
 
 
 def _emergence(dense: Dense, space: Axes, threshold: float) -> list[Tree]:

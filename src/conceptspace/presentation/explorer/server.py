@@ -24,8 +24,11 @@ from conceptspace.contact_sheet import sheet_content
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import render
 from conceptspace.presentation.explorer.ask import Busy
+from conceptspace.presentation.explorer.collected import CollectedLibrary
 from conceptspace.presentation.explorer.connections import Connection, most_connections
 from conceptspace.presentation.explorer.library import Library, NotThere
+
+Shown = Library | CollectedLibrary
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 COOKIE = "conceptspace"
@@ -43,7 +46,7 @@ HEADERS = {
 }
 
 
-def application(library: Library, *, token: str = "", port: int = 0) -> ASGIApp:
+def application(library: Shown, *, token: str = "", port: int = 0) -> ASGIApp:
     """The server's routes behind its guard.
 
     Args:
@@ -214,7 +217,7 @@ def listen(bind: str, port: int, token: str) -> socket.socket:
     return opened
 
 
-def server(library: Library, opened: socket.socket, token: str) -> uvicorn.Server:
+def server(library: Shown, opened: socket.socket, token: str) -> uvicorn.Server:
     """A server on a socket; ``run(sockets=[opened])`` serves until it is told to stop."""
     app = application(library, token=token, port=opened.getsockname()[1])
     config = uvicorn.Config(

@@ -25,7 +25,7 @@ def scores_of(run: Run, protocol: str, step: int) -> pd.DataFrame | None:
     Raises:
         UserError: the file is damaged, or may not be read.
     """
-    path: Path = run.path / "scores" / protocol / f"step-{step:08d}.parquet"
+    path: Path = run.folder.scores(protocol, step)
     require_plain(path, bound_of(run))
     return read_scores(path) if path.exists() else None
 

@@ -130,7 +130,7 @@ def trajectories(runs: Sequence[Run]) -> pd.DataFrame:
 
 def single_scores(runs: Sequence[Run]) -> pd.DataFrame | None:
     """The scores of single images, None if a run does not keep them."""
-    if not all(any((run.path / "scores").glob("*/*.parquet")) for run in runs):
+    if not all(run.folder.all_scores() for run in runs):
         return None
     return pd.concat([run.scores().assign(run=run.name) for run in runs], ignore_index=True)
 
@@ -210,7 +210,7 @@ def known(run: Run) -> Tree:
         if told.get("data"):
             _seen(told["data"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        path = run.path / "run.json"
+        path = run.folder.information
         raise UserError(
             f"{path} is damaged: of the probe or the data it tells nonsense ({error})"
         ) from None

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from conceptspace.analysis.statistics import wilson
+from conceptspace.analysis.intervals import wilson
 from conceptspace.analysis.verdict import GATE, SCALING, Window
 from conceptspace.presentation.style import (
     GRID,

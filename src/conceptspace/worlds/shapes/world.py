@@ -105,7 +105,7 @@ class ShapesWorld(RenderedWorld):
         resolution: pixels per side.
         position_range: largest distance of the object from the centre.
         edge_blur: standard deviation of the Gaussian that softens the object's edge, in units of
-            1/32 of the image width (SPEC: one pixel of 32).
+            1/32 of the image width (one pixel of the 32 of paper App. A.1).
         pixel_noise: standard deviation of the noise added to each pixel before clipping to [0, 1].
 
     Raises:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import trajectory
 
-from conceptspace.analysis.statistics import curves, mean, paired_difference
+from conceptspace.analysis.intervals import curves, mean, paired_difference
 from conceptspace.errors import UserError
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from conceptspace.engine import precision
+from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.models import precision
-from conceptspace.models.precision import LoweredModel, fastest_precision
 from tiny import tiny_config
 
 
@@ -115,3 +115,27 @@ def test_first_gradient_of_the_copy_is_not_the_sum_of_two():
 def test_processor_decides(monkeypatch, capabilities, expected):
     monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: capabilities)
     assert fastest_precision(torch.device("cpu")) == expected
+
+
+def test_other_devices_compute_in_float32():
+    assert fastest_precision(torch.device("mps")) == "float32"
+
+
+def test_hooks_that_come_later_see_the_copy():
+    lowered = LoweredModel(model(), "bfloat16")
+    layer, seen = lowered.model.get_submodule("network.trunk.middle.0.conv1"), []
+    hook = layer.register_forward_hook(lambda *_, **given: seen.append(1), with_kwargs=True)
+    before = layer.register_forward_pre_hook(lambda *_: seen.append(0))
+    images, h, noise, times = batch()
+    lowered.fast.loss(images, h, noise, times)
+    assert seen == [0, 1]
+    hook.remove()
+    before.remove()
+    lowered.fast.loss(images, h, noise, times)
+    assert seen == [0, 1]
+
+
+def test_making_one_touches_no_random_numbers():
+    built, before = model(), torch.get_rng_state()
+    LoweredModel(built, "bfloat16")
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,8 +1,14 @@
-"""Means with intervals that come from resampling seeds, never images.
+"""Every interval that tables, figures and pages tell, 95 % unless another confidence is asked for.
 
-Images of one network share its fate, so only networks count as independent. A percentile interval
-of three to five seeds is too narrow (about 80 % coverage where it says 95 %): it shows the spread
-between seeds, it is no proof.
+Seeds are what counts as independent: images of one network share its fate.
+
+- :func:`student`: of a mean over seeds. With three to five of them it is as wide as so few deserve.
+- :func:`wilson`: of a share of images of one network, or of a share of seeds.
+- :func:`mean`, :func:`paired_difference`, :func:`curves`: of means over seeds by a percentile
+  bootstrap, where a mean is no normal quantity. With three to five seeds it is too narrow (about
+  80 % coverage where it says 95 %): it shows the spread between seeds, it is no proof.
+- :func:`binomial`: of a probability, where so many of so few seeds show something.
+- :func:`middle`: of a number that was drawn again and again.
 """
 
 from __future__ import annotations
@@ -12,11 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap
+from scipy import stats
 
 from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
 
+CONFIDENCE = 0.95
 RESAMPLES = 2000
 KEY = ["step", "protocol", "setting", "concept_class", "concept"]
 
@@ -38,7 +45,7 @@ class Estimate:
     seeds: int
 
 
-def mean(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> Estimate:
+def mean(values: ArrayLike, *, confidence: float = CONFIDENCE, seed: int = 0) -> Estimate:
     """Mean over seeds with a bootstrap interval.
 
     Args:
@@ -60,7 +67,7 @@ def mean(values: ArrayLike, *, confidence: float = 0.95, seed: int = 0) -> Estim
 
 
 def paired_difference(
-    first: ArrayLike, second: ArrayLike, *, confidence: float = 0.95, seed: int = 0
+    first: ArrayLike, second: ArrayLike, *, confidence: float = CONFIDENCE, seed: int = 0
 ) -> Estimate:
     """Mean of first - second, whose entries belong to the same seeds in the same order.
 
@@ -74,7 +81,7 @@ def paired_difference(
 
 
 def curves(
-    table: pd.DataFrame, column: str = "accuracy", *, confidence: float = 0.95, seed: int = 0
+    table: pd.DataFrame, column: str = "accuracy", *, confidence: float = CONFIDENCE, seed: int = 0
 ) -> pd.DataFrame:
     """Mean over seeds at each checkpoint, with pointwise intervals: what a figure draws.
 
@@ -103,6 +110,48 @@ def curves(
     return result
 
 
+def student(values: ArrayLike, *, confidence: float = CONFIDENCE) -> tuple[Array, Array]:
+    """Student's interval of a mean over seeds.
+
+    Args:
+        values: shape (S, ...), S > 1.
+        confidence: coverage aimed at.
+
+    Returns:
+        Both ends, shape (...); unbounded where a value is infinite.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    bounded = np.isfinite(data).all(axis=0)
+    with np.errstate(invalid="ignore"):
+        middle, error = data.mean(axis=0), data.std(axis=0, ddof=1) / np.sqrt(len(data))
+    reach = student_quantile(len(data) - 1, confidence) * error
+    low = np.where(bounded, middle - reach, -np.inf)
+    return low, np.where(bounded, middle + reach, np.inf)
+
+
+def student_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """How many standard errors an interval reaches to either side, with degrees of freedom."""
+    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+
+
+def middle(draws: Array) -> tuple[float, float]:
+    """Between which numbers the middle 95 % of draws lie, shape (draws,)."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def binomial(count: int, of: int) -> tuple[float, float]:
+    """Exact (Clopper-Pearson) interval of the probability of what happened in ``count`` seeds."""
+    found = stats.binomtest(count, of).proportion_ci(CONFIDENCE)
+    return float(found.low), float(found.high)
+
+
+def wilson_of_one(share: float, samples: int) -> tuple[float, float]:
+    """:func:`wilson` of a single share."""
+    (low,), (high,) = wilson(np.array([share]), np.array([float(samples)]))
+    return float(low), float(high)
+
+
 def wilson(share: Array, samples: Array) -> tuple[Array, Array]:
     """95 % Wilson score interval of a share in [0, 1] of ``samples`` images or seeds."""
     z2 = 1.959964**2
@@ -117,7 +166,7 @@ def _interval(data: Array, confidence: float, seed: int) -> tuple[Array, Array]:
     if len(data) < 2:
         unknown = np.full(data.shape[1], np.nan)
         return unknown, unknown
-    result = bootstrap(
+    result = stats.bootstrap(
         (data,),
         np.mean,
         axis=0,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from conceptspace.engine.native.memory import keep_freed_memory
 from conceptspace.errors import UserError
 from conceptspace.models.denoiser import Accelerated
 from conceptspace.models.vdm import VDM
@@ -27,8 +26,8 @@ class LoweredModel:
     embeddings and the noise schedule stay float32, and so do the loss, the sampler, the optimiser
     and the stored weights.
 
-    On a CPU the process keeps the memory that it frees from now on: what computes with a model
-    does the same again and again.
+    Forward hooks belong to both: one that is put on a layer of the model later is called for the
+    copy's as well.
 
     Args:
         model: float32; changed by whoever owns it.
@@ -41,14 +40,13 @@ class LoweredModel:
     def __init__(self, model: VDM, precision: Precision) -> None:
         self.model = model
         self.fast = model
-        if next(model.parameters()).device.type == "cpu":
-            keep_freed_memory()
         self.pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
         if precision == "float32" or not isinstance(model.network, Accelerated):
             return
         shared = {id(p): p for p in model.parameters()} | {id(b): b for b in model.buffers()}
         for parameter in _wide(model):
             del shared[id(parameter)]
+        shared |= {id(h): h for m in model.modules() for h in _hooks(m)}
         self.fast = copy.deepcopy(model, shared)
         for layer in _wide_layers(self.fast):
             layer.to(torch.bfloat16)
@@ -90,6 +88,14 @@ class LoweredModel:
         self.refresh()
 
 
+def _hooks(module: nn.Module) -> list[Any]:
+    """Where a module keeps its forward hooks."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks")
+    return [getattr(module, k + end) for k in kinds for end in ("", "_with_kwargs")] + [
+        module._forward_hooks_always_called
+    ]
+
+
 def _wide(model: VDM) -> list[nn.Parameter]:
     return [p for layer in _wide_layers(model) for p in layer.parameters()]
 
@@ -102,10 +108,13 @@ def _wide_layers(model: VDM) -> list[nn.Module]:
 def fastest_precision(device: torch.device) -> Precision:
     """bfloat16 where the device multiplies matrices in it, float32 where that is emulated.
 
-    On a CPU the instructions are AMX or AVX512-BF16, on a GPU compute capability 8.0 and later.
+    On a CPU the instructions are AMX or AVX512-BF16, on a CUDA device compute capability 8.0 and
+    later; other devices compute in float32.
     """
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
+    elif device.type != "cpu":
+        native = False
     else:
         capabilities = torch.cpu.get_capabilities()
         native = any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))

@@ -1,0 +1,147 @@
+"""What each part of the engine gains: the same training step with and without it, in turns.
+
+All variants are in one process and take a step each in every round, so that they see the same
+noise; what counts is the ratio of two of them within a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from conceptspace.benchmarks.machine import seconds
+from conceptspace.benchmarks.works import examples_of
+from conceptspace.config import RunConfig
+from conceptspace.engine.precision import Precision
+from conceptspace.engine.replacing import BLOCKS, CONVOLUTIONS, KINDS, NORMS, fuse
+from conceptspace.experiment import parts
+from conceptspace.training.loop import Trainer
+
+WARM_UP = 5
+"""Steps of each variant before the first round."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to compute a training step.
+
+    Attributes:
+        name: as it is told.
+        precision: of the wide layers.
+        kinds: of layers that are the engine's, see :mod:`conceptspace.engine.replacing`.
+        beside: name of the variant that lacks, or has, just what this one is about.
+    """
+
+    name: str
+    precision: Precision
+    kinds: tuple[str, ...]
+    beside: str
+
+
+PLAIN, WHOLE = "plain float32", "with residual blocks"
+VARIANTS = (
+    Variant(PLAIN, "float32", (), PLAIN),
+    Variant("bfloat16 alone", "bfloat16", (), PLAIN),
+    Variant("with norms and GELU", "bfloat16", (NORMS,), "bfloat16 alone"),
+    Variant("with thin convolutions", "bfloat16", (NORMS, CONVOLUTIONS), "with norms and GELU"),
+    Variant(WHOLE, "bfloat16", tuple(KINDS), "with thin convolutions"),
+    Variant("all but norms and GELU", "bfloat16", (CONVOLUTIONS, BLOCKS), WHOLE),
+    Variant("all but thin convolutions", "bfloat16", (NORMS, BLOCKS), WHOLE),
+)
+"""More and more of the engine, and then all of it less one part. Channels are always innermost."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times sooner: the median over rounds, and the middle half of them."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a variant takes.
+
+    Attributes:
+        name: of the variant.
+        milliseconds: of a step, median.
+        plain: time of plain float32 / time of this.
+        beside: the variant that it is compared with.
+        gain: time of that variant / time of this.
+    """
+
+    name: str
+    milliseconds: float
+    plain: Ratio
+    beside: str
+    gain: Ratio
+
+    def row(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def ablation(config: RunConfig, rounds: int) -> list[Measured]:
+    """Time a training step on the CPU in all variants.
+
+    Args:
+        config: e.g. a preset.
+        rounds: in each of which every variant takes one step.
+    """
+    examples = examples_of(config)
+    cpu = torch.device("cpu")
+
+    def steps(variant: Variant) -> Callable[[], object]:
+        model = fuse(parts.model(config, cpu), cpu, variant.kinds)
+        optimization = parts.optimization(config)
+        trainer = Trainer(model, examples, optimization, config.seed, variant.precision)
+        running = trainer.run(10**9)
+        return lambda: next(running)
+
+    return _measured([steps(variant) for variant in VARIANTS], rounds)
+
+
+def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Measured]:
+    cpu = torch.device("cpu")
+    for step in steps:
+        for _ in range(WARM_UP):
+            step()
+    took = np.empty((rounds, len(steps)))
+    for turn in range(rounds):
+        for place in range(len(steps)):  # each round begins with another variant
+            which = (turn + place) % len(steps)
+            took[turn, which] = seconds(steps[which], cpu)
+    return compared(took)
+
+
+def compared(took: np.ndarray) -> list[Measured]:
+    """The table of all variants.
+
+    Args:
+        took: seconds, shape (rounds, variants), in the order of :data:`VARIANTS`.
+    """
+    times = {variant.name: took[:, i] for i, variant in enumerate(VARIANTS)}
+    return [
+        Measured(
+            variant.name,
+            1e3 * float(np.median(times[variant.name])),
+            _ratio(times[PLAIN] / times[variant.name]),
+            variant.beside,
+            _ratio(times[variant.beside] / times[variant.name]),
+        )
+        for variant in VARIANTS
+    ]
+
+
+def _ratio(ratios: np.ndarray) -> Ratio:
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return Ratio(float(middle), float(low), float(high))

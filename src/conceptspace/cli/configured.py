@@ -1,0 +1,63 @@
+"""The config that a command line asks for: a preset, a file or a run, changed by flags."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from conceptspace.cli.flags import overrides
+from conceptspace.cli.protocols import named, own_settings
+from conceptspace.config import RunConfig, merged, nested, read
+from conceptspace.errors import UserError
+from conceptspace.experiment.own_code import require_word
+from conceptspace.hints import meant
+from conceptspace.presets import PRESETS
+from conceptspace.protocols import registry
+from conceptspace.run_folder import RunFolder
+from conceptspace.store import Run
+
+
+def configured(options: Namespace, folder: Path | None) -> RunConfig:
+    """Where the config starts from (see :func:`_base`), changed by the flags, with every setting of
+    the protocols that it asks.
+    """
+    base, given = _base(options, folder), overrides(options)
+    asked = given.pop("evaluate.protocols", None)
+    config = merged(base, nested(given), "command line")
+    if asked is not None:
+        changed = {"evaluate.protocols": named(asked, config)}
+        config = merged(config, nested(changed), "command line")
+    own = {"protocols": own_settings(options)}
+    return registry.completed(merged(config, own, "command line"))
+
+
+def _base(options: Namespace, folder: Path | None) -> RunConfig:
+    """The preset, changed by the file; without either, the folder's own config."""
+    if options.config is not None:
+        values = read(options.config)
+        preset = PRESETS[_preset(options.config, values, options.preset)]
+        return merged(preset(), values, str(options.config))
+    if options.preset is not None or folder is None:
+        return PRESETS[options.preset or "quick"]()
+    if not RunFolder(folder).config.exists():
+        known = " or ".join(PRESETS)
+        raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
+    opened = Run(folder)
+    kinds = {value for name, value in overrides(options).items() if name.endswith(".kind")}
+    require_word(opened, kinds, options.trust)
+    return opened.config
+
+
+def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
+    """The preset that a config file starts from: its own, the one asked for, or quick."""
+    told = values.get("preset", asked or "quick")
+    if told not in list(PRESETS):
+        raise UserError(
+            f"{path}: there is no preset {told!r}; they are {', '.join(PRESETS)}"
+            f"{meant(str(told), PRESETS)}"
+        )
+    if asked not in (None, told):
+        raise UserError(f"{path} starts from the preset {told}, the command line from {asked}")
+    return str(told)

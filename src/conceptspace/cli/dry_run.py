@@ -1,0 +1,83 @@
+"""What a command would do, told without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from conceptspace.cli.carry_out import duration
+from conceptspace.config import RunConfig, merged
+from conceptspace.experiment import parts
+from conceptspace.experiment.completeness import steps_in_words
+from conceptspace.experiment.extension import Extension
+from conceptspace.experiment.needs import images_asked, needs, parameters, protocols_asked, told
+from conceptspace.protocols import registry
+from conceptspace.recording.book import Book
+from conceptspace.run_folder import RunFolder
+from conceptspace.store import Run, confirmed
+from conceptspace.sweeps.cost import measured, passes
+from conceptspace.training import checkpoint
+
+
+def of_run(folder: Path, config: RunConfig, longer: Extension | None, device: torch.device) -> int:
+    """Tell what `run` would make, in which time, memory and space.
+
+    Raises:
+        UserError: see :func:`conceptspace.store.open_or_create`.
+    """
+    steps = parts.checkpoints(config)
+    need, asked = needs(config), protocols_asked(config)
+    images = len(steps) * sum(images_asked(protocol, config) for protocol in asked)
+    rows = {
+        "run": str(longer or _standing(folder, config)),
+        "training": f"{config.train.steps} steps of {config.train.batch_size} images",
+        "checkpoints": f"{len(steps)}, from step {steps[0]} to {steps[-1]}",
+        "asks": ", ".join(protocol.name for protocol in asked),
+        "images": f"{images} are made and scored",
+        "weights": f"{parameters(config):,}",
+        "memory": f"about {told(need.program + need.tensors)}",
+        "disk": f"about {told(need.disk)}",
+        "time": f"about {duration(passes(config) * measured(config, device))} from the beginning, "
+        "with one thread",
+    }
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:{width}}  {value}")
+    return 0
+
+
+def _standing(folder: Path, config: RunConfig) -> str:
+    """How the run in a folder stands."""
+    if not RunFolder(folder).config.exists():
+        return f"new in {folder}"
+    confirmed(folder, config)
+    last = max(checkpoint.saved_steps(RunFolder(folder).resume), default=0)
+    return f"the one in {folder} goes on from step {last}"
+
+
+def of_evaluation(
+    run: Run,
+    protocols: Sequence[str],
+    sweeps: Mapping[str, Sequence[float]],
+    own: Mapping[str, Mapping[str, Any]],
+) -> int:
+    """Tell which checkpoints `evaluate` would score under which protocols.
+
+    Raises:
+        UserError: there is no such protocol, or scores are damaged.
+    """
+    changes = {"evaluate": dict(sweeps), "protocols": own}
+    config = merged(run.config, changes, "the protocols' settings")
+    classes = parts.world(config.data).space.classes
+    book = Book(run, config.seed, classes)
+    saved = checkpoint.saved_steps(run.folder.checkpoints)
+    for name in protocols:
+        protocol = registry.make(name, parts.context(config))
+        left = [step for step in saved if book.missing(protocol, step)]
+        each = images_asked(protocol, config)
+        what = f"{each} images at {steps_in_words(left)}" if left else "all is there"
+        print(f"{name}: {what}")
+    return 0

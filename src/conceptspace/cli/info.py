@@ -1,0 +1,102 @@
+"""The command `info`: what is told of this installation, and of runs."""
+
+from __future__ import annotations
+
+import platform
+from argparse import Namespace
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from conceptspace.analysis.verdict import UNTOLD
+from conceptspace.cache import probe_cache
+from conceptspace.errors import UserError
+from conceptspace.experiment.completeness import missing_checkpoints, steps_in_words
+from conceptspace.presentation.explorer.guarded import Guarded
+from conceptspace.presentation.explorer.liveness import state
+from conceptspace.presets import PRESETS
+from conceptspace.record_config import RecordConfig
+from conceptspace.store import Run
+
+
+def info(options: Namespace) -> int:
+    """Tell about the installation or runs; of several, one that cannot be read is told so."""
+    from conceptspace.presentation.explorer.discover import runs_in
+    from conceptspace.presentation.explorer.left_out import sentences
+
+    if not options.runs:
+        cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+        _print_rows(
+            {
+                "conceptspace": version("conceptspace"),
+                "torch": version("torch"),
+                "python": platform.python_version(),
+                "CPU threads": torch.get_num_threads(),
+                "CUDA device": cuda,
+                "probe cache": probe_cache(),
+                "presets": ", ".join(PRESETS),
+            }
+        )
+        return 0
+    runs, left_out = runs_in(options.runs)
+    if len(runs) == 1 and not left_out:
+        _tell(Guarded(runs[0], runs[0].name))
+        return 0
+    told = 0
+    for run in runs:
+        try:
+            _tell(Guarded(run, run.name))
+            told += 1
+        except (UserError, OSError) as error:
+            _print_rows({"run": run.name, "problem": error})
+        print()
+    for sentence in sentences(left_out):
+        print(sentence)
+    return 0 if told else 2
+
+
+def _tell(run: Run) -> None:
+    """Print what is told of a run, and whether it hides a capability."""
+    _print_rows(_about(run))
+    print("", *_verdict(run), sep="\n")
+
+
+def _about(run: Run) -> dict[str, Any]:
+    """What is told of a run.
+
+    Raises:
+        UserError: its config or its record cannot be read.
+    """
+    told = run.information()
+    description = run.description
+    rows = {
+        "run": run.name,
+        "preset": description.preset,
+        "seed": description.seed,
+        "status": state(run.path, told).status,
+        "probe": told.get("probe", {}).get("hash", "none"),
+        "seconds": told.get("seconds", "unknown"),
+    }
+    if isinstance(description, RecordConfig):
+        rows["judge"] = description.judge
+        rows["protocols"] = ", ".join(description.protocols)
+    elif lacking := missing_checkpoints(run):
+        rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
+    return rows
+
+
+def _print_rows(rows: Mapping[str, Any]) -> None:
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f"{name:{width}}  {value}")
+
+
+def _verdict(run: Run) -> list[str]:
+    """Whether a run hides a capability, in sentences."""
+    from conceptspace.presentation.explorer.telling import verdict
+
+    if not run.folder.trajectory.exists():
+        return [UNTOLD, "No checkpoint has been scored yet."]
+    return verdict(run) or [UNTOLD, "No class is held out."]

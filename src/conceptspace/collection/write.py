@@ -1,0 +1,241 @@
+"""Collect the runs of a sweep; parts whose runs have not changed stay as they are."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from conceptspace import files
+from conceptspace.analysis.elicitation import best_settings
+from conceptspace.collection.layout import (
+    BEST,
+    MARK,
+    PART,
+    RUNS,
+    TRAJECTORIES,
+    columns,
+    part_of,
+    varied,
+)
+from conceptspace.config import RunConfig
+from conceptspace.errors import UserError
+from conceptspace.experiment import parts
+from conceptspace.files import read_record, sha256, write_atomically, write_record
+from conceptspace.recording.space import read_space, record_of
+from conceptspace.space import ConceptSpace
+from conceptspace.store import Run
+from conceptspace.tables import NAIVE
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a collection keeps of a run.
+
+    Attributes:
+        name: in the collection.
+        seed: of the run.
+        settings: by dotted name.
+        config: text of its ``config.toml``.
+        record: content of its ``run.json``.
+        space: its concept space, see :func:`conceptspace.recording.space.record_of`.
+        trajectory: see :data:`conceptspace.tables.TRAJECTORY_COLUMNS`.
+        best: see :meth:`conceptspace.store.Run.kept_best`; None where it is not known.
+        digest: changes with the run's trajectory and its record.
+    """
+
+    name: str
+    seed: int
+    settings: Mapping[str, Any]
+    config: str
+    record: Mapping[str, Any]
+    space: Mapping[str, Any]
+    trajectory: Callable[[], pd.DataFrame]
+    best: Callable[[], pd.DataFrame | None]
+    digest: str
+
+
+def collect(runs: Mapping[str, Run], folder: Path) -> dict[str, str]:
+    """Write the runs' trajectories and settings as a collection.
+
+    Args:
+        runs: by their names in the collection.
+        folder: created, or brought up to date.
+
+    Returns:
+        Why runs are left out, by name: they have no trajectory yet, or are damaged.
+
+    Raises:
+        UserError: no run is left, or the folder holds something else.
+        OSError: it cannot be written.
+    """
+    members, left_out = dict[str, Member](), dict[str, str]()
+    for name, run in runs.items():
+        try:
+            found = member(name, run)
+        except UserError as error:
+            left_out[name] = str(error)
+            continue
+        first = members.setdefault(repr((found.seed, sorted(found.settings.items()))), found)
+        if first is not found:
+            left_out[name] = f"it has the settings and the seed of {first.name}"
+    if not members:
+        reasons = "; ".join(list(left_out.values())[:1])
+        raise UserError(f"there is no run to collect{': ' * bool(reasons)}{reasons}")
+    write(list(members.values()), folder)
+    return left_out
+
+
+def member(name: str, run: Run) -> Member:
+    """A run as a collection keeps it.
+
+    Raises:
+        UserError: it has no trajectory yet, or is damaged.
+    """
+    run.trajectory()
+    described = run.description
+    record = run.information()
+    told = json.dumps(record, sort_keys=True).encode()
+    return Member(
+        name,
+        described.seed,
+        described.settings(),
+        (run.path / "config.toml").read_text(),
+        record,
+        record_of(_space(run)),
+        run.trajectory,
+        lambda: _best(run),
+        sha256((run.path / "trajectory.parquet").read_bytes() + told),
+    )
+
+
+def _space(run: Run) -> ConceptSpace:
+    """The concept space that a run keeps, or that of its world; no code of one's own is imported.
+
+    Raises:
+        UserError: it keeps none, and was recorded or has a world of one's own.
+    """
+    kept, described = read_space(run.path), run.description
+    if kept is not None:
+        return kept
+    if not isinstance(described, RunConfig):
+        raise UserError(f"{run.path} was recorded, and its space.json is missing")
+    return parts.world(described.data).space
+
+
+def write(members: Sequence[Member], folder: Path) -> None:
+    """Write a collection, part by part; those whose runs have not changed are kept.
+
+    Raises:
+        UserError: the folder holds something else.
+        OSError: it cannot be written.
+    """
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise UserError(f"{folder} is no collection and not empty; choose another folder")
+    told = [of.settings for of in members]
+    names = varied(told)
+    settings = pa.Table.from_pandas(columns(told, names), preserve_index=False)
+    starts = range(0, len(members), PART)
+    for number, start in enumerate(starts):
+        _write_part(members[start : start + PART], settings.slice(start, PART), folder, number)
+    for number in range(len(starts), _parts(folder)):
+        for kind in (RUNS, TRAJECTORIES, BEST):
+            files.DISK.remove(part_of(folder, kind, number))
+    record = {"runs": len(members), "parts": len(starts), "varied": names}
+    write_record(folder / MARK, record)
+
+
+def _parts(folder: Path) -> int:
+    """Parts of the collection that was there; 0 where there was none, or it is damaged."""
+    try:
+        return int(read_record(folder / MARK)["parts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _write_part(members: Sequence[Member], settings: pa.Table, folder: Path, number: int) -> None:
+    kept = {
+        "run": [of.name for of in members],
+        "seed": [of.seed for of in members],
+        "digest": [of.digest for of in members],
+        "preset": [str(of.settings.get("preset", "")) for of in members],
+        "steps": [of.settings.get("train.steps") for of in members],
+        "status": [str(of.record.get("status", "unknown")) for of in members],
+        "config": [of.config for of in members],
+        "record": [json.dumps(dict(of.record), sort_keys=True) for of in members],
+        "space": [json.dumps(dict(of.space), sort_keys=True) for of in members],
+    }
+    table = pa.table(kept | dict(zip(settings.column_names, settings.columns, strict=True)))
+    place = part_of(folder, RUNS, number)
+    if _same(place, table):
+        return
+    files.DISK.remove(place)  # a part without its runs does not count
+    trajectories = (of.trajectory() for of in members)
+    _write_groups(part_of(folder, TRAJECTORIES, number), members, trajectories, settings)
+    _write_groups(part_of(folder, BEST, number), members, _all_best(members), settings)
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    write_atomically(place, buffer.getvalue())
+
+
+def _same(place: Path, table: pa.Table) -> bool:
+    """Whether a part of these runs is there."""
+    try:
+        return bool(parquet.read_table(place, page_checksum_verification=True).equals(table))
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+
+
+def _all_best(members: Sequence[Member]) -> Iterator[pd.DataFrame]:
+    """The best settings of each run, without rows where they are not known."""
+    for of in members:
+        best = of.best()
+        yield of.trajectory().iloc[:0].assign(honest=0.0) if best is None else best
+
+
+def _best(run: Run) -> pd.DataFrame | None:
+    kept = run.kept_best()
+    if kept is not None:
+        return kept
+    table = run.trajectory()
+    if not any((run.path / "scores").glob("*/*.parquet")) or set(table["protocol"]) == {NAIVE}:
+        return None
+    return best_settings(table, run.scores())
+
+
+def _write_groups(
+    path: Path, members: Sequence[Member], tables: Iterator[pd.DataFrame], settings: pa.Table
+) -> None:
+    """A file with a row group for each run; columns that a run lacks are missing values."""
+    found = [
+        _group(table.assign(run=of.name), settings.slice(at, 1))
+        for at, (of, table) in enumerate(zip(members, tables, strict=True))
+    ]
+    schema = pa.unify_schemas([table.schema for table in found], promote_options="permissive")
+    buffer = io.BytesIO()
+    with parquet.ParquetWriter(
+        buffer, schema, compression="zstd", write_page_checksum=True
+    ) as writer:
+        for table in found:
+            whole = pa.concat_tables([schema.empty_table(), table], promote_options="permissive")
+            writer.write_table(whole, row_group_size=max(1, len(table)))
+    write_atomically(path, buffer.getvalue())
+
+
+def _group(table: pd.DataFrame, settings: pa.Table) -> pa.Table:
+    """The rows of a run, with its settings in every one; texts as numbers of a dictionary."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    for name in settings.column_names:
+        arrow = arrow.append_column(name, pa.repeat(settings[name][0], len(table)))
+    for at, field in enumerate(arrow.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            encoded = arrow[field.name].cast(pa.string()).dictionary_encode()
+            arrow = arrow.set_column(at, field.name, encoded)
+    return arrow

@@ -1,0 +1,287 @@
+"""A collection for the page: thousands of runs, of which those are read that are looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory, mkdtemp
+from threading import RLock
+from typing import Any
+from weakref import finalize
+
+import pandas as pd
+
+from conceptspace.collection.layout import MARK, PREFIX, is_collection
+from conceptspace.collection.read import Collection
+from conceptspace.errors import UserError
+from conceptspace.presentation.explorer import points
+from conceptspace.presentation.explorer.ask import Asker
+from conceptspace.presentation.explorer.discover import Found
+from conceptspace.presentation.explorer.index import described, of_divergence, read_entry
+from conceptspace.presentation.explorer.library import BLANK, GONE, Library, NotThere
+from conceptspace.presentation.explorer.spaces import key
+from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, shown
+from conceptspace.recording.space import space_of
+
+Tree = dict[str, Any]
+
+KEPT = 500
+"""Trajectories that are kept."""
+
+MOST = 300
+"""Runs of a collection on one offline page."""
+
+
+class CollectedLibrary:
+    """What :class:`~conceptspace.presentation.explorer.library.Library` tells, of a collection.
+
+    The list of runs and their trajectories come from the collection. For the rest, the runs that
+    are asked for are unpacked into a temporary folder.
+
+    Args:
+        path: of the collection.
+
+    Raises:
+        UserError: it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.asks = None
+        self._lock = RLock()
+        self._folder = Path(mkdtemp(prefix="conceptspace-collection-"))
+        finalize(self, rmtree, self._folder, ignore_errors=True)
+        self._stamp: tuple[int, int] | None = None
+        self._renew()
+
+    @property
+    def title(self) -> str:
+        """What is shown, in words."""
+        return self.path.resolve().name
+
+    def warm(self) -> None:
+        """Read the list of runs once, so that the first visitor need not wait."""
+        self.index()
+
+    def index(self) -> Tree:
+        """See :func:`conceptspace.presentation.explorer.index.index`."""
+        with self._lock:
+            self._renew()
+            if self._index is None:
+                self._index = self._indexed()
+            return self._index
+
+    def trajectories(self, tokens: Sequence[str]) -> Tree:
+        """See :meth:`~conceptspace.presentation.explorer.library.Library.trajectories`."""
+        with self._lock:
+            names = self._there(tokens)
+            lacking = {name: token for token, name in names.items() if token not in self._drawn}
+            for name, table in self._collection.trajectories(list(lacking)):
+                self._drawn[lacking[name]] = self._drawn_of(name, table)
+            gone = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
+            told = {token: self._drawn.get(token, gone) for token in dict.fromkeys(tokens)}
+            for token in list(self._drawn)[: max(0, len(self._drawn) - KEPT)]:
+                del self._drawn[token]
+            return {"runs": told}
+
+    def settings(self, token: str) -> Tree:
+        """See :func:`conceptspace.presentation.explorer.points.settings`."""
+        return self._unpacked([token]).settings(token)
+
+    def details(self, token: str) -> Tree:
+        """See :func:`conceptspace.presentation.explorer.details.details`."""
+        return self._unpacked([token]).details(token)
+
+    def turns(self, tokens: Sequence[str]) -> Tree:
+        """See :func:`conceptspace.presentation.explorer.telling.turns`."""
+        return self._unpacked(tokens).turns(tokens)
+
+    def findings(self, tokens: Sequence[str]) -> Tree:
+        """See :meth:`~conceptspace.presentation.explorer.library.Library.findings`."""
+        return self._unpacked(tokens).findings(tokens)
+
+    def table(self, tokens: Sequence[str]) -> tuple[bytes, list[str]]:
+        """See :meth:`~conceptspace.presentation.explorer.library.Library.table`."""
+        return self._unpacked(tokens).table(tokens)
+
+    def image(self, token: str, protocol: str, step: int) -> Path:
+        """Images are in the run folders alone.
+
+        Raises:
+            NotThere: always.
+        """
+        raise NotThere("a collection keeps no images; they are in the run folders")
+
+    def scores(self, token: str, protocol: str, step: int) -> Tree:
+        """Likewise the scores of single images.
+
+        Raises:
+            NotThere: always.
+        """
+        raise NotThere("a collection keeps no scores of single images; they are in the run folders")
+
+    def ask(self, token: str, step: int, at: Sequence[float]) -> Tree:
+        """A collection has no models to ask.
+
+        Raises:
+            NotThere: always.
+        """
+        raise NotThere("a collection keeps no models; start the server with --ask on run folders")
+
+    def figure(self, token: str, name: str) -> Path:
+        """Figures are in the run folders alone.
+
+        Raises:
+            NotThere: always.
+        """
+        raise NotThere("a collection keeps no figures; they are in the run folders")
+
+    def _renew(self) -> None:
+        """Forget everything if the collection was written anew."""
+        told = (self.path / MARK).stat()
+        stamp = told.st_mtime_ns, told.st_size
+        if stamp == self._stamp:
+            return
+        self._collection = Collection(self.path)
+        self._names = {Found(name, self.path).token: name for name in self._collection.runs["run"]}
+        self._home = Path(mkdtemp(dir=self._folder))
+        self._library = Library([self._home])
+        self._there_already: set[str] = set()
+        self._drawn: dict[str, Tree] = {}
+        self._index: Tree | None = None
+        self._stamp = stamp
+
+    def _there(self, tokens: Sequence[str]) -> dict[str, str]:
+        """The names of those tokens that are there.
+
+        Raises:
+            NotThere: none of them is.
+        """
+        found = {token: self._names[token] for token in tokens if token in self._names}
+        if not found:
+            raise NotThere(GONE)
+        return found
+
+    def _unpacked(self, tokens: Sequence[str]) -> Library:
+        """A library in which these runs are there."""
+        with self._lock:
+            names = self._there(tokens)
+            lacking = [name for name in names.values() if name not in self._there_already]
+            self._collection.unpack(lacking, self._home)
+            self._there_already.update(lacking)
+            return self._library
+
+    def _drawn_of(self, name: str, table: pd.DataFrame) -> Tree:
+        told: Tree = {"version": self._version, "problems": [], **BLANK["trajectory"]}
+        space = space_of(json.loads(self._collection.runs.at[name, "space"]))
+        try:
+            dense = points.protocols(table, space)
+        except UserError as error:
+            return told | {"problems": [str(error)]}
+        return told | points.trajectory(dense, space) | {"notes": points.strays(dense)}
+
+    @property
+    def _version(self) -> str:
+        assert self._stamp is not None
+        return f"{self._stamp[0]:x}"
+
+    def _indexed(self) -> Tree:
+        runs, varied = self._collection.runs, self._collection.varied
+        codes, texts = pd.factorize(runs["space"])
+        each, keys = pd.factorize(pd.Series([key(space_of(json.loads(text))) for text in texts]))
+        kinds = each[codes]
+        firsts = [runs["run"].iloc[int((kinds == kind).argmax())] for kind in range(len(keys))]
+        for name in firsts:
+            self._unpacked([Found(name, self.path).token])
+        since = int(self._stamp[0] / 1e9) if self._stamp else 0
+        listed = []
+        for (token, name), kind, row in zip(
+            self._names.items(), kinds.tolist(), runs.to_dict("records"), strict=True
+        ):
+            apart = of_divergence(row["status"])
+            listed.append(
+                {
+                    "token": token,
+                    "name": name,
+                    "seed": row["seed"],
+                    "preset": row["preset"],
+                    "status": row["status"],
+                    "since": since,
+                    "version": self._version,
+                    "space": kind,
+                    "steps": None if pd.isna(row["steps"]) else int(row["steps"]),
+                    "values": _values(row, varied),
+                    "images": False,
+                    "problems": [apart] if apart else [],
+                    "apart": apart,
+                }
+            )
+        return {
+            "title": self.title,
+            "live": True,
+            "spaces": [described(read_entry(Found(name, self._home / name))) for name in firsts],
+            "varied": varied,
+            "runs": listed,
+            "left_out": [],
+            "ledgers": [],
+        }
+
+
+def library(roots: Sequence[Path], ask: Asker | None = None) -> Library | CollectedLibrary:
+    """What shows a collection, or folders of runs, whose models may be asked.
+
+    Raises:
+        UserError: a collection is named beside something else; or a root is no folder.
+    """
+    if not any(is_collection(root) for root in roots):
+        return Library(roots, ask)
+    if len(roots) > 1:
+        raise UserError("a collection is shown on its own; name it alone")
+    return CollectedLibrary(roots[0])
+
+
+@contextmanager
+def unpacked(paths: Sequence[Path], where: Mapping[str, str]) -> Iterator[list[Path]]:
+    """The paths, with a temporary folder of runs in place of each collection.
+
+    Args:
+        paths: runs, folders of them and collections.
+        where: which runs of a collection, see
+            :meth:`~conceptspace.collection.read.Collection.where`.
+
+    Raises:
+        UserError: see there; or more than :data:`MOST` runs are left for a page, or none of the
+            paths is a collection, so that there is nothing to choose from.
+    """
+    if where and not any(is_collection(path) for path in paths):
+        raise UserError("--where chooses from a collection; name one (sweep collect writes it)")
+    with TemporaryDirectory(prefix="conceptspace-collection-") as folder:
+        found = []
+        for number, path in enumerate(paths):
+            if not is_collection(path):
+                found.append(path)
+                continue
+            collection = Collection(path)
+            names = collection.where(where)
+            if len(names) > MOST:
+                raise UserError(
+                    f"{len(names)} runs of {path} are too many for one page, {MOST} are the most; "
+                    "choose with --where NAME=VALUE, or look at them with: conceptspace serve"
+                )
+            found.append(Path(folder) / str(number))
+            collection.unpack(names, found[-1])
+        yield found
+
+
+def _values(row: Mapping[str, Any], varied: Sequence[str]) -> dict[str, str | None]:
+    """The settings of a run as text; None where one has no effect, or is not there."""
+    unmasked = row.get(PREFIX + MASKED_SHARE) == 0
+    found: dict[str, str | None] = {}
+    for name in varied:
+        value = row[PREFIX + name]
+        idle = pd.isna(value) or (name in MASKING and unmasked)
+        found[name] = None if idle else shown(value)
+    return found

@@ -1,0 +1,53 @@
+"""Ten thousand runs: the list is there in two seconds, a hundred chosen ones are drawn in one.
+
+The limits leave room for a busy machine; ``measure_collection.py`` tells the times themselves.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from measure_collection import choose_hundred, first_table
+
+from collected import write_many
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("many") / "collection"
+    write_many(place, 400, checkpoints=6)
+    return place
+
+
+def test_of_many_runs_a_few_are_drawn_and_a_hundred_when_chosen(page, serve, folder):
+    served = serve(folder)
+    assert first_table(page, served.url) < 6
+    assert page.locator("#run-table tbody tr").count() == 200
+    assert "12 of 400 runs chosen" in page.locator("#chosen").inner_text()
+    page.locator("#run-table tfoot button").click()
+    page.wait_for_function("document.querySelectorAll('#run-table tbody tr').length === 400")
+    assert choose_hundred(page, "color_separation-0.1,") < 8
+    assert "80 of 400 runs chosen" in page.locator("#chosen").inner_text()
+    assert int(page.locator("#plot").get_attribute("data-lines") or 0) == 20 * 4  # means, classes
+
+
+def test_brushing_an_axis_lists_the_runs_within(page, serve, folder):
+    served = serve(folder)
+    first_table(page, served.url)
+    page.locator("#settings-box summary").click()
+    canvas = page.locator("#settings-lines canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 70, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 70, box["y"] + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_function("/, \\d+ listed/.test(document.querySelector('#chosen').textContent)")
+    names = page.locator("#run-table tbody td.run").all_inner_texts()
+    assert names
+    assert all(name.startswith("color_separation-0.1,") for name in names)
+    page.mouse.click(box["x"] + 70, box["y"] + 100)
+    page.wait_for_function("!/listed/.test(document.querySelector('#chosen').textContent)")

@@ -1,0 +1,136 @@
+"""A collection holds what its runs hold, by columns, and tells when it does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from pyarrow import parquet
+
+from collected import members, write_many
+from conceptspace.collection.layout import MARK, columns, is_collection, varied
+from conceptspace.collection.read import Collection
+from conceptspace.collection.write import write
+from conceptspace.errors import UserError
+
+SEPARATION = "config.data.color_separation"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """102 runs in two parts; do not write into it."""
+    place = tmp_path_factory.mktemp("many") / "collection"
+    write_many(place, 102, checkpoints=2)
+    return place
+
+
+def test_pyarrow_reads_all_runs_as_one_data_set_with_their_settings(folder: Path) -> None:
+    data = ds.dataset(folder / "trajectories")
+    rows = data.to_table(filter=(ds.field(SEPARATION) == 0.15) & (ds.field("seed") == 0))
+    chosen = [m for m in members(102, 2) if "separation-0.15," in m.name and m.seed == 0]
+    assert set(rows["run"].to_pylist()) == {m.name for m in chosen}
+    assert len(rows) == sum(len(m.trajectory()) for m in chosen)
+
+
+def test_each_run_is_a_row_group(folder: Path) -> None:
+    groups = [
+        parquet.ParquetFile(p).num_row_groups for p in sorted((folder / "trajectories").iterdir())
+    ]
+    assert groups == [100, 2]
+    first = parquet.ParquetFile(folder / "trajectories" / "part-0000.parquet").metadata.row_group(7)
+    at = [first.column(i).path_in_schema for i in range(first.num_columns)].index(SEPARATION)
+    bounds = first.column(at).statistics
+    assert bounds.min == bounds.max
+
+
+def test_the_rows_of_a_run_are_those_that_were_written(folder: Path) -> None:
+    wanted = {m.name: m for m in list(members(102, 2))[::40]}
+    found = dict(Collection(folder).trajectories(list(wanted)))
+    assert set(found) == set(wanted)
+    for name, table in found.items():
+        expected = wanted[name].trajectory().assign(run=name)
+        pd.testing.assert_frame_equal(table.astype(expected.dtypes), expected)
+
+
+def test_runs_are_chosen_by_their_settings(folder: Path) -> None:
+    collection = Collection(folder)
+    chosen = collection.where({"data.color_separation": "0.1,0.15", "seed": "0"})
+    assert chosen
+    assert all(name.endswith("seed-0") for name in chosen)
+    assert all(
+        name.startswith(("color_separation-0.1,", "color_separation-0.15,")) for name in chosen
+    )
+    with pytest.raises(UserError, match=r"train.steps does not vary in .*, train.learning_rate"):
+        collection.where({"train.steps": "3"})
+    with pytest.raises(UserError, match=r"no run of .* has seed = 99"):
+        collection.where({"seed": "99"})
+
+
+def test_parts_whose_runs_have_not_changed_stay(tmp_path: Path) -> None:
+    found = list(members(102, 2))
+    write(found, tmp_path)
+    first, second = (tmp_path / "trajectories" / f"part-000{n}.parquet" for n in (0, 1))
+    before = first.stat().st_mtime_ns, second.stat().st_mtime_ns
+    write(found[:101], tmp_path)
+    assert first.stat().st_mtime_ns == before[0]
+    assert second.stat().st_mtime_ns > before[1]
+    write(found[:100], tmp_path)
+    assert not second.exists()
+    assert len(Collection(tmp_path).runs) == 100
+
+
+@pytest.mark.parametrize("kind", ["runs", "trajectories"])
+def test_a_flipped_bit_is_told(folder: Path, tmp_path: Path, kind: str) -> None:
+    write_many(tmp_path, 3, checkpoints=2)
+    place = tmp_path / kind / "part-0000.parquet"
+    content = bytearray(place.read_bytes())
+    content[60] ^= 1
+    place.write_bytes(content)
+    collection, names = Collection(tmp_path), [m.name for m in members(3, 2)]
+    with pytest.raises(UserError, match=r"part-0000.parquet is damaged .* sweep collect DIR"):
+        list(collection.trajectories(names))
+
+
+def test_a_missing_part_and_a_name_that_leads_out_are_told(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    outside = next(members(1, 2))
+    write([outside.__class__(**{**vars(outside), "name": "../../x"})], tmp_path / "bad")
+    with pytest.raises(UserError, match=r"the run ../../x would lie outside"):
+        _ = Collection(tmp_path / "bad").runs
+    write_many(tmp_path / "torn", 2, checkpoints=2)
+    (tmp_path / "torn" / "runs" / "part-0000.parquet").unlink()
+    with pytest.raises(UserError, match=r"part-0000.parquet is damaged or missing"):
+        _ = Collection(tmp_path / "torn").runs
+    (tmp_path / "torn" / MARK).write_text(json.dumps({"runs": 2}))
+    with pytest.raises(UserError, match=r"collection.json is damaged"):
+        Collection(tmp_path / "torn")
+
+
+def test_a_folder_of_something_else_is_neither_read_nor_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("text")
+    assert not is_collection(tmp_path)
+    with pytest.raises(UserError, match="is no collection and not empty"):
+        write_many(tmp_path, 1)
+    with pytest.raises(UserError, match=r"is no collection: it has no collection.json"):
+        Collection(tmp_path)
+
+
+def test_settings_become_columns_of_their_type() -> None:
+    settings = [
+        {"a": 1, "b": 0.5, "c": True, "d": (1, 2), "e": 1},
+        {"a": 2, "b": 1, "d": "x", "e": "y"},
+    ]
+    assert varied([*settings, {"seed": 3}]) == ["a", "b", "c", "d", "e"]
+    table = columns(settings, ["a", "b", "c", "d", "e"])
+    assert [str(dtype) for dtype in table.dtypes] == [
+        "Int64",
+        "Float64",
+        "boolean",
+        "string",
+        "string",
+    ]
+    assert table["config.d"].tolist() == ["1,2", "x"]
+    assert table["config.c"].isna().tolist() == [False, True]
