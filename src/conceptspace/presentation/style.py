@@ -165,8 +165,8 @@ def _coinciding(
 
 def panels_over_legend(
     figure: Figure, rows: int, columns: int, handles: Sequence[Artist], **legend: Any
-) -> NDArray[np.object_]:
-    """Panels, shape (rows, columns), and below all of them one legend; none without handles."""
+) -> Any:
+    """An array of panels, shape (rows, columns), above one legend; none without handles."""
     if not handles:
         return figure.subplots(rows, columns, squeeze=False)
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 0.02])

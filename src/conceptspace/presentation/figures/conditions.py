@@ -85,12 +85,14 @@ def conditions_figure(
     colors = dict(zip(best, shades(len(best)), strict=True))
     handles = _handles(colors)
     panels = panels_over_legend(figure, rows, columns, handles, title=label, ncols=len(handles))
+    corners: Any = class_images
+    by_condition = any(isinstance(of, Mapping) for of in class_images.values())
     for axes, name in zip(panels.flat, shown, strict=False):
         unit_square(axes, space, PAIR)
-        if any(isinstance(of, Mapping) for of in class_images.values()):
-            corner_rows(axes, space, PAIR, class_images, colors)
+        if by_condition:
+            corner_rows(axes, space, PAIR, corners, colors)
         else:
-            corner_classes(axes, space, PAIR, class_images)
+            corner_classes(axes, space, PAIR, corners)
         for index, (condition, table) in enumerate(best.items()):
             pair = [series(table, name, space.names[i], "coordinate", protocol) for i in PAIR]
             _curve(axes, pair, colors[condition], MARKERS[index % len(MARKERS)])
@@ -112,7 +114,7 @@ def _curve(axes: Axes, pair: Sequence[Series], color: str, marker: str) -> None:
             axes.plot(*seed, color=color, lw=0.5, alpha=0.3, zorder=3)
     one = ListedColormap([color])
     gradient_line(axes, line.T, one, np.zeros(line.shape[1]), 1.9, 5.0)
-    axes.scatter(*line, color=color, s=6, lw=0, zorder=5.5)
+    axes.scatter(line[0], line[1], color=color, s=6, lw=0, zorder=5.5)
     axes.plot(*line[:, :1], "o", ms=5.5, mfc="white", mec=color, mew=1.3, zorder=7)
     axes.plot(*line[:, -1:], marker, ms=7.5, mfc=color, mec="white", mew=0.9, zorder=8)
 

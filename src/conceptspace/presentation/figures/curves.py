@@ -92,8 +92,8 @@ def learning_curves(
     for letter, axes in zip("abcdefghijklmnopqrstuvwxyz", panels[:count], strict=False):
         axes.set_title(f"{letter}  {axes.get_title(loc='left')}", pad=13 if turn else 6)
         axes.set_xlabel("step")
-        axes.set_xlim(left=0)
         mark(axes, turn)
+        axes.set_xlim(left=0)
     if any((emergence or {}).values()) and ood_classes:
         notes.append(
             f"Discs: emergence of a run, the first of {HOLD} checkpoints at {threshold:g} or "

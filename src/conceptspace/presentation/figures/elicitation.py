@@ -118,7 +118,7 @@ def elicitation_figure(
         remarks = _remarks(protocol, drawn, several, full, hollow)
         axes.set_xlabel("\n".join(["step", *remarks]), fontsize=SMALLEST)
         axes.set(ylim=(-0.02, 1.04), xlim=(0, None), yticks=np.linspace(0, 1, 6))
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.tick_params(labelbottom=True)
         axes.grid(axis="y", color=GRID, lw=0.4)
     for unused in panels.flat[len(chosen) :]:

@@ -171,7 +171,7 @@ class Painter:
             parts.append(f"Shaded: {drawn.interval} of the OOD class.")
         if max(self.space.sizes) > 2:
             parts.append("Axes run between two values; classes with others are not drawn.")
-        if self.turn is not None and not self.crowded:
+        if self.turn is not None and len(self.space.names) == 2:
             parts.append(f"Star: turn, step {self.turn.step:,.0f}.")
         return " ".join(parts)
 
@@ -208,7 +208,7 @@ class Painter:
         gradient_line(axes, line.T, ramp, shades, width, 6.0 if ood else 5.0)
         marker, area = self.marker(name), 14.0 if ood else 10.0
         dots: dict[str, Any] = {"marker": marker, "s": area, "lw": 0.4, "ec": "white", "zorder": 7}
-        axes.scatter(*line, c=ramp(shades), **dots)
+        axes.scatter(line[0], line[1], c=ramp(shades), **dots)
         size = 5.0 if self.crowded else 7.5
         axes.plot(*line[:, :1], marker=marker, ms=size, mfc="white", mec=color, mew=1.3, zorder=8)
         if ood and steps:
