@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conceptspace.analysis.statistics import mean, wilson
+from conceptspace.analysis.intervals import mean, wilson
 
 SHARES = [(0.0, 1), (0.0, 24), (0.5, 8), (0.87, 32), (1.0, 24), (1.0, 1000)]
 RUNS = [[0.2, 0.9], [0.1, 0.4, 0.35], [0.0, 0.0, 1.0, 1.0, 0.5], list(np.linspace(0.3, 0.6, 12))]

@@ -12,8 +12,8 @@ def test_ratios_are_taken_within_rounds():
     factors = np.array([8.0, 4, 4, 2, 1, 1, 1.25])
     slow = np.array([1.0, 3, 1, 3, 1])
     table = {row.name: row for row in compared(1e-3 * slow[:, None] * factors)}
-    assert table[WHOLE].plain == Ratio(8, 8, 8)
-    assert table[WHOLE].gain == Ratio(2, 2, 2)
+    assert table[WHOLE].plain == Ratio(8.0, 8.0, 8.0)
+    assert table[WHOLE].gain == Ratio(2.0, 2.0, 2.0)
     assert table["with norms and GELU"].gain.median == 1
     assert table["all but thin convolutions"].gain.median == 0.8
     assert table["plain float32"].milliseconds == 8
@@ -22,7 +22,7 @@ def test_ratios_are_taken_within_rounds():
 def test_the_spread_is_the_middle_half():
     took = np.ones((5, len(VARIANTS)))
     took[:, 0] = [1, 2, 3, 4, 5]
-    assert compared(took)[1].plain == Ratio(3, 2, 4)
+    assert compared(took)[1].plain == Ratio(3.0, 2.0, 4.0)
 
 
 def test_every_variant_trains():

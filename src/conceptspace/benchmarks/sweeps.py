@@ -11,9 +11,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from heapq import heapify, heapreplace
 from pathlib import Path
 
@@ -102,9 +101,10 @@ def carry_out(engine: str, workers: int, runs: int, out: Path) -> tuple[float, l
         Plan(f"seed-{seed}", merged(quick(), nested({**SHORT, "seed": seed}), "benchmark"))
         for seed in range(runs)
     ]
-    work = {"local": partial(local.execute, jobs=workers), "ray": _ray(workers)}[engine]
+    engines: dict[str, Callable[..., Iterator[object]]]
+    engines = {"local": local.execute, "ray": on_ray.execute}
     begun = time.perf_counter()
-    for event in work(plans, out, resources=Resources(device="cpu")):
+    for event in engines[engine](plans, out, jobs=workers, resources=Resources(device="cpu")):
         if isinstance(event, Failed):
             raise RuntimeError(event.reason)
     return time.perf_counter() - begun, [taken(Run(plan.folder(out))) for plan in plans]
@@ -138,10 +138,6 @@ def storing(run: Path, url: str) -> float:
     StoredRun(Store(url), "benchmark", run).push()
     StoredRun(Store(url), "benchmark", run.with_name("fetched")).fetch()
     return time.perf_counter() - begun
-
-
-def _ray(workers: int) -> partial[object]:
-    return partial(on_ray.execute, jobs=workers)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

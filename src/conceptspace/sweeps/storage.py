@@ -25,7 +25,7 @@ from shutil import rmtree
 
 from conceptspace.errors import UserError
 from conceptspace.files import make_folders, sha256
-from conceptspace.locking import LOCK
+from conceptspace.run_folder import LOCK
 
 HASHES = "hashes.json"
 SMALL = ("config.toml", "run.json", "space.json", "trajectory.parquet")

@@ -55,6 +55,7 @@ class CollectedLibrary:
         self._folder = Path(mkdtemp(prefix="conceptspace-collection-"))
         finalize(self, rmtree, self._folder, ignore_errors=True)
         self._stamp: tuple[int, int] | None = None
+        self._index: Tree | None = None
         self._renew()
 
     @property
@@ -151,7 +152,7 @@ class CollectedLibrary:
         self._library = Library([self._home])
         self._there_already: set[str] = set()
         self._drawn: dict[str, Tree] = {}
-        self._index: Tree | None = None
+        self._index = None
         self._stamp = stamp
 
     def _there(self, tokens: Sequence[str]) -> dict[str, str]:
@@ -176,7 +177,7 @@ class CollectedLibrary:
 
     def _drawn_of(self, name: str, table: pd.DataFrame) -> Tree:
         told: Tree = {"version": self._version, "problems": [], **BLANK["trajectory"]}
-        space = space_of(json.loads(self._collection.runs.at[name, "space"]))
+        space = space_of(json.loads(str(self._collection.runs.at[name, "space"])))
         try:
             dense = points.protocols(table, space)
         except UserError as error:
@@ -213,7 +214,7 @@ class CollectedLibrary:
                     "version": self._version,
                     "space": kind,
                     "steps": None if pd.isna(row["steps"]) else int(row["steps"]),
-                    "values": _values(row, varied),
+                    "values": _values({str(name): of for name, of in row.items()}, varied),
                     "images": False,
                     "problems": [apart] if apart else [],
                     "apart": apart,

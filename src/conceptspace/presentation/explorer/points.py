@@ -110,8 +110,8 @@ class Rows:
 
 def _of_values(
     rows: Rows,
-    own: NDArray[np.intp],
-    at: tuple[NDArray[np.intp], ...],
+    own: NDArray[np.integer],
+    at: tuple[NDArray[np.integer], ...],
     shape: tuple[int, ...],
 ) -> dict[int, Array]:
     """See :class:`Dense`."""
@@ -138,7 +138,7 @@ def protocols(table: pd.DataFrame, space: Axes) -> list[Dense]:
     return [Dense(rows, name, space) for name in names]
 
 
-def _coded(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+def _coded(column: pd.Series) -> tuple[NDArray[np.integer], list[str]]:
     """A column of texts as numbers of a list; that of categories may hold more than occur."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes = column.cat.codes.to_numpy(np.intp)
@@ -148,7 +148,7 @@ def _coded(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
     return codes, [str(text) for text in texts]
 
 
-def _in_order(codes: NDArray[np.intp], texts: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
+def _in_order(codes: NDArray[np.integer], texts: Sequence[str]) -> tuple[NDArray[np.integer], list[str]]:
     """The texts that occur, in the order in which they do, and the numbers of these."""
     used, first = np.unique(codes, return_index=True)
     order = used[np.argsort(first)]
@@ -157,7 +157,7 @@ def _in_order(codes: NDArray[np.intp], texts: Sequence[str]) -> tuple[NDArray[np
     return place[codes], [texts[code] for code in order]
 
 
-def _among(known: Sequence[str], codes: NDArray[np.intp], texts: Sequence[str]) -> NDArray[np.intp]:
+def _among(known: Sequence[str], codes: NDArray[np.integer], texts: Sequence[str]) -> NDArray[np.integer]:
     """The number of each text among the known ones, -1 for others."""
     places = np.array([known.index(text) if text in known else -1 for text in texts], dtype=np.intp)
     return places[codes]
