@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
-import fsspec
 import pytest
 from bucket import serving
 from killing import kill
@@ -212,7 +211,7 @@ def test_what_a_store_lacks_is_told_in_one_sentence(
     assert "sweep fetch memory://there --out DIR" in capsys.readouterr().err
     assert main(["sweep", "fetch", str(tmp_path)]) == 2
     assert "conceptspace sweep fetch URL --out DIR" in capsys.readouterr().err
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(UserError, match=r"pip install 'conceptspace\[s3\]'"):
         Store("s3://bucket/x")

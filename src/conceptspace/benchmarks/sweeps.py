@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from conceptspace.config import merged, nested
+from conceptspace.files import write_json
 from conceptspace.presets import quick
 from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray
@@ -172,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     simulated = {n: asdict(simulate(drawn.tolist(), n, **cost)) for n in WORKERS}
     told = {"measured": measured, "seconds": times, "cost": cost, "simulated": simulated}
-    (given.out / "sweeps.json").write_text(json.dumps(told, indent=2))
+    write_json(given.out / "sweeps.json", told)
     print(json.dumps(told, indent=2))
 
 

@@ -150,8 +150,10 @@ def typed(value: Any) -> str:
 
 def write() -> None:
     """Write :data:`STORED` anew from the models."""
+    from conceptspace.files import write_atomically
+
     rows = ",\n ".join(json.dumps(one._asdict(), ensure_ascii=False) for one in settings())
-    STORED.write_text(f"[{rows}]\n")
+    write_atomically(STORED, f"[{rows}]\n".encode())
 
 
 if __name__ == "__main__":

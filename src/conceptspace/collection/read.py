@@ -23,7 +23,13 @@ from conceptspace.collection.layout import (
     part_of,
 )
 from conceptspace.errors import UserError
-from conceptspace.files import make_folders, read_record, write_record, write_table
+from conceptspace.files import (
+    make_folders,
+    read_record,
+    write_atomically,
+    write_record,
+    write_table,
+)
 from conceptspace.run_folder import RunFolder
 from conceptspace.tables import TRAJECTORY_COLUMNS
 
@@ -116,7 +122,7 @@ class Collection:
         """
         for name, (config, record, space) in self._texts(names):
             make_folders(folder / name)
-            (folder / name / "config.toml").write_text(config)
+            write_atomically(RunFolder(folder / name).config, config.encode())
             write_record(folder / name / "run.json", json.loads(record))
             write_record(RunFolder(folder / name).space, json.loads(space))
         for kind, file in ((TRAJECTORIES, "trajectory"), (BEST, "best")):

@@ -23,8 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
+from conceptspace import files
 from conceptspace.errors import UserError
-from conceptspace.files import make_folders, sha256
+from conceptspace.files import make_folders, sha256, write_atomically
 from conceptspace.run_folder import LOCK
 
 HASHES = "hashes.json"
@@ -163,13 +164,13 @@ class StoredRun:
                 where = f"{self.store.url}/{self.place}/{path}"
                 wrong = "is missing" if content is None else "is not what was stored there"
                 problems.append(f"{where} {wrong}; it is left out")
-                here.unlink(missing_ok=True)
+                files.DISK.remove(here)
                 continue
             make_folders(here.parent)
-            here.write_bytes(content)
+            write_atomically(here, content)
         if not only:
             for path in set(self._files()) - wanted - {"config.toml"}:
-                (self.folder / path).unlink()
+                files.DISK.remove(self.folder / path)
         elif not self._hashes:
             rmtree(self.folder, ignore_errors=True)
         return problems
@@ -195,7 +196,7 @@ class StoredRun:
         """Remove here what is in the store and does not tell how the run stands."""
         for path in self._files():
             if path not in SMALL and self._hashes.get(path) == [self._hash(path)]:
-                (self.folder / path).unlink()
+                files.DISK.remove(self.folder / path)
 
     def _files(self) -> list[str]:
         """Whole files of the folder, in the order in which they were written."""
@@ -264,7 +265,7 @@ def fetch_records(store: Store, out: Path, names: Iterable[str]) -> None:
     for name in names:
         content = store.read(name)
         if content is not None:
-            (out / name).write_bytes(content)
+            write_atomically(out / name, content)
 
 
 def push_records(store: Store, out: Path, names: Iterable[str]) -> None:

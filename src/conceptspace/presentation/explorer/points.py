@@ -148,7 +148,9 @@ def _coded(column: pd.Series) -> tuple[NDArray[np.integer], list[str]]:
     return codes, [str(text) for text in texts]
 
 
-def _in_order(codes: NDArray[np.integer], texts: Sequence[str]) -> tuple[NDArray[np.integer], list[str]]:
+def _in_order(
+    codes: NDArray[np.integer], texts: Sequence[str]
+) -> tuple[NDArray[np.integer], list[str]]:
     """The texts that occur, in the order in which they do, and the numbers of these."""
     used, first = np.unique(codes, return_index=True)
     order = used[np.argsort(first)]
@@ -157,9 +159,11 @@ def _in_order(codes: NDArray[np.integer], texts: Sequence[str]) -> tuple[NDArray
     return place[codes], [texts[code] for code in order]
 
 
-def _among(known: Sequence[str], codes: NDArray[np.integer], texts: Sequence[str]) -> NDArray[np.integer]:
+def _among(
+    known: Sequence[str], codes: NDArray[np.integer], texts: Sequence[str]
+) -> NDArray[np.integer]:
     """The number of each text among the known ones, -1 for others."""
-    places = np.array([known.index(text) if text in known else -1 for text in texts], dtype=np.intp)
+    places = np.array([known.index(text) if text in known else -1 for text in texts], int)
     return places[codes]
 
 
