@@ -24,7 +24,7 @@ imports: $(INSTALLED)
 
 # One torch thread per worker: more would oversubscribe the cores.
 unit: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow and not browser and not faults"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not browser and not faults"
 
 # The explorer's script, made of its TypeScript sources; needs node 20. The result is committed.
 page: page/node_modules

@@ -246,16 +246,16 @@ def test_every_figure_says_its_claim_its_cost_and_what_decides() -> None:
 
 
 def test_a_figure_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "fig99"
+    folder = tmp_path / "fig98"
     folder.mkdir()
     (folder / "__init__.py").touch()
     (folder / "figure.py").write_text(
         "from dataclasses import replace\n"
         "from conceptspace.paper.fig10.figure import FIGURE as OTHER\n"
-        "FIGURE = replace(OTHER, name='fig99')\n"
+        "FIGURE = replace(OTHER, name='fig98')\n"
     )
     monkeypatch.setattr(paper, "__path__", [*paper.__path__, str(tmp_path)])
-    assert [*found()][-2:] == ["fig99", "clip"]
+    assert [*found()][-2:] == ["fig98", "clip"]
 
 
 def test_the_cubes_leave_a_page_that_the_index_links(tmp_path: Path) -> None:
