@@ -96,24 +96,31 @@ def _named(one: Setting) -> Setting:
     """A setting that takes names of things, with those that are built in."""
     from conceptspace import config, presets
     from conceptspace.experiment import parts
-    from conceptspace.protocols import registry
+    from conceptspace.tables import NAIVE
 
     if one.name == "evaluate.protocols":
-        names = [*registry.names(parts.context(presets.quick())), "guidance"]
-        return one._replace(choices=tuple(dict.fromkeys(names)))
+        run = parts.context(presets.quick())
+        names = [name for of in _built_in() for name in of.names(run)]
+        names.sort(key=lambda name: name != NAIVE)
+        return one._replace(choices=tuple(dict.fromkeys([*names, "guidance"])))
     kinds = config.KINDS.get(one.name.removesuffix(".kind"))
     return one if kinds is None else one._replace(choices=tuple(kinds.built_in))
 
 
 def _of_protocols(presets: list[str]) -> Iterator[Setting]:
     """Settings of single built-in protocols, which no preset changes."""
-    from conceptspace.protocols import registry
-
-    for family in registry.families():
-        here = getattr(family.source, "__module__", "").startswith("conceptspace.")
-        fields = family.settings.model_fields if family.settings and here else {}
+    for family in _built_in():
+        fields = family.settings.model_fields if family.settings else {}
         for name, info in fields.items():
             yield _setting(f"protocols.{family.name}.{name}", info, dict.fromkeys(presets))
+
+
+def _built_in() -> list[Any]:
+    """Families of protocols of this package, not those that somebody has added."""
+    from conceptspace.protocols import registry
+
+    sources = [(getattr(of.source, "__module__", ""), of) for of in registry.families()]
+    return [of for module, of in sources if module.startswith("conceptspace.")]
 
 
 def _setting(name: str, info: Any, values: Mapping[str, Any]) -> Setting:
