@@ -62,6 +62,9 @@ EXTRAS = {
 }
 """What examples need beside the package."""
 
+LONG = ("sprites", "diffusers_digits", "recorder", "two_skills")
+"""Examples that take 10 to 25 seconds each."""
+
 
 @pytest.mark.parametrize("page", [p for p in PAGES if python_blocks(p)], ids=lambda p: p.stem)
 def test_python_of_a_page_runs(
@@ -75,7 +78,11 @@ def test_python_of_a_page_runs(
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")
 @pytest.mark.filterwarnings("ignore:The `srun` command is available")
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(p, marks=[pytest.mark.slow] if p.stem in LONG else []) for p in EXAMPLES],
+    ids=lambda p: p.stem,
+)
 def test_an_example_runs(
     example: Path,
     tmp_path: Path,

@@ -171,6 +171,7 @@ def test_the_read_out_gets_the_same_test(table, places, aspect):
     assert of_two(places, table, aspect).mean() >= 0.99
 
 
+@pytest.mark.slow  # a probe is trained for it
 class TestThePlainProbe:
     """It is right about objects and says as much of what is no object."""
 

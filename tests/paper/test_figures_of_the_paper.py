@@ -247,6 +247,9 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
 ]
 
 
+LONG = ("fig05-sweep", "fig06-unspecific", "fig06-plain", "fig17-hidden", "fig09b-no_masking")
+
+
 def checked(figure: PaperFigure, out: Path, does: Callable[[Plan], Behavior]) -> dict[str, Row]:
     scored = ("fig06", "fig09a", "fig10", "fig12", "fig16", "fig17")
     plans = figure.plans("quick", SEEDS if figure.name in scored else None)
@@ -269,7 +272,7 @@ def checked(figure: PaperFigure, out: Path, does: Callable[[Plan], Behavior]) ->
         pytest.param(
             *case,
             id=f"{case[0]}-{case[1].__name__}",
-            marks=[pytest.mark.slow] if case[0] == "fig05" else [],
+            marks=[pytest.mark.slow] if f"{case[0]}-{case[1].__name__}" in LONG else [],
         )
         for case in CLAIMS
     ],

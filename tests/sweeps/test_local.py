@@ -144,6 +144,7 @@ def test_two_figures_cannot_plan_different_runs_in_one_folder() -> None:
         unique([plan(0), plan(0, train__steps=11)])
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_bytes(
     tmp_path: Path,
 ) -> None:
