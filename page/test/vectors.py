@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from conceptspace.analysis.intervals import mean, wilson
 
 SHARES = [(0.0, 1), (0.0, 24), (0.5, 8), (0.87, 32), (1.0, 24), (1.0, 1000)]
