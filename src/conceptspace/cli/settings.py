@@ -119,7 +119,8 @@ def _built_in() -> list[Any]:
     """Families of protocols of this package, not those that somebody has added."""
     from conceptspace.protocols import registry
 
-    sources = [(getattr(of.source, "__module__", ""), of) for of in registry.families()]
+    known = sorted(registry.families(), key=lambda of: of.name)  # whichever was imported first
+    sources = [(getattr(of.source, "__module__", ""), of) for of in known]
     return [of for module, of in sources if module.startswith("conceptspace.")]
 
 
