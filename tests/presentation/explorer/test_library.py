@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -140,6 +143,25 @@ def test_new_runs_appear_and_lost_ones_go(tmp_path):
     assert library.index()["runs"] == []
     with pytest.raises(NotThere):
         library.trajectory(of["late"])
+
+
+@pytest.mark.parametrize("lost", ["samples", "samples/naive", "scores", "checkpoints", "figures"])
+def test_a_folder_that_is_removed_while_it_is_looked_into_silences_no_run(
+    lost, tmp_path, monkeypatch
+):
+    for name in ("going", "staying"):
+        write_run(tmp_path / name, make_space(2), protocols={"naive": {"": 900.0}})
+        (tmp_path / name / lost).mkdir(parents=True, exist_ok=True)
+    scandir, gone = os.scandir, tmp_path / "going" / lost
+
+    def race(path):
+        if Path(path) == gone:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+        return scandir(path)
+
+    library = Library([tmp_path])
+    monkeypatch.setattr(os, "scandir", race)
+    assert "staying" in tokens(library)
 
 
 def test_settings_in_which_runs_differ(tmp_path):

@@ -16,7 +16,7 @@ from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.explorer import spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.guarded import Guarded, require_plain
-from conceptspace.presentation.explorer.liveness import State, state
+from conceptspace.presentation.explorer.liveness import State, listed, state
 from conceptspace.presentation.sweep import compared, effective, shown
 from conceptspace.presentation.worlds import world_of
 from conceptspace.space import ConceptSpace
@@ -155,7 +155,7 @@ def _listed(
         "space": order.index(keys[token]) if token in keys else None,
         "steps": config.train.steps if isinstance(config, RunConfig) else None,
         "values": {name: entry.values.get(name) for name in varied} if config else {},
-        "images": any((entry.found.path / "samples").glob("*/*.png")) if config else False,
+        "images": bool(config and listed(entry.found.path / "samples", "*/*.png")),
         "problems": [*entry.problems, *([entry.apart] if entry.apart else [])],
         "apart": entry.apart,
     }

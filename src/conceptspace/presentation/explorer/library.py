@@ -23,7 +23,7 @@ from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import read_ledger
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
-from conceptspace.presentation.explorer.liveness import state
+from conceptspace.presentation.explorer.liveness import listed, state
 from conceptspace.presentation.explorer.single import scored, scores_of
 from conceptspace.store import Run
 
@@ -374,11 +374,8 @@ def figures(run: Run, token: str) -> list[Tree]:
 
 
 def saved_figures(run: Run) -> list[Path]:
-    """The PNGs in the folder of figures, which may be removed meanwhile."""
-    try:
-        return sorted(run.folder.figures.glob("*.png"))
-    except OSError:
-        return []
+    """The PNGs in the folder of figures."""
+    return listed(run.folder.figures, "*.png")
 
 
 def inside(run: Run, path: Path) -> Path:

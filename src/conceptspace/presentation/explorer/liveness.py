@@ -64,7 +64,7 @@ def _marks(path: Path) -> Iterator[tuple[str, int, int]]:
     for name in FOLDERS:
         places.append(path / name)
         if name in ("samples", "scores"):
-            places += _listed(path / name, "*/")
+            places += listed(path / name, "*/")
     for place in places:
         try:
             told = place.stat()
@@ -77,7 +77,7 @@ def _marks(path: Path) -> Iterator[tuple[str, int, int]]:
 def _gap(checkpoints: Path) -> float:
     """Mean time in seconds between the saved checkpoints; 0 with fewer than two."""
     times = []
-    for path in _listed(checkpoints, "step-*.json"):
+    for path in listed(checkpoints, "step-*.json"):
         try:
             times.append(path.stat().st_mtime)
         except OSError:
@@ -85,7 +85,7 @@ def _gap(checkpoints: Path) -> float:
     return (max(times) - min(times)) / (len(times) - 1) if len(times) > 1 else 0.0
 
 
-def _listed(folder: Path, pattern: str) -> list[Path]:
+def listed(folder: Path, pattern: str) -> list[Path]:
     """What lies in a folder that may be removed meanwhile."""
     try:
         return sorted(folder.glob(pattern))
