@@ -1,38 +1,8 @@
-"""A world of one's own in one file, as a user would write it, and a network in another."""
+"""A world of one's own in one file, that of the docs, and a network and a protocol in others."""
 
-WORLD = '''
-import torch
-from pydantic import Field
+from pathlib import Path
 
-import conceptspace as cs
-
-HUE = cs.Concept("hue", ("red", "blue"), ((0.9, 0.1), (0.1, 0.9)), 0.05)
-WAY = cs.Concept("way", ("across", "down"), ((1.0, 0.0), (0.0, 1.0)))
-
-
-class Stripes(cs.DataConfig):
-    """Stripes of two colors that run in two ways."""
-
-    period: int = Field(4, ge=2, le=16)
-    """Pixels from one stripe to the next."""
-
-    def world(self):
-        return StripesWorld(self.resolution, self.period)
-
-
-class StripesWorld(cs.RenderedWorld):
-    def __init__(self, resolution, period):
-        train = tuple(cs.ConceptClass(name) for name in ("00", "01", "10"))
-        self.space = cs.ConceptSpace((HUE, WAY), train, (cs.ConceptClass("11"),))
-        self.resolution = resolution
-        self.stripes = (torch.arange(resolution) % period < period / 2).float()
-
-    def render(self, z, generator=None):
-        across, down = self.stripes[:, None], self.stripes[None, :]
-        mask = z[:, 2, None, None] * across + z[:, 3, None, None] * down
-        red, blue = z[:, 0, None, None] * mask, z[:, 1, None, None] * mask
-        return torch.stack([red, 0 * red, blue], dim=1).clamp(0, 1)
-'''
+WORLD = (Path(__file__).parents[1] / "docs" / "examples" / "stripes.py").read_text()
 
 NETWORK = '''
 import torch

@@ -6,7 +6,7 @@ import { byId, input } from "./dom";
 import { enter } from "./filters";
 import { turn } from "./knobs";
 import { model, runOf, runsHere, settled, space } from "./model";
-import { change, type Look, state, subscribe } from "./store";
+import { CHOICE, change, type Look, state, subscribe } from "./store";
 
 const SHEET: Record<string, string> = {
   "sheet-run": "images",
@@ -188,27 +188,7 @@ export function startAddress() {
     read();
   });
   subscribe(
-    [
-      "chosen",
-      "classes",
-      "protocols",
-      "hiddenSeeds",
-      "mode",
-      "color",
-      "dims",
-      "axes",
-      "ends",
-      "knobs",
-      "only",
-      "brushes",
-      "order",
-      "ask",
-      "look",
-      "space",
-      "facet",
-      "compareClass",
-      "group",
-    ],
+    [...CHOICE, "dims", "axes", "ends", "brushes", "order", "ask", "look", "facet", "compareClass", "group"],
     () => write(true),
   );
   subscribe(["step", "playing"], () => write(false));

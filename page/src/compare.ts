@@ -21,7 +21,7 @@ import {
 } from "./model";
 import { apart, DASHES, ink } from "./palette";
 import { axisName, lookAt, valueAt } from "./space";
-import { change, state, subscribe } from "./store";
+import { CHOICE, change, state, subscribe } from "./store";
 import type { Spot, Surface } from "./surface";
 import type { Run } from "./types";
 
@@ -269,27 +269,5 @@ export function startCompare() {
   });
   select("facet").onchange = () => change({ facet: select("facet").value });
   select("compare-class").onchange = () => change({ compareClass: select("compare-class").value });
-  subscribe(
-    [
-      "data",
-      "index",
-      "turns",
-      "step",
-      "chosen",
-      "classes",
-      "protocols",
-      "hiddenSeeds",
-      "mode",
-      "color",
-      "axes",
-      "ends",
-      "knobs",
-      "only",
-      "space",
-      "theme",
-      "facet",
-      "compareClass",
-    ],
-    draw,
-  );
+  subscribe([...CHOICE, "data", "index", "turns", "step", "axes", "ends", "theme", "facet", "compareClass"], draw);
 }

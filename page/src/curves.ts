@@ -31,7 +31,7 @@ import {
 import { apart, DASHES, ink } from "./palette";
 import { type Entry, Readout } from "./readout";
 import { lookAt } from "./space";
-import { change, state, subscribe } from "./store";
+import { CHOICE, change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
 import type { Log, Maybe, Run } from "./types";
 
@@ -459,32 +459,13 @@ export function startCurves() {
     { rootMargin: "400px" },
   );
   near.observe(byId("curve-loss"));
-  subscribe(
-    [
-      "data",
-      "index",
-      "turns",
-      "step",
-      "chosen",
-      "classes",
-      "protocols",
-      "hiddenSeeds",
-      "mode",
-      "color",
-      "knobs",
-      "only",
-      "space",
-      "theme",
-      "compareClass",
-    ],
-    (keys) => {
-      if (!settled()) return;
-      byId("concept-title").textContent = `Accuracy of each concept${ofClass(comparedClass(), ", ")}`;
-      Object.values(charts).forEach((chart) =>
-        keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh(),
-      );
-      const box = byId("curve-loss").getBoundingClientRect();
-      if (!(keys.size === 1 && keys.has("step")) && box.top < innerHeight + 400) fetchLogs();
-    },
-  );
+  subscribe([...CHOICE, "data", "index", "turns", "step", "theme", "compareClass"], (keys) => {
+    if (!settled()) return;
+    byId("concept-title").textContent = `Accuracy of each concept${ofClass(comparedClass(), ", ")}`;
+    Object.values(charts).forEach((chart) =>
+      keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh(),
+    );
+    const box = byId("curve-loss").getBoundingClientRect();
+    if (!(keys.size === 1 && keys.has("step")) && box.top < innerHeight + 400) fetchLogs();
+  });
 }

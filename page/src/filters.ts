@@ -4,7 +4,7 @@ import { colorWords } from "./coloring";
 import { byId, make, options, select, words } from "./dom";
 import { endsOf, lone, model, protocolNames, runsHere, settled, space, variedHere } from "./model";
 import { axisName } from "./space";
-import { change, state, subscribe, touch } from "./store";
+import { CHOICE, change, state, subscribe, touch } from "./store";
 
 const MOST_SEEDS = 16;
 const NAMES = new Set(["class", "protocol", "run", "seed"]);
@@ -168,23 +168,5 @@ export function startFilters() {
       select(`${end}-${name}`).onchange = () => setEnd(k, e, Number(select(`${end}-${name}`).value));
     }),
   );
-  subscribe(
-    [
-      "data",
-      "index",
-      "chosen",
-      "classes",
-      "protocols",
-      "hiddenSeeds",
-      "mode",
-      "color",
-      "dims",
-      "axes",
-      "ends",
-      "knobs",
-      "only",
-      "space",
-    ],
-    draw,
-  );
+  subscribe([...CHOICE, "data", "index", "dims", "axes", "ends"], draw);
 }

@@ -11,7 +11,7 @@ import { byId, thousands, words } from "./dom";
 import { endsOf, type Line, lone, protocolNames, settled, shownLines, space, tabular, turnOf } from "./model";
 import { classColor, DASHES, ink } from "./palette";
 import { CORNERS, EDGES, Projection } from "./projection";
-import { change, state, subscribe, touch } from "./store";
+import { CHOICE, change, state, subscribe, touch } from "./store";
 import type { Spot, Surface } from "./surface";
 
 const SILENT: Surface = { line() {}, area() {}, dots() {}, rect() {}, text() {}, image() {}, part() {}, clip() {} };
@@ -384,31 +384,11 @@ export function startSpace(): void {
     held = [event.clientX, event.clientY];
     chart.refresh();
   });
-  subscribe(
-    [
-      "data",
-      "turns",
-      "step",
-      "chosen",
-      "classes",
-      "protocols",
-      "hiddenSeeds",
-      "mode",
-      "color",
-      "dims",
-      "axes",
-      "ends",
-      "knobs",
-      "only",
-      "space",
-      "theme",
-    ],
-    () => {
-      byId("plot").style.touchAction = state.dims === 3 ? "none" : "";
-      chart.refresh();
-      legend();
-    },
-  );
+  subscribe([...CHOICE, "data", "turns", "step", "dims", "axes", "ends", "theme"], () => {
+    byId("plot").style.touchAction = state.dims === 3 ? "none" : "";
+    chart.refresh();
+    legend();
+  });
   subscribe(["focus"], () => chart.refreshTop());
 }
 

@@ -70,6 +70,19 @@ let choices = 0;
 
 export const choiceNumber = (): number => choices;
 
+// What decides which lines are drawn: every view of them follows it.
+export const CHOICE: Key[] = [
+  "chosen",
+  "classes",
+  "protocols",
+  "hiddenSeeds",
+  "mode",
+  "color",
+  "knobs",
+  "only",
+  "space",
+];
+
 export function subscribe(keys: Key[], listener: Listener): void {
   listeners.push([new Set(keys), listener]);
 }

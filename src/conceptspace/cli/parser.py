@@ -140,21 +140,7 @@ def parser(
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
     _add_evaluate(evaluate)
     add_settings(evaluate, [s for s in told.get("evaluate", ()) if s.name.startswith("protocols.")])
-    report = add("report", "Write one offline page of one or several runs.")
-    report.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run, a folder of runs, or a collection"
-    )
-    report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
-    report.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE,VALUE",
-        help="of a collection, the runs with these values of a setting; may be given several times",
-    )
-    report.add_argument(
-        "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
-    )
+    _add_report(add("report", "Write one offline page of one or several runs."))
     table_flags.add_flags(
         add("analyze", "Tell what a table of steps and accuracies says, of any model.")
     )
@@ -162,14 +148,7 @@ def parser(
     sweep_flags.add_flags(
         add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
     )
-    bench = add("bench", "Measure training and sampling against a plain reference.")
-    bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
-    bench.add_argument("--repeats", type=count, default=5, metavar="N", help="default: 5")
-    bench.add_argument(
-        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
-    )
-    bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
-    _add_device(bench)
+    _add_bench(add("bench", "Measure training and sampling against a plain reference."))
     _add_serve(
         add("serve", "Show all runs of a folder in the browser, while they train and after.")
     )
@@ -287,6 +266,33 @@ def _add_reproduce(command: Parser) -> None:
         "--index", type=Path, metavar="DIR", help="only write DIR/README.md, e.g. of results"
     )
     _add_device(command)
+
+
+def _add_report(report: Parser) -> None:
+    report.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run, a folder of runs, or a collection"
+    )
+    report.add_argument("-o", "--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    report.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE,VALUE",
+        help="of a collection, the runs with these values of a setting; may be given several times",
+    )
+    report.add_argument(
+        "--note", type=Path, metavar="FILE.md", help="Markdown to stand on the page, as text alone"
+    )
+
+
+def _add_bench(bench: Parser) -> None:
+    bench.add_argument("-o", "--out", type=Path, metavar="FILE.json", help="write the numbers")
+    bench.add_argument("--repeats", type=count, default=5, metavar="N", help="default: 5")
+    bench.add_argument(
+        "--ablation", choices=("quick", "paper"), help="only: what each part of the engine gains"
+    )
+    bench.add_argument("--smallest", action="store_true", help="seconds, to see that it runs")
+    _add_device(bench)
 
 
 def _add_serve(command: Parser) -> None:
