@@ -27,7 +27,7 @@ from conceptspace.sweeps.lease import Lease
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Finished, Lost
 from conceptspace.sweeps.resources import Resources
-from conceptspace.sweeps.storage import SMALL, Store, StoredRun, fetch_sweep
+from conceptspace.sweeps.storage import SMALL, Store, StoredRun, claim, fetch_sweep
 from conceptspace.sweeps.worker import work
 from tiny import tiny_config, tiny_session
 
@@ -88,6 +88,17 @@ def test_only_what_changed_is_brought_back(store: Store, tmp_path: Path) -> None
     fill(tmp_path, two="22")
     run.push()
     assert written == ["runs/x/hashes.json", "runs/x/two", "runs/x/hashes.json"]
+
+
+def test_a_sweep_is_fetched_into_no_folder_of_other_things(store: Store, tmp_path: Path) -> None:
+    fill(tmp_path / "sweep" / "runs" / "x", mine="not in the store")
+    with pytest.raises(UserError, match=r"was not fetched from .* choose another folder"):
+        claim(store, tmp_path / "sweep")
+    assert texts(tmp_path / "sweep") == {"mine": "not in the store"}
+    claim(store, tmp_path / "new")
+    claim(store, tmp_path / "new")
+    with pytest.raises(UserError, match="was not fetched from memory://another"):
+        claim(Store("memory://another"), tmp_path / "new")
 
 
 @pytest.mark.parametrize("wrong", ["flipped", "missing"])

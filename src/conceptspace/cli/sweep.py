@@ -28,7 +28,14 @@ from conceptspace.sweeps.read import read_sweep
 from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, begin, planned
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.status import SweepStatus, status
-from conceptspace.sweeps.storage import SMALL, Store, fetch_records, fetch_sweep, push_records
+from conceptspace.sweeps.storage import (
+    SMALL,
+    Store,
+    claim,
+    fetch_records,
+    fetch_sweep,
+    push_records,
+)
 
 RECORDS = (SWEEP, FAILURES)
 
@@ -170,6 +177,7 @@ def _fetch(options: Namespace) -> int:
     if not isinstance(options.folder, str) or not isinstance(options.out, Path):
         raise UserError("say what goes where: conceptspace sweep fetch URL --out DIR")
     store, out = Store(options.folder), options.out
+    claim(store, out)
     fetch_records(store, out, RECORDS)
     problems = fetch_sweep(store, out, [run.name for run in planned(out)[0]], ())
     _warn(problems)

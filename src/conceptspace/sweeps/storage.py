@@ -25,10 +25,13 @@ from shutil import rmtree
 
 from conceptspace import files
 from conceptspace.errors import UserError
-from conceptspace.files import make_folders, sha256, write_atomically
+from conceptspace.files import make_folders, read_record, sha256, write_atomically, write_record
 from conceptspace.run_folder import LOCK
 
 HASHES = "hashes.json"
+FETCHED = "fetched.json"
+"""In a folder that a sweep was fetched into: from where."""
+
 SMALL = ("config.toml", "run.json", "space.json", "trajectory.parquet")
 """What tells how a run stands."""
 
@@ -232,6 +235,27 @@ class StoredRun:
 
     def _tell(self, hashes: dict[str, list[str]]) -> None:
         self.store.write(f"{self.place}/{HASHES}", json.dumps({"files": hashes}).encode())
+
+
+def claim(store: Store, out: Path) -> None:
+    """Mark a folder as one that a sweep is fetched into: its files are made equal to the store's.
+
+    Raises:
+        UserError: it holds something that was not fetched from there.
+        OSError: it cannot be written.
+    """
+    mark = out / FETCHED
+    if mark.exists():
+        known = read_record(mark).get("url") == store.url
+    else:
+        known = not (out.exists() and any(out.iterdir()))
+    if not known:
+        raise UserError(
+            f"{out} holds something that was not fetched from {store.url} and would be replaced; "
+            "choose another folder with --out"
+        )
+    make_folders(out)
+    write_record(mark, {"url": store.url})
 
 
 def fetch_sweep(store: Store, out: Path, names: Iterable[str], only: Iterable[str]) -> list[str]:
