@@ -4,7 +4,7 @@
 import { carrier, payload } from "./carrier";
 import { Chart } from "./chart";
 import { byId, make, options, select } from "./dom";
-import { chosenRuns, groups, model, settled, space, trajectoryOf } from "./model";
+import { chosenRuns, groupsOf, model, settled, space, trajectoryOf } from "./model";
 import { concepts, frames, naive, type Subject, spread, told, way, ways, windowOf } from "./pictures";
 import { change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
@@ -92,7 +92,7 @@ const heldOut = () => space().classes.find((c) => c.ood)?.name ?? space().classe
 function gather() {
   const told = group();
   const names = new Set(told?.runs ?? []);
-  const runs = told ? model.index.runs.filter((run) => names.has(run.name)) : (groups(chosenRuns(), "mean")[0] ?? []);
+  const runs = told ? model.index.runs.filter((run) => names.has(run.name)) : (groupsOf(chosenRuns(), "mean")[0] ?? []);
   of = {
     runs,
     ood: told?.judged[0]?.class ?? heldOut(),
