@@ -26,15 +26,18 @@ function describe({ line, i }: Ref): void {
   const kind = space().classes.find((c) => c.name === line.name);
   const [low, high] = line.interval("joint", 0, i);
   const samples = line.parts[0].samples[line.at[i][0]];
-  const over =
-    line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${samples} ${tabular() ? "samples" : "images"}`;
+  const ends = `${digits(low)} to ${digits(high)}`;
+  const interval =
+    line.runs.length === 2
+      ? `2 runs: ${ends}`
+      : `95 % interval ${ends} ${line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${samples} ${tabular() ? "samples" : "images"}`}`;
   const known = line.runs.length > 1 || samples > 0;
   const who = lone()
     ? ""
     : `Class ${line.name}${kind?.words && `, ${kind.words}`}${tabular() ? "" : ` (${kind?.ood ? "held out" : "trained"})`}, `;
   const joint = Number.isNaN(line.joint[i])
     ? "."
-    : `: joint accuracy ${digits(line.joint[i])}${known ? ` (95 % interval ${digits(low)} to ${digits(high)} ${over})` : ""}.`;
+    : `: joint accuracy ${digits(line.joint[i])}${known ? ` (${interval})` : ""}.`;
   const turn = line.protocol === "naive" ? turnOf(line) : null;
   byId("what").textContent =
     `${who}${line.protocol}, ${label(line, true)}, step ${thousands(line.steps[i])}${joint}${turn ? ` ${turn.text}` : ""}`;

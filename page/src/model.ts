@@ -3,7 +3,7 @@
 import { range } from "d3-array";
 import { carrier, type Kinds } from "./carrier";
 import { words } from "./dom";
-import { bootstrap, mean, wilson } from "./stats";
+import { mean, overRuns, wilson } from "./stats";
 import { outdate, perChoice, state, touch } from "./store";
 import type {
   Columns,
@@ -234,14 +234,15 @@ export class Line {
     return column(this, kind, c)[i];
   }
 
-  // 95 % interval at a checkpoint: over runs, or of the images of a single run; of width 0 where their number is not told.
+  // 95 % interval at a checkpoint: over runs (of two, their range), or of the images of a single run; of
+  // width 0 where their number is not told.
   interval(kind: Kind, c: number, i: number): [number, number] {
     const key = `${kind}${c}:${i}`;
     let found = this.intervals.get(key);
     if (!found) {
       const values = this.values(kind, c, i);
       const samples = this.parts[0].samples[this.at[i][0]];
-      found = values.length > 1 ? bootstrap(values) : samples ? wilson(values[0], samples) : [values[0], values[0]];
+      found = values.length > 1 ? overRuns(values) : samples ? wilson(values[0], samples) : [values[0], values[0]];
       this.intervals.set(key, found);
     }
     return found;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from conceptspace import files
-from conceptspace.analysis import points
 from conceptspace.analysis.elicitation import best_settings
+from conceptspace.analysis.points import BLANK, drawn
 from conceptspace.collection.layout import (
     BEST,
     MARK,
@@ -179,11 +179,13 @@ def _write_part(members: Sequence[Member], settings: pa.Table, folder: Path, num
     if part_of(folder, POINTS, number).exists() and _same(place, table):
         return
     files.DISK.remove(place)  # a part without its runs does not count
-    trajectories = (of.trajectory() for of in members)
-    _write_groups(part_of(folder, TRAJECTORIES, number), members, trajectories, settings)
-    _write_groups(part_of(folder, BEST, number), members, _all_best(members), settings)
-    drawn = pa.table({"run": kept["run"], "points": [_points(of) for of in members]})
-    _write(part_of(folder, POINTS, number), drawn, rows=1)
+    tables = [of.trajectory() for of in members]
+    best = [_best_or_none(of, table) for of, table in zip(members, tables, strict=True)]
+    points = [_points(of, table) for of, table in zip(members, tables, strict=True)]
+    _write_groups(part_of(folder, TRAJECTORIES, number), members, tables, settings)
+    _write_groups(part_of(folder, BEST, number), members, best, settings)
+    texts = pa.table({"run": kept["run"], "points": points})
+    _write(part_of(folder, POINTS, number), texts, rows=1)
     _write(place, table, rows=len(table))
 
 
@@ -201,12 +203,12 @@ def _write(path: Path, table: pa.Table, rows: int) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _points(of: Member) -> str:
+def _points(of: Member, table: pd.DataFrame) -> str:
     """What a page draws of a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
     try:
-        told = points.drawn(of.trajectory(), space_of(of.space))
+        told = drawn(table, space_of(of.space))
     except UserError as error:
-        told = points.BLANK | {"problems": [str(error)]}
+        told = BLANK | {"problems": [str(error)]}
     return json.dumps(told, allow_nan=False, separators=(",", ":"))
 
 
@@ -218,11 +220,10 @@ def _same(place: Path, table: pa.Table) -> bool:
         return False
 
 
-def _all_best(members: Sequence[Member]) -> Iterator[pd.DataFrame]:
-    """The best settings of each run, without rows where they are not known."""
-    for of in members:
-        best = of.best()
-        yield of.trajectory().iloc[:0].assign(honest=0.0) if best is None else best
+def _best_or_none(of: Member, table: pd.DataFrame) -> pd.DataFrame:
+    """The best settings of a run, without rows where they are not known."""
+    best = of.best()
+    return table.iloc[:0].assign(honest=0.0) if best is None else best
 
 
 def _best(run: Run) -> pd.DataFrame | None:
@@ -236,7 +237,7 @@ def _best(run: Run) -> pd.DataFrame | None:
 
 
 def _write_groups(
-    path: Path, members: Sequence[Member], tables: Iterator[pd.DataFrame], settings: pa.Table
+    path: Path, members: Sequence[Member], tables: Sequence[pd.DataFrame], settings: pa.Table
 ) -> None:
     """A file with a row group for each run; columns that a run lacks are missing values."""
     found = [
