@@ -5,7 +5,7 @@ import { carrier, payload } from "./carrier";
 import { Chart } from "./chart";
 import { byId, make, options, select } from "./dom";
 import { chosenRuns, groupsOf, model, settled, space, trajectoryOf } from "./model";
-import { concepts, frames, naive, type Subject, spread, told, way, ways, windowOf } from "./pictures";
+import { amongClasses, concepts, frames, naive, type Subject, spread, told, way, ways, windowOf } from "./pictures";
 import { change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
 import { explained } from "./terms";
@@ -43,8 +43,8 @@ const LINKS: Link[] = [
     name: "mistaken",
     question: "What was it mistaken for?",
     topics: ["memorization"],
-    draw: (surface, w, h, of) => (of.shown.length ? frames(surface, w, h, of) : way(surface, w, h, of)),
-    shows: "images of the held-out class over training, or its way through concept space",
+    draw: (surface, w, h, of) => (of.shown.length ? frames(surface, w, h, of) : amongClasses(surface, w, h, of)),
+    shows: "images of the held-out class over training, or the ways of all classes through concept space",
   },
   {
     name: "turned",
