@@ -35,11 +35,11 @@ interface Plane {
   ends: Ends;
 }
 
-function plane(surface: Surface, width: number, height: number, last: number | undefined, yLabel: string): Plane {
+function plane(surface: Surface, width: number, bottom: number, last: number | undefined, yLabel: string): Plane {
   const x = scaleLinear([0, last || 1], [LEFT + 12, width - RIGHT]);
-  const y = scaleLinear([0, 1.02], [height - BOTTOM, TOP]);
+  const y = scaleLinear([0, 1.02], [bottom, TOP]);
   axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: "step", yLabel });
-  return { x, y, ends: { x: x.range()[1], top: TOP, bottom: height - BOTTOM } };
+  return { x, y, ends: { x: x.range()[1], top: TOP, bottom } };
 }
 
 const level = (surface: Surface, { x, y }: Plane, at: number, color: string) =>
@@ -98,10 +98,11 @@ const seedsOf = (judged: Judged): Set<string> | undefined =>
 // verdict a thin line for each seed; the window is shaded.
 export function ways(surface: Surface, width: number, height: number, judged: Judged, kind: string): void {
   const color = ink();
-  const at = plane(surface, width, height, judged.steps.at(-1), "joint accuracy");
+  const bottom = height - BOTTOM - 13; // a line of text stands below
+  const at = plane(surface, width, bottom, judged.steps.at(-1), "joint accuracy");
   const span = windowOf(judged);
   if (span && kind !== "controls") {
-    surface.rect(at.x(span[0]), TOP, Math.max(2, at.x(span[1]) - at.x(span[0])), height - BOTTOM - TOP, {
+    surface.rect(at.x(span[0]), TOP, Math.max(2, at.x(span[1]) - at.x(span[0])), bottom - TOP, {
       fill: color.band,
       alpha: 0.2,
     });
@@ -147,7 +148,7 @@ export function concepts(surface: Surface, width: number, height: number, { runs
   const seeds = lines(["naive"], [ood], runs, "runs");
   const [average] = lines(["naive"], [ood], runs, "mean");
   if (!average) return;
-  const at = plane(surface, width, height, average.steps.at(-1), "accuracy");
+  const at = plane(surface, width, height - BOTTOM, average.steps.at(-1), "accuracy");
   level(surface, at, threshold(), color.quiet);
   const labels = space().concepts.map((concept, c) => {
     if (seeds.length > 1)
@@ -171,7 +172,7 @@ export function naive(surface: Surface, width: number, height: number, { runs, o
   const at = plane(
     surface,
     width,
-    height,
+    height - BOTTOM,
     max(all, ([steps]) => steps.at(-1) ?? 0),
     "joint accuracy",
   );
