@@ -61,10 +61,10 @@ def run(options: Namespace) -> int:
     if longer is not None:
         config = longer.config
     device = parts.device(options.device)
-    if options.dry_run:
-        return dry_run.of_run(folder, config, longer, device)
     beside = _beside(options, device)
-    needs.require(config, folder, device, processes=1 + beside)
+    if options.dry_run:
+        return dry_run.of_run(folder, config, longer, device, 1 + beside)
+    needs.require(config, folder, device, 1 + beside)
     if longer is not None:
         longer.carry_out()
     opened, existed = open_or_create(folder, config)
