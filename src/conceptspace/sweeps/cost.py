@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -77,10 +78,10 @@ def measured(config: RunConfig, device: torch.device) -> float:
         with torch.no_grad(), evaluating(lowered.fast):
             while count < most and took < LONG:
                 count = min(most, 4 * count or 1)
-                given = _batch(config, count, device)
-                lowered.fast(*given)  # the first pass of a size prepares it
-                took = seconds(lambda given=given: lowered.fast(*given), device)
-            again = seconds(lambda: lowered.fast(*given), device)
+                batch = partial(lowered.fast, *_batch(config, count, device))
+                batch()  # the first pass of a size prepares it
+                took = seconds(batch, device)
+            again = seconds(batch, device)
         return min(took, again) / count
     finally:
         torch.set_num_threads(threads)
