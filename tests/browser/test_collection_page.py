@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_of_many_runs_a_few_are_drawn_and_a_hundred_when_chosen(page, serve, folder):
     served = serve(folder)
     assert first_table(page, served.url) < 6
-    assert page.locator("#run-table tbody tr").count() == 200
+    assert page.locator("#run-table tbody tr").count() == 100
     assert "12 of 400 runs chosen" in page.locator("#chosen").inner_text()
     page.locator("#run-table tfoot button").click()
     page.wait_for_function("document.querySelectorAll('#run-table tbody tr').length === 400")
