@@ -36,8 +36,10 @@ class Clock:
         self.session = page.context.new_cdp_session(page)
         self.session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
-    def start(self) -> None:
-        self.begun = self._now()
+    def start(self, *, visit: bool = False) -> None:
+        """Begin; the page's own clock begins anew with each visit."""
+        wall, page, server = self._now()
+        self.begun = wall, 0.0 if visit else page, server
 
     def told(self) -> str:
         wall, page, server = (b - a for a, b in zip(self.begun, self._now(), strict=True))
@@ -58,26 +60,22 @@ class Clock:
         return time.perf_counter(), page, ticks / os.sysconf("SC_CLK_TCK")
 
 
-def first_table(page: Page, clock: Clock, url: str) -> str:
-    """From asking for the page to the first rows of its table of runs."""
-    clock.start()
+def first_table(page: Page, url: str) -> float:
+    """Seconds from asking for the page to the first rows of its table of runs."""
+    start = time.perf_counter()
     page.goto(url)
     page.wait_for_selector("#run-table tbody tr", state="attached")
-    found = clock.told()
-    page.wait_for_selector(READY, state="attached")
-    return found
+    return time.perf_counter() - start
 
 
-def choose_hundred(page: Page, clock: Clock, query: str) -> str:
-    """From choosing the runs that a filter lists until all of them are drawn."""
-    page.fill("#filter", query)
-    clock.wait_for_the_server()
-    clock.start()
+def choose_listed(page: Page) -> float:
+    """Choose the runs that the filter lists; seconds until all of them are drawn."""
+    start = time.perf_counter()
     page.click("#choose-shown")
     page.wait_for_selector(READY, state="detached")
     page.wait_for_selector(READY, state="attached")
     page.evaluate(DRAWN)
-    return clock.told()
+    return time.perf_counter() - start
 
 
 def peak(process: int) -> float:
@@ -106,10 +104,17 @@ def main(runs: str = "10000", kept: str = "") -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         clock = Clock(page, serving.pid)
         for server in ("just started", "warm"):
-            print(f"server {server}: first table {first_table(page, clock, found[0])}")
+            clock.start(visit=True)
+            first_table(page, found[0])
+            print(f"server {server}: first table {clock.told()}")
+            page.wait_for_selector(READY, state="attached")
+            clock.wait_for_the_server()
         for setting in ("color_separation-0.2,learning_rate-0.001,dropout-0.1/", "seed=7"):
-            told = choose_hundred(page, clock, setting)
-            print(f"{page.locator('#chosen').inner_text()}: drawn in {told}")
+            page.fill("#filter", setting)
+            clock.wait_for_the_server()
+            clock.start()
+            choose_listed(page)
+            print(f"{page.locator('#chosen').inner_text()}: drawn in {clock.told()}")
         print(f"server: {peak(serving.pid):.2f} GiB at most")
         browser.close()
         serving.terminate()
