@@ -26,8 +26,8 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presets import PRESETS, paper, quick
+from conceptspace.settings.versions import without_header
 from conceptspace.store import Run, open_or_create
-from conceptspace.versions import without_header
 from conceptspace.worlds.config import WORLDS
 from conceptspace.worlds.older import CELEBA
 from conceptspace.worlds.shapes.config import ConceptName

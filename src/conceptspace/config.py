@@ -21,13 +21,13 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from conceptspace.bounds import Each
-from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
-from conceptspace.kinds import READING, Kind, Kinds
 from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
-from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
-from conceptspace.versions import without_header
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Description, Section
+from conceptspace.settings.kinds import READING, Kind, Kinds
+from conceptspace.settings.tree import complaint, dotted, merge, nested, tuples
+from conceptspace.settings.versions import without_header
 from conceptspace.worlds.config import WORLDS, DataConfig
 from conceptspace.worlds.shapes.config import ShapesData
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from conceptspace.config import RunConfig, complete, read
 from conceptspace.contact_sheet import Sheet, read_sheet, scored_again
-from conceptspace.description import Description
 from conceptspace.errors import UserError
 from conceptspace.files import (
     leftovers,
@@ -26,9 +25,10 @@ from conceptspace.files import (
 )
 from conceptspace.hints import command
 from conceptspace.locking import alone
-from conceptspace.record_config import RECORDED, recorded
 from conceptspace.run_folder import RunFolder
-from conceptspace.settings_tree import dotted
+from conceptspace.settings.description import Description
+from conceptspace.settings.record import RECORDED, recorded
+from conceptspace.settings.tree import dotted
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 __all__ = [

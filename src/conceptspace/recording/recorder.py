@@ -18,7 +18,6 @@ from conceptspace.loggers import Logger, log_metrics, log_scores, opened
 from conceptspace.models.generative import name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import with_naive
-from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
 from conceptspace.recording.encoding import Encoder, prompts_of
@@ -29,6 +28,7 @@ from conceptspace.recording.sheets import own_pictures, pictures_of, write_pictu
 from conceptspace.recording.space import read_space, write_space
 from conceptspace.recording.work import noted, working_on
 from conceptspace.run_folder import RunFolder
+from conceptspace.settings.record import Value, described_as
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import LARGEST, NAIVE

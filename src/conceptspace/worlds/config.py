@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 
 from conceptspace.errors import UserError
-from conceptspace.kinds import Kind, Kinds
+from conceptspace.settings.kinds import Kind, Kinds
 
 
 class DataConfig(Kind):

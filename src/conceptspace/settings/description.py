@@ -9,9 +9,9 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
-from conceptspace.bounds import told
 from conceptspace.files import sha256
-from conceptspace.versions import header
+from conceptspace.settings.bounds import told
+from conceptspace.settings.versions import header
 
 
 class Section(BaseModel):
