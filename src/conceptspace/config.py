@@ -36,12 +36,12 @@ __all__ = [
     "ProbeConfig",
     "RunConfig",
     "TrainConfig",
-    "complete",
     "field_names",
     "load",
     "merged",
     "nested",
     "read",
+    "read_complete",
 ]
 
 SWEEP = Each(-(10**6), 10**6, 1000)
@@ -268,7 +268,7 @@ def load(path: Path, base: RunConfig) -> RunConfig:
     return merged(base, read(path), str(path))
 
 
-def complete(path: Path) -> RunConfig:
+def read_complete(path: Path) -> RunConfig:
     """Read a run's own config, in which nothing is left to a preset; no code is imported for it,
     see :meth:`RunConfig.loaded`.
 

@@ -11,7 +11,7 @@ import pytest
 
 from conceptspace.analysis.elicitation import is_control
 from conceptspace.cli import main
-from conceptspace.config import RunConfig, complete, load, merged
+from conceptspace.config import RunConfig, load, merged, read_complete
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import needs, protocols_asked
@@ -241,7 +241,7 @@ def test_sections_of_a_config_file(tmp_path: Path) -> None:
     assert config.protocols["steering"]["strengths"] == (2.0,)
     assert config.protocols["steering"]["module"] == "network.trunk.down.0.0"
     (tmp_path / "config.toml").write_text(config.text())
-    assert complete(tmp_path / "config.toml") == config
+    assert read_complete(tmp_path / "config.toml") == config
     for section, told in (("steering", "there is no setting loud"), ("hypnosis", "no such proto")):
         bad = merged(quick(), {"protocols": {section: {"loud": 3}}}, "test")
         with pytest.raises(UserError, match=told):
@@ -301,5 +301,5 @@ def test_settings_without_a_value_are_not_stored(tmp_path: Path) -> None:
 
     config = registry.completed(tiny_config(evaluate__protocols=["mine"]))
     (tmp_path / "config.toml").write_text(config.text())
-    assert complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
+    assert read_complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
     assert registry.make("mine", parts.context(config)) == Mine()

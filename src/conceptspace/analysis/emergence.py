@@ -234,7 +234,9 @@ def survival(runs: Sequence[Emergence], *, seed: int = 0) -> Survival:
     )
 
 
-def hidden(naive: Sequence[Emergence], elicited: Sequence[Emergence], *, seed: int = 0) -> Hidden:
+def hidden_for(
+    naive: Sequence[Emergence], elicited: Sequence[Emergence], *, seed: int = 0
+) -> Hidden:
     """How much later naive prompting shows what another protocol elicits.
 
     Args:

@@ -63,7 +63,7 @@ class DataConfig(Kind):
     def judge(self, world: Any) -> Any:
         """What judges images of its world; None leaves that to the probe.
 
-        Any callable will do, see :func:`conceptspace.judges.function.checked`.
+        Any callable will do, see :func:`conceptspace.judges.function.checked_judge`.
         """
         return None
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from conceptspace.analysis.claims import Row
 from conceptspace.config import merged, nested
 from conceptspace.paper.fig02 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result
-from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
@@ -82,7 +82,9 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Both settings side by side."""
     drawn = {name: (of[0], data.images[name]) for name, of in data.distances.items()}
-    found = told(rows["fig02-signal"]).replace("seeds", f"repetitions of {IMAGES} images a class")
+    found = caption(rows["fig02-signal"]).replace(
+        "seeds", f"repetitions of {IMAGES} images a class"
+    )
     return {"fig02": signal_figure(data.space, drawn, title=TITLE, told=found)}
 
 

@@ -20,13 +20,13 @@ from torch import Tensor
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.judges.function import checked
+from conceptspace.judges.function import checked_judge
 from conceptspace.models.config import MODELS
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, gaussian, sample
 from conceptspace.models.vdm import VDM
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
-from conceptspace.presentation.explorer.points import numbers
+from conceptspace.presentation.explorer.points import json_numbers
 from conceptspace.presentation.explorer.spaces import png, uri
 from conceptspace.presentation.style import pixels
 from conceptspace.protocols.prompts import placed
@@ -58,11 +58,11 @@ REACH = 4.0
 Tree = dict[str, Any]
 
 
-class Busy(UserError):
+class AskerBusy(UserError):
     """The model is asked already, and somebody waits."""
 
 
-class Asker:
+class PointAsker:
     """Makes images of points in concept space; the model that was asked last is kept.
 
     Args:
@@ -98,11 +98,11 @@ class Asker:
             UserError: the run has no such checkpoint, cannot be asked, or takes too long.
         """
         if not self._places.acquire(blocking=False):
-            raise Busy("the model is being asked already; ask again in a moment")
+            raise AskerBusy("the model is being asked already; ask again in a moment")
         try:
             until = time.monotonic() + self.patience
             if not self._at_work.acquire(timeout=self.patience):
-                raise Busy("the model is being asked for long already; ask again later")
+                raise AskerBusy("the model is being asked for long already; ask again later")
             try:
                 return self._answer(run, version, step, at, until)
             finally:
@@ -130,7 +130,7 @@ class _Asked:
             require_plain(path, bound_of(run))
         self.world: RenderedWorld = parts.rendered(self.config.data)
         own = self.config.data.judge(self.world)
-        self.judge = None if own is None else checked(own, self.world.space.concepts)
+        self.judge = None if own is None else checked_judge(own, self.world.space.concepts)
         self.model: VDM = parts.model(self.config, torch.device("cpu"))
         self.model.load_state_dict(checkpoint.load(run.checkpoints, step))
 
@@ -176,7 +176,7 @@ class _Asked:
         if self.judge is None:
             return {"landed": None, "valid": None}
         found = self.judge(images)
-        landed = [numbers(row) for row in found.coordinates.double().numpy()]
+        landed = [json_numbers(row) for row in found.coordinates.double().numpy()]
         return {"landed": landed, "valid": None if found.valid is None else found.valid.tolist()}
 
 

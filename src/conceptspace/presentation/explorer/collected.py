@@ -18,12 +18,12 @@ from conceptspace.collection.layout import MARK, PREFIX, is_collection
 from conceptspace.collection.read import Collection
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import points
-from conceptspace.presentation.explorer.ask import Asker
+from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.presentation.explorer.discover import Found
-from conceptspace.presentation.explorer.index import described, of_divergence, read_entry
+from conceptspace.presentation.explorer.index import entry_space, of_divergence, read_entry
 from conceptspace.presentation.explorer.library import BLANK, GONE, Library, NotThere
 from conceptspace.presentation.explorer.spaces import key
-from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, shown
+from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, value_text
 from conceptspace.recording.space import space_of
 
 Tree = dict[str, Any]
@@ -89,7 +89,7 @@ class CollectedLibrary:
             return {"runs": told}
 
     def settings(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.settings`."""
+        """See :func:`conceptspace.presentation.explorer.points.settings_tree`."""
         return self._unpacked([token]).settings(token)
 
     def details(self, token: str) -> Tree:
@@ -97,7 +97,7 @@ class CollectedLibrary:
         return self._unpacked([token]).details(token)
 
     def turns(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.telling.turns`."""
+        """See :func:`conceptspace.presentation.explorer.run_findings.turns_of_classes`."""
         return self._unpacked(tokens).turns(tokens)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
@@ -182,7 +182,7 @@ class CollectedLibrary:
             dense = points.protocols(table, space)
         except UserError as error:
             return told | {"problems": [str(error)]}
-        return told | points.trajectory(dense, space) | {"notes": points.strays(dense)}
+        return told | points.class_paths(dense, space) | {"notes": points.strays(dense)}
 
     @property
     def _version(self) -> str:
@@ -223,7 +223,7 @@ class CollectedLibrary:
         return {
             "title": self.title,
             "live": True,
-            "spaces": [described(read_entry(Found(name, self._home / name))) for name in firsts],
+            "spaces": [entry_space(read_entry(Found(name, self._home / name))) for name in firsts],
             "varied": varied,
             "runs": listed,
             "left_out": [],
@@ -231,7 +231,9 @@ class CollectedLibrary:
         }
 
 
-def library(roots: Sequence[Path], ask: Asker | None = None) -> Library | CollectedLibrary:
+def open_library(
+    roots: Sequence[Path], ask: PointAsker | None = None
+) -> Library | CollectedLibrary:
     """What shows a collection, or folders of runs, whose models may be asked.
 
     Raises:
@@ -284,5 +286,5 @@ def _values(row: Mapping[str, Any], varied: Sequence[str]) -> dict[str, str | No
     for name in varied:
         value = row[PREFIX + name]
         idle = pd.isna(value) or (name in MASKING and unmasked)
-        found[name] = None if idle else shown(value)
+        found[name] = None if idle else value_text(value)
     return found

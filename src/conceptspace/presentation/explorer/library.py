@@ -15,8 +15,8 @@ from urllib.parse import quote
 from conceptspace.analysis.sentences import Finding
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import details, points, tables, telling
-from conceptspace.presentation.explorer.ask import Asker, steps_of
+from conceptspace.presentation.explorer import details, points, run_findings, tables
+from conceptspace.presentation.explorer.ask import PointAsker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
@@ -69,7 +69,7 @@ class Library:
         UserError: a root is no folder.
     """
 
-    def __init__(self, roots: Sequence[Path], ask: Asker | None = None) -> None:
+    def __init__(self, roots: Sequence[Path], ask: PointAsker | None = None) -> None:
         self.roots = list(roots)
         self.asks = ask
         self._runs: dict[str, Found] = {}
@@ -104,7 +104,7 @@ class Library:
         return told
 
     def trajectory(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.trajectory`."""
+        """See :func:`conceptspace.presentation.explorer.points.class_paths`."""
         return self._of_run("trajectory", token, _trajectory)
 
     def trajectories(self, tokens: Sequence[str]) -> Tree:
@@ -129,7 +129,7 @@ class Library:
                 self.trajectory(found.token)
 
     def settings(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.settings`."""
+        """See :func:`conceptspace.presentation.explorer.points.settings_tree`."""
         return self._of_run("settings", token, _settings)
 
     def details(self, token: str) -> Tree:
@@ -145,19 +145,19 @@ class Library:
                 }
                 for name, of in sheets.items()
             }
-            return details.details(run, told, problems) | {"figures": figures(run, token)}
+            return details.details(run, told, problems) | {"figures": figure_links(run, token)}
 
         return self._of_run("details", token, read)
 
     def turns(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.telling.turns`."""
-        return self._of_runs("turns", tokens, telling.turns)
+        """See :func:`conceptspace.presentation.explorer.run_findings.turns_of_classes`."""
+        return self._of_runs("turns", tokens, run_findings.turns_of_classes)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
         """See :func:`answered`; of runs together."""
 
         def tell(runs: Sequence[Run]) -> Tree:
-            return answered(telling.told(runs))
+            return answered(run_findings.findings_by_setting(runs))
 
         return self._of_runs("findings", tokens, tell)
 
@@ -223,7 +223,7 @@ class Library:
         return {"rows": scored(found, sheet.rows, sheet.columns, entry.space.names)}
 
     def ask(self, token: str, step: int, at: Sequence[float]) -> Tree:
-        """See :class:`conceptspace.presentation.explorer.ask.Asker`.
+        """See :class:`conceptspace.presentation.explorer.ask.PointAsker`.
 
         Raises:
             NotThere: models are not asked here, or the run is gone.
@@ -346,14 +346,16 @@ class Library:
             return told
 
 
-def answered(told: Sequence[telling.Told], figure: Callable[[Finding], str] = lambda _: "") -> Tree:
+def answered(
+    told: Sequence[run_findings.SettingFindings], figure: Callable[[Finding], str] = lambda _: ""
+) -> Tree:
     """What runs say, for the page.
 
-    ``{"findings": [see :func:`sentence`], "groups": [{"name": a setting in words or empty, "runs":
-    [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
+    ``{"findings": [see :func:`finding_tree`], "groups": [{"name": a setting in words or empty,
+    "runs": [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
     """
     return {
-        "findings": [sentence(f, of.name, figure(f)) for of in told for f in of.findings],
+        "findings": [finding_tree(f, of.name, figure(f)) for of in told for f in of.findings],
         "groups": [
             {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
             for of in told
@@ -362,12 +364,12 @@ def answered(told: Sequence[telling.Told], figure: Callable[[Finding], str] = la
     }
 
 
-def sentence(finding: Finding, group: str, figure: str = "") -> Tree:
+def finding_tree(finding: Finding, group: str, figure: str = "") -> Tree:
     """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
     return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
 
 
-def figures(run: Run, token: str) -> list[Tree]:
+def figure_links(run: Run, token: str) -> list[Tree]:
     """The figures that lie in the run's folder: ``{"name": ..., "src": address}``."""
     names = [legible(path.name) for path in saved_figures(run)]
     return [{"name": name[:-4], "src": f"api/figures/{token}/{quote(name)}"} for name in names]
@@ -409,11 +411,13 @@ def _trajectory(entry: Entry, run: Run) -> Tree:
     if not run.folder.trajectory.exists():
         return {"protocols": [], "emergence": [], "notes": ["No checkpoint has been scored yet."]}
     dense = points.protocols(run.trajectory(), entry.space)
-    return points.trajectory(dense, entry.space) | {"notes": points.strays(dense)}
+    return points.class_paths(dense, entry.space) | {"notes": points.strays(dense)}
 
 
 def _settings(entry: Entry, run: Run) -> Tree:
     assert entry.space is not None
     return {
-        "protocols": points.settings(points.protocols(run.trajectory(), entry.space), entry.space)
+        "protocols": points.settings_tree(
+            points.protocols(run.trajectory(), entry.space), entry.space
+        )
     }

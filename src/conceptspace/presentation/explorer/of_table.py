@@ -16,7 +16,7 @@ from conceptspace.analysis.quantities import classes_of
 from conceptspace.analysis.table_findings import turn_of_table, turn_text
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.presentation.explorer import points
-from conceptspace.presentation.explorer.telling import turned
+from conceptspace.presentation.explorer.run_findings import turned
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of
 
@@ -80,9 +80,9 @@ def table_payload(
         dense = points.protocols(rows, axes)
         common = {"version": "1", "problems": []}
         trajectory[tokens[name]] = (
-            common | points.trajectory(dense, axes, threshold) | {"notes": []}
+            common | points.class_paths(dense, axes, threshold) | {"notes": []}
         )
-        settings[tokens[name]] = common | {"protocols": points.settings(dense, axes)}
+        settings[tokens[name]] = common | {"protocols": points.settings_tree(dense, axes)}
     asked = sorted(map(str, table["protocol"].unique()), key=lambda name: (name != NAIVE, name))
     return {
         "index": {

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from conceptspace.contact_sheet import sheet_content
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import render
-from conceptspace.presentation.explorer.ask import Busy
+from conceptspace.presentation.explorer.ask import AskerBusy
 from conceptspace.presentation.explorer.collected import CollectedLibrary
 from conceptspace.presentation.explorer.connections import Connection, most_connections
 from conceptspace.presentation.explorer.library import Library, NotThere
@@ -124,7 +124,7 @@ def application(library: Shown, *, token: str = "", port: int = 0) -> ASGIApp:
         Route("/api/table.parquet", table),
     ]
     handlers: Any = {
-        Busy: _busy,
+        AskerBusy: _busy,
         NotThere: _not_there,
         FileNotFoundError: _not_there,
         UserError: _refused,
