@@ -159,7 +159,8 @@ def _enough(needed: int, there: int, what: str, where: str) -> None:
     if needed > there:
         raise UserError(
             f"this run needs about {bytes_in_words(needed)} of {what}, and {where} "
-            f"{bytes_in_words(there)}; take fewer or smaller images, channels, samples or checkpoints"
+            f"{bytes_in_words(there)}; take fewer or smaller images, channels, samples or "
+            "checkpoints"
         )
 
 
