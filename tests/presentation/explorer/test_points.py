@@ -11,7 +11,7 @@ from fabricated import STEPS, make_space, make_table
 
 from conceptspace.analysis.emergence import find_emergence
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.points import class_paths, protocols, settings_tree, strays
+from conceptspace.presentation.explorer.points import trajectory, protocols, settings, strays
 from conceptspace.presentation.series import highest
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
@@ -39,7 +39,7 @@ def small() -> pd.DataFrame:
 
 def test_payload_of_a_small_table_is_exactly_this():
     space = make_space(2)
-    told = class_paths(protocols(small(), space), space)
+    told = trajectory(protocols(small(), space), space)
     assert told["protocols"] == [
         {
             "name": "naive",
@@ -80,7 +80,7 @@ def test_payload_of_a_small_table_is_exactly_this():
 
 def test_every_setting_is_there_for_those_who_ask():
     space = make_space(2)
-    told = settings_tree(protocols(small(), space), space)
+    told = settings(protocols(small(), space), space)
     assert told["sweep"] == {
         "11": {
             "joint": [[0.2, 0.6], [0.5, 0.4]],
@@ -93,7 +93,7 @@ def test_every_setting_is_there_for_those_who_ask():
 
 def test_best_settings_and_emergence_agree_with_the_analysis(tables):
     table, space = tables(2, 1), make_space(2)
-    told = class_paths(protocols(table, space), space)
+    told = trajectory(protocols(table, space), space)
     best = highest(table)
     for protocol in told["protocols"]:
         rows = best[(best["protocol"] == protocol["name"]) & (best["concept_class"] == "11")]
@@ -115,7 +115,7 @@ def test_what_was_not_measured_is_null():
     table = table[~((table["step"] == 100) & (table["protocol"] == "sweep"))]
     table = pd.concat([table, small().query("step == 100 and setting == 'a'").assign(step=300)])
     table.loc[table["step"] == 300, "accuracy"] = np.inf
-    told = class_paths(protocols(table, space), space)
+    told = trajectory(protocols(table, space), space)
     assert told["protocols"][0]["classes"]["11"]["coordinate"][0] == [0.7, None]
     json.dumps(told, allow_nan=False)
 
@@ -143,6 +143,6 @@ def test_one_and_three_concepts():
     for dimensions in (1, 3):
         space = make_space(dimensions)
         table = make_table(space, 0, "r", {"naive": {"": 900.0}})
-        told = class_paths(protocols(table, space), space)
+        told = trajectory(protocols(table, space), space)
         name = str(space.classes[-1])
         assert len(told["protocols"][0]["classes"][name]["coordinate"]) == dimensions

@@ -26,7 +26,7 @@ from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, gaussian, sample
 from conceptspace.models.vdm import VDM
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
-from conceptspace.presentation.explorer.points import json_numbers
+from conceptspace.presentation.explorer.points import numbers
 from conceptspace.presentation.explorer.spaces import png, uri
 from conceptspace.presentation.style import pixels
 from conceptspace.protocols.prompts import placed
@@ -176,7 +176,7 @@ class _Asked:
         if self.judge is None:
             return {"landed": None, "valid": None}
         found = self.judge(images)
-        landed = [json_numbers(row) for row in found.coordinates.double().numpy()]
+        landed = [numbers(row) for row in found.coordinates.double().numpy()]
         return {"landed": landed, "valid": None if found.valid is None else found.valid.tolist()}
 
 

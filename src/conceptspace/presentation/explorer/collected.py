@@ -89,7 +89,7 @@ class CollectedLibrary:
             return {"runs": told}
 
     def settings(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.settings_tree`."""
+        """See :func:`conceptspace.presentation.explorer.points.settings`."""
         return self._unpacked([token]).settings(token)
 
     def details(self, token: str) -> Tree:
@@ -182,7 +182,7 @@ class CollectedLibrary:
             dense = points.protocols(table, space)
         except UserError as error:
             return told | {"problems": [str(error)]}
-        return told | points.class_paths(dense, space) | {"notes": points.strays(dense)}
+        return told | points.trajectory(dense, space) | {"notes": points.strays(dense)}
 
     @property
     def _version(self) -> str:

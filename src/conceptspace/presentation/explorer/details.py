@@ -12,7 +12,7 @@ import pandas as pd
 from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
-from conceptspace.presentation.explorer.points import json_numbers
+from conceptspace.presentation.explorer.points import numbers
 from conceptspace.store import Run
 
 BINS = 240
@@ -75,7 +75,7 @@ def training_curves(log: pd.DataFrame) -> Tree:
     for name in CURVES:
         if name in log:
             sums = np.add.reduceat(log[name].to_numpy(dtype=np.float64), edges)
-            curves[name] = json_numbers(sums / counts)
+            curves[name] = numbers(sums / counts)
     return curves
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from conceptspace.analysis.verdict import SCALING, accuracies, gates, others, windows_of
-from conceptspace.presentation.explorer.points import json_numbers
+from conceptspace.presentation.explorer.points import numbers
 from conceptspace.tables import NAIVE
 
 Tree = dict[str, Any]
@@ -46,7 +46,7 @@ def judged(best: pd.DataFrame, ood: str) -> Tree:
                 "name": name,
                 "kind": kind,
                 "seeds": {
-                    str(seed): json_numbers(wide.loc[seed][name].reindex(steps).to_numpy())
+                    str(seed): numbers(wide.loc[seed][name].reindex(steps).to_numpy())
                     for seed in seeds
                 },
             }

@@ -104,7 +104,7 @@ class Library:
         return told
 
     def trajectory(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.class_paths`."""
+        """See :func:`conceptspace.presentation.explorer.points.trajectory`."""
         return self._of_run("trajectory", token, _trajectory)
 
     def trajectories(self, tokens: Sequence[str]) -> Tree:
@@ -129,7 +129,7 @@ class Library:
                 self.trajectory(found.token)
 
     def settings(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.settings_tree`."""
+        """See :func:`conceptspace.presentation.explorer.points.settings`."""
         return self._of_run("settings", token, _settings)
 
     def details(self, token: str) -> Tree:
@@ -411,13 +411,11 @@ def _trajectory(entry: Entry, run: Run) -> Tree:
     if not run.folder.trajectory.exists():
         return {"protocols": [], "emergence": [], "notes": ["No checkpoint has been scored yet."]}
     dense = points.protocols(run.trajectory(), entry.space)
-    return points.class_paths(dense, entry.space) | {"notes": points.strays(dense)}
+    return points.trajectory(dense, entry.space) | {"notes": points.strays(dense)}
 
 
 def _settings(entry: Entry, run: Run) -> Tree:
     assert entry.space is not None
     return {
-        "protocols": points.settings_tree(
-            points.protocols(run.trajectory(), entry.space), entry.space
-        )
+        "protocols": points.settings(points.protocols(run.trajectory(), entry.space), entry.space)
     }

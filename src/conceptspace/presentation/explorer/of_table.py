@@ -80,9 +80,9 @@ def table_payload(
         dense = points.protocols(rows, axes)
         common = {"version": "1", "problems": []}
         trajectory[tokens[name]] = (
-            common | points.class_paths(dense, axes, threshold) | {"notes": []}
+            common | points.trajectory(dense, axes, threshold) | {"notes": []}
         )
-        settings[tokens[name]] = common | {"protocols": points.settings_tree(dense, axes)}
+        settings[tokens[name]] = common | {"protocols": points.settings(dense, axes)}
     asked = sorted(map(str, table["protocol"].unique()), key=lambda name: (name != NAIVE, name))
     return {
         "index": {

@@ -132,8 +132,8 @@ def payload(
         token, space = entry.found.token, _space(entry)
         common = {"version": entry.state.version, "problems": []}
         notes = {"notes": points.strays(each)}
-        answers["trajectory"][token] = common | points.class_paths(each, space) | notes
-        answers["settings"][token] = common | {"protocols": points.settings_tree(each, space)}
+        answers["trajectory"][token] = common | points.trajectory(each, space) | notes
+        answers["settings"][token] = common | {"protocols": points.settings(each, space)}
         answers["details"][token] = common | details.details(run, of, problems) | {"figures": []}
     return answers
 

@@ -187,7 +187,7 @@ def require_trajectory(table: pd.DataFrame) -> None:
         )
 
 
-def class_paths(found: list[Dense], space: Axes, threshold: float = THRESHOLD) -> Tree:
+def trajectory(found: list[Dense], space: Axes, threshold: float = THRESHOLD) -> Tree:
     """What is drawn of a run at once: every class under the best setting of each checkpoint.
 
     ::
@@ -214,7 +214,7 @@ def strays(found: list[Dense]) -> list[str]:
     return [f"{count} rows of classes or concepts that the config does not know."] if count else []
 
 
-def settings_tree(found: list[Dense], space: Axes) -> Tree:
+def settings(found: list[Dense], space: Axes) -> Tree:
     """Every setting of every protocol.
 
     ``{protocol: {class: {"joint": [for each setting [for each step]], "samples": likewise,
@@ -224,7 +224,7 @@ def settings_tree(found: list[Dense], space: Axes) -> Tree:
     return {
         dense.name: {
             str(name): {
-                "joint": [json_numbers(row) for row in dense.accuracy[:, :, kind, -1]],
+                "joint": [numbers(row) for row in dense.accuracy[:, :, kind, -1]],
                 "samples": dense.samples[:, :, kind].tolist(),
                 "accuracy": [_columns(part[:, kind, :-1]) for part in dense.accuracy],
                 "coordinate": [_columns(part[:, kind]) for part in dense.coordinate],
@@ -250,7 +250,7 @@ def _settings_values(dense: Dense, kind: int) -> Tree:
     }
 
 
-def json_numbers(values: Array) -> list[Any]:
+def numbers(values: Array) -> list[Any]:
     """Rounded, with null for what is not a finite number; nested like the array."""
     rounded = np.round(values, DIGITS)
     finite = np.isfinite(rounded)
@@ -270,7 +270,7 @@ def _protocol(dense: Dense, space: Axes) -> Tree:
         classes[str(name)] = {
             "best": dense.best[:, kind].tolist(),
             "samples": dense.of_best(dense.samples, kind).tolist(),
-            "joint": json_numbers(accuracy[:, -1]),
+            "joint": numbers(accuracy[:, -1]),
             "accuracy": _columns(accuracy[:, :-1]),
             "coordinate": _columns(dense.of_best(dense.coordinate, kind)),
         }
@@ -289,7 +289,7 @@ def _protocol(dense: Dense, space: Axes) -> Tree:
 
 def _columns(values: Array) -> list[list[float | None]]:
     """(T, concepts) as one list for each concept."""
-    return json_numbers(values.T)
+    return numbers(values.T)
 
 
 def _emergence(dense: Dense, space: Axes, threshold: float) -> list[Tree]:
