@@ -12,12 +12,12 @@ from conceptspace.presentation.drawing import TITLES, draw, figure_of
 from conceptspace.presentation.explorer.counting import entries_of, of_countable
 from conceptspace.presentation.explorer.index import Entry
 from conceptspace.presentation.explorer.left_out import LeftOut
-from conceptspace.presentation.explorer.library import answered
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.offline import write
 from conceptspace.presentation.explorer.render import require_replaceable
 from conceptspace.presentation.explorer.run_findings import (
     SettingFindings,
+    answered,
     best_of,
     findings_by_setting,
     single_scores,

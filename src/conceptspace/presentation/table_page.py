@@ -13,10 +13,10 @@ from conceptspace.analysis.quantities import each_setting, main_quantities
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.table_findings import hidden_windows, table_findings
 from conceptspace.files import write_atomically
-from conceptspace.presentation.explorer.library import finding_tree
 from conceptspace.presentation.explorer.of_table import has_joint, table_payload
 from conceptspace.presentation.explorer.offline import drawn, verdict_lines
 from conceptspace.presentation.explorer.render import page, require_replaceable
+from conceptspace.presentation.explorer.run_findings import finding_tree
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
 
 FIGURE = "Every way of asking, against steps"

@@ -14,7 +14,8 @@ from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.collected import CollectedLibrary, open_library, unpacked
 from conceptspace.presentation.explorer.discover import runs_in
-from conceptspace.presentation.explorer.library import Library, NotThere
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.run_files import NotThere
 from conceptspace.store import Run
 
 NEAR, FAR = {"data.color_separation": 0.2}, {"data.color_separation": 0.6}

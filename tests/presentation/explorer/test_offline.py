@@ -15,10 +15,10 @@ from PIL import Image
 
 from conceptspace.analysis.sentences import Finding
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.library import Library, answered
+from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.offline import payload, write
 from conceptspace.presentation.explorer.render import embedded
-from conceptspace.presentation.explorer.run_findings import SettingFindings
+from conceptspace.presentation.explorer.run_findings import SettingFindings, answered
 from conceptspace.presentation.figures import Span, emergence_timeline
 from conceptspace.store import Run
 

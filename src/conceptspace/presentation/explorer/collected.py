@@ -21,7 +21,8 @@ from conceptspace.presentation.explorer import points
 from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import entry_space, of_divergence, read_entry
-from conceptspace.presentation.explorer.library import BLANK, GONE, Library, NotThere
+from conceptspace.presentation.explorer.library import BLANK, GONE, Library
+from conceptspace.presentation.explorer.run_files import NotThere
 from conceptspace.presentation.explorer.spaces import key
 from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, value_text
 from conceptspace.recording.space import space_of

@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
-from conceptspace.analysis.sentences import Finding
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import details, points, run_findings, tables
@@ -23,7 +21,13 @@ from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import read_ledger
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
-from conceptspace.presentation.explorer.liveness import listed, state
+from conceptspace.presentation.explorer.liveness import state
+from conceptspace.presentation.explorer.run_files import (
+    NotThere,
+    figure_links,
+    inside,
+    saved_figures,
+)
 from conceptspace.presentation.explorer.single import scored, scores_of
 from conceptspace.store import Run
 
@@ -50,10 +54,6 @@ BLANK: dict[str, Tree] = {
 
 
 GONE = "there is no such run; it may have been moved"
-
-
-class NotThere(UserError):
-    """Nothing of that name is shown."""
 
 
 class Library:
@@ -154,10 +154,10 @@ class Library:
         return self._of_runs("turns", tokens, run_findings.turns_of_classes)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`answered`; of runs together."""
+        """See :func:`~conceptspace.presentation.explorer.run_findings.answered`."""
 
         def tell(runs: Sequence[Run]) -> Tree:
-            return answered(run_findings.findings_by_setting(runs))
+            return run_findings.answered(run_findings.findings_by_setting(runs))
 
         return self._of_runs("findings", tokens, tell)
 
@@ -344,52 +344,6 @@ class Library:
                 self._kept = {key: kept for key, kept in self._kept.items() if len(key) == 2}
             self._kept[kind, *tokens] = (version, told)
             return told
-
-
-def answered(
-    told: Sequence[run_findings.SettingFindings], figure: Callable[[Finding], str] = lambda _: ""
-) -> Tree:
-    """What runs say, for the page.
-
-    ``{"findings": [see :func:`finding_tree`], "groups": [{"name": a setting in words or empty,
-    "runs": [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
-    """
-    return {
-        "findings": [finding_tree(f, of.name, figure(f)) for of in told for f in of.findings],
-        "groups": [
-            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
-            for of in told
-            if of.runs
-        ],
-    }
-
-
-def finding_tree(finding: Finding, group: str, figure: str = "") -> Tree:
-    """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
-    return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
-
-
-def figure_links(run: Run, token: str) -> list[Tree]:
-    """The figures that lie in the run's folder: ``{"name": ..., "src": address}``."""
-    names = [legible(path.name) for path in saved_figures(run)]
-    return [{"name": name[:-4], "src": f"api/figures/{token}/{quote(name)}"} for name in names]
-
-
-def saved_figures(run: Run) -> list[Path]:
-    """The PNGs in the folder of figures."""
-    return listed(run.folder.figures, "*.png")
-
-
-def inside(run: Run, path: Path) -> Path:
-    """The path, if it leads to a file in the run's folder.
-
-    Raises:
-        NotThere: it does not.
-    """
-    resolved = Path(os.path.realpath(path))
-    if not resolved.is_relative_to(run.path.resolve()) or not resolved.is_file():
-        raise NotThere(f"{path.name} does not lie in the run's folder")
-    return resolved
 
 
 def _guarded(found: Found) -> Entry:

@@ -48,7 +48,8 @@ def write(
     Args:
         runs: evaluated runs.
         path: the HTML file.
-        told: what the runs say, see :func:`~conceptspace.presentation.explorer.library.answered`.
+        told: what the runs say, see
+            :func:`~conceptspace.presentation.explorer.run_findings.answered`.
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,29 @@ def findings_by_setting(runs: Sequence[Run]) -> list[SettingFindings]:
     every = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
     named = [_of_group(found.name(v), g, tables[v]) for v, g in found.groups.items()]
     return [SettingFindings("", (), every), *named] if every else named
+
+
+def answered(
+    told: Sequence[SettingFindings], figure: Callable[[Finding], str] = lambda _: ""
+) -> Tree:
+    """What runs say, for the page.
+
+    ``{"findings": [see :func:`finding_tree`], "groups": [{"name": a setting in words or empty,
+    "runs": [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
+    """
+    return {
+        "findings": [finding_tree(f, of.name, figure(f)) for of in told for f in of.findings],
+        "groups": [
+            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
+            for of in told
+            if of.runs
+        ],
+    }
+
+
+def finding_tree(finding: Finding, group: str, figure: str = "") -> Tree:
+    """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
+    return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
 
 
 def verdict(run: Run) -> list[str]:

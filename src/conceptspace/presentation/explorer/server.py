@@ -26,7 +26,8 @@ from conceptspace.presentation.explorer import render
 from conceptspace.presentation.explorer.ask import AskerBusy
 from conceptspace.presentation.explorer.collected import CollectedLibrary
 from conceptspace.presentation.explorer.connections import Connection, most_connections
-from conceptspace.presentation.explorer.library import Library, NotThere
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.run_files import NotThere
 
 Shown = Library | CollectedLibrary
 
