@@ -40,6 +40,11 @@ def read_trajectory(
     :class:`conceptspace.analysis.shaping.Layout` for what else a table may say, and
     :func:`conceptspace.analysis.shaping.shaped` for what stands in where it does not.
 
+    >>> table = pd.DataFrame({"step": [1, 2], "acc": [5, 90]})
+    >>> read = read_trajectory(table, accuracies={"acc": "plain"}, percent=True)
+    >>> read.groupby("step").accuracy.mean().to_dict()
+    {1: 0.05, 2: 0.9}
+
     Args:
         source: a file that ends in .parquet or .csv, or a table.
         columns: see :class:`~conceptspace.analysis.shaping.Layout`, as for all that is not below.
