@@ -30,8 +30,8 @@ from conceptspace.settings.versions import without_header
 from conceptspace.store import Run, open_or_create
 from conceptspace.worlds.config import WORLDS
 from conceptspace.worlds.older import CELEBA
+from conceptspace.worlds.shapes.building import concept as concept_of
 from conceptspace.worlds.shapes.config import ConceptName
-from conceptspace.worlds.shapes.settings import concept as concept_of
 
 FIELDS = field_names()
 

@@ -22,8 +22,8 @@ from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
 from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
+from conceptspace.worlds.shapes.building import shapes_world
 from conceptspace.worlds.shapes.config import ShapesData
-from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.signal import class_distances
 
 SEPARATIONS = ((0.8, 0.2), (0.2, 0.4))
