@@ -163,7 +163,8 @@ def test_pages_that_are_generated_tell_every_setting_file_and_public_name(tmp_pa
     paper = (tmp_path / "paper.md").read_text()
     for name, figure in FIGURES.items():
         quick, full = figure.cost["quick"], figure.cost["paper"]
-        assert f"| `{name}` | {figure.number} | {figure.claim} | {quick} | {full} |" in paper
+        told = (f"`{name}`", figure.number, figure.claim, figure.endpoint, quick, full)
+        assert f"| {' | '.join(told)} |" in paper
     folder = (tmp_path / "folder.md").read_text()
     for name in ("config.toml", "run.json", "trajectory.parquet", "report.html"):
         assert f"\n  {name} " in folder

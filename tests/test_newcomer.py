@@ -46,6 +46,7 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=lambda data: [above("fig99-large", "They are.", measure(data), 0.5, "")],
     primary="fig99-large",
+    endpoint="how large they are: above 0.5",
 )
 """
 

@@ -116,4 +116,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig02-signal",
+    endpoint="the two settings have opposite signals (no runs): above 0.1, log ratio",
 )

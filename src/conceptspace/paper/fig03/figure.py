@@ -142,4 +142,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig03-color-alone",
+    endpoint="order of color separations by the step of the color alone: above 1/3, Kendall's tau",
 )

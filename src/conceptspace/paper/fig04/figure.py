@@ -133,4 +133,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig04-rise",
+    endpoint="order of color separations by the side to which the trajectory leans: above 1/3, tau",
 )

@@ -91,4 +91,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary=ROTATION,
+    endpoint="share of trajectories that rotate as the fitted Eq. 1 does: above 1/2",
 )

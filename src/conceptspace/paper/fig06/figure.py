@@ -194,4 +194,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig06-hidden",
+    endpoint="share of seeds with a hidden window: above 1/2",
 )

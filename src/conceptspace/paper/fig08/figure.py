@@ -85,4 +85,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig08-delay",
+    endpoint="order of shares of masked prompts by the step of the OOD class: above 1/3, tau",
 )

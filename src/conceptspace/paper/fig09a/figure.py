@@ -142,5 +142,6 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig09a-shift",
+    endpoint="how far its color goes from blue to red: above 1/2 of the way",
     keeps=("images",),
 )

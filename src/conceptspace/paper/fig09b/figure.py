@@ -91,4 +91,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig09b-shift",
+    endpoint="how far Eq. 2's target goes: above 1/2 of the way",
 )

@@ -137,5 +137,7 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig12-unremarkable",
+    endpoint="rank of the loss's bend at the step where the trajectory bends (chance: 1/2): "
+    "below 3/4",
     keeps=("training",),
 )
