@@ -108,7 +108,7 @@ def index(
                    "values": {"data.color_separation": "0.3"}, "images": true, "problems": [],
                    "apart": ""}],
          "left_out": ["Left out as copies of runs that count already: a, b."],
-         "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.read_ledger`]}
+         "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.ledger_table`]}
 
     ``space`` is null for a run that cannot be read. ``values`` holds the settings in which the
     runs of a concept space differ. A run with something ``apart`` counts in no mean.

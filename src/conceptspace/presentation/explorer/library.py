@@ -19,7 +19,7 @@ from conceptspace.presentation.explorer.counting import damage, of_countable, on
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
-from conceptspace.presentation.explorer.ledger import read_ledger
+from conceptspace.presentation.explorer.ledger import ledger_table
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presentation.explorer.run_files import (
@@ -96,7 +96,7 @@ class Library:
         shelf = self.shelf()
         counted = once([self._entry(found) for found in shelf.runs])
         left_out = sentences([*shelf.left_out, *counted.left_out])
-        ledgers = [read_ledger(of.name, of.path, of.within) for of in shelf.ledgers]
+        ledgers = [ledger_table(of.name, of.path, of.within) for of in shelf.ledgers]
         told = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
         if self.asks is not None:
             for listed, entry in zip(told["runs"], counted.entries, strict=True):
