@@ -86,6 +86,7 @@ class Answers:
 
     def __init__(self, library: Shown) -> None:
         self.library = library
+        self.listed = Repeated()
 
     def of_run(self, name: str) -> Answer:
         """A method of the library that takes a run's token."""
@@ -114,7 +115,8 @@ class Answers:
 
     async def index(self, request: Request) -> Response:
         """The list of all runs."""
-        return _json(request, await run_in_threadpool(self.library.index))
+        content = self.listed.encoded(await run_in_threadpool(self.library.index))
+        return _tagged(request, content, "application/json")
 
     async def image(self, request: Request) -> Response:
         """A contact sheet as PNG."""
@@ -273,9 +275,25 @@ def _point(request: Request) -> list[float]:
         raise UserError("a point is written as numbers: ?at=0.5,1.25") from None
 
 
+class Repeated:
+    """A tree as JSON that is asked for again and again; made once, while it is the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, bytes] = None, b""
+
+    def encoded(self, value: Any) -> bytes:
+        """Its JSON."""
+        if self._last[0] is not value:
+            self._last = value, _encoded(value)
+        return self._last[1]
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
 def _json(request: Request, value: Any) -> Response:
-    content = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-    return _tagged(request, content, "application/json")
+    return _tagged(request, _encoded(value), "application/json")
 
 
 def _png(request: Request, path: Path) -> Response:
