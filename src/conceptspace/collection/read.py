@@ -119,7 +119,7 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, POINTS, int(str(number)))
             with sound(place):
-                found = opened(place).read_row_groups(rows["group"].tolist(), columns=["points"])
+                found = open_part(place).read_row_groups(rows["group"].tolist(), columns=["points"])
             yield from zip(rows["run"], found["points"].to_pylist(), strict=True)
 
     def unpack(self, names: Sequence[str], folder: Path) -> None:
