@@ -151,9 +151,11 @@ export function startLogs() {
     },
     label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}`,
   });
+  let inSight = false;
   const near = new IntersectionObserver(
     (seen) => {
-      if (seen.some((s) => s.isIntersecting)) fetchLogs();
+      inSight = seen.at(-1)?.isIntersecting ?? false;
+      if (inSight) fetchLogs();
     },
     { rootMargin: "400px" },
   );
@@ -162,6 +164,6 @@ export function startLogs() {
     if (!settled()) return;
     const present = keys.size === 1 && keys.has("step");
     for (const chart of Object.values(charts)) present ? chart.refreshTop() : chart.refresh();
-    if (!present && byId("curve-loss").getBoundingClientRect().top < innerHeight + 400) fetchLogs();
+    if (inSight && !present) fetchLogs();
   });
 }
