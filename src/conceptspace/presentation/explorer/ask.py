@@ -135,7 +135,7 @@ class _Asked:
         self.model.load_state_dict(checkpoint.load(run.checkpoints, step))
 
     def images(self, at: Sequence[float], until: float) -> Tree:
-        """See :meth:`Asker.__call__`."""
+        """See :meth:`PointAsker.__call__`."""
         z, asked = self._prompt(at)
         h = parts.conditioning(self.config.data)(z.expand(IMAGES, -1))
         side, evaluation = self.world.resolution, self.config.evaluate
