@@ -207,7 +207,7 @@ def decode_table(content: bytes) -> pd.DataFrame:
     """
     from pyarrow import parquet
 
-    arrow = parquet.read_table(io.BytesIO(content), page_checksum_verification=True)
+    arrow = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
     metadata = dict(arrow.schema.metadata or {})
     written = metadata.pop(TABLE_CHECKSUM, None)
     if written is not None:
