@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
