@@ -36,6 +36,8 @@ LOUDER = Overprompting(SpacePrompts(SPACE), "hue", (1.5, 2.5))
 STEPS = range(0, 100, 2)
 PICTURES = {c: patches(c, 1)[0] for c in SPACE.classes}
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 
 def recorder(folder: Path, **changes) -> Recorder:
     arguments = {"world": SPACE, "judge": judge, "protocols": [LOUDER], "samples": 4}
