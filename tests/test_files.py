@@ -15,6 +15,7 @@ from conceptspace.contact_sheet import read_sheet
 from conceptspace.files import (
     read_record,
     read_table,
+    read_whole,
     write_atomically,
     write_json,
     write_record,
@@ -221,3 +222,11 @@ def flips(path, same):
         except ValueError:
             refused += 1
     return left, refused
+
+
+@pytest.mark.parametrize("read", [read_whole, read_record])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            read(place)

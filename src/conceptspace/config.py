@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 from conceptspace.bounds import Each
 from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
+from conceptspace.files import read_whole
 from conceptspace.kinds import READING, Kind, Kinds
 from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
 from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
@@ -301,7 +302,7 @@ def read(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read, or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(read_whole(path).decode())
     except OSError as error:
         raise UserError(f"cannot read the config file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -6,11 +6,13 @@ tables and records carry a SHA-256 of what they hold.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +122,19 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     write_json(path, {**record, CHECKSUM: _record_checksum(record)})
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: it cannot be read; likewise what is no file: a pipe may wait for ever, and a device
+            like /dev/zero has no end.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path.read_bytes()
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """What :func:`write_record` wrote; a file without a checksum is taken as it is.
 
@@ -128,7 +143,7 @@ def read_record(path: Path) -> dict[str, Any]:
         OSError: the system cannot read the file.
     """
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_whole(path))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(record, dict):
@@ -191,7 +206,7 @@ def read_table(path: Path, remedy: str) -> pd.DataFrame:
         DamagedTable: its content is no table, or not what was written.
         OSError: the system cannot read the file.
     """
-    content = path.read_bytes()
+    content = read_whole(path)
     try:
         return decode_table(content)
     except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over

@@ -13,7 +13,7 @@ from typing import Any
 from conceptspace.config import RunConfig, load, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.files import sha256
+from conceptspace.files import read_whole, sha256
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.lines import line_of
 from conceptspace.sweeps.plan import Plan
@@ -58,7 +58,7 @@ def read_sweep(path: Path) -> list[Plan]:
             told with its line.
     """
     try:
-        text = path.read_text()
+        text = read_whole(path).decode()
         values = tomllib.loads(text)
     except OSError as error:
         raise UserError(f"cannot read the sweep file {path}: {error.strerror}") from None
