@@ -6,7 +6,6 @@ types and impossible values are refused with one sentence.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +23,7 @@ from pydantic.fields import FieldInfo
 from conceptspace.bounds import Each
 from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
-from conceptspace.files import read_whole
+from conceptspace.files import read_whole, toml
 from conceptspace.kinds import READING, Kind, Kinds
 from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
 from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
@@ -302,8 +301,8 @@ def read(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read, or is no TOML.
     """
     try:
-        return tomllib.loads(read_whole(path).decode())
+        return toml(read_whole(path).decode())
     except OSError as error:
         raise UserError(f"cannot read the config file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None

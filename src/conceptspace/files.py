@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import stat
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 CHECKSUM = "checksum"
 """Key of a record's own SHA-256."""
+
+DEEPEST = 20
+"""Levels of a TOML file; settings have three."""
 
 TABLE_CHECKSUM = b"conceptspace.sha256"
 """Key of a table's SHA-256 in the metadata of its schema."""
@@ -133,6 +137,24 @@ def read_whole(path: Path) -> bytes:
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path.read_bytes()
+
+
+def toml(text: str) -> dict[str, Any]:
+    """The values in a text.
+
+    Raises:
+        ValueError: it is no TOML, or nested more deeply than settings are.
+    """
+    try:
+        level: list[Any] = [values := tomllib.loads(text)]
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [value for of in inner for value in of if isinstance(value, dict | list)]
+        if not level:
+            return values
+    raise ValueError("it is nested too deeply")
 
 
 def read_record(path: Path) -> dict[str, Any]:

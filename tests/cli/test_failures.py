@@ -173,6 +173,11 @@ def test_a_full_standard_output():
     assert (ended.returncode, ended.stderr) == (1, "conceptspace: No space left on device\n")
 
 
+def test_a_standard_output_that_was_closed_before_the_start(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["info"]) == 0
+
+
 def test_names_that_are_no_text_are_shown_all_the_same(tmp_path):
     folder = tmp_path / "odd\udcffname"
     open_or_create(folder, TINY)

@@ -169,6 +169,10 @@ DAMAGES = {
         "is not whole",
     ),
     "no TOML": (edited(("[data]", "[data")), "is not valid TOML"),
+    "nested deeply": (
+        lambda run: (run / "config.toml").write_text("a." * 5000 + "b = 1"),
+        "nested too deeply",
+    ),
     "torn table": (torn("trajectory.parquet"), "trajectory.parquet is damaged"),
     "lacking column": (bad_table(lambda t: t.drop(columns="samples")), "lacks the columns samples"),
     "text for numbers": (bad_table(lambda t: t.assign(accuracy="high")), "accuracy"),
