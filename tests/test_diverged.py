@@ -7,8 +7,6 @@ import json
 from conceptspace.cli import main
 from tiny import tiny_config
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
 
 def test_a_run_that_diverges_says_so(tmp_path, capsys):
     folder, file = tmp_path / "run", tmp_path / "config.toml"

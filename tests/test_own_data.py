@@ -23,8 +23,6 @@ from tiny import TINY, tiny_config, tiny_session
 
 NAMES = ["shape=square|ellipse|cross", "scale=large|small"]
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
 
 def config(path: Path, **changes) -> RunConfig:
     given = {"kind": "arrays", "path": str(path), "factors": ["shape", "scale"], "values": NAMES}

@@ -23,8 +23,6 @@ from tiny import CPU, TINY, tiny_session
 
 ASK = {"evaluate": {"protocols": ["overprompting-hue", "latent-intervention"]}}
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -26,8 +26,6 @@ from tiny import TINY, tiny_config, tiny_session
 
 PROGRAM = [sys.executable, "-m", "conceptspace"]
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
 
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1"}

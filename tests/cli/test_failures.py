@@ -21,8 +21,6 @@ from tiny import TINY, tiny_config
 
 PROGRAM = [sys.executable, "-m", "conceptspace"]
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
 
 class FullBelow(Disk):
     """Nothing can be written into a folder of this name."""

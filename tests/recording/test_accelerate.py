@@ -20,8 +20,6 @@ accelerate = pytest.importorskip(
     "accelerate", reason="the extra conceptspace[accelerate] is not installed"
 )
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
 
 def loop(
     folder: Path, steps: int, *, average=None, accumulate: int = 1, first: Painter | None = None

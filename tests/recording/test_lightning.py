@@ -22,7 +22,6 @@ lightning = pytest.importorskip(
 from conceptspace.recording.lightning import LightningRecorder  # noqa: E402
 
 pytestmark = [
-    pytest.mark.usefixtures("unrendered"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, SCORE_COLUMNS, complete
+from conceptspace.tables import JOINT, SCORE_COLUMNS, require_keys
 
 Labels = NDArray[Any]
 
@@ -41,7 +41,7 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
             lacks the accuracy of a concept, or a checkpoint has fewer than two samples.
     """
     require(scores, SCORE_COLUMNS)
-    complete(scores, [*KEY, "sample", "setting", "concept"], "the scores")
+    require_keys(scores, [*KEY, "sample", "setting", "concept"], "the scores")
     rows = scores[scores["concept"] != JOINT]
     images = rows.groupby([*KEY, "sample", "setting"])["accuracy"]
     joint = images.prod(min_count=rows["concept"].nunique()).reset_index()

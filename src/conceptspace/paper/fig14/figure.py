@@ -24,9 +24,9 @@ from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.paper.fig14 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, late
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS
 from conceptspace.presentation.drawing import images_of
 from conceptspace.presentation.figures import image_strips, trajectory_figure
@@ -139,7 +139,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             data.images,
             turn=data.turn,
             title=TITLE,
-            told=told(rows["fig14-stronger"]),
+            told=caption(rows["fig14-stronger"]),
         )
     }
     if len(data.sheets) > 1:
@@ -199,6 +199,7 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig14-stronger",
+    endpoint="by how much the stronger attribute is ahead: above 0.05 of accuracy",
     possible=lambda: bool(os.environ.get(VARIABLE)),
     keeps=("images",),
 )
