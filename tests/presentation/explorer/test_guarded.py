@@ -11,7 +11,7 @@ from evaluated import write_evaluated
 from fabricated import make_space, write_run
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.ask import Asker
+from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.presentation.explorer.ledger import ledger_table
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.recording.space import write_space
@@ -85,7 +85,7 @@ def test_a_folder_of_a_run(tmp_path, name):
         (run.path / "checkpoints" / f"step-00000001.{end}").write_bytes(b"{}")
     (run.path / name).rename(tmp_path / "outside")
     (run.path / name).symlink_to(tmp_path / "outside")
-    library = Library([tmp_path / "shown"], ask=Asker())
+    library = Library([tmp_path / "shown"], ask=PointAsker())
     listed = library.index()["runs"][0]
     assert listed["checkpoints"] == ([] if name == "checkpoints" else [1])
     told = json.dumps([listed, library.findings([listed["token"]])])
