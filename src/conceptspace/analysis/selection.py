@@ -51,7 +51,8 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
     keys = joint[KEY].iloc[starts].to_dict("records")
     found = []
     for where, part in zip(keys, parts, strict=True):
-        samples, settings, values = _grid(*(column[part] for column in columns), where)
+        sample, setting, accuracy = (column[part] for column in columns)
+        samples, settings, values = _grid(sample, setting, accuracy, where)
         even = samples % 2 == 0
         if even.all() or not even.any():
             raise UserError(f"halving the samples at {where} needs an even and an odd one")
