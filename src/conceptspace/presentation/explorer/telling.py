@@ -217,11 +217,15 @@ def known(run: Run) -> Tree:
     return told
 
 
+OWN_DATA = "data of one's own"
+"""What images are of which nothing else is told."""
+
+
 def _seen(told: Tree) -> str:
     if "attributes" not in told:
         images = ", ".join(f"{name}: {count}" for name, count in told["images"].items())
         return (
-            f"The images are data of one's own, {told['resolution']}×{told['resolution']} pixels "
+            f"The images are {told.get('what', OWN_DATA)}, {told['resolution']}×{told['resolution']} pixels "
             f"({images}); SHA-256: {told['digest'][:16]}…"
         )
     available = ", ".join(f"{name}: {count}" for name, count in told["available"].items())

@@ -38,7 +38,7 @@ class Attributes:
         Raises:
             UserError: there is no such attribute, or one is asked for twice.
         """
-        asked = [name.removeprefix(NEGATION) for name in concepts]
+        asked = [plain(name) for name in concepts]
         for name in asked:
             if name not in self.names:
                 close = get_close_matches(name, self.names, n=1)
@@ -56,15 +56,20 @@ class Attributes:
         return [self.files[row] for row in rows]
 
 
+def plain(concept: str) -> str:
+    """The attribute that decides a concept: Male of ``"Not_Male"``."""
+    return concept.removeprefix(NEGATION)
+
+
 def attribute_concept(name: str) -> Concept:
     """A concept that an attribute decides: one-hot, (1, 0) without it and (0, 1) with it.
 
     ``"Not_Male"`` has the labels Male and Not Male, for bit 0 and bit 1.
     """
-    plain = name.removeprefix(NEGATION).replace("_", " ")
-    labels = (f"Not {plain}", plain)
+    words = plain(name).replace("_", " ")
+    labels = (f"Not {words}", words)
     if name.startswith(NEGATION):
-        labels = (plain, f"Not {plain}")
+        labels = (words, f"Not {words}")
     return Concept(name, labels, ((1.0, 0.0), (0.0, 1.0)))
 
 
