@@ -76,6 +76,7 @@ def changes(preset: str, pair: str) -> dict[str, Any]:
         "protocols.latent-intervention.add": weak,
         "protocols.latent-intervention.remove": strong,
         "protocols.embedding-steering.strengths": (1.0, 2.0),
+        "protocols.embedding-steering.prompts": 16,
         "protocols.embedding-scaling.strengths": (1.5, 2.0),
     }
     if preset == "paper":
