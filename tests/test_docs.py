@@ -17,7 +17,7 @@ import conceptspace
 from conceptspace.cli.flags import overrides
 from conceptspace.cli.parser import parsed
 from conceptspace.config import field_names, merged, nested
-from conceptspace.presets import PRESETS
+from conceptspace.presets import STARTS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if path.name != "log.md"]
@@ -110,7 +110,7 @@ def test_commands_parse(page: str, line: str) -> None:
         return
     options = parsed(words)
     assert options.command == words[0]
-    base = PRESETS[getattr(options, "preset", None) or "quick"]()
+    base = STARTS[getattr(options, "preset", None) or "quick"]()
     merged(base, nested(overrides(options)), page)
 
 

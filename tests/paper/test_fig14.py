@@ -40,7 +40,7 @@ def test_drawn_faces_need_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     plans = planned("quick")
     assert [plan.name for plan in plans] == [
-        f"faces-{pair}/seed-{seed}" for pair in ("mouth", "hat") for seed in range(300, 306)
+        f"faces-{pair}/seed-{seed}" for pair in ("hat", "mouth") for seed in range(300, 306)
     ]
     assert "fig14" in [figure.name for figure in chosen(["all"], "quick")]
     for plan in plans[::6]:
@@ -62,8 +62,8 @@ def test_the_papers_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (data.kind, data.root, data.resolution) == ("celeba", "faces", 64)
     assert (data.images_per_class, data.validation_share) == (30_000, 0)
     assert (data.jitter, data.flips) == (0.1, 0.5)
-    assert data.attributes == ("Not_Male", "Smiling")
-    assert plans[-1].config.data.attributes == ("Not_Male", "Wearing_Hat")
+    assert data.attributes == ("Not_Male", "Wearing_Hat")
+    assert plans[-1].config.data.attributes == ("Not_Male", "Smiling")
     assert (train.steps, train.batch_size, train.learning_rate) == (1_000_000, 64, 1e-3)
     assert (probe.steps, probe.learning_rate, probe.weight_decay) == (10_000, 1e-3, 1e-5)
     assert (probe.pooling, probe.held_out_per_class) == ("average", 3_000)
@@ -154,7 +154,7 @@ def test_from_images_to_the_figure_and_from_what_is_kept(tmp_path: Path) -> None
     assert {row.verdict for row in rows} == {Verdict.UNDECIDED}
     assert keep(result, tmp_path / "b", ("images",))
     again = fig14.analyse("quick", finished([plan], tmp_path / "b"))
-    assert fig14.checks(again) == rows
+    assert [*map(repr, fig14.checks(again))] == [*map(repr, rows)]
     assert set(again["mouth"].images) == set(data["mouth"].images)
 
 

@@ -177,11 +177,9 @@ def _pair(run: Context) -> tuple[str, ...]:
     add, remove = (named.get(setting) for setting in ("add", "remove"))
     if add is not None and add == remove:
         raise UserError(f"protocols.{FAMILY} adds and removes {add}; name two concepts")
-    found = (
-        add or next(iter(name for name in usual if name != remove), None),
-        remove or next(iter(name for name in reversed(usual) if name != add), None),
-    )
-    return tuple(name for name in found if name is not None)
+    first = add or next(name for name in usual if name != remove)
+    second = remove or next((name for name in reversed(usual) if name != first), None)
+    return (first,) if second is None else (first, second)
 
 
 @family(
