@@ -168,18 +168,19 @@ def _pair(run: Context) -> tuple[str, ...]:
     """The concepts that are added and removed; fewer if there are not two."""
     concepts = run.world.space.names
     usual = ("color", "size") if {"color", "size"} <= set(concepts) else concepts[:2]
-    named = run.config.protocols.get(FAMILY, {})
+    section = run.config.protocols.get(FAMILY, {})
+    named = {setting: section.get(setting, "") for setting in ("add", "remove")}
     for setting, name in named.items():
-        if name not in concepts:
+        if name and name not in concepts:
             raise UserError(
                 f"protocols.{FAMILY}.{setting} = {name!r}: the concepts are {', '.join(concepts)}"
             )
-    add, remove = (named.get(setting) for setting in ("add", "remove"))
-    if add is not None and add == remove:
+    add, remove = named.values()
+    if add and add == remove:
         raise UserError(f"protocols.{FAMILY} adds and removes {add}; name two concepts")
-    first = add or next(name for name in usual if name != remove)
-    second = remove or next((name for name in reversed(usual) if name != first), None)
-    return (first,) if second is None else (first, second)
+    add = add or next((name for name in usual if name != remove), "")
+    remove = remove or next((name for name in reversed(usual) if name != add), "")
+    return tuple(name for name in (add, remove) if name)
 
 
 @family(
