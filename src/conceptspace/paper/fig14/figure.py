@@ -116,7 +116,7 @@ FIGURE = PaperFigure(
     "10, which shares the stronger attribute, then turns; it does not generalize fully, and "
     "latent interventions make more of it than naive prompting around the turn.",
     cost={
-        "quick": "12 runs of 2400 steps on drawn faces",
+        "quick": "12 runs of 1600 steps on drawn faces",
         "paper": "10 runs of 24 hours on an A100, if CELEBA is there",
     },
     plans=planned,

@@ -17,7 +17,7 @@ PAIRS = {"hat": ("Not_Male", "Wearing_Hat"), "mouth": ("Not_Male", "Smiling")}
 """The attributes of the paper's later version, and of its first one; 11 is held out."""
 
 QUICK_SEEDS = tuple(range(300, 306))
-"""Fixed before any of their runs; pilots had 50 and 51."""
+"""Fixed before any of their runs, and the design with them."""
 
 RANDOM = "latent-control-random"
 
