@@ -17,7 +17,7 @@ PAIRS = {"hat": ("Not_Male", "Wearing_Hat"), "mouth": ("Not_Male", "Smiling")}
 """The attributes of the paper's later version, and of its first one; 11 is held out."""
 
 QUICK_SEEDS = tuple(range(300, 306))
-"""Fixed before any of their runs, and the design with them."""
+"""Fixed before any of their runs, and the design with them; a pilot had 50."""
 
 RANDOM = "latent-control-random"
 
@@ -30,13 +30,14 @@ CHANGES: dict[str, dict[str, Any]] = {
         "probe.agreement": 0.95,
         "probe.images_per_class": 400,
         "probe.held_out_per_class": 100,
-        "probe.steps": 200,
+        "probe.pooling": "average",
+        "probe.steps": 300,
         "train.steps": 1600,
         "train.checkpoints": 8,
         "train.first_checkpoint": 200,
         "evaluate.sampling_steps": 10,
-        "evaluate.strengths": (2.0, 4.0),
-        "evaluate.alphas": (1.0, 2.0),
+        "evaluate.strengths": (1.25, 1.5, 2.0),
+        "evaluate.alphas": (2.0, 4.0),
         "evaluate.betas": (0.25,),
     },
 }
@@ -50,10 +51,9 @@ def setting(pair: str) -> str:
 
 def protocols(pair: str) -> tuple[str, ...]:
     """How a pair's models are asked, beside plainly."""
-    strong, weak = PAIRS[pair]
+    _, weak = PAIRS[pair]
     return (
         f"overprompting-{weak}",
-        f"overprompting-{strong}",
         "embedding-scaling",
         "latent-intervention",
         f"embedding-steering-{weak}",
@@ -75,9 +75,9 @@ def changes(preset: str, pair: str) -> dict[str, Any]:
         "evaluate.protocols": protocols(pair),
         "protocols.latent-intervention.add": weak,
         "protocols.latent-intervention.remove": strong,
-        "protocols.embedding-steering.strengths": (1.0, 2.0),
+        "protocols.embedding-steering.strengths": (0.5, 0.75, 1.0),
         "protocols.embedding-steering.prompts": 16,
-        "protocols.embedding-scaling.strengths": (1.5, 2.0),
+        "protocols.embedding-scaling.strengths": (1.5,),
     }
     if preset == "paper":
         own["data.root"] = os.environ.get(VARIABLE, "")
