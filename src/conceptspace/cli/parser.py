@@ -135,8 +135,8 @@ def parser(
         started.add_argument("preset", nargs="?", choices=presets, help="where to start from")
         started.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
     for name, configurable in {"quickstart": quickstart, "run": run, "signal": signal}.items():
-        presets = {"run": START_NAMES, "signal": PRESET_NAMES}.get(name)
-        start = f"[{'|'.join(presets)}] [--config FILE.toml] " if presets else ""
+        known = {"run": "|".join(START_NAMES), "signal": "|".join(PRESET_NAMES)}.get(name)
+        start = f"[{known}] [--config FILE.toml] " if known else ""
         configurable.usage = f"%(prog)s {start}[--out DIR] [--SETTING VALUE ...]"
         configurable.add_argument(
             "--print-config", action="store_true", help="only print the config, for --config"

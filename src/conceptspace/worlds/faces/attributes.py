@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -147,5 +148,5 @@ def _parts(line: str, separator: str | None) -> list[str]:
 
 def _repeated(names: Sequence[str]) -> str | None:
     """The first name that is there twice."""
-    seen: set[str] = set()
-    return next((name for name in names if name in seen or seen.add(name)), None)
+    counts = Counter(names)
+    return next((name for name in names if counts[name] > 1), None)
