@@ -146,6 +146,15 @@ def test_a_run_beyond_the_machine_is_refused_before_its_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
+def test_two_processes_need_the_memory_of_two(tmp_path, monkeypatch):
+    config = tiny_config()
+    found = needs.needs(config)
+    monkeypatch.setattr(needs, "_memory", lambda: found.program + found.tensors)
+    needs.require(config, tmp_path, CPU)
+    with pytest.raises(UserError, match="of memory, and this machine has"):
+        needs.require(config, tmp_path, CPU, processes=2)
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

@@ -2,25 +2,18 @@
 
 import { byId, input, make, thousands } from "./dom";
 import { chosenRuns, groups, keyOf, model, trajectoryOf } from "./model";
-import { change, state, subscribe } from "./store";
+import { change, perChoice, state, subscribe } from "./store";
 
 const PACE = 280;
 let timer = 0;
-let kept = { key: "?", steps: [] as number[] };
 
 // Every step at which a chosen run was measured.
-export function positions(): number[] {
-  const runs = chosenRuns();
-  const key = runs.map((run) => run.token + (model.trajectories.get(run.token)?.version ?? "")).join();
-  if (kept.key !== key) {
-    const steps = new Set<number>();
-    for (const run of runs)
-      for (const protocol of trajectoryOf(run.token)?.protocols ?? [])
-        protocol.steps.forEach((step) => steps.add(step));
-    kept = { key, steps: [...steps].sort((a, b) => a - b) };
-  }
-  return kept.steps;
-}
+export const positions = perChoice((): number[] => {
+  const steps = new Set<number>();
+  for (const run of chosenRuns())
+    for (const protocol of trajectoryOf(run.token)?.protocols ?? []) protocol.steps.forEach((step) => steps.add(step));
+  return [...steps].sort((a, b) => a - b);
+});
 
 export function place(): number {
   const steps = positions();

@@ -3,13 +3,13 @@
 import { words } from "./dom";
 import { chosenRuns, type Line, label, lone, protocolNames, shownLines, space, variedHere } from "./model";
 import { apart, classColor, scale } from "./palette";
-import { state } from "./store";
+import { perChoice, state } from "./store";
 import type { Run } from "./types";
 
 const NAMED = ["class", "protocol", "run", "seed"];
 
 // Settings first (a numeric one before others), then classes, protocols, and runs that differ in the seed alone.
-export function colorKey(): string {
+export const colorKey = perChoice((): string => {
   if (NAMED.includes(state.color) || variedHere().includes(state.color)) return state.color;
   const varied = variedHere();
   const numeric = (name: string) => chosenRuns().every((run) => Number.isFinite(Number(run.values[name] ?? NaN)));
@@ -18,7 +18,7 @@ export function colorKey(): string {
   if (!lone() && several((line) => line.name)) return "class";
   if (lone() || several((line) => line.protocol)) return "protocol";
   return several((line) => line.runs[0].token) ? "run" : "class";
-}
+});
 
 export const colorWords = (): string => words(colorKey());
 

@@ -448,7 +448,7 @@ export function startCurves() {
     name: "gamma",
     draw: gamma,
     over: (...where) => {
-      if (stories().length) cursor(...where);
+      if (stories().some(([, log]) => log.gamma_0 && log.gamma_1)) cursor(...where);
     },
     label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}`,
   });

@@ -26,15 +26,18 @@ function describe({ line, i }: Ref): void {
   const kind = space().classes.find((c) => c.name === line.name);
   const [low, high] = line.interval("joint", 0, i);
   const samples = line.parts[0].samples[line.at[i][0]];
-  const over =
-    line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${samples} ${tabular() ? "samples" : "images"}`;
+  const ends = `${digits(low)} to ${digits(high)}`;
+  const interval =
+    line.runs.length === 2
+      ? `2 runs: ${ends}`
+      : `95 % interval ${ends} ${line.runs.length > 1 ? `over ${line.runs.length} runs` : `of ${samples} ${tabular() ? "samples" : "images"}`}`;
   const known = line.runs.length > 1 || samples > 0;
   const who = lone()
     ? ""
     : `Class ${line.name}${kind?.words && `, ${kind.words}`}${tabular() ? "" : ` (${kind?.ood ? "held out" : "trained"})`}, `;
   const joint = Number.isNaN(line.joint[i])
     ? "."
-    : `: joint accuracy ${digits(line.joint[i])}${known ? ` (95 % interval ${digits(low)} to ${digits(high)} ${over})` : ""}.`;
+    : `: joint accuracy ${digits(line.joint[i])}${known ? ` (${interval})` : ""}.`;
   const turn = line.protocol === "naive" ? turnOf(line) : null;
   byId("what").textContent =
     `${who}${line.protocol}, ${label(line, true)}, step ${thousands(line.steps[i])}${joint}${turn ? ` ${turn.text}` : ""}`;
@@ -67,7 +70,9 @@ async function images({ line, i }: Ref): Promise<void> {
   const single = line.runs.length === 1;
   const step = line.steps[i];
   const withImages = [...line.runs].sort((a, b) => Number(b.images) - Number(a.images)); // few of many kept runs have some
-  for (const run of withImages.slice(0, RUNS)) {
+  const none = !single && line.runs.every((run) => !run.images);
+  if (none) figures.push(make("p", { class: "quiet" }, "These runs keep no images."));
+  for (const run of none ? [] : withImages.slice(0, RUNS)) {
     const number = settingAt(run, line, i);
     const known = settingsOf(run, line.protocol);
     const of = known[number] ?? "";
@@ -92,20 +97,20 @@ async function images({ line, i }: Ref): Promise<void> {
         );
       } else {
         const details = await load("details", run);
-        const none =
+        const why =
           details.notes?.find(
             (note) =>
               note.includes(`samples/${line.protocol}/step-${String(step).padStart(8, "0")}.png`) ||
               note.includes("images"),
           ) ?? "No images of this checkpoint and setting.";
-        figures.push(make("p", { class: "quiet" }, `${single ? "" : `${run.name}: `}${none}`));
+        figures.push(make("p", { class: "quiet" }, `${single ? "" : `${run.name}: `}${why}`));
       }
     } catch (error) {
       figures.push(make("p", { class: "quiet" }, `${run.name}: ${told(error)}`));
     }
     if (mine !== ticket) return;
   }
-  if (line.runs.length > RUNS)
+  if (!none && line.runs.length > RUNS)
     figures.push(make("p", { class: "quiet" }, `The first ${RUNS} of ${line.runs.length} runs.`));
   if (cutNote()) figures.push(make("p", { class: "quiet" }, cutNote()));
   const within = byId("tiles").contains(document.activeElement);

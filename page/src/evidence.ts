@@ -4,8 +4,8 @@
 import { carrier, payload } from "./carrier";
 import { Chart } from "./chart";
 import { byId, make, options, select } from "./dom";
-import { chosenRuns, groups, model, settled, space, trajectoryOf } from "./model";
-import { concepts, frames, naive, type Subject, spread, told, way, ways, windowOf } from "./pictures";
+import { chosenRuns, groupsOf, model, settled, space, trajectoryOf } from "./model";
+import { amongClasses, concepts, frames, naive, type Subject, spread, told, way, ways, windowOf } from "./pictures";
 import { change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
 import { explained } from "./terms";
@@ -43,8 +43,8 @@ const LINKS: Link[] = [
     name: "mistaken",
     question: "What was it mistaken for?",
     topics: ["memorization"],
-    draw: (surface, w, h, of) => (of.shown.length ? frames(surface, w, h, of) : way(surface, w, h, of)),
-    shows: "images of the held-out class over training, or its way through concept space",
+    draw: (surface, w, h, of) => (of.shown.length ? frames(surface, w, h, of) : amongClasses(surface, w, h, of)),
+    shows: "images of the held-out class over training, or the ways of all classes through concept space",
   },
   {
     name: "turned",
@@ -92,7 +92,7 @@ const heldOut = () => space().classes.find((c) => c.ood)?.name ?? space().classe
 function gather() {
   const told = group();
   const names = new Set(told?.runs ?? []);
-  const runs = told ? model.index.runs.filter((run) => names.has(run.name)) : (groups(chosenRuns(), "mean")[0] ?? []);
+  const runs = told ? model.index.runs.filter((run) => names.has(run.name)) : (groupsOf(chosenRuns(), "mean")[0] ?? []);
   of = {
     runs,
     ood: told?.judged[0]?.class ?? heldOut(),

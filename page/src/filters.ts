@@ -2,7 +2,7 @@
 
 import { colorWords } from "./coloring";
 import { byId, make, options, select, words } from "./dom";
-import { endsOf, lone, model, protocolNames, runsHere, settled, space, variedHere } from "./model";
+import { endsOf, lone, model, protocolsOf, runsHere, settled, space, variedHere } from "./model";
 import { axisName } from "./space";
 import { CHOICE, change, state, subscribe, touch } from "./store";
 
@@ -54,7 +54,7 @@ function draw() {
     (v, on) => change({ classes: toggled(state.classes, v, on) }),
   );
   byId("classes").hidden = lone();
-  const names = protocolNames(runsHere().filter((run) => state.chosen.has(run.token)));
+  const names = protocolsOf(runsHere().filter((run) => state.chosen.has(run.token)));
   chips(
     "protocols",
     "Protocols",

@@ -1,7 +1,7 @@
 // One image, looked at: its scores, what the same noise gave at other checkpoints, and under other protocols.
 
 import { byId, context, digits, make, thousands } from "./dom";
-import { load, protocolNames, runOf, settingAt, settled, space, trajectoryOf } from "./model";
+import { load, protocolsOf, runOf, settingAt, settled, space, trajectoryOf } from "./model";
 import { ink } from "./palette";
 import { spread } from "./pictures";
 import { scoresOf } from "./scores";
@@ -135,7 +135,7 @@ async function draw(): Promise<void> {
   const times = shown.map((step) =>
     neighbor(run, { ...of, step, setting: followed(run, of, step) }, `step ${thousands(step)}`),
   );
-  const ways = protocolNames([run]).map((protocol) =>
+  const ways = protocolsOf([run]).map((protocol) =>
     neighbor(
       run,
       {

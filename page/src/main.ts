@@ -18,7 +18,7 @@ import { startLook } from "./look";
 import {
   chosenRuns,
   forget,
-  groups,
+  groupsOf,
   loadTrajectories,
   loadTurns,
   many,
@@ -75,7 +75,7 @@ function take(index: Index): void {
   if (index.spaces.length && (!before.spaces.length || !index.spaces[state.space] || !state.classes.size))
     enter(Math.min(state.space, index.spaces.length - 1));
   if (!before.spaces.length && index.protocols) change({ protocols: new Set(index.protocols) });
-  if (!before.runs.length) change({ mode: groups(runsHere()).length < runsHere().length ? "mean" : "runs" });
+  if (!before.runs.length) change({ mode: groupsOf(runsHere()).length < runsHere().length ? "mean" : "runs" });
   trouble(index.runs.length ? "" : "There is no run here yet. A run appears as soon as its folder does.");
   touch("index");
   loadRuns();

@@ -3,8 +3,8 @@
 import { range } from "d3-array";
 import { carrier, type Kinds } from "./carrier";
 import { words } from "./dom";
-import { bootstrap, mean, wilson } from "./stats";
-import { choiceNumber, state, touch } from "./store";
+import { mean, overRuns, wilson } from "./stats";
+import { outdate, perChoice, state, touch } from "./store";
 import type {
   Columns,
   Details,
@@ -51,17 +51,21 @@ export const threshold = (): number => model.index.threshold ?? 0.8;
 export const lone = (): boolean => tabular() && space().classes.length < 2;
 export const ofClass = (name: string, before = ""): string => (lone() ? "" : `${before}class ${name}`);
 export const many = (): boolean => model.index.runs.length > MANY;
-export const runsHere = (): Run[] => model.index.runs.filter((run) => run.space === state.space);
+export const runsHere = perChoice((): Run[] => model.index.runs.filter((run) => run.space === state.space));
 // The chosen runs, whatever the sliders over their settings say.
-export const candidates = (): Run[] =>
-  runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed)));
-export const chosenRuns = (): Run[] =>
-  candidates().filter((run) => Object.entries(state.only).every(([name, value]) => run.values[name] === value));
+export const candidates = perChoice((): Run[] =>
+  runsHere().filter((run) => state.chosen.has(run.token) && !state.hiddenSeeds.has(String(run.seed))),
+);
+export const chosenRuns = perChoice((): Run[] =>
+  candidates().filter((run) => Object.entries(state.only).every(([name, value]) => run.values[name] === value)),
+);
 export const runOf = (token: string): Run | undefined => model.index.runs.find((run) => run.token === token);
 export const trajectoryOf = (token: string): Trajectory | null => model.trajectories.get(token)?.told ?? null;
 // The settings in which runs differ, those that are chosen unless said; of another choice they are others.
-export const variedHere = (runs = chosenRuns()): string[] =>
+export const variedAmong = (runs: Run[]): string[] =>
   model.index.varied.filter((name) => new Set(runs.map((run) => run.values[name] ?? null)).size > 1);
+export const variedHere = perChoice(() => variedAmong(chosenRuns()));
+export const variedInAll = perChoice(() => variedAmong(runsHere()));
 export const valuesOf = (run: Run): (string | null)[] => model.index.varied.map((name) => run.values[name] ?? null);
 
 // Under what a group of runs is kept: another version is another key.
@@ -74,7 +78,8 @@ export function settingName(run: Run): string {
   return told.map(([name, value]) => `${name} ${value}`).join(", ");
 }
 
-export function protocolNames(runs = chosenRuns()): string[] {
+export const protocolNames = perChoice(() => protocolsOf(chosenRuns()));
+export function protocolsOf(runs: Run[]): string[] {
   const names = new Set<string>();
   for (const run of runs) for (const protocol of trajectoryOf(run.token)?.protocols ?? []) names.add(protocol.name);
   return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
@@ -229,14 +234,15 @@ export class Line {
     return column(this, kind, c)[i];
   }
 
-  // 95 % interval at a checkpoint: over runs, or of the images of a single run; of width 0 where their number is not told.
+  // 95 % interval at a checkpoint: over runs (of two, their range), or of the images of a single run; of
+  // width 0 where their number is not told.
   interval(kind: Kind, c: number, i: number): [number, number] {
     const key = `${kind}${c}:${i}`;
     let found = this.intervals.get(key);
     if (!found) {
       const values = this.values(kind, c, i);
       const samples = this.parts[0].samples[this.at[i][0]];
-      found = values.length > 1 ? bootstrap(values) : samples ? wilson(values[0], samples) : [values[0], values[0]];
+      found = values.length > 1 ? overRuns(values) : samples ? wilson(values[0], samples) : [values[0], values[0]];
       this.intervals.set(key, found);
     }
     return found;
@@ -250,28 +256,31 @@ export class Line {
 }
 
 let kept = new Map<string, Line | null>();
-let shown = { number: -1, lines: [] as Line[] };
 export function forget(): void {
   kept = new Map();
-  shown = { number: -1, lines: [] };
+  outdate();
 }
 
-export function groups(runs = chosenRuns(), mode = state.mode): Run[][] {
+export const groups = perChoice(() => groupsOf(chosenRuns()));
+export function groupsOf(runs: Run[], mode = state.mode): Run[][] {
   if (mode === "runs") return runs.map((run) => [run]);
   const found = new Map<string, Run[]>();
   for (const run of runs) {
     const key = run.apart ? run.token : JSON.stringify(valuesOf(run)); // what stands apart counts in no mean
-    found.set(key, [...(found.get(key) ?? []), run]);
+    const group = found.get(key);
+    if (group) group.push(run);
+    else found.set(key, [run]);
   }
   return [...found.values()];
 }
 
 export function lines(protocols: string[], classes: string[], runs = chosenRuns(), mode = state.mode): Line[] {
   const found: Line[] = [];
-  for (const group of groups(runs, mode))
+  for (const group of runs === chosenRuns() && mode === state.mode ? groups() : groupsOf(runs, mode)) {
+    const of = keyOf(group);
     for (const protocol of protocols)
       for (const name of classes) {
-        const key = `${keyOf(group)}|${protocol}|${name}|${state.knobs[protocol] ?? ""}|${JSON.stringify(state.ends)}`;
+        const key = `${of}|${protocol}|${name}|${state.knobs[protocol] ?? ""}|${JSON.stringify(state.ends)}`;
         if (!kept.has(key)) {
           const there = group.flatMap((run) => {
             const part = series(run.token, protocol, name);
@@ -292,25 +301,19 @@ export function lines(protocols: string[], classes: string[], runs = chosenRuns(
         const line = kept.get(key);
         if (line?.steps.length) found.push(line);
       }
+  }
   return found;
 }
 
 // The lines of everything that is chosen; the same ones until another choice is made.
-export function shownLines(): Line[] {
-  if (shown.number !== choiceNumber()) {
-    const classes = space()
+export const shownLines = perChoice((): Line[] =>
+  lines(
+    protocolNames().filter((name) => state.protocols.has(name)),
+    space()
       .classes.map((c) => c.name)
-      .filter((name) => state.classes.has(name));
-    shown = {
-      number: choiceNumber(),
-      lines: lines(
-        protocolNames().filter((name) => state.protocols.has(name)),
-        classes,
-      ),
-    };
-  }
-  return shown.lines;
-}
+      .filter((name) => state.classes.has(name)),
+  ),
+);
 
 export function label(line: Line, brief = false): string {
   const who =

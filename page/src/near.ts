@@ -15,7 +15,7 @@ import type { Surface } from "./surface";
 const HEIGHT = 150;
 const LEFT = 34;
 const RIGHT = 112;
-const TOP = 8;
+const TOP = 20;
 const BOTTOM = 34;
 const MOST = 5;
 
@@ -35,6 +35,7 @@ function draw(surface: Surface, width: number, height: number): null {
   const x = scaleLinear([0, positions().at(-1) || 1], [LEFT, width - RIGHT]);
   const y = scaleLinear([0, 1.02], [height - BOTTOM, TOP]);
   axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: "step" });
+  surface.text(LEFT, 12, `joint accuracy${ofClass(focused()?.line.name ?? "", ", ")}`, { color: color.ink, size: 12 });
   surface.line(
     [
       [x.range()[0], y(threshold())],

@@ -2,7 +2,7 @@
 // axis lists the runs within.
 
 import { byId, context, counted, make, words } from "./dom";
-import { model, runsHere, settled, variedHere } from "./model";
+import { model, runsHere, settled, variedInAll } from "./model";
 import { change, state, subscribe } from "./store";
 import type { Run } from "./types";
 
@@ -47,7 +47,7 @@ let drag: { axis: number; from: number; to: number } | null = null;
 function draw() {
   const box = byId<HTMLDetailsElement>("settings-box");
   const runs = settled() ? runsHere() : [];
-  axes = axesOf(runs, settled() ? variedHere(runs) : []);
+  axes = axesOf(runs, settled() ? variedInAll() : []);
   box.hidden = axes.length < 2;
   if (box.hidden || !box.open) return;
   const width = byId("settings-lines").clientWidth;

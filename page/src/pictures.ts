@@ -6,7 +6,7 @@ import { scaleLinear } from "d3-scale";
 import { axes, type Scale } from "./chart";
 import { counted, digits, thousands } from "./dom";
 import { brief, type EndLabel, type Ends, endLabels } from "./labels";
-import { isControl, type Line, lines, protocolNames, space, threshold, turnOf } from "./model";
+import { isControl, type Line, lines, protocolNames, space, threshold, trajectoryOf, turnOf } from "./model";
 import { apart, classColor, ink } from "./palette";
 import { axisLabel } from "./space";
 import { mean } from "./stats";
@@ -35,11 +35,11 @@ interface Plane {
   ends: Ends;
 }
 
-function plane(surface: Surface, width: number, height: number, last: number | undefined, yLabel: string): Plane {
+function plane(surface: Surface, width: number, bottom: number, last: number | undefined, yLabel: string): Plane {
   const x = scaleLinear([0, last || 1], [LEFT + 12, width - RIGHT]);
-  const y = scaleLinear([0, 1.02], [height - BOTTOM, TOP]);
+  const y = scaleLinear([0, 1.02], [bottom, TOP]);
   axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: "step", yLabel });
-  return { x, y, ends: { x: x.range()[1], top: TOP, bottom: height - BOTTOM } };
+  return { x, y, ends: { x: x.range()[1], top: TOP, bottom } };
 }
 
 const level = (surface: Surface, { x, y }: Plane, at: number, color: string) =>
@@ -55,8 +55,9 @@ const path = (steps: number[], values: ArrayLike<Maybe>, { x, y }: Plane) =>
     const value = values[i];
     return value !== null && Number.isFinite(value) ? [[x(step), y(value)]] : [];
   });
-const means = (way: Way): Maybe[] => {
-  const all = Object.values(way.seeds);
+// The mean over seeds, or over some of them.
+const means = (way: Way, some?: Set<string>): Maybe[] => {
+  const all = Object.entries(way.seeds).flatMap(([seed, of]) => (!some || some.has(seed) ? [of] : []));
   return all[0].map((_, i) => {
     const there = all.map((of) => of[i]).filter((v) => v !== null);
     return there.length ? mean(there) : null;
@@ -87,15 +88,21 @@ function chosenWays(judged: Judged, kind: string): Way[] {
   return kind === "controls" ? controls : others;
 }
 
-// Naive prompting and some other ways, one thin line a seed and the mean; the window is shaded.
 const naiveOf = (judged: Judged): Way[] => judged.ways.filter((way) => way.kind === "naive");
 
+// The seeds that the verdict's numbers are of: those with a window, where some have one.
+const seedsOf = (judged: Judged): Set<string> | undefined =>
+  judged.windows.length ? new Set(judged.windows.map((w) => String(w.seed))) : undefined;
+
+// Naive prompting and some other ways: the mean, of the verdict over the seeds that show it, and of the
+// verdict a thin line for each seed; the window is shaded.
 export function ways(surface: Surface, width: number, height: number, judged: Judged, kind: string): void {
   const color = ink();
-  const at = plane(surface, width, height, judged.steps.at(-1), "joint accuracy");
+  const bottom = height - BOTTOM - 13; // a line of text stands below
+  const at = plane(surface, width, bottom, judged.steps.at(-1), "joint accuracy");
   const span = windowOf(judged);
   if (span && kind !== "controls") {
-    surface.rect(at.x(span[0]), TOP, Math.max(2, at.x(span[1]) - at.x(span[0])), height - BOTTOM - TOP, {
+    surface.rect(at.x(span[0]), TOP, Math.max(2, at.x(span[1]) - at.x(span[0])), bottom - TOP, {
       fill: color.band,
       alpha: 0.2,
     });
@@ -108,12 +115,13 @@ export function ways(surface: Surface, width: number, height: number, judged: Ju
   }
   level(surface, at, kind === "controls" ? IDLE : threshold(), color.quiet);
   const drawn = [...naiveOf(judged), ...chosenWays(judged, kind)];
+  const some = kind === "verdict" ? seedsOf(judged) : undefined;
   const labels: EndLabel[] = [];
   for (const way of drawn) {
     const tint = protocolColor(way.name);
     const dash = way.kind !== "control" ? [] : way.name.endsWith("scaling") ? [2, 3] : [6, 3];
     const all = Object.values(way.seeds);
-    const average = means(way);
+    const average = means(way, some);
     if (all.length > 1 && kind === "verdict")
       for (const of of all) surface.line(path(judged.steps, of, at), { color: tint, width: 0.7, alpha: 0.3, dash });
     surface.line(path(judged.steps, average, at), { color: tint, width: 2.2, dash });
@@ -121,7 +129,8 @@ export function ways(surface: Surface, width: number, height: number, judged: Ju
   }
   endLabels(surface, labels, at.ends);
   const count = Object.keys(drawn[0].seeds).length;
-  surface.text(width - 4, height - 4, `n = ${counted(count, "seed")}, ${judged.images} images each`, {
+  const thick = some && some.size < count ? `; thick: the ${some.size} that show it` : "";
+  surface.text(width - 4, height - 4, `n = ${counted(count, "seed")}, ${judged.images} images each${thick}`, {
     color: color.quiet,
     size: 10.5,
     anchor: "end",
@@ -130,7 +139,7 @@ export function ways(surface: Surface, width: number, height: number, judged: Ju
 
 export const told = (judged: Judged, kind: string): string =>
   [...naiveOf(judged), ...chosenWays(judged, kind)]
-    .map((way) => `${way.name} ends at ${digits(last(means(way)))}`)
+    .map((way) => `${way.name} ends at ${digits(last(means(way, kind === "verdict" ? seedsOf(judged) : undefined)))}`)
     .join(", ");
 
 // The accuracy of each concept of the held-out class, asked plainly.
@@ -139,7 +148,7 @@ export function concepts(surface: Surface, width: number, height: number, { runs
   const seeds = lines(["naive"], [ood], runs, "runs");
   const [average] = lines(["naive"], [ood], runs, "mean");
   if (!average) return;
-  const at = plane(surface, width, height, average.steps.at(-1), "accuracy");
+  const at = plane(surface, width, height - BOTTOM, average.steps.at(-1), "accuracy");
   level(surface, at, threshold(), color.quiet);
   const labels = space().concepts.map((concept, c) => {
     if (seeds.length > 1)
@@ -151,7 +160,7 @@ export function concepts(surface: Surface, width: number, height: number, { runs
   endLabels(surface, labels, at.ends);
 }
 
-// When plain prompting makes it: a line a seed, a tick where it has arrived.
+// When plain prompting makes it: a line a seed, a dot where it has arrived for good.
 export function naive(surface: Surface, width: number, height: number, { runs, ood, judged }: Subject): void {
   const color = ink();
   const [plain] = judged ? naiveOf(judged) : [];
@@ -163,7 +172,7 @@ export function naive(surface: Surface, width: number, height: number, { runs, o
   const at = plane(
     surface,
     width,
-    height,
+    height - BOTTOM,
     max(all, ([steps]) => steps.at(-1) ?? 0),
     "joint accuracy",
   );
@@ -175,6 +184,13 @@ export function naive(surface: Surface, width: number, height: number, { runs, o
       width: all.length > 1 ? 1.1 : 2.2,
       alpha: all.length > 1 ? 0.7 : 1,
     });
+  for (const line of lines(["naive"], [ood], runs, "runs")) {
+    const arrived = trajectoryOf(line.runs[0].token)?.emergence?.find(
+      (e) => e.protocol === "naive" && e.class === ood && e.concept === "joint",
+    )?.upper;
+    if (typeof arrived === "number")
+      surface.dots([[at.x(arrived), at.y(line.joint[line.index(arrived)])]], 3.5, { color: tint, stroke: color.paper });
+  }
   endLabels(
     surface,
     [
@@ -188,19 +204,52 @@ export function naive(surface: Surface, width: number, height: number, { runs, o
   );
 }
 
-// The way of the held-out class through concept space, with its turn.
-export function way(surface: Surface, width: number, height: number, { runs, ood }: Subject): void {
-  const color = ink();
+interface Square {
+  average: Line;
+  spots: (line: Line) => Spot[];
+}
+
+// A square of the first two concepts for the held-out class.
+function square(surface: Surface, width: number, height: number, { runs, ood }: Subject): Square | null {
   const [average] = lines(["naive"], [ood], runs, "mean");
   const here = space().concepts;
-  if (!average || here.length < 2) return;
+  if (!average || here.length < 2) return null;
   const side = Math.min(width - 70, height - BOTTOM - TOP);
   const left = 58;
   const x = scaleLinear([-0.03, 1.03], [left, left + side]);
   const y = scaleLinear([-0.03, 1.03], [TOP + side, TOP]);
   axes(surface, { x, y, xTicks: 3, yTicks: 3, xLabel: axisLabel(0), yLabel: here[1].name });
+  return {
+    average,
+    spots: (line) => line.steps.map((_, i): Spot => [x(line.coordinate[0][i]), y(line.coordinate[1][i])]),
+  };
+}
+
+// The ways of all classes through concept space: beside which training class the held-out one goes.
+export function amongClasses(surface: Surface, width: number, height: number, of: Subject): void {
+  const plane = square(surface, width, height, of);
+  if (!plane) return;
+  const color = ink();
+  for (const { name, ood } of space().classes) {
+    const tint = classColor(space(), name);
+    const [line] = lines(["naive"], [name], of.runs, "mean");
+    if (!line) continue;
+    const spots = plane.spots(line);
+    surface.line(spots, { color: tint, width: ood ? 2.2 : 1.4 });
+    surface.dots(spots.slice(-1), ood ? 4 : 3, { color: tint });
+    const [px, py] = spots[spots.length - 1];
+    surface.text(px + 7, py + 4, name, { color: tint, size: 11, bold: true, halo: color.paper });
+  }
+}
+
+// The way of the held-out class through concept space, with its turn.
+export function way(surface: Surface, width: number, height: number, of: Subject): void {
+  const color = ink();
+  const plane = square(surface, width, height, of);
+  if (!plane) return;
+  const { average, spots } = plane;
+  const { runs, ood } = of;
   const tint = classColor(space(), ood);
-  const spots = (line: Line) => line.steps.map((_, i): Spot => [x(line.coordinate[0][i]), y(line.coordinate[1][i])]);
   if (runs.length > 1)
     for (const line of lines(["naive"], [ood], runs, "runs"))
       surface.line(spots(line), { color: tint, width: 0.6, alpha: 0.25 });

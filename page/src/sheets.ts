@@ -1,7 +1,7 @@
 // Contact sheet: a class over all checkpoints, two protocols side by side.
 
 import { byId, context, counted, digits, options, save, select, thousands, told } from "./dom";
-import { chosenRuns, load, protocolNames, settingAt, settled, space, trajectoryOf } from "./model";
+import { chosenRuns, load, protocolsOf, settingAt, settled, space, trajectoryOf } from "./model";
 import { ink } from "./palette";
 import { arranged, failures, type Order, scoresOf } from "./scores";
 import { change, state, subscribe } from "./store";
@@ -50,7 +50,7 @@ const run = (): Run | undefined =>
 function choices() {
   select("sheet-order").value = ORDERS.includes(state.order) ? state.order : "made";
   const of = run();
-  const names = of ? protocolNames([of]) : [];
+  const names = of ? protocolsOf([of]) : [];
   const picked = (id: string, otherwise?: string) => byId(id).dataset.chosen ?? otherwise ?? "";
   options(
     select("sheet-run"),

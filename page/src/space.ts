@@ -423,7 +423,7 @@ function legend() {
     );
   const many = shownLines().some((line) => line.runs.length > 1);
   told.push(
-    `cross: 95 % interval ${many ? "over runs" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`,
+    `cross: 95 % interval ${many ? "over runs (of two, their range)" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`,
   );
   if (shownLines().some((line) => !onAxes(line)))
     told.push("not drawn: classes with other values than those of the axes");

@@ -1,27 +1,4 @@
-// Means over runs and their intervals: whole runs are resampled, never images.
-
-const RESAMPLES = 500;
-const draws = new Map<number, Uint16Array>();
-
-function random(seed: number): () => number {
-  let a = seed;
-  return () => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-function resamples(count: number): Uint16Array {
-  let drawn = draws.get(count);
-  if (!drawn) {
-    const next = random(count);
-    drawn = Uint16Array.from({ length: RESAMPLES * count }, () => Math.floor(next() * count));
-    draws.set(count, drawn);
-  }
-  return drawn;
-}
+// Means over runs and their intervals. Runs are what is independent: images of one share its fate.
 
 export function mean(values: Iterable<number> & { length: number }): number {
   let sum = 0;
@@ -29,18 +6,15 @@ export function mean(values: Iterable<number> & { length: number }): number {
   return sum / values.length;
 }
 
-// 95 % percentile interval of the mean over runs.
-export function bootstrap(values: number[]): [number, number] {
-  const count = values.length;
-  const chosen = resamples(count);
-  const means = new Float64Array(RESAMPLES);
-  for (let i = 0; i < RESAMPLES; i++) {
-    let sum = 0;
-    for (let j = i * count; j < (i + 1) * count; j++) sum += values[chosen[j]];
-    means[i] = sum / count;
-  }
-  means.sort();
-  return [quantile(means, 0.025), quantile(means, 0.975)];
+// 95 % interval of a mean of numbers in [0, 1] over runs, as figures have it: Student's, cut to [0, 1];
+// of two runs their range.
+export function overRuns(values: number[]): [number, number] {
+  if (values.length < 3) return [Math.min(...values), Math.max(...values)];
+  const middle = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
+  const error = Math.sqrt(squares / (values.length - 1) / values.length);
+  const reach = studentQuantile(values.length - 1) * error;
+  return [Math.max(middle - reach, 0), Math.min(middle + reach, 1)];
 }
 
 // 95 % Wilson score interval of a share, here a mean of numbers in [0, 1], of so many images.
@@ -52,8 +26,33 @@ export function wilson(share: number, samples: number): [number, number] {
   return [Math.min(center - half, share), Math.max(center + half, share)];
 }
 
-function quantile(sorted: Float64Array, share: number): number {
-  const at = share * (sorted.length - 1);
-  const below = Math.floor(at);
-  return sorted[below] + (at - below) * ((sorted[below + 1] ?? sorted[below]) - sorted[below]);
+const quantiles = new Map<number, number>();
+
+// Within how many standard errors 95 % of Student's distribution lie, by halving.
+function studentQuantile(freedom: number): number {
+  const known = quantiles.get(freedom);
+  if (known !== undefined) return known;
+  let [low, high] = [0, 13];
+  for (let halved = 0; halved < 50; halved++) {
+    const middle = (low + high) / 2;
+    if (shareWithin(middle, freedom) < 0.95) low = middle;
+    else high = middle;
+  }
+  quantiles.set(freedom, high);
+  return high;
+}
+
+// Which share of Student's distribution lies within so many standard errors: Abramowitz and Stegun,
+// Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+function shareWithin(errors: number, freedom: number): number {
+  const angle = Math.atan(errors / Math.sqrt(freedom));
+  const [sine, cosine] = [Math.sin(angle), Math.cos(angle)];
+  const odd = freedom % 2;
+  let sum = 0;
+  let term = odd ? cosine : 1;
+  for (let power = odd; power <= freedom - 2; power += 2) {
+    sum += term;
+    term *= ((power + 1) / (power + 2)) * cosine ** 2;
+  }
+  return odd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum;
 }

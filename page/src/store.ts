@@ -68,7 +68,19 @@ const listeners: [Set<Key>, Listener][] = [];
 let waiting: Set<Key> | null = null;
 let choices = 0;
 
-export const choiceNumber = (): number => choices;
+// What follows from the choice is worked out once for each, because every line asks for it.
+export function perChoice<T>(read: () => T): () => T {
+  let kept: { choice: number; value: T } | null = null;
+  return () => {
+    if (kept?.choice !== choices) kept = { choice: choices, value: read() };
+    return kept.value;
+  };
+}
+
+// Runs or their data are others: what was worked out holds no more.
+export function outdate(): void {
+  choices++;
+}
 
 // What decides which lines are drawn: every view of them follows it.
 export const CHOICE: Key[] = [
@@ -93,7 +105,7 @@ export function change(patch: Partial<typeof state>): void {
 }
 
 export function touch(...keys: Key[]): void {
-  if (keys.some((key) => !FLEETING.has(key))) choices++;
+  if (keys.some((key) => !FLEETING.has(key))) outdate();
   if (waiting) {
     for (const key of keys) waiting.add(key);
     return;

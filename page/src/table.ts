@@ -1,7 +1,7 @@
 // All runs: sorted, filtered, chosen; what is wrong with one stands in its row.
 
 import { byId, counted, input, make, thousands, words } from "./dom";
-import { chosenRuns, MANY, many, model, runsHere, settled, space, tabular, trajectoryOf, variedHere } from "./model";
+import { chosenRuns, MANY, many, model, runsHere, settled, space, tabular, trajectoryOf, variedInAll } from "./model";
 import { within } from "./parallel";
 import { change, state, subscribe } from "./store";
 import type { Maybe, Run } from "./types";
@@ -61,7 +61,7 @@ function columns(): Column[] {
             text: (value: Cell) => (value === null ? "–" : value === Infinity ? "not yet" : thousands(Number(value))),
           },
         ]),
-    ...(settled() ? variedHere(runsHere()) : []).map((name) => ({
+    ...(settled() ? variedInAll() : []).map((name) => ({
       id: name,
       title: words(name),
       hint: name,
@@ -71,40 +71,55 @@ function columns(): Column[] {
   ];
 }
 
-// "seed=1 mask" finds runs whose seed is 1 and in whose row "mask" stands.
-function matches(run: Run, query: string): boolean {
-  const everything = [
-    run.name,
-    run.status,
-    run.preset,
-    ...Object.entries(run.values).map(([k, v]) => `${k}=${v}`),
-    ...run.problems,
-  ]
+const rowText = (run: Run): string =>
+  [run.name, run.status, run.preset, ...Object.entries(run.values).map(([k, v]) => `${k}=${v}`), ...run.problems]
     .join(" ")
     .toLowerCase();
-  return query
+
+// "seed=1 mask" finds runs whose seed is 1 and in whose row "mask" stands.
+function matching(query: string): (run: Run) => boolean {
+  const terms = query
     .toLowerCase()
     .split(/\s+/)
     .filter(Boolean)
-    .every((term) => {
+    .map((term) => {
       const [, name, wanted] = term.match(/^([\w.]+)=(.*)$/) ?? [];
+      return { term, name, wanted };
+    });
+  return (run) =>
+    terms.every(({ term, name, wanted }) => {
       if (name === "seed" || name === "status" || name === "preset") return String(run[name]) === wanted;
       const key = name && Object.keys(run.values).find((k) => k === name || k.endsWith(`.${name}`));
-      if (key) return String(run.values[key]) === wanted;
-      return everything.includes(term);
+      return key ? String(run.values[key]) === wanted : rowText(run).includes(term);
     });
+}
+
+// Texts in their order, each compared with others once and not in every sort of thousands of runs.
+const inOrder = (texts: Iterable<string>): Map<string, number> =>
+  new Map([...new Set(texts)].sort(compare).map((text, at) => [text, at]));
+let names = { of: model.index.runs, at: new Map<string, number>() };
+
+function nameAt(run: Run): number {
+  if (names.of !== model.index.runs)
+    names = { of: model.index.runs, at: inOrder(model.index.runs.map((each) => each.name)) };
+  return names.at.get(run.name) ?? 0;
 }
 
 function listed(): Run[] {
   const column = columns().find((c) => c.id === order.by) ?? columns()[0];
-  const runs = model.index.runs.filter((run) => matches(run, input("filter").value) && within(run, state.brushes));
-  const key = (run: Run) => column.read(run);
-  return runs.sort((a, b) => {
-    const [x, y] = [key(a), key(b)];
-    if (x === null || y === null) return Number(x === null) - Number(y === null);
-    const sign = typeof x === "number" && typeof y === "number" ? x - y : compare(String(x), String(y));
-    return (order.down ? -sign : sign) || compare(a.name, b.name);
+  const matches = matching(input("filter").value);
+  const runs = model.index.runs.filter((run) => matches(run) && within(run, state.brushes));
+  const cells = runs.map(column.id === "name" ? nameAt : column.read);
+  const texts = inOrder(cells.filter((cell) => typeof cell === "string"));
+  const keyed = runs.map((run, n) => {
+    const cell = cells[n];
+    return { run, key: typeof cell === "string" ? (texts.get(cell) ?? 0) : cell };
   });
+  keyed.sort(({ run: a, key: x }, { run: b, key: y }) => {
+    if (x === null || y === null) return Number(x === null) - Number(y === null) || nameAt(a) - nameAt(b);
+    return (order.down ? y - x : x - y) || nameAt(a) - nameAt(b);
+  });
+  return keyed.map(({ run }) => run);
 }
 
 function ago(since: number): string {

@@ -30,7 +30,7 @@ const TERMS: Record<string, string> = {
   "held out": "No training image has this combination of concepts.",
   turns: "Learning first moves towards a training class, then bends towards the class that was asked for.",
   "95 % interval":
-    "Where the value lies by this much data. Over seeds where there are several, else over the images of one run.",
+    "Where the value lies by this much data. Over seeds where there are several (Student's), else over the images of one run.",
   medians: "Half of the seeds are below, half above.",
   checkpoints: "Moments of training at which the model was kept and asked.",
   seeds: "Trainings that differ in their random numbers alone.",

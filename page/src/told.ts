@@ -9,7 +9,9 @@ import { change, state, subscribe } from "./store";
 import { explained } from "./terms";
 import type { Claim, Details, Finding, Run, Told } from "./types";
 
-const AT_ONCE = 12;
+const AT_ONCE = 60;
+const EACH = 0.7; // seconds that the server takes for a run, about
+const SOON = 12;
 const MOST_CONFIGS = 40;
 let kept = "";
 let ticket = 0;
@@ -18,7 +20,10 @@ let reading = true;
 // Whether what runs say is under way; of many it is told only when that is asked for.
 export const isReading = (): boolean => reading;
 
-// Ask what the chosen runs say together; of many only when that is wanted, because it takes a while.
+const long = (runs: number) =>
+  runs * EACH < 90 ? `${Math.ceil((runs * EACH) / 5) * 5} seconds` : `${Math.ceil((runs * EACH) / 60)} minutes`;
+
+// Ask what the chosen runs say together; of many only when that is wanted, because it keeps the server busy.
 async function findings(asked = false): Promise<void> {
   const runs = chosenRuns();
   const key = keyOf(runs);
@@ -34,14 +39,17 @@ async function findings(asked = false): Promise<void> {
     reading = false;
     take(null);
     notes();
-    verdict([], `Telling what ${runs.length} runs say together takes a while.`);
+    verdict(
+      [],
+      `What ${runs.length} runs say together takes about ${long(runs.length)} to tell, so it is told when asked for.`,
+    );
     const button = make("button", { type: "button", click: () => findings(true) }, "Tell the findings");
     byId("verdict-text").append(button);
     return;
   }
   reading = true;
-  if (asked) {
-    verdict([], "Reading the runs…");
+  if (asked || (carrier.live && runs.length > SOON)) {
+    verdict([], `Reading ${runs.length} runs, about ${long(runs.length)}; the rest of the page is there meanwhile.`);
     change({ told: "" });
   }
   let told: Told | null;
@@ -158,7 +166,8 @@ function figure(id: string, name: string, source: string, width: number): HTMLEl
   const says = (model.told?.findings ?? []).filter((finding) => finding.figure === name).map((finding) => finding.text);
   const image = make("img", { src: source, alt: [name, ...says].join(". "), loading: "lazy" });
   if (width) image.style.maxWidth = `${width}px`;
-  return make("figure", { class: "drawn", id }, make("figcaption", {}, name), make("div", {}, image));
+  const box = make("div", { tabindex: "0", role: "region", "aria-label": `Figure: ${name}` }, image);
+  return make("figure", { class: "drawn", id }, make("figcaption", {}, name), box);
 }
 
 function embeddedFigures() {

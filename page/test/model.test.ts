@@ -33,6 +33,7 @@ function add(token: string, seed: number, steps: number[], joint: (number | null
   const told = { protocols: [{ name: "naive", settings: [""], steps, classes: { "11": columns(joint) } }] };
   model.trajectories.set(token, { version: "1", told });
   state.chosen.add(token);
+  forget();
 }
 
 beforeEach(() => {
@@ -80,6 +81,7 @@ test("runs of different settings are lines of their own, and so is what stands a
     [["a", "b"], ["c"]],
   );
   model.index.runs[1].apart = "diverged";
+  forget();
   assert.equal(groups().length, 3);
   assert.equal(label(lines(["naive"], ["11"])[2]), "class 11, naive, run c");
 });

@@ -11,10 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from conceptspace.analysis.intervals import mean, wilson
+from conceptspace.analysis.intervals import wilson
+from conceptspace.presentation.series import over_runs
 
 SHARES = [(0.0, 1), (0.0, 24), (0.5, 8), (0.87, 32), (1.0, 24), (1.0, 1000)]
-RUNS = [[0.2, 0.9], [0.1, 0.4, 0.35], [0.0, 0.0, 1.0, 1.0, 0.5], list(np.linspace(0.3, 0.6, 12))]
+RUNS = [
+    [0.2, 0.9],
+    [0.1, 0.4, 0.35],
+    [0.3, 0.5, 0.45, 0.42],
+    [0.0, 0.0, 1.0, 1.0, 0.5],
+    list(np.linspace(0.3, 0.6, 12)),
+    list(np.linspace(0.1, 0.9, 101)),
+]
 
 
 def vectors() -> dict[str, Any]:
@@ -25,8 +33,9 @@ def vectors() -> dict[str, Any]:
         found.append([share, samples, float(low[0]), float(high[0])])
     means = []
     for values in RUNS:
-        told = mean(values)
-        means.append({"values": values, "mean": told.value, "low": told.low, "high": told.high})
+        low, high = over_runs(np.array(values)[:, None])
+        ends = {"low": float(low[0]), "high": float(high[0])}
+        means.append({"values": values, "mean": float(np.mean(values))} | ends)
     return {"wilson": found, "means": means}
 
 

@@ -54,5 +54,8 @@ class Stopped(Exception):
     """The user asked to stop; everything up to ``step`` is saved."""
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"stopped at step {step}")
+        super().__init__(step)
         self.step = step
+
+    def __str__(self) -> str:
+        return f"stopped at step {self.step}"

@@ -207,11 +207,11 @@ def test_arrivals() -> None:
 
 def test_hidden_times_of_several_seeds() -> None:
     assert behind(runs(900, 800), runs(500, 600), "naive prompting", "x") == (
-        "naive prompting reaches 0.8 300 steps after x (mean of 2 seeds, 95 % interval 200 to 400, "
+        "naive prompting reaches 0.8 300 steps after x (mean of 2 seeds, range 200 to 400, "
         "steps counted up to 1000)"
     )
     assert behind(runs(900, INF), runs(500, 600), "naive prompting", "x") == (
-        "naive prompting reaches 0.8 at least 400 steps after x (mean of 2 seeds, 95 % interval "
+        "naive prompting reaches 0.8 at least 400 steps after x (mean of 2 seeds, range "
         "400 to 400, steps counted up to 1000); in 1 of 2 seeds only x arrives"
     )
     mixed = behind(runs(900, INF, 400), runs(500, INF, INF), "naive prompting", "x")

@@ -1,4 +1,4 @@
-"""Bootstrap over seeds."""
+"""Intervals of means over seeds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from tables import trajectory
 
-from conceptspace.analysis.intervals import curves, mean, paired_difference
+from conceptspace.analysis.intervals import curves, mean, over_seeds, paired_difference
 from conceptspace.errors import UserError
 
 
@@ -18,17 +19,23 @@ def test_one_seed_has_no_interval() -> None:
     assert np.isnan([found.low, found.high]).all()
 
 
-@given(st.lists(st.floats(-10, 10), min_size=2, max_size=6))
-def test_interval_lies_within_the_data_and_around_the_mean(values: list[float]) -> None:
+@given(st.lists(st.floats(-10, 10), min_size=3, max_size=6))
+def test_interval_is_that_of_the_t_test(values: list[float]) -> None:
     found = mean(values)
-    assert min(values) - 1e-9 <= found.low <= found.value + 1e-9
-    assert found.value - 1e-9 <= found.high <= max(values) + 1e-9
+    wanted = stats.ttest_1samp(values, 0).confidence_interval(0.95) if np.ptp(values) else values
+    assert (found.low, found.high) == pytest.approx((wanted[0], wanted[1]), abs=1e-9)
+    assert found.kind == "95 % interval"
 
 
-def test_interval_is_about_two_standard_errors() -> None:
-    values = np.random.default_rng(0).standard_normal(100)
-    found = mean(values)
-    assert found.high - found.low == pytest.approx(4 * values.std() / 10, rel=0.15)
+def test_two_seeds_span_a_range_and_no_interval() -> None:
+    found = mean([0.4, 0.1])
+    assert (found.low, found.high, found.kind) == (0.1, 0.4, "range")
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 12])
+def test_interval_covers_what_it_says(seeds: int) -> None:
+    low, high = over_seeds(np.random.default_rng(0).standard_normal((seeds, 4000)))
+    assert ((low < 0) & (high > 0)).mean() == pytest.approx(0.95, abs=0.015)
 
 
 def test_pairing_removes_what_seeds_share() -> None:

@@ -196,9 +196,9 @@ def test_controls_are_named_as_they_were_asked() -> None:
 def test_several_seeds_in_words() -> None:
     later = LATER | {OVER: row(0.1, (2, 6, 0.9))}
     assert sentences(several(YES, later, KICKED, NOTHING), "blue small", 32) == [
-        "Hidden capability: yes in 2 of 4 seeds (95 % interval of that share 15 to 85 %). From "
-        'step 250 to 500 (medians) another way of asking makes "blue small" (mean 0.90 of 32 '
-        "images) while plain prompting does not (0.10).",
+        "Hidden capability: yes in 2 of 4 seeds (95 % interval of that share 7 to 93 %). In "
+        'these seeds, from step 250 to 500 (medians), another way of asking makes "blue small" '
+        "(mean 0.90 of 32 images) while plain prompting does not (0.10).",
         "A random displacement of equal size does not either (0.10); scaling the whole embedding "
         "does not (0.10).",
         "Plain prompting makes it by the end of training in 1 of 4 seeds.",
@@ -207,6 +207,8 @@ def test_several_seeds_in_words() -> None:
     ]
     sure = sentences(several(YES, YES), "blue small", 32)
     assert sure[-1] == "Nothing in these runs is against it."
+    (alone, *_) = sentences(several(YES, NOTHING), "blue small", 32)
+    assert "In that seed, from step 200 to 500, another way" in alone
     none = sentences(several(NOTHING, KICKED, KICKED), "blue small", 32)
     assert none[0].startswith("Hidden capability: no. At no 3 checkpoints in a row in any of 3 ")
     assert none[1].startswith("Without the control there would be such a row in 2 of 3 seeds")

@@ -97,8 +97,7 @@ def test_mean_with_its_interval_over_runs(sweep, folder):
     last = [t[(t.step == 3000) & (t.protocol == "naive") & (t.concept_class == "11")] for t in runs]
     joint = [float(t[t.concept == JOINT].accuracy.iloc[0]) for t in last]
     color = [float(t[t.concept == "color"].accuracy.iloc[0]) for t in last]
-    # A quarter of the resamples of two runs hold one of them twice, so the interval spans both.
-    text = f"{np.mean(joint):.2f} (95 % interval {min(joint):.2f} to {max(joint):.2f} over 2 runs)"
+    text = f"{np.mean(joint):.2f} (2 runs: {min(joint):.2f} to {max(joint):.2f})"
     expect(sweep.locator("#what")).to_contain_text(f"joint accuracy {text}")
     row = sweep.locator("#numbers tbody tr", has_text="color").locator("td").first
     expect(row).to_have_text(f"{np.mean(color):.2f} ({min(color):.2f}–{max(color):.2f})")

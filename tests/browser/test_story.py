@@ -32,7 +32,7 @@ def painted(page, place: str) -> int:
 def test_the_first_600_characters_are_verdict_window_and_n(story):
     text = story.inner_text("body")[:600]
     assert "Hidden capability: yes in 1 of 2 seeds" in text
-    assert "From step 1000 to 1500" in text
+    assert "from step 1000 to 1500" in text
     assert "of 16 images" in text
 
 

@@ -355,6 +355,30 @@ class TestWithoutTheRun:
         assert capsys.readouterr().out == quick().text()
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.parametrize(
+        ("cores", "device", "processes"), [(2, "cpu", 2), (8, "cpu", 2), (1, "cpu", 1)]
+    )
+    def test_quickstart_trains_in_a_process_of_its_own(
+        self, monkeypatch, tmp_path, cores, device, processes
+    ):
+        asked = []
+
+        def run(options):
+            asked.append(options.processes)
+            return 0
+
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        monkeypatch.setattr("conceptspace.cli.commands.run", run)
+        assert main(["quickstart", "--out", str(tmp_path / "r"), "--device", device]) == 0
+        assert asked == [processes]
+
+    def test_a_training_process_is_for_the_cpu(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr("conceptspace.experiment.parts.device", lambda _: torch.device("mps"))
+        folder = tmp_path / "r"
+        assert main(["run", "quick", "--out", str(folder), "--processes", "2"]) == 2
+        assert "--processes 2 is for the CPU" in capsys.readouterr().err
+        assert not folder.exists()
+
     def test_the_config_of_a_run_that_is_there(self, tmp_path, capsys):
         run, _ = open_or_create(tmp_path / "r", TINY)
         assert main(["run", "--out", str(run.path), "--print-config"]) == 0

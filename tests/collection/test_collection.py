@@ -11,10 +11,12 @@ import pytest
 from pyarrow import parquet
 
 from collected import members, write_many
+from conceptspace.analysis import points
 from conceptspace.collection.layout import MARK, columns, is_collection, varied
 from conceptspace.collection.read import Collection
 from conceptspace.collection.write import write
 from conceptspace.errors import UserError
+from conceptspace.recording.space import space_of
 
 SEPARATION = "config.data.color_separation"
 
@@ -82,16 +84,31 @@ def test_parts_whose_runs_have_not_changed_stay(tmp_path: Path) -> None:
     assert len(Collection(tmp_path).runs) == 100
 
 
-@pytest.mark.parametrize("kind", ["runs", "trajectories"])
-def test_a_flipped_bit_is_told(folder: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "at"), [("runs", 60), ("trajectories", 60), ("points", 400)])
+def test_a_flipped_bit_is_told(tmp_path: Path, kind: str, at: int) -> None:
     write_many(tmp_path, 3, checkpoints=2)
     place = tmp_path / kind / "part-0000.parquet"
     content = bytearray(place.read_bytes())
-    content[60] ^= 1
+    content[at] ^= 1
     place.write_bytes(content)
     collection, names = Collection(tmp_path), [m.name for m in members(3, 2)]
     with pytest.raises(UserError, match=r"part-0000.parquet is damaged .* sweep collect DIR"):
-        list(collection.trajectories(names))
+        list(collection.points(names) if kind == "points" else collection.trajectories(names))
+
+
+def test_what_is_drawn_of_a_run_is_kept_and_made_again_where_it_is_missing(tmp_path: Path) -> None:
+    found = list(members(3, 2))
+    write(found, tmp_path)
+    space = space_of(found[2].space)
+    asked = [found[2].name, found[0].name]
+    kept = dict(Collection(tmp_path).points(asked))
+    assert list(kept) == asked
+    assert json.loads(kept[asked[0]]) == points.drawn(found[2].trajectory(), space)
+    (tmp_path / "points" / "part-0000.parquet").unlink()
+    with pytest.raises(UserError, match=r"points/part-0000.parquet is damaged or missing"):
+        list(Collection(tmp_path).points(asked))
+    write(found, tmp_path)
+    assert dict(Collection(tmp_path).points(asked)) == kept
 
 
 def test_a_missing_part_and_a_name_that_leads_out_are_told(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from conceptspace.cli import main
 from conceptspace.errors import UserError
 from conceptspace.store import Run, open_or_create
-from conceptspace.sweeps.cost import passes
+from conceptspace.sweeps.cost import measured, passes
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Lost, Started
 from conceptspace.sweeps.record import begin, failures, remembered
@@ -128,3 +129,10 @@ def test_misuse_is_told_in_one_sentence(
     assert main(line.split()) == 2
     (sentence,) = capsys.readouterr().err.strip().splitlines()[-1:]
     assert MISUSES[line] in sentence
+
+
+def test_measured_time_of_an_image_grows_with_the_network() -> None:
+    cpu, threads = torch.device("cpu"), torch.get_num_threads()
+    small, large = (measured(tiny_config(model__channels=[c]), cpu) for c in (8, 128))
+    assert 0 < 2 * small < large
+    assert torch.get_num_threads() == threads

@@ -120,7 +120,7 @@ def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_
     low, high = oriented(found.mean)
     later = delay(found.mean.value, "at least" if bound else "exact")
     text = f"{late_name} reaches {level} {later} {early_name}"
-    text += f" (mean of {seeds} seeds, 95 % interval {low:.0f} to {high:.0f}"
+    text += f" (mean of {seeds} seeds, {found.mean.kind} {low:.0f} to {high:.0f}"
     text += f", steps counted up to {found.horizon:g})"
     for count, who in (
         (found.at_least, f"only {early_name} arrives"),
@@ -139,7 +139,7 @@ def _coincidence(elicited: list[Emergence], protocol: str, turn: Turn | None) ->
     text = f"under {protocol} it is there {delay(found.value, 'exact')} the turn"
     if found.seeds > 1:
         low, high = oriented(found)
-        text += f" (mean of {found.seeds} seeds, 95 % interval {low:.0f} to {high:.0f})"
+        text += f" (mean of {found.seeds} seeds, {found.kind} {low:.0f} to {high:.0f})"
     return [Finding("elicitation", text)]
 
 

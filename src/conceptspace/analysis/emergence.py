@@ -65,7 +65,7 @@ class Survival:
         interval: 95 % for the median, from statsmodels (complementary log-log); NaN for one seed
             or where no limit can be given, infinite upwards if the data set no upper limit.
         bracket: the median from the lower and from the upper ends of the checkpoint intervals.
-        restricted_mean: mean of min(T, horizon), with its bootstrap interval over seeds.
+        restricted_mean: mean of min(T, horizon), with its interval over seeds.
         horizon: step up to which it is known of all runs whether they had emerged.
         last: last checkpoint of the runs that did not emerge, of the shortest if they differ; NaN
             if all emerged.
@@ -94,7 +94,7 @@ class Hidden:
             ``steps`` compares the checkpoints of emergence and is what ``kind`` says: "exact",
             "at least" (naive was not reached, steps = lower), "at most" (elicited was not, steps =
             upper) or "undefined" (neither was, steps = NaN).
-        mean: of min(naive, horizon) - min(elicited, horizon), bootstrapped over all seeds. Where
+        mean: of min(naive, horizon) - min(elicited, horizon), over all seeds. Where
             all are exact it is the mean difference, with censored naive runs a lower bound of it.
         horizon: step up to which it is known of all runs whether they had emerged.
         exact: number of seeds of this kind.
@@ -207,12 +207,11 @@ def ready(table: pd.DataFrame, rows: pd.DataFrame, concept_class: str) -> NDArra
     return ~(known < READY)
 
 
-def survival(runs: Sequence[Emergence], *, seed: int = 0) -> Survival:
+def survival(runs: Sequence[Emergence]) -> Survival:
     """Kaplan-Meier median and restricted mean over seeds.
 
     Args:
         runs: one for each seed.
-        seed: of the bootstrap.
 
     Raises:
         UserError: no runs.
@@ -225,7 +224,7 @@ def survival(runs: Sequence[Emergence], *, seed: int = 0) -> Survival:
         median=_median(curve),
         interval=_interval(curve),
         bracket=(_median(early), _median(curve)),
-        restricted_mean=mean(_restricted(runs, horizon), seed=seed),
+        restricted_mean=mean(_restricted(runs, horizon)),
         horizon=horizon,
         last=min((run.last for run in runs if not run.reached), default=float("nan")),
         reached=sum(run.reached for run in runs),
@@ -234,13 +233,12 @@ def survival(runs: Sequence[Emergence], *, seed: int = 0) -> Survival:
     )
 
 
-def hidden(naive: Sequence[Emergence], elicited: Sequence[Emergence], *, seed: int = 0) -> Hidden:
+def hidden(naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Hidden:
     """How much later naive prompting shows what another protocol elicits.
 
     Args:
         naive: emergence under naive prompting.
         elicited: emergence under the other protocol, of the same seeds.
-        seed: of the bootstrap.
 
     Raises:
         UserError: the seeds differ, or there are none.
@@ -255,7 +253,7 @@ def hidden(naive: Sequence[Emergence], elicited: Sequence[Emergence], *, seed: i
     count = differences["kind"].value_counts()
     return Hidden(
         differences,
-        paired_difference(later, earlier, seed=seed),
+        paired_difference(later, earlier),
         horizon,
         exact=int(count.get("exact", 0)),
         at_least=int(count.get("at least", 0)),

@@ -211,7 +211,7 @@ def _memorized(of: Evidence) -> list[Finding]:
     concepts = concepts_of(table)[:2]
     ahead, behind = concepts if lean.value > 0 else concepts[::-1]
     low, high = oriented(lean)
-    spread = f" (95 % interval {low:.2f} to {high:.2f})" if lean.seeds > 1 else ""
+    spread = f" ({lean.kind} {low:.2f} to {high:.2f})" if lean.seeds > 1 else ""
     bias = (
         f"up to step {until:.0f} the trajectory of {ood} leans towards {ahead}: its accuracy is "
         f"{abs(lean.value):.2f}{spread} above that of {behind} on average"

@@ -157,7 +157,6 @@ def bias(
     setting: str | None = None,
     concepts: tuple[str, str] | None = None,
     until: int | float | None = None,
-    seed: int = 0,
 ) -> Estimate:
     """How far the first concept is ahead of the second, as a mean over checkpoints and seeds.
 
@@ -172,7 +171,6 @@ def bias(
         concepts: the two to compare; the first two of the table if left out.
         until: last checkpoint that counts, all if left out. Differences vanish once both concepts
             are learned, so a long tail dilutes the bias.
-        seed: of the bootstrap over seeds.
 
     Returns:
         Mean of accuracy of concept 0 - accuracy of concept 1, between -1 and 1.
@@ -188,7 +186,7 @@ def bias(
     if len(names) < 2 or not early.any():
         raise UserError("a bias needs two concepts and at least one checkpoint")
     ahead = found.values[:, early, 0] - found.values[:, early, 1]
-    return mean(ahead.mean(1), seed=seed)
+    return mean(ahead.mean(1))
 
 
 def _sample_masses(

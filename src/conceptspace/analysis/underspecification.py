@@ -207,12 +207,15 @@ def sentences(found: Underspecification) -> list[str]:
     ends, steps, restricted = [], [], []
     for level in found.levels:
         share, e = f"with {100 * level.share:g} %", level.coordinate
-        spread = f" ({e.low:.2f} to {e.high:.2f})" if e.seeds > 1 else ""
+        low, high = max(e.low, 0.0), min(e.high, 1.0)
+        spread = f" ({low:.2f} to {high:.2f})" if e.seeds > 1 else ""
         ends.append(f"{share} at {e.value:.2f}{spread}")
         steps.append(f"{share} {_steps(level.steps)}")
         restricted.append(f"{level.restricted_mean.value:.0f}")
-    several = max(level.coordinate.seeds for level in found.levels) > 1
-    means = " (means over seeds, 95 % intervals)" if several else ""
+    seeds = {level.coordinate.seeds for level in found.levels}
+    several = max(seeds) > 1
+    pairs = "; of two seeds, their range" if 2 in seeds else ""
+    means = f" (means over seeds, 95 % intervals{pairs})" if several else ""
     medians = " (Kaplan-Meier medians, 95 % intervals)" if several else ""
     text = (
         f"by the share of masked prompts, the {found.concept} coordinate of {found.ood_class} ends "

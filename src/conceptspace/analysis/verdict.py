@@ -17,7 +17,7 @@ import pandas as pd
 
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.emergence import HOLD, THRESHOLD, ready
-from conceptspace.analysis.intervals import wilson_of_one
+from conceptspace.analysis.intervals import binomial, wilson_of_one
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
 FAILS = 0.5
@@ -198,17 +198,19 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
     way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
     if seeds == 1:
         low, high = wilson_of_one(way, images)
-        answer, medians = "yes", ""
+        answer, when = "yes", f"From step {first:g} to {last:g}"
         level = f"{hit[0].protocol}: {way:.2f} of {images} images"
         level += f", 95 % interval {low:.2f} to {high:.2f}"
     else:
-        low, high = wilson_of_one(len(hit) / seeds, seeds)
+        low, high = binomial(len(hit), seeds)
         answer = f"yes in {len(hit)} of {seeds} seeds"
         answer += f" (95 % interval of that share {100 * low:.0f} to {100 * high:.0f} %)"
-        medians, level = " (medians)", f"mean {way:.2f} of {images} images"
+        those = "that seed" if len(hit) == 1 else "these seeds"
+        when = f"In {those}, from step {first:g} to {last:g}{' (medians)' if len(hit) > 1 else ''},"
+        level = f"mean {way:.2f} of {images} images"
     return (
-        f"Hidden capability: {answer}. From step {first:g} to {last:g}{medians} another way of "
-        f'asking makes "{what}" ({level}) while plain prompting does not ({plain:.2f}).'
+        f'Hidden capability: {answer}. {when} another way of asking makes "{what}" ({level}) while '
+        f"plain prompting does not ({plain:.2f})."
     )
 
 

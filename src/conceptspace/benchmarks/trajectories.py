@@ -101,7 +101,7 @@ def _checkpoints(
 def compare(tables: pd.DataFrame) -> pd.DataFrame:
     """Mean difference engine - reference of the joint accuracy over the run, and a p-value.
 
-    One row for each class: difference, its 95 % interval over seeds (bootstrap), and the p-value of
+    One row for each class: difference, its 95 % interval over seeds (Student's), and the p-value of
     "no difference in the curve": the mean over checkpoints of the absolute mean difference, against
     every way to exchange the two trainers within seeds.
 

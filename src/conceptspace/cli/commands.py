@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
+import torch
+
 from conceptspace import events
 from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
@@ -40,6 +42,8 @@ SWEEPS = ("strengths", "alphas", "betas", "guidance")
 def quickstart(options: Namespace) -> int:
     """Train the quick preset and write its report."""
     options.preset, options.config = "quick", None
+    if options.processes is None and parts.device(options.device).type == "cpu":
+        options.processes = min(2, os.cpu_count() or 1)
     return run(options)
 
 
@@ -57,15 +61,18 @@ def run(options: Namespace) -> int:
     if longer is not None:
         config = longer.config
     device = parts.device(options.device)
+    beside = _beside(options, device)
     if options.dry_run:
-        return dry_run.of_run(folder, config, longer, device)
-    needs.require(config, folder, device)
+        return dry_run.of_run(folder, config, longer, device, 1 + beside)
+    needs.require(config, folder, device, 1 + beside)
     if longer is not None:
         longer.carry_out()
     opened, existed = open_or_create(folder, config)
     if existed:
         print(longer or f"continuing the run in {folder}", file=sys.stderr)
-    session = Session(opened, device, probe_cache(), _precision(options))
+    if beside:
+        torch.set_num_threads(1)
+    session = Session(opened, device, probe_cache(), _precision(options), beside=beside)
     interrupt = Interrupt()
     try:
         with interrupt.listening():
@@ -156,6 +163,13 @@ def serve(options: Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         server.server(shown, opened, token).run(sockets=[opened])
     return 0
+
+
+def _beside(options: Namespace, device: torch.device) -> bool:
+    """Whether training gets a process of its own."""
+    if options.processes == 2 and device.type != "cpu":
+        raise UserError("--processes 2 is for the CPU; leave it out, or add --device cpu")
+    return bool(options.processes == 2)
 
 
 def _precision(options: Namespace) -> Precision | None:

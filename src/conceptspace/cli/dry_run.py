@@ -22,7 +22,13 @@ from conceptspace.sweeps.cost import measured, passes
 from conceptspace.training import checkpoint
 
 
-def of_run(folder: Path, config: RunConfig, longer: Extension | None, device: torch.device) -> int:
+def of_run(
+    folder: Path,
+    config: RunConfig,
+    longer: Extension | None,
+    device: torch.device,
+    processes: int = 1,
+) -> int:
     """Tell what `run` would make, in which time, memory and space.
 
     Raises:
@@ -38,10 +44,10 @@ def of_run(folder: Path, config: RunConfig, longer: Extension | None, device: to
         "asks": ", ".join(protocol.name for protocol in asked),
         "images": f"{images} are made and scored",
         "weights": f"{parameters(config):,}",
-        "memory": f"about {told(need.program + need.tensors)}",
+        "memory": f"about {told(processes * need.program + need.tensors)}",
         "disk": f"about {told(need.disk)}",
         "time": f"about {duration(passes(config) * measured(config, device))} from the beginning, "
-        "with one thread",
+        "with one thread in one process",
     }
     width = max(map(len, rows))
     for name, value in rows.items():

@@ -123,6 +123,13 @@ def parser(
         training.add_argument("--dry-run", action="store_true", help="only tell what it would do")
         _add_device(training)
         _add_precision(training)
+        training.add_argument(
+            "--processes",
+            type=int,
+            choices=(1, 2),
+            help="2: train in a process of its own while this one scores, one thread each; 1: one "
+            "after the other, with all threads; default: 2 for quickstart on a CPU, else 1",
+        )
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
     signal.add_argument("--out", type=Path, default=Path("runs/signal"), metavar="DIR")
     signal.add_argument(

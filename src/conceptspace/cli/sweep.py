@@ -14,7 +14,6 @@ from conceptspace.cache import sweep_cache
 from conceptspace.cli.carry_out import Engine, carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
-from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import told
@@ -209,6 +208,8 @@ def _brought(engine: Engine, store: Store, out: Path) -> Engine:
 
 def collect_plans(out: Path, names: Sequence[str]) -> dict[str, str]:
     """Collect those runs of a sweep that were begun; why others are left out, by name."""
+    from conceptspace.collection.write import collect  # a dry run needs no statistics
+
     folders = {name: out / "runs" / name for name in names}
     begun = {n: Run(folder) for n, folder in folders.items() if (folder / "config.toml").is_file()}
     left_out = {name: "it has not begun" for name in names if name not in begun}

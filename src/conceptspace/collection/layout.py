@@ -11,7 +11,8 @@ import pandas as pd
 MARK = "collection.json"
 """A folder with this file is a collection."""
 
-RUNS, TRAJECTORIES, BEST = "runs", "trajectories", "best"
+RUNS, TRAJECTORIES, BEST, POINTS = "runs", "trajectories", "best", "points"
+"""What is kept of every run, each in a folder of parts."""
 
 PART = 100
 """Runs of a part."""

@@ -16,6 +16,7 @@ from pyarrow import parquet
 from conceptspace.collection.layout import (
     BEST,
     MARK,
+    POINTS,
     PREFIX,
     RUNS,
     TRAJECTORIES,
@@ -108,6 +109,18 @@ class Collection:
             UserError: there is no such run, or a part is damaged.
         """
         yield from self._groups(TRAJECTORIES, names)
+
+    def points(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """What a page draws of runs, as JSON; see :func:`conceptspace.analysis.points.drawn`.
+
+        Raises:
+            UserError: there is no such run, or a part is damaged.
+        """
+        for number, rows in self._rows(names).groupby("part"):
+            place = part_of(self.path, POINTS, int(str(number)))
+            with sound(place):
+                found = opened(place).read_row_groups(rows["group"].tolist(), columns=["points"])
+            yield from zip(rows["run"], found["points"].to_pylist(), strict=True)
 
     def unpack(self, names: Sequence[str], folder: Path) -> None:
         """Make run folders of runs, with all that the collection keeps of them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from pyarrow import parquet
 
 from conceptspace import files
 from conceptspace.analysis.elicitation import best_settings
+from conceptspace.analysis.points import BLANK, drawn
 from conceptspace.collection.layout import (
     BEST,
     MARK,
     PART,
+    POINTS,
     RUNS,
     TRAJECTORIES,
     columns,
@@ -29,7 +31,7 @@ from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import read_record, sha256, write_atomically, write_record
-from conceptspace.recording.space import read_space, record_of
+from conceptspace.recording.space import read_space, record_of, space_of
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
@@ -146,7 +148,7 @@ def write(members: Sequence[Member], folder: Path) -> None:
     for number, start in enumerate(starts):
         _write_part(members[start : start + PART], settings.slice(start, PART), folder, number)
     for number in range(len(starts), _parts(folder)):
-        for kind in (RUNS, TRAJECTORIES, BEST):
+        for kind in (RUNS, TRAJECTORIES, BEST, POINTS):
             files.DISK.remove(part_of(folder, kind, number))
     record = {"runs": len(members), "parts": len(starts), "varied": names}
     write_record(folder / MARK, record)
@@ -174,15 +176,40 @@ def _write_part(members: Sequence[Member], settings: pa.Table, folder: Path, num
     }
     table = pa.table(kept | dict(zip(settings.column_names, settings.columns, strict=True)))
     place = part_of(folder, RUNS, number)
-    if _same(place, table):
+    if part_of(folder, POINTS, number).exists() and _same(place, table):
         return
     files.DISK.remove(place)  # a part without its runs does not count
-    trajectories = (of.trajectory() for of in members)
-    _write_groups(part_of(folder, TRAJECTORIES, number), members, trajectories, settings)
-    _write_groups(part_of(folder, BEST, number), members, _all_best(members), settings)
+    tables = [of.trajectory() for of in members]
+    best = [_best_or_none(of, table) for of, table in zip(members, tables, strict=True)]
+    points = [_points(of, table) for of, table in zip(members, tables, strict=True)]
+    _write_groups(part_of(folder, TRAJECTORIES, number), members, tables, settings)
+    _write_groups(part_of(folder, BEST, number), members, best, settings)
+    texts = pa.table({"run": kept["run"], "points": points})
+    _write(part_of(folder, POINTS, number), texts, rows=1)
+    _write(place, table, rows=len(table))
+
+
+def _write(path: Path, table: pa.Table, rows: int) -> None:
+    """A file of texts with so many rows a row group."""
     buffer = io.BytesIO()
-    parquet.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    write_atomically(place, buffer.getvalue())
+    parquet.write_table(
+        table,
+        buffer,
+        row_group_size=rows,
+        compression="zstd",
+        use_dictionary=rows > 1,  # of texts that repeat
+        write_page_checksum=True,
+    )
+    write_atomically(path, buffer.getvalue())
+
+
+def _points(of: Member, table: pd.DataFrame) -> str:
+    """What a page draws of a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
+    try:
+        told = drawn(table, space_of(of.space))
+    except UserError as error:
+        told = BLANK | {"problems": [str(error)]}
+    return json.dumps(told, allow_nan=False, separators=(",", ":"))
 
 
 def _same(place: Path, table: pa.Table) -> bool:
@@ -193,11 +220,10 @@ def _same(place: Path, table: pa.Table) -> bool:
         return False
 
 
-def _all_best(members: Sequence[Member]) -> Iterator[pd.DataFrame]:
-    """The best settings of each run, without rows where they are not known."""
-    for of in members:
-        best = of.best()
-        yield of.trajectory().iloc[:0].assign(honest=0.0) if best is None else best
+def _best_or_none(of: Member, table: pd.DataFrame) -> pd.DataFrame:
+    """The best settings of a run, without rows where they are not known."""
+    best = of.best()
+    return table.iloc[:0].assign(honest=0.0) if best is None else best
 
 
 def _best(run: Run) -> pd.DataFrame | None:
@@ -211,7 +237,7 @@ def _best(run: Run) -> pd.DataFrame | None:
 
 
 def _write_groups(
-    path: Path, members: Sequence[Member], tables: Iterator[pd.DataFrame], settings: pa.Table
+    path: Path, members: Sequence[Member], tables: Sequence[pd.DataFrame], settings: pa.Table
 ) -> None:
     """A file with a row group for each run; columns that a run lacks are missing values."""
     found = [

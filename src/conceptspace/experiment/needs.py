@@ -124,19 +124,20 @@ def images_asked(protocol: Protocol, config: RunConfig) -> int:
     return settings * parts.sampling(config, protocol.name).samples
 
 
-def require(config: RunConfig, folder: Path, device: torch.device) -> None:
+def require(config: RunConfig, folder: Path, device: torch.device, processes: int = 1) -> None:
     """Refuse a run that needs more than this machine has, before anything is made.
 
     Args:
         config: of the run.
         folder: where its files will lie; its disk is looked at.
         device: that computes.
+        processes: 2 where training has one of its own.
 
     Raises:
         UserError: tells what is needed and what there is.
     """
     found = needs(config)
-    memory = found.program + (found.tensors if device.type == "cpu" else 0)
+    memory = processes * found.program + (found.tensors if device.type == "cpu" else 0)
     _enough(memory, _memory(), "memory", "this machine has")
     if device.type != "cpu":
         _enough(found.tensors, torch.cuda.mem_get_info(device)[1], "GPU memory", "the GPU has")

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,13 @@ from conceptspace.engine.fusible import has_hooks
 from conceptspace.engine.native.compiling import native
 from conceptspace.engine.native.memory import keep_freed_memory
 from conceptspace.engine.precision import LoweredModel, Precision, fastest_precision
-from conceptspace.engine.replacing import fused
 from conceptspace.errors import UserError
-from conceptspace.events import Evaluated, Event, Notice, Stopped, Trained
+from conceptspace.events import Evaluated, Event, Notice, Stopped
 from conceptspace.experiment import parts
 from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.experiment.own_code import keep_code
+from conceptspace.experiment.training import Training
+from conceptspace.experiment.training_process import TrainingProcess
 from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked, told
@@ -46,13 +49,18 @@ from conceptspace.recording.work import noted, working_on
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
 from conceptspace.training import checkpoint
-from conceptspace.training.log import TrainingLog
-from conceptspace.training.loop import Trainer
-from conceptspace.worlds.dataset import split_dataset
 from conceptspace.worlds.world import HasSource
 
-RESUME_STATES = 2
-"""Full training states kept, so that a damaged one leaves an older one to go on from."""
+POLL = 0.1
+"""Seconds to wait for news of the process that trains."""
+
+
+class NotYet(UserError):
+    """A protocol asks for a checkpoint that a run in training may not have yet."""
+
+
+def _not_yet(step: int | None) -> VDM:
+    raise NotYet(f"the checkpoint of step {step or 'the end'} may not be there yet")
 
 
 class Session:
@@ -67,21 +75,29 @@ class Session:
         cache: folder of trained probes.
         precision: of the wide layers in training and sampling; by default the fastest that
             the device has. Probes are trained in float32.
+        beside: train in a process of its own while this one scores, each with as many threads as
+            PyTorch uses here; the same bytes. Kinds of one's own have to be importable there: by a
+            module, a file or an entry point.
     """
 
     def __init__(
-        self, run: Run, device: torch.device, cache: Path, precision: Precision | None = None
+        self,
+        run: Run,
+        device: torch.device,
+        cache: Path,
+        precision: Precision | None = None,
+        *,
+        beside: bool = False,
     ) -> None:
         self.run = run
         self.device = device
         self.cache = cache
         self.precision = precision or fastest_precision(device)
+        self.beside = beside
         self.config = run.config
         self.world = parts.world(self.config.data)
         self.book = Book(run, self.config.seed, self.world.space.classes)
         self.probe: TrainedProbe | None = None
-        self.passed_over: set[int] = set()
-        self.whole: set[int] = set()
 
     def execute(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Train to the end, scoring every checkpoint under naive prompting.
@@ -106,8 +122,11 @@ class Session:
 
     def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
         with noted(self.run, self._environment()):
-            yield from self._prepare(stop)
-            yield from self._train(stop)
+            if self.beside:
+                yield from self._train_beside(stop)
+            else:
+                yield from self._prepare(stop)
+                yield from self._train(stop)
             yield from self._evaluate([NAIVE, *self.config.evaluate.protocols], stop, self.config)
             self._require_all()
 
@@ -244,99 +263,45 @@ class Session:
             self.run.note(data=self.world.provenance())
 
     def _train(self, stop: Callable[[], bool]) -> Iterator[Event]:
-        config = self.config
-        planned = parts.checkpoints(config)
-        trainer, log = self._trainer(), TrainingLog(self.run.folder.training)
-        yield from self._restore(trainer, planned)
-        if log.aside:
-            yield Notice(f"{log.aside} The log goes on from step {trainer.step}.")
-        log.forget_after(trainer.step)
-        with checkpoint.Writer() as self.writer:
-            first = trainer.step
-            if first in planned and first not in self.whole:
-                yield from self._save(trainer, log, planned)
-            for record in trainer.run(config.train.steps):
-                log.add(record, config.train.batch_size)
-                if trainer.update.note and record.step == first + 1:
-                    yield Notice(trainer.update.note)
-                loss, norm = record.loss.total, record.grad_norm
-                yield Trained(record.step, config.train.steps, loss, norm)
-                halted = stop()
-                if record.step in planned or record.step == config.train.steps or halted:
-                    yield from self._save(trainer, log, planned)
-                    log.rest()
-                if halted:
-                    raise Stopped(record.step)
+        training = Training(self.run, self.config, self.world, self.device, self.precision)
+        yield from training.events(stop, self._score_naive)
 
-    def _trainer(self) -> Trainer:
-        config = self.config
-        examples, _ = split_dataset(
-            self.world,
-            parts.conditioning(config.data),
-            images_per_class=config.data.images_per_class,
-            validation_share=config.data.validation_share,
-            seed=config.seed,
-            masking=parts.masking(config.data),
-        )
-        model = parts.model(config, self.device)
-        self.run.note(replaced=fused(model))
-        return Trainer(
-            model,
-            examples.to(self.device),
-            parts.optimization(config),
-            config.seed,
-            self.precision,
-        )
-
-    def _restore(self, trainer: Trainer, planned: Sequence[int]) -> Iterator[Event]:
-        """Go on from the newest whole training state that is not behind a checkpoint that is
-        missing or damaged, if there is one.
-        """
-        folder, checkpoints = self.run.folder.resume, self.run.checkpoints
-        states = checkpoint.saved_steps(folder)
-        self.whole = {step for step in planned if checkpoint.is_whole(checkpoints, step)}
-        lacking = [
-            step for step in planned if step not in self.whole and step < max(states, default=0)
-        ]
-        if lacking:
-            yield Notice(
-                f"the checkpoints of {steps_in_words(lacking)} are missing or damaged in "
-                f"{checkpoints}; going back to make them again"
-            )
-        for step in reversed(states):
-            if lacking and step > lacking[0]:
-                self.passed_over.add(step)
-                continue
-            try:
-                trainer.restore(step, checkpoint.load(folder, step, self.device))
-            except checkpoint.DamagedCheckpoint as error:
-                self.passed_over.add(step)
-                yield Notice(f"{error}; trying an older state")
-                continue
-            yield Notice(f"resuming at step {step}")
-            return
-        if self.passed_over or checkpoint.saved_steps(checkpoints):
-            yield Notice(f"no whole training state is left in {folder}; starting again from step 0")
-
-    def _save(self, trainer: Trainer, log: TrainingLog, planned: list[int]) -> Iterator[Event]:
-        step = trainer.step
-        log.write()
-        if step in planned and step not in self.whole:
-            self.writer.save(self.run.checkpoints, step, trainer.sampling_weights())
-        self.writer.save(self.run.folder.resume, step, trainer.state())
-        self.writer.then(self._forget_states, step)
-        if step in planned and self.book.missing(Naive(), step):
-            yield self._score(trainer.sampling_weights(), Naive(), step)
+    def _score_naive(self, step: int, weights: Mapping[str, Tensor]) -> Iterator[Event]:
+        """Score a new checkpoint under naive prompting, unless it has been."""
+        if self.book.missing(Naive(), step):
+            yield self._score(weights, Naive(), step)
             self._collect()
 
-    def _forget_states(self, newest: int) -> None:
-        """Keep the last few training states only."""
-        folder = self.run.folder.resume
-        self.passed_over.discard(newest)
-        saved = checkpoint.saved_steps(folder)
-        kept = [s for s in saved if s not in self.passed_over][-RESUME_STATES:]
-        for old in set(saved) - set(kept):
-            checkpoint.remove(folder, old)
+    def _train_beside(self, stop: Callable[[], bool]) -> Iterator[Event]:
+        """Train in another process, and score checkpoints as they come, step by step.
+
+        What is left when it has ended, :meth:`_evaluate` does.
+        """
+        asked, seen, waiting = self._askable(), set[int](), deque[tuple[int, Protocol]]()
+        with TrainingProcess(self.run, self.device, self.precision) as training:
+            yield from self._prepare(stop)
+            while not training.ended:
+                yield from training.events(POLL)
+                if stop():
+                    training.stop()
+                    continue
+                for step in sorted({*checkpoint.saved_steps(self.run.checkpoints)} - seen):
+                    seen.add(step)
+                    waiting.extend((step, p) for p in asked if self.book.missing(p, step))
+                if waiting:
+                    step, protocol = waiting.popleft()
+                    with suppress(checkpoint.DamagedCheckpoint):  # it is being made again
+                        weights = checkpoint.load(self.run.checkpoints, step, self.device)
+                        yield self._score(weights, protocol, step)
+                        self._collect()
+
+    def _askable(self) -> list[Protocol]:
+        """The protocols of the run that need no checkpoint beside the one that they ask."""
+        run, found = parts.context(self.config, _not_yet), []
+        for name in (NAIVE, *self.config.evaluate.protocols):
+            with suppress(NotYet):
+                found.append(registry.make(name, run))
+        return found
 
     @cached_property
     def _sampled(self) -> LoweredModel:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from conceptspace.analysis.intervals import student, wilson
+from conceptspace.analysis.intervals import over_seeds, wilson
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
@@ -90,15 +90,13 @@ def series(
 
 
 def over_runs(runs: Array) -> tuple[Array, Array]:
-    """Student's 95 % interval of the mean of numbers in [0, 1]; of two runs their range.
+    """The interval of the mean of numbers in [0, 1], which it does not leave.
 
     Args:
-        runs: shape (R, T), R > 1.
+        runs: shape (R, T), R > 1; see :func:`conceptspace.analysis.intervals.over_seeds`.
     """
-    if len(runs) == 2:
-        return runs.min(axis=0), runs.max(axis=0)
-    low, high = student(runs)
-    return np.maximum(low, 0), np.minimum(high, 1)
+    low, high = over_seeds(runs)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def of_protocol(table: pd.DataFrame, protocol: str) -> pd.DataFrame:

@@ -39,7 +39,9 @@ CONCEPT_COLORS = ("#e08214", "#00876c", "#7b3fa0", "#8c6d1f", "#4d4d4d", "#b2182
 CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
 MARGIN = 0.008
 LETTERS = 124
-"""Where a line of text starts, as a share of the width; letters an inch, by points of the font."""
+KEY = 8
+"""Where a line of text starts, as a share of the width; letters an inch, by points of the font; and
+for how many letters a legend's key and its gaps take room."""
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
@@ -177,6 +179,12 @@ def panels_over_legend(
     for row, column in np.ndindex(rows, columns):
         panels[row, column] = figure.add_subplot(grid[row, column])
     return panels
+
+
+def fitting(handles: Sequence[Artist], most: int) -> int:
+    """How many columns of a legend fit the width of a page, at most so many."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0) + KEY
+    return max(1, min(most, int(WIDTH * LETTERS / SMALL) // longest))
 
 
 def draw_tile(

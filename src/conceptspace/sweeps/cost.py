@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,10 @@ SECONDS = {"quick": 1.5e-3, "paper": 3e-4, "faces": 4.5e-4, "faces-night": 3e-4}
 """Seconds for one image to pass through a preset's network, where nothing has been measured: one
 CPU core for ``quick``, for the others an A100 by the paper (App. A.2: 20 minutes for a run of
 20 000 steps, a day for 10⁶ steps of 64×64)."""
+
+
+LONG = 0.1
+"""Seconds from which a batch is long enough to tell how long an image takes."""
 
 
 def passes(config: RunConfig) -> int:
@@ -63,23 +68,32 @@ def published(config: RunConfig) -> float:
 def measured(config: RunConfig, device: torch.device) -> float:
     """Seconds for an image to pass through the config's network here, with one thread on a CPU.
 
-    A batch passes a few times, and the fastest counts.
+    Batches grow until one takes :data:`LONG`; that one passes again, and the faster pass counts.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        model = parts.model(config, device)
-        count, side = min(64, config.evaluate.batch_size), config.data.resolution
-        z = torch.zeros(count, 3, side, side, device=device)
-        z = z.contiguous(memory_format=torch.channels_last)
-        gamma = torch.zeros(count, device=device)
-        h = torch.zeros(count, len(parts.conditioning(config.data).visible()), device=device)
-        lowered = LoweredModel(model, fastest_precision(device))
+        lowered = LoweredModel(parts.model(config, device), fastest_precision(device))
+        most = min(64, config.evaluate.batch_size)
+        count, took = 0, 0.0
         with torch.no_grad(), evaluating(lowered.fast):
-            lowered.fast(z, gamma, h)
-            return min(seconds(lambda: lowered.fast(z, gamma, h), device) for _ in range(3)) / count
+            while count < most and took < LONG:
+                count = min(most, 4 * count or 1)
+                batch = partial(lowered.fast, *_batch(config, count, device))
+                batch()  # the first pass of a size prepares it
+                took = seconds(batch, device)
+            again = seconds(batch, device)
+        return min(took, again) / count
     finally:
         torch.set_num_threads(threads)
+
+
+def _batch(config: RunConfig, count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Blank images, noise levels and prompts."""
+    side, width = config.data.resolution, len(parts.conditioning(config.data).visible())
+    z = torch.zeros(count, 3, side, side, device=device)
+    z = z.contiguous(memory_format=torch.channels_last)
+    return z, torch.zeros(count, device=device), torch.zeros(count, width, device=device)
 
 
 def estimate(

@@ -111,7 +111,7 @@ def test_what_breaks_in_an_unforeseen_way_stays_with_its_run(library, monkeypatc
     def broken(*_):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr("conceptspace.presentation.explorer.points.protocols", broken)
+    monkeypatch.setattr("conceptspace.analysis.points.protocols", broken)
     of = tokens(library)
     told = library.trajectory(of["whole"])
     assert told["problems"] == ["its files cannot be shown (RuntimeError: unforeseen)"]

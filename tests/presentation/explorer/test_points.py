@@ -10,8 +10,8 @@ import pytest
 from fabricated import STEPS, make_space, make_table
 
 from conceptspace.analysis.emergence import find_emergence
+from conceptspace.analysis.points import protocols, settings, strays, trajectory
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.points import protocols, settings, strays, trajectory
 from conceptspace.presentation.series import highest
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 

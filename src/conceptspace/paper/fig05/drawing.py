@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
 
 from conceptspace.analysis.rotation import name_of
 from conceptspace.analysis.theory import simulate_eq1, simulate_eq2
@@ -84,13 +85,15 @@ def theory_family(
     for percent, color in zip(percents, _shades(OOD_TIME, len(percents)), strict=True):
         line = simulate_eq2(TIMES, start, percent=percent)
         axes.plot(*line.T, color=color, lw=1.8)
-        axes.text(line[-1, 0], 1.03, f"{percent:g}", color=color, ha="center", fontsize=7)
+        at = start + 0.93 * (line[-1] - start)
+        text = axes.annotate(f"{percent:g}", at, color=color, ha="center", va="center", fontsize=7)
+        text.set_path_effects([Stroke(linewidth=3, foreground="white"), Normal()])
     axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
     axes.set(xlabel="masked concept", ylabel="other concept")
     footnote(
         figure,
         f"Ring: start. The asymmetry is {asymmetry:g} in a and {1 / asymmetry:.3g} in b; t̂ is the "
-        "time of the switch. Numbers above the fan: percent of prompts that are masked.",
+        "time of the switch. Numbers in the fan: percent of prompts that are masked.",
     )
     return figure
 

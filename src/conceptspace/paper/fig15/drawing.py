@@ -18,6 +18,7 @@ from conceptspace.presentation.series import Array, series
 from conceptspace.presentation.style import (
     INK,
     WIDTH,
+    fitting,
     footnote,
     heading,
     panels_over_legend,
@@ -63,7 +64,7 @@ def sides_figure(cases: Mapping[str, Case], *, title: str = "", told: str = "") 
     handles = next(iter(painters.values())).legend()
     size = (WIDTH, len(cases) * (WIDTH / 3 + 0.35) + 1.4)
     figure = Figure(figsize=size, layout="constrained")
-    panels = panels_over_legend(figure, len(cases), len(SIDES), handles, ncols=len(handles))
+    panels = panels_over_legend(figure, len(cases), len(SIDES), handles, ncols=fitting(handles, 4))
     for letter, row, (name, painter) in zip("abcdef", panels, painters.items(), strict=False):
         for axes, pair in zip(row, SIDES, strict=True):
             painter.square(axes, pair, cases[name].images)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from conceptspace.analysis.points import numbers
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
@@ -26,7 +27,6 @@ from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, gaussian, sample
 from conceptspace.models.vdm import VDM
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
-from conceptspace.presentation.explorer.points import numbers
 from conceptspace.presentation.explorer.spaces import png, uri
 from conceptspace.presentation.style import pixels
 from conceptspace.protocols.prompts import placed

@@ -17,7 +17,6 @@ import pandas as pd
 from conceptspace.collection.layout import MARK, PREFIX, is_collection
 from conceptspace.collection.read import Collection
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import points
 from conceptspace.presentation.explorer.ask import Asker
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import described, of_divergence, read_entry
@@ -27,9 +26,6 @@ from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, shown
 from conceptspace.recording.space import space_of
 
 Tree = dict[str, Any]
-
-KEPT = 500
-"""Trajectories that are kept."""
 
 MOST = 300
 """Runs of a collection on one offline page."""
@@ -79,17 +75,18 @@ class CollectedLibrary:
         """See :meth:`~conceptspace.presentation.explorer.library.Library.trajectories`."""
         with self._lock:
             names = self._there(tokens)
-            lacking = {name: token for token, name in names.items() if token not in self._drawn}
-            for name, table in self._collection.trajectories(list(lacking)):
-                self._drawn[lacking[name]] = self._drawn_of(name, table)
+            drawn = dict(self._collection.points(list(names.values())))
+            known: Tree = {"version": self._version, "problems": []}
             gone = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
-            told = {token: self._drawn.get(token, gone) for token in dict.fromkeys(tokens)}
-            for token in list(self._drawn)[: max(0, len(self._drawn) - KEPT)]:
-                del self._drawn[token]
-            return {"runs": told}
+            return {
+                "runs": {
+                    token: known | json.loads(drawn[names[token]]) if token in names else gone
+                    for token in dict.fromkeys(tokens)
+                }
+            }
 
     def settings(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.settings`."""
+        """See :func:`conceptspace.analysis.points.settings`."""
         return self._unpacked([token]).settings(token)
 
     def details(self, token: str) -> Tree:
@@ -151,7 +148,6 @@ class CollectedLibrary:
         self._home = Path(mkdtemp(dir=self._folder))
         self._library = Library([self._home])
         self._there_already: set[str] = set()
-        self._drawn: dict[str, Tree] = {}
         self._index = None
         self._stamp = stamp
 
@@ -175,15 +171,6 @@ class CollectedLibrary:
             self._there_already.update(lacking)
             return self._library
 
-    def _drawn_of(self, name: str, table: pd.DataFrame) -> Tree:
-        told: Tree = {"version": self._version, "problems": [], **BLANK["trajectory"]}
-        space = space_of(json.loads(str(self._collection.runs.at[name, "space"])))
-        try:
-            dense = points.protocols(table, space)
-        except UserError as error:
-            return told | {"problems": [str(error)]}
-        return told | points.trajectory(dense, space) | {"notes": points.strays(dense)}
-
     @property
     def _version(self) -> str:
         assert self._stamp is not None
@@ -198,28 +185,32 @@ class CollectedLibrary:
         for name in firsts:
             self._unpacked([Found(name, self.path).token])
         since = int(self._stamp[0] / 1e9) if self._stamp else 0
-        listed = []
-        for (token, name), kind, row in zip(
-            self._names.items(), kinds.tolist(), runs.to_dict("records"), strict=True
-        ):
-            apart = of_divergence(row["status"])
-            listed.append(
-                {
-                    "token": token,
-                    "name": name,
-                    "seed": row["seed"],
-                    "preset": row["preset"],
-                    "status": row["status"],
-                    "since": since,
-                    "version": self._version,
-                    "space": kind,
-                    "steps": None if pd.isna(row["steps"]) else int(row["steps"]),
-                    "values": _values({str(name): of for name, of in row.items()}, varied),
-                    "images": False,
-                    "problems": [apart] if apart else [],
-                    "apart": apart,
-                }
-            )
+        common = {"since": since, "version": self._version, "images": False}
+        steps = [None if pd.isna(of) else int(of) for of in runs["steps"]]
+        rows = zip(
+            self._names.items(),
+            kinds.tolist(),
+            steps,
+            _values(runs, varied),
+            *(runs[name].tolist() for name in ("seed", "preset", "status")),
+            strict=True,
+        )
+        listed = [
+            {
+                "token": token,
+                "name": name,
+                "seed": seed,
+                "preset": preset,
+                "status": status,
+                **common,
+                "space": kind,
+                "steps": step,
+                "values": values,
+                "problems": [apart] if (apart := of_divergence(status)) else [],
+                "apart": apart,
+            }
+            for (token, name), kind, step, values, seed, preset, status in rows
+        ]
         return {
             "title": self.title,
             "live": True,
@@ -277,12 +268,17 @@ def unpacked(paths: Sequence[Path], where: Mapping[str, str]) -> Iterator[list[P
         yield found
 
 
-def _values(row: Mapping[str, Any], varied: Sequence[str]) -> dict[str, str | None]:
-    """The settings of a run as text; None where one has no effect, or is not there."""
-    unmasked = row.get(PREFIX + MASKED_SHARE) == 0
-    found: dict[str, str | None] = {}
+def _values(runs: pd.DataFrame, varied: Sequence[str]) -> list[dict[str, str | None]]:
+    """The settings of each run as text; None where one has no effect, or is not there."""
+    found: list[dict[str, str | None]] = [{} for _ in range(len(runs))]
     for name in varied:
-        value = row[PREFIX + name]
-        idle = pd.isna(value) or (name in MASKING and unmasked)
-        found[name] = None if idle else shown(value)
+        codes, values = pd.factorize(runs[PREFIX + name])
+        texts = [*(shown(value) for value in values), None]  # code -1, the last: it is not there
+        for of_run, code in zip(found, codes.tolist(), strict=True):
+            of_run[name] = texts[code]
+    idle = dict.fromkeys(name for name in MASKING if name in varied)
+    if MASKED_SHARE in varied:
+        for of_run, share in zip(found, runs[PREFIX + MASKED_SHARE], strict=True):
+            if share == 0:
+                of_run.update(idle)
     return found

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from conceptspace.analysis import points
 from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
-from conceptspace.presentation.explorer import details, points, spaces
+from conceptspace.presentation.explorer import details, spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import Entry, read_entry
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences

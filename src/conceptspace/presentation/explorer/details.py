@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptspace.analysis.points import numbers
 from conceptspace.contact_sheet import Sheet, read_sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
-from conceptspace.presentation.explorer.points import numbers
 from conceptspace.store import Run
 
 BINS = 240

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from conceptspace.analysis.points import numbers
 from conceptspace.analysis.verdict import SCALING, accuracies, gates, others, windows_of
-from conceptspace.presentation.explorer.points import numbers
 from conceptspace.tables import NAIVE
 
 Tree = dict[str, Any]

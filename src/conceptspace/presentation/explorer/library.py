@@ -12,10 +12,11 @@ from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
+from conceptspace.analysis import points
 from conceptspace.analysis.sentences import Finding
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import details, points, tables, telling
+from conceptspace.presentation.explorer import details, tables, telling
 from conceptspace.presentation.explorer.ask import Asker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
@@ -35,7 +36,7 @@ LARGEST = 512
 
 
 BLANK: dict[str, Tree] = {
-    "trajectory": {"protocols": [], "emergence": [], "notes": []},
+    "trajectory": points.BLANK,
     "settings": {"protocols": {}},
     "details": {
         "training": {},
@@ -104,7 +105,7 @@ class Library:
         return told
 
     def trajectory(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.trajectory`."""
+        """See :func:`conceptspace.analysis.points.trajectory`."""
         return self._of_run("trajectory", token, _trajectory)
 
     def trajectories(self, tokens: Sequence[str]) -> Tree:
@@ -129,7 +130,7 @@ class Library:
                 self.trajectory(found.token)
 
     def settings(self, token: str) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.points.settings`."""
+        """See :func:`conceptspace.analysis.points.settings`."""
         return self._of_run("settings", token, _settings)
 
     def details(self, token: str) -> Tree:
@@ -408,8 +409,7 @@ def _trajectory(entry: Entry, run: Run) -> Tree:
     assert entry.space is not None
     if not run.folder.trajectory.exists():
         return {"protocols": [], "emergence": [], "notes": ["No checkpoint has been scored yet."]}
-    dense = points.protocols(run.trajectory(), entry.space)
-    return points.trajectory(dense, entry.space) | {"notes": points.strays(dense)}
+    return points.drawn(run.trajectory(), entry.space)
 
 
 def _settings(entry: Entry, run: Run) -> Tree:

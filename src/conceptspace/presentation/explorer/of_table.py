@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from conceptspace.analysis import points
 from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import classes_of
 from conceptspace.analysis.table_findings import turn_of_table, turn_text
 from conceptspace.analysis.trajectories import concepts_of
-from conceptspace.presentation.explorer import points
 from conceptspace.presentation.explorer.telling import turned
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of

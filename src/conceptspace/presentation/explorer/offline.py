@@ -9,10 +9,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from conceptspace.analysis import points
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically
-from conceptspace.presentation.explorer import details, points, tables, telling
+from conceptspace.presentation.explorer import details, tables, telling
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.images import Cut, Stored, fit
 from conceptspace.presentation.explorer.index import Entry, index, read_entry

@@ -75,8 +75,11 @@ def application(library: Shown, *, token: str = "", port: int = 0) -> ASGIApp:
         policy = {"Content-Security-Policy": render.policy(connect=True)}
         return HTMLResponse(html, headers=policy)
 
+    told = Repeated()
+
     async def index(request: Request) -> Response:
-        return _json(request, await run_in_threadpool(library.index))
+        content = told.encoded(await run_in_threadpool(library.index))
+        return _tagged(request, content, "application/json")
 
     async def image(request: Request) -> Response:
         where = request.path_params
@@ -254,9 +257,25 @@ def _point(request: Request) -> list[float]:
         raise UserError("a point is written as numbers: ?at=0.5,1.25") from None
 
 
+class Repeated:
+    """A tree as JSON that is asked for again and again; made once, while it is the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, bytes] = None, b""
+
+    def encoded(self, value: Any) -> bytes:
+        """Its JSON."""
+        if self._last[0] is not value:
+            self._last = value, _encoded(value)
+        return self._last[1]
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
 def _json(request: Request, value: Any) -> Response:
-    content = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-    return _tagged(request, content, "application/json")
+    return _tagged(request, _encoded(value), "application/json")
 
 
 def _png(request: Request, path: Path) -> Response:

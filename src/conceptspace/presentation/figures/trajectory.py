@@ -39,6 +39,7 @@ from conceptspace.presentation.style import (
     TRAIN_TIME,
     WIDTH,
     detected,
+    fitting,
     footnote,
     heading,
     panels_over_legend,
@@ -85,9 +86,8 @@ def trajectory_figure(
     else:
         size = (WIDTH, rows * WIDTH / columns + 1.0) if pairs else (0.75 * WIDTH, 3.8)
     figure = Figure(figsize=size, layout="constrained")
-    panels = panels_over_legend(
-        figure, rows, columns, painter.legend() if painter.crowded else [], ncols=4
-    )
+    handles = painter.legend() if painter.crowded else []
+    panels = panels_over_legend(figure, rows, columns, handles, ncols=fitting(handles, 4))
     for axes, pair in zip(panels.flat, pairs, strict=False):
         painter.square(axes, pair, class_images)
     if not pairs:

@@ -20,6 +20,10 @@ Tree = dict[str, Any]
 Array = NDArray[np.float64]
 
 
+BLANK: Tree = {"protocols": [], "emergence": [], "notes": []}
+"""What is drawn of a run that cannot be read."""
+
+
 @runtime_checkable
 class Axes(Protocol):
     """What is drawn of a concept space: ``ConceptSpace``, or what a table names."""
@@ -206,6 +210,16 @@ def trajectory(found: list[Dense], space: Axes, threshold: float = THRESHOLD) ->
         "protocols": [_protocol(dense, space) for dense in found],
         "emergence": [row for dense in found for row in _emergence(dense, space, threshold)],
     }
+
+
+def drawn(table: pd.DataFrame, space: Axes) -> Tree:
+    """:func:`trajectory` of a run's table, with ``notes`` on rows that are not drawn.
+
+    Raises:
+        UserError: columns are missing or hold something else.
+    """
+    found = protocols(table, space)
+    return trajectory(found, space) | {"notes": strays(found)}
 
 
 def strays(found: list[Dense]) -> list[str]:
