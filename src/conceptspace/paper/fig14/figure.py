@@ -21,6 +21,7 @@ from conceptspace.paper.fig14.runs import (
     PAIRS,
     RANDOM,
     VARIABLE,
+    labels,
     planned,
     possible,
     protocols,
@@ -55,10 +56,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
-    """Of each pair (a) the trajectories of all classes, (b) every way of asking; images of a seed.
-
-    What was found with drawn faces says so.
-    """
+    """Of each pair (a) the trajectories of all classes, (b) every way of asking; images of a seed."""
     figures: dict[str, Figure] = {}
     for pair, of in data.items():
         what = f"{TITLE}: {' and '.join(of.space.names)}"
@@ -76,6 +74,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             best=of.best,
             protocols=[NAIVE, *protocols(pair)],
             turn=of.turn,
+            labels=labels(pair),
             title=what,
             told=told(rows[f"fig14-{pair}-hidden"]),
         )

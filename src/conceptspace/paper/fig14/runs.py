@@ -63,6 +63,21 @@ def protocols(pair: str) -> tuple[str, ...]:
     )
 
 
+def labels(pair: str) -> dict[str, str]:
+    """What each way of asking is called in panel (b)."""
+    _, weak = PAIRS[pair]
+    return {
+        "naive": "plain",
+        f"overprompting-{weak}": "overprompting",
+        "embedding-scaling": "scaled embeddings",
+        "latent-intervention": "latent intervention",
+        f"embedding-steering-{weak}": "difference of means",
+        "latent-control-scaling": "control: scaling",
+        RANDOM: "control: random",
+        f"embedding-steering-control-{weak}": "control of means",
+    }
+
+
 def changes(preset: str, pair: str) -> dict[str, Any]:
     """Where a pair's runs differ from the preset.
 
