@@ -56,7 +56,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
-    """Of each pair (a) the trajectories of all classes, (b) every way of asking; images of a seed."""
+    """Of each pair (a) the trajectories, (b) every way of asking; and images of one seed."""
     figures: dict[str, Figure] = {}
     for pair, of in data.items():
         what = f"{TITLE}: {' and '.join(of.space.names)}"
