@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+
+from conceptspace.analysis.verdict import accuracies, windows
 
 SCRIPT = Path(__file__).parent.parent / "docs" / "digits.py"
 
@@ -43,3 +46,17 @@ def test_from_strokes_to_a_page(
     assert (ink[blue][..., 0].mean() - ink[blue][..., 2].mean()) > 0
     judge = json.loads((tmp_path / "runs/seed-7/run.json").read_text())["judge"]
     assert judge["share"] == 0.95
+
+
+def test_the_page_says_what_the_kept_runs_say() -> None:
+    """No seed hides the class; the table's numbers are those of the last step."""
+    kept = sorted((SCRIPT.parent.parent / "results/digits").glob("seed-*"))
+    best = pd.concat([pd.read_parquet(run / "best.parquet") for run in kept])
+    assert sorted(best["seed"].unique()) == list(range(300, 306))
+    assert not any(window.found for window in windows(best, "110"))
+    wide = accuracies(best, "110")
+    last = wide[wide.index.get_level_values("step") == 4200].droplevel("step")
+    columns = ["naive", "overprompting-color", "latent-intervention", "latent-control-random"]
+    page = SCRIPT.with_suffix(".md").read_text()
+    for seed, row in last[columns].iterrows():
+        assert f"| {seed} | " + " | ".join(f"{value:.2f}" for value in row) in page

@@ -452,9 +452,11 @@ export function startCurves() {
     },
     label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}`,
   });
+  let inSight = false;
   const near = new IntersectionObserver(
     (seen) => {
-      if (seen.some((s) => s.isIntersecting)) fetchLogs();
+      inSight = seen.at(-1)?.isIntersecting ?? false;
+      if (inSight) fetchLogs();
     },
     { rootMargin: "400px" },
   );
@@ -465,7 +467,6 @@ export function startCurves() {
     Object.values(charts).forEach((chart) =>
       keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh(),
     );
-    const box = byId("curve-loss").getBoundingClientRect();
-    if (!(keys.size === 1 && keys.has("step")) && box.top < innerHeight + 400) fetchLogs();
+    if (inSight && !(keys.size === 1 && keys.has("step"))) fetchLogs();
   });
 }

@@ -42,7 +42,8 @@ export const context = (canvas: HTMLCanvasElement): CanvasRenderingContext2D => 
   return found;
 };
 
-export const thousands = (number: number): string => Math.round(number).toLocaleString("en-US");
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 }).format;
+export const thousands = (number: number): string => whole(Math.round(number));
 export const digits = (value: number | null | undefined): string =>
   value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(2);
 export const counted = (count: number, noun: string): string => `${thousands(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -41,6 +41,7 @@ const AT_ONCE = 6;
 const FIRST = 8;
 const BATCH = 23;
 const PATIENCE = 400;
+const SOON = 150;
 
 export const space = (): Space => model.index.spaces[state.space];
 export const settled = (): boolean => model.index.spaces.length > 0;
@@ -97,7 +98,7 @@ export async function loadTrajectories(runs: Run[]): Promise<void> {
     (run) => model.trajectories.get(run.token)?.version !== run.version && !underWay.has(key(run)),
   );
   wanted.forEach((run) => underWay.add(key(run)));
-  let drawn = -PATIENCE;
+  let drawn = performance.now() - PATIENCE + SOON; // what comes at once is drawn once
   const batches = [
     wanted.slice(0, FIRST),
     ...range(FIRST, wanted.length, BATCH).map((at) => wanted.slice(at, at + BATCH)),

@@ -7,7 +7,7 @@ import { change, state, subscribe } from "./store";
 import type { Maybe, Run } from "./types";
 
 const order = { by: "name", down: false };
-const ROWS = 200;
+const ROWS = 100;
 let most = ROWS;
 const compare = new Intl.Collator("en", { numeric: true }).compare;
 

@@ -71,7 +71,7 @@ class Collection:
         for number in range(self.parts):
             place = part_of(self.path, RUNS, number)
             with sound(place):
-                frame = opened(place).read(columns=names).to_pandas()
+                frame = opened(place).read(columns=names, use_threads=False).to_pandas()
             found.append(frame.assign(part=number, group=range(len(frame))))
         table = pd.concat(found, ignore_index=True)
         with sound(self.path):
@@ -119,7 +119,8 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, POINTS, int(str(number)))
             with sound(place):
-                found = opened(place).read_row_groups(rows["group"].tolist(), columns=["points"])
+                file, groups = opened(place), rows["group"].tolist()
+                found = file.read_row_groups(groups, columns=["points"], use_threads=False)
             yield from zip(rows["run"], found["points"].to_pylist(), strict=True)
 
     def unpack(self, names: Sequence[str], folder: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from evaluated import write_evaluated
 
 from collected import write_many
 from conceptspace.cli import main
+from conceptspace.collection.read import Collection
 from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.collected import CollectedLibrary, library, unpacked
@@ -58,6 +62,27 @@ def test_trajectories_and_findings_are_those_of_the_folders(folder: Path) -> Non
     assert collected.settings(tokens[0])["protocols"] == folders.settings(tokens[0])["protocols"]
     assert collected.turns(tokens[:2])["problems"] == []
     assert collected.details(tokens[0])["provenance"]["probe.accuracy.color"] == "0.999"
+
+
+def test_trajectories_do_not_wait_for_runs_that_are_unpacked(folder: Path) -> None:
+    shown = CollectedLibrary(folder / "collection")
+    tokens = [run["token"] for run in shown.index()["runs"]]
+    unpacking, go_on = Event(), Event()
+
+    def slow(names: Sequence[str], home: Path) -> None:
+        unpacking.set()
+        assert go_on.wait(60)
+        Collection.unpack(shown._collection, names, home)
+
+    shown._collection.unpack = slow
+    with ThreadPoolExecutor(2) as pool:
+        told = pool.submit(shown.details, tokens[3])
+        assert unpacking.wait(60)
+        drawn = pool.submit(shown.trajectories, tokens).result(timeout=60)
+        assert shown.index()["runs"]
+        go_on.set()
+        assert told.result(timeout=60)["toml"]
+    assert set(drawn["runs"]) == set(tokens)
 
 
 def test_what_is_not_there_is_told(folder: Path) -> None:

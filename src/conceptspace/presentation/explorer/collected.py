@@ -47,7 +47,8 @@ class CollectedLibrary:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.asks = None
-        self._lock = RLock()
+        self._lock = RLock()  # of what is known of the collection
+        self._unpacking = RLock()  # takes longer; trajectories do not wait for it
         self._folder = Path(mkdtemp(prefix="conceptspace-collection-"))
         finalize(self, rmtree, self._folder, ignore_errors=True)
         self._stamp: tuple[int, int] | None = None
@@ -67,6 +68,9 @@ class CollectedLibrary:
         """See :func:`conceptspace.presentation.explorer.index.index`."""
         with self._lock:
             self._renew()
+            if self._index is not None:
+                return self._index
+        with self._unpacking, self._lock:  # in this order everywhere
             if self._index is None:
                 self._index = self._indexed()
             return self._index
@@ -74,16 +78,16 @@ class CollectedLibrary:
     def trajectories(self, tokens: Sequence[str]) -> Tree:
         """See :meth:`~conceptspace.presentation.explorer.library.Library.trajectories`."""
         with self._lock:
-            names = self._there(tokens)
-            drawn = dict(self._collection.points(list(names.values())))
-            known: Tree = {"version": self._version, "problems": []}
-            gone = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
-            return {
-                "runs": {
-                    token: known | json.loads(drawn[names[token]]) if token in names else gone
-                    for token in dict.fromkeys(tokens)
-                }
+            names, collection, version = self._there(tokens), self._collection, self._version
+        drawn = dict(collection.points(list(names.values())))
+        known: Tree = {"version": version, "problems": []}
+        gone = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
+        return {
+            "runs": {
+                token: known | json.loads(drawn[names[token]]) if token in names else gone
+                for token in dict.fromkeys(tokens)
             }
+        }
 
     def settings(self, token: str) -> Tree:
         """See :func:`conceptspace.analysis.points.settings`."""
@@ -164,12 +168,14 @@ class CollectedLibrary:
 
     def _unpacked(self, tokens: Sequence[str]) -> Library:
         """A library in which these runs are there."""
-        with self._lock:
-            names = self._there(tokens)
-            lacking = [name for name in names.values() if name not in self._there_already]
-            self._collection.unpack(lacking, self._home)
-            self._there_already.update(lacking)
-            return self._library
+        with self._unpacking:
+            with self._lock:
+                names, collection, home = self._there(tokens), self._collection, self._home
+                there, library = self._there_already, self._library
+            lacking = [name for name in names.values() if name not in there]
+            collection.unpack(lacking, home)
+            there.update(lacking)
+            return library
 
     @property
     def _version(self) -> str:
