@@ -48,6 +48,12 @@ def setup(app):
     app.connect("source-read", without_links_outside)
 
 
+doctest_global_setup = """
+import numpy as np
+import pandas as pd
+import torch
+from conceptspace import *
+"""
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}

@@ -1,4 +1,4 @@
-"""Pages of the site that come from the code: settings, a run's folder, the reference."""
+"""Pages of the site that come from the code: settings, a run's folder, figures, the reference."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import conceptspace
 from conceptspace import run_folder as folder_of_a_run
 from conceptspace import store
 from conceptspace.cli.settings import Setting, stored
+from conceptspace.paper.framework.registry import FIGURES
 
 PARTS = {
     "Data": ("space", "worlds"),
@@ -17,7 +18,7 @@ PARTS = {
     "Protocols": ("protocols",),
     "Judges": ("judges",),
     "Recording": ("recording", "store", "training", "errors"),
-    "Experiments and pages": ("config", "description", "experiment", "analysis", "presentation"),
+    "Experiments and pages": ("config", "settings", "experiment", "analysis", "presentation"),
 }
 """Titles of the reference, and which modules of the public names belong there."""
 
@@ -25,7 +26,12 @@ PARTS = {
 def write(folder: Path) -> None:
     """Write all pages into a folder."""
     folder.mkdir(exist_ok=True)
-    pages = {"settings": settings(), "folder": run_folder(), "reference": reference()}
+    pages = {
+        "settings": settings(),
+        "folder": run_folder(),
+        "paper": figures_of_the_paper(),
+        "reference": reference(),
+    }
     for name, text in pages.items():
         path = folder / f"{name}.md"
         if not path.exists() or path.read_text() != text:  # what is as it was is not built again
@@ -73,6 +79,32 @@ def run_folder() -> str:
         "`samples`."
     )
     return "\n".join(["# A run's folder", "", "```text", *lines, "```", "", columns, ""])
+
+
+def figures_of_the_paper() -> str:
+    """Each figure with its claim, what decides about it, and what it costs in each preset."""
+    lines = [
+        "# Figures of the paper",
+        "",
+        "`conceptspace reproduce NAME` runs, draws and [checks](../reproduce.md#claims) them.",
+        "",
+        "The 95 % interval over seeds of the primary endpoint decides.",
+        "",
+        "| name | figures | claim | primary endpoint | `quick` | `paper` |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, figure in FIGURES.items():
+        cost = figure.cost
+        cells = (
+            f"`{name}`",
+            figure.number,
+            figure.claim,
+            figure.endpoint,
+            cost["quick"],
+            cost["paper"],
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
 
 
 def reference() -> str:

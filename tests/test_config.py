@@ -16,22 +16,22 @@ from pydantic import ValidationError
 
 from conceptspace.config import (
     RunConfig,
-    complete,
     field_names,
     load,
     merged,
     nested,
+    read_complete,
 )
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presets import PRESETS, paper, quick
+from conceptspace.settings.versions import without_header
 from conceptspace.store import Run, open_or_create
-from conceptspace.versions import without_header
 from conceptspace.worlds.config import WORLDS
 from conceptspace.worlds.older import CELEBA
+from conceptspace.worlds.shapes.building import concept as concept_of
 from conceptspace.worlds.shapes.config import ConceptName
-from conceptspace.worlds.shapes.settings import concept as concept_of
 
 FIELDS = field_names()
 
@@ -423,15 +423,15 @@ class TestVersions:
         path = tmp_path / "c.toml"
         path.write_text(tomli_w.dumps(values))
         with pytest.raises(UserError, match=f"it lacks {name}"):
-            complete(path)
+            read_complete(path)
         assert load(path, quick()) == quick()
 
     @pytest.mark.parametrize("config", [quick(), paper()])
     def test_what_is_whole_comes_back(self, tmp_path, config):
         (tmp_path / "c.toml").write_text(config.text())
-        assert complete(tmp_path / "c.toml") == config
+        assert read_complete(tmp_path / "c.toml") == config
         (tmp_path / "c.toml").write_text(config.to_toml())
-        assert complete(tmp_path / "c.toml") == config
+        assert read_complete(tmp_path / "c.toml") == config
 
 
 class TestBuild:
@@ -573,7 +573,7 @@ class TestKindsOfData:
         config = merged(quick(), {"data": {"kind": kind, **own[kind]}, "seed": 3}, "test")
         assert config.digest() == digest
         (tmp_path / "config.toml").write_text(config.text())
-        again = complete(tmp_path / "config.toml")
+        again = read_complete(tmp_path / "config.toml")
         assert (again, again.text()) == (config, config.text())
         assert load(tmp_path / "config.toml", paper()).digest() == digest
 

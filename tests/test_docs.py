@@ -17,7 +17,9 @@ import conceptspace
 from conceptspace.cli.flags import overrides
 from conceptspace.cli.parser import parsed
 from conceptspace.config import field_names, merged, nested
+from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.presets import STARTS
+from conceptspace.protocols import registry
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if path.name != "log.md"]
@@ -126,7 +128,7 @@ def test_relative_links_resolve(page: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         if name.startswith("generated/"):
-            assert Path(name).stem in ("settings", "folder", "reference"), target
+            assert Path(name).stem in ("settings", "folder", "paper", "reference"), target
             continue
         linked = (page.parent / name).resolve() if name else page
         assert linked.exists(), f"{page.name} links to {target}, which is not there"
@@ -154,6 +156,15 @@ def test_pages_that_are_generated_tell_every_setting_file_and_public_name(tmp_pa
     for name in field_names():
         assert name == "preset" or f"| `{name}` | " in settings
     assert "| `train.steps` | 4200 | 20000 | Gradient steps (1 to 1000000000). |" in settings
+    for family in registry.families():
+        for name in family.settings.model_fields if family.settings else ():
+            assert f"| `protocols.{family.name}.{name}` | " in settings
+    assert "| `protocols.ensemble.draws` | 4,16 | 4,16 | Numbers of prompts" in settings
+    paper = (tmp_path / "paper.md").read_text()
+    for name, figure in FIGURES.items():
+        quick, full = figure.cost["quick"], figure.cost["paper"]
+        told = (f"`{name}`", figure.number, figure.claim, figure.endpoint, quick, full)
+        assert f"| {' | '.join(told)} |" in paper
     folder = (tmp_path / "folder.md").read_text()
     for name in ("config.toml", "run.json", "trajectory.parquet", "report.html"):
         assert f"\n  {name} " in folder

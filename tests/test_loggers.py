@@ -14,7 +14,7 @@ import torch
 
 from conceptspace import Noise, Recorder, UserError, named_space
 from conceptspace.events import Trained
-from conceptspace.loggers import KNOWN, Logger, logged, logger, opened
+from conceptspace.loggers import KNOWN, Logger, logged, logger, open_loggers
 from conceptspace.store import Run
 from tiny import TINY, tiny_config, tiny_session
 
@@ -42,7 +42,7 @@ class Kept:
 def run(tmp_path_factory: pytest.TempPathFactory, probe_cache_folder: Path) -> tuple[Run, Kept]:
     folder, kept = tmp_path_factory.mktemp("logged") / "run", Kept()
     session = tiny_session(folder, TINY, probe_cache_folder)
-    with opened([kept], session.run, folder) as loggers:
+    with open_loggers([kept], session.run, folder) as loggers:
         for event in logged(session.execute(), session.run, loggers):
             if isinstance(event, Trained):
                 assert float(event.loss) > 0

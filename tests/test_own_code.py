@@ -14,6 +14,7 @@ from conceptspace.collection.write import member
 from conceptspace.config import RunConfig, merged
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
+from conceptspace.experiment.own_code import imported
 from conceptspace.files import write_record
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.protocols import registry
@@ -90,6 +91,40 @@ def test_a_file_that_has_changed_is_refused(run, here, capsys, name, text, words
     assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
     (here / name).write_text(text)
     assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 0
+
+
+def test_a_module_beside_a_file_that_has_changed_is_refused(run, here, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    (here / "louder_by.py").write_text("TIMES = 1\n")
+    (here / "mine.py").write_text("import louder_by\n" + PROTOCOL)
+    words = ["evaluate", "run", "--protocol", "mine.py:Louder", "--trust"]
+    assert main(words) == 0
+    kept = run.information()["code"]["protocols.louder.louder_by"]
+    assert kept == {"file": "louder_by.py", "sha256": sha256(here / "louder_by.py")}
+    (here / "louder_by.py").write_text("TIMES = 2\n")
+    capsys.readouterr()
+    assert main(words) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "louder_by.py has changed since it was asked with it" in told
+    assert "give the new protocol another name" in told
+
+
+def test_modules_beside_a_file_are_found_as_they_are_imported(tmp_path):
+    package = tmp_path / "bundle"
+    package.mkdir()
+    names = ("plain", "relative", "whole", "deep", "late", "unused")
+    for name in names:
+        (package / f"{name}.py").write_text("import deep, torch\n" if name == "plain" else "")
+    start = package / "start.py"
+    start.write_text(
+        "import json, plain\n"
+        "from . import relative\n"
+        "from bundle.whole import anything\n"
+        "from .. import unused\n"
+        "def later():\n    from .late import it\n"
+    )
+    found = [path.stem for path in imported(start)]
+    assert found == ["deep", "late", "plain", "relative", "whole"]
 
 
 def test_a_protocol_that_has_changed_is_refused(run, here, capsys, monkeypatch):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from conceptspace.errors import UserError
-from conceptspace.locking import alone, sweep
+from conceptspace.locking import alone, sweep_leftovers
 from conceptspace.store import Run, open_or_create
 from tiny import TINY, tiny_config
 
@@ -157,7 +157,7 @@ def test_sweeping_leaves_what_is_not_a_leftover(tmp_path):
     for name in (*kept, *swept):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    sweep(tmp_path)
+    sweep_leftovers(tmp_path)
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == set(kept)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conceptspace.analysis.findings import findings
 from conceptspace.analysis.memorization import episodes, memorization
-from conceptspace.analysis.reading import checked
+from conceptspace.analysis.reading import checked_table
 from conceptspace.analysis.trajectories import paths
 from conceptspace.errors import UserError
 from conceptspace.judges.judge import Judgement, ShapesJudge
@@ -102,7 +102,7 @@ class TestTables:
         assert own == pytest.approx(np.linspace(0.1, 1, 10))
         other = paths(found, "naive", "21", concepts=("hue",), values={"hue": (1, 0)})
         assert other.values.ravel() == pytest.approx((1 + np.linspace(0.9, 0, 10)) / 2)
-        assert checked(found)["p2"].equals(found["p2"])
+        assert checked_table(found)["p2"].equals(found["p2"])
 
     def test_two_values_stay_as_they_are_and_lacking_ones_are_told(self):
         found = table()

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from conceptspace.description import Section
+from conceptspace import Section
 
 
 class Louder(Section):

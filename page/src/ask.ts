@@ -3,12 +3,13 @@
 
 import { groups, mean } from "d3-array";
 import { scaleLinear } from "d3-scale";
+import { axisLabel, axisName } from "./axis";
 import { askModel, payload } from "./carrier";
 import { axes, Chart, type Scale } from "./chart";
 import { byId, counted, digits, make, options, select, thousands, told } from "./dom";
 import { chosenRuns, runOf, settled, space } from "./model";
 import { classColor, ink } from "./palette";
-import { axisLabel, axisName, thumbnail } from "./space";
+import { thumbnail } from "./space";
 import { change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
 import { picture, tileCanvas } from "./tiles";

@@ -1,6 +1,7 @@
 // Small multiples over a setting, and protocols against each other at the same step.
 
 import { scaleLinear } from "d3-scale";
+import { axisName, valueAt } from "./axis";
 import { axes, Chart, type Hit, ofLines, type Ref } from "./chart";
 import { coloring, colorKey } from "./coloring";
 import { byId, digits, options, select, thousands, words } from "./dom";
@@ -20,7 +21,7 @@ import {
   variedHere,
 } from "./model";
 import { apart, DASHES, ink } from "./palette";
-import { axisName, lookAt, valueAt } from "./space";
+import { lookAt } from "./space";
 import { CHOICE, change, state, subscribe } from "./store";
 import type { Spot, Surface } from "./surface";
 import type { Run } from "./types";

@@ -1,23 +1,19 @@
-// Accuracies, loss and noise schedule against steps.
+// Accuracies against steps.
 
-import { extent, groups as groupBy } from "d3-array";
-import { scaleLinear, scaleLog } from "d3-scale";
+import { groups as groupBy } from "d3-array";
+import { scaleLinear } from "d3-scale";
 import { axes, Chart, type Hit, type Ref, type Scale } from "./chart";
 import { positions } from "./clock";
 import { coloring, colorKey } from "./coloring";
 import { comparedClass } from "./compare";
 import { byId, digits, thousands, words } from "./dom";
+import { cursor, frame } from "./frame";
 import { brief, type EndLabel, endLabels } from "./labels";
 import {
-  chosenRuns,
-  each,
-  groups,
   type Kind,
-  keyOf,
   type Line,
   label,
   lines,
-  load,
   ofClass,
   protocolNames,
   settingName,
@@ -25,7 +21,6 @@ import {
   shownLines,
   space,
   threshold,
-  trajectoryOf,
   turnOf,
 } from "./model";
 import { apart, DASHES, ink } from "./palette";
@@ -33,55 +28,12 @@ import { type Entry, Readout } from "./readout";
 import { lookAt } from "./space";
 import { CHOICE, change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
-import type { Log, Maybe, Run } from "./types";
 
 const LEGIBLE = 8;
-const MOST_LOGS = 40;
 const PANEL = 128;
 const LABELS = 104;
-interface Charts {
-  joint: Chart<Ref>;
-  concepts: Chart<Ref>;
-  loss: Chart;
-  gamma: Chart;
-}
-const charts = {} as Charts;
+const charts = {} as { joint: Chart<Ref>; concepts: Chart<Ref> };
 const values = {} as { joint: Readout; concepts: Readout };
-let logs = new Map<string, Log | null>();
-let ticket = 0;
-let kept = "";
-
-function frame(
-  surface: Surface,
-  width: number,
-  height: number,
-  y: Scale,
-  yLabel: string,
-  { right = 20, yFormat = null as ((value: number) => string) | null } = {},
-): Scale {
-  const x = scaleLinear([0, positions().at(-1) ?? 1], [50, width - right]);
-  y.range([height - 38, 22]);
-  axes(surface, { x, y, xTicks: width < 450 ? 3 : 5, yTicks: 5, xLabel: "step", yLabel, yFormat });
-  return x;
-}
-
-// The present, on top: moving it redraws nothing else.
-function cursor(
-  surface: Surface,
-  width: number,
-  height: number,
-  spans: Scale[] = [scaleLinear([0, positions().at(-1) ?? 1], [50, width - 20])],
-) {
-  if (!positions().length) return;
-  for (const x of spans)
-    surface.line(
-      [
-        [x(state.step ?? 0), 22],
-        [x(state.step ?? 0), height - 38],
-      ],
-      { color: ink().ink, width: 1 },
-    );
-}
 
 // What tells a line from the others, in few words.
 function nameOf(line: Line, all: Line[]): string {
@@ -252,122 +204,6 @@ function concepts(surface: Surface, width: number, height: number): Hit<Ref>[] {
   return hits;
 }
 
-function stories(): [Run, Log][] {
-  return chosenRuns()
-    .slice(0, MOST_LOGS)
-    .flatMap((run): [Run, Log][] => {
-      const log = logs.get(run.token);
-      return log?.step?.length ? [[run, log]] : [];
-    });
-}
-
-function empty(surface: Surface, width: number, height: number, why = ""): null {
-  const told =
-    why ||
-    (!chosenRuns().length
-      ? "No run is chosen."
-      : kept
-        ? "These runs keep no training log."
-        : "Reading the training logs…");
-  surface.text(width / 2, height / 2, told, { color: ink().quiet, size: 12, anchor: "middle" });
-  return null;
-}
-
-// What a log holds of something, where it is told.
-function points(log: Log, kind: string, x: Scale, y: Scale, wanted = (_: number) => true): [number, number][] {
-  return log.step.flatMap((step, i): [number, number][] => {
-    const value: Maybe = log[kind][i];
-    return value !== null && wanted(value) ? [[x(step), y(value)]] : [];
-  });
-}
-
-function loss(surface: Surface, width: number, height: number): null {
-  const found = stories();
-  const paint = coloringOfRuns();
-  if (!found.length) return empty(surface, width, height);
-  const kind = found.every(([, log]) => log.diffusion) ? "diffusion" : "loss";
-  const values = found.flatMap(([, log]) => log[kind]).filter((v): v is number => v !== null && v > 0);
-  const y = (values.length ? scaleLog().domain(extent(values) as [number, number]) : scaleLinear()).nice();
-  const x = frame(surface, width, height, y, "bits per dimension", {
-    yFormat: values.length ? y.tickFormat(5, "~g") : null,
-  });
-  for (const [run, log] of found)
-    surface.line(
-      points(log, kind, x, y, (v) => v > 0),
-      { color: paint(run), width: found.length > 8 ? 0.8 : 1.3, alpha: 0.85 },
-    );
-  surface.text(
-    56,
-    14,
-    kind === "diffusion" ? "diffusion term, mean over neighboring steps" : "loss, mean over neighboring steps",
-    { color: ink().quiet, size: 11 },
-  );
-  return null;
-}
-
-function gamma(surface: Surface, width: number, height: number): null {
-  const logged = stories();
-  const found = logged.filter(([, log]) => log.gamma_0 && log.gamma_1);
-  const paint = coloringOfRuns();
-  if (!found.length) return empty(surface, width, height, logged.length ? "The training log holds no γ." : "");
-  const values = found.flatMap(([, log]) => [...log.gamma_0, ...log.gamma_1]).filter((v): v is number => v !== null);
-  const y = scaleLinear()
-    .domain(extent([...values, 0]) as [number, number])
-    .nice();
-  const x = frame(surface, width, height, y, "γ");
-  for (const [run, log] of found)
-    for (const [kind, dash] of [
-      ["gamma_0", []],
-      ["gamma_1", [5, 3]],
-    ] as [string, number[]][])
-      surface.line(points(log, kind, x, y), { color: paint(run), width: 1.4, dash });
-  surface.text(56, 14, "γ(0) solid, γ(1) dashed", { color: ink().quiet, size: 11 });
-  return null;
-}
-
-// Runs have no class: they take the color of their setting, or one of their own.
-function coloringOfRuns(): (run: Run) => string {
-  const runs = chosenRuns();
-  const paint = coloring();
-  if (colorKey().includes(".")) return paint.ofRun;
-  const all = groups();
-  const at = (run: Run) => all.findIndex((group) => group.includes(run));
-  return (run) =>
-    all.length > 1 ? apart(at(run)) : runs.length > 1 && state.mode === "runs" ? apart(runs.indexOf(run)) : apart(0);
-}
-
-async function fetchLogs() {
-  const runs = chosenRuns()
-    .filter((run) => trajectoryOf(run.token))
-    .slice(0, MOST_LOGS);
-  const key = keyOf(runs);
-  const mine = ++ticket;
-  if (key === kept) return;
-  const found = new Map<string, Log | null>();
-  await each(runs, async (run) => {
-    if (mine !== ticket) return;
-    try {
-      found.set(run.token, (await load("details", run)).training as Log);
-    } catch {
-      found.set(run.token, null);
-    }
-  });
-  if (mine !== ticket) return;
-  [kept, logs] = [key, found];
-  charts.loss.refresh();
-  charts.gamma.refresh();
-}
-
-function ending(kind: string): string {
-  const found = stories();
-  return (
-    found
-      .slice(0, 6)
-      .map(([run, log]) => `${run.name} ends at ${digits(log[kind]?.at(-1))}`)
-      .join(", ") || "no training log"
-  );
-}
-
 function entry(line: Line, kind: Kind, c: number, step: number, name: string, color: string): Entry {
   const i = line.steps.indexOf(step);
   if (i < 0) return { name, color, value: Number.NaN, low: Number.NaN, high: Number.NaN };
@@ -436,37 +272,11 @@ export function startCurves() {
       );
     }),
   );
-  charts.loss = new Chart(byId("curve-loss"), {
-    name: "loss",
-    draw: loss,
-    over: (...where) => {
-      if (stories().length) cursor(...where);
-    },
-    label: () => `Training loss against steps: ${ending("diffusion")}`,
-  });
-  charts.gamma = new Chart(byId("curve-gamma"), {
-    name: "gamma",
-    draw: gamma,
-    over: (...where) => {
-      if (stories().some(([, log]) => log.gamma_0 && log.gamma_1)) cursor(...where);
-    },
-    label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}`,
-  });
-  let inSight = false;
-  const near = new IntersectionObserver(
-    (seen) => {
-      inSight = seen.at(-1)?.isIntersecting ?? false;
-      if (inSight) fetchLogs();
-    },
-    { rootMargin: "400px" },
-  );
-  near.observe(byId("curve-loss"));
   subscribe([...CHOICE, "data", "index", "turns", "step", "theme", "compareClass"], (keys) => {
     if (!settled()) return;
     byId("concept-title").textContent = `Accuracy of each concept${ofClass(comparedClass(), ", ")}`;
     Object.values(charts).forEach((chart) =>
       keys.size === 1 && keys.has("step") ? chart.refreshTop() : chart.refresh(),
     );
-    if (inSight && !(keys.size === 1 && keys.has("step"))) fetchLogs();
   });
 }

@@ -1,9 +1,9 @@
 // Choices above the concept space: classes, protocols, seeds, axes, color.
 
+import { axisName } from "./axis";
 import { colorWords } from "./coloring";
 import { byId, make, options, select, words } from "./dom";
 import { endsOf, lone, model, protocolsOf, runsHere, settled, space, variedHere } from "./model";
-import { axisName } from "./space";
 import { CHOICE, change, state, subscribe, touch } from "./store";
 
 const MOST_SEEDS = 16;

@@ -14,6 +14,7 @@ import { startExports } from "./exports";
 import { enter, startFilters } from "./filters";
 import { startKnobs } from "./knobs";
 import { startLayout } from "./layout";
+import { startLogs } from "./logs";
 import { startLook } from "./look";
 import {
   chosenRuns,
@@ -137,6 +138,7 @@ async function start() {
     startCompare,
     startTimeline,
     startCurves,
+    startLogs,
     startKnobs,
     startNear,
     startParallel,

@@ -3,12 +3,13 @@
 
 import { greatest, max, median, range, rollups } from "d3-array";
 import { scaleLinear } from "d3-scale";
+import { axisLabel } from "./axis";
 import { axes, type Scale } from "./chart";
 import { counted, digits, thousands } from "./dom";
 import { brief, type EndLabel, type Ends, endLabels } from "./labels";
 import { isControl, type Line, lines, protocolNames, space, threshold, trajectoryOf, turnOf } from "./model";
 import { apart, classColor, ink } from "./palette";
-import { axisLabel } from "./space";
+
 import { mean } from "./stats";
 import type { Spot, Surface } from "./surface";
 import type { Strip } from "./tiles";

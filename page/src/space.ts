@@ -4,11 +4,13 @@ import { greatest, least } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { select as d3select } from "d3-selection";
 import { zoom as d3zoom, zoomIdentity } from "d3-zoom";
+import { axisLabel, axisName, lastStep, onAxes, valueAt } from "./axis";
 import { axes, Chart, ofLines, type Ref } from "./chart";
-import { byArrow, positions } from "./clock";
+import { byArrow } from "./clock";
 import { coloring, colorKey } from "./coloring";
-import { byId, thousands, words } from "./dom";
-import { endsOf, type Line, lone, protocolNames, settled, shownLines, space, tabular, turnOf } from "./model";
+import { byId, thousands } from "./dom";
+import { legend } from "./legend";
+import { endsOf, type Line, lone, protocolNames, shownLines, space, tabular, turnOf } from "./model";
 import { classColor, DASHES, ink } from "./palette";
 import { CORNERS, EDGES, Projection } from "./projection";
 import { CHOICE, change, state, subscribe, touch } from "./store";
@@ -21,25 +23,6 @@ export const projection = new Projection();
 let zoomed = zoomIdentity;
 let chart: Chart<Ref>;
 const thumbs = new Map<string, HTMLImageElement>();
-
-export const axisName = (axis: number): string => (axis < 0 ? "step" : space().concepts[axis].name);
-const axisEnds = (c: number) =>
-  endsOf(c)
-    .map((value) => space().concepts[c].labels[value])
-    .join(" → ");
-export const axisLabel = (axis: number): string =>
-  axis < 0 ? "step" : lone() ? `accuracy of ${axisName(axis)}` : `${axisName(axis)}: ${axisEnds(axis)}`;
-const lastStep = () => positions().at(-1) || 1;
-
-// Whether a line's class has one of the two values between which each axis runs.
-const onAxes = (line: Line) =>
-  state.axes
-    .slice(0, state.dims)
-    .every((axis) => axis < 0 || space().concepts[axis].asked || endsOf(axis).includes(Number(line.name[axis])));
-
-export function valueAt(line: Line, i: number, axis: number): number {
-  return axis < 0 ? line.steps[i] / lastStep() : line.coordinate[axis][i];
-}
 
 export const plot = (): Chart<Ref> => chart;
 
@@ -390,46 +373,4 @@ export function startSpace(): void {
     legend();
   });
   subscribe(["focus"], () => chart.refreshTop());
-}
-
-function legend() {
-  if (!settled()) return;
-  const { entries, numeric } = coloring();
-  const place = byId("legend");
-  const node = (text: string, css: string) => {
-    const span = document.createElement("span");
-    const key = document.createElement("i");
-    key.className = "key";
-    key.style.borderTopColor = css;
-    span.append(key, text);
-    return span;
-  };
-  const told: (string | HTMLElement)[] = [];
-  if (numeric && entries.length > 1) {
-    const span = document.createElement("span");
-    const key = document.createElement("i");
-    key.className = "ramp";
-    key.style.background = `linear-gradient(90deg, ${entries.map(([, css]) => css).join()})`;
-    span.append(`${words(colorKey())} ${entries[0][0]}`, key, entries.at(-1)?.[0] ?? "");
-    told.push(span);
-  } else told.push(...entries.slice(0, 24).map(([text, css]) => node(text, css)));
-  if (entries.length > 24 && !numeric) told.push(`and ${entries.length - 24} more`);
-  if (state.protocols.size > 1 && colorKey() !== "protocol")
-    told.push(
-      `dashes: ${protocolNames()
-        .filter((n) => state.protocols.has(n))
-        .map((n, i) => (i ? `${n} dashed` : `${n} solid`))
-        .join(", ")}`,
-    );
-  const many = shownLines().some((line) => line.runs.length > 1);
-  told.push(
-    `cross: 95 % interval ${many ? "over runs (of two, their range)" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`,
-  );
-  if (shownLines().some((line) => !onAxes(line)))
-    told.push("not drawn: classes with other values than those of the axes");
-  place.replaceChildren(
-    ...told.map((item) =>
-      typeof item === "string" ? Object.assign(document.createElement("span"), { textContent: item }) : item,
-    ),
-  );
 }

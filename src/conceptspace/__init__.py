@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from conceptspace.analysis.reading import read_trajectory
     from conceptspace.config import RunConfig
-    from conceptspace.description import Section
     from conceptspace.errors import UserError
     from conceptspace.experiment.session import Session
     from conceptspace.judges.judge import Judge, Judgement
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from conceptspace.recording.accelerate import AccelerateRecorder
     from conceptspace.recording.lightning import LightningRecorder
     from conceptspace.recording.recorder import Recorder
+    from conceptspace.settings.description import Section
     from conceptspace.space import Concept, ConceptClass, ConceptSpace
     from conceptspace.store import Run
     from conceptspace.training.checkpoint_schedule import checkpoint_steps
@@ -64,7 +64,6 @@ __version__ = "0.1.0"
 _MODULES = {
     "analysis.reading": "read_trajectory",
     "config": "RunConfig",
-    "description": "Section",
     "errors": "UserError",
     "experiment.session": "Session",
     "judges.judge": "Judge Judgement",
@@ -94,6 +93,7 @@ _MODULES = {
     "recording.accelerate": "AccelerateRecorder",
     "recording.lightning": "LightningRecorder",
     "recording.recorder": "Recorder",
+    "settings.description": "Section",
     "space": "Concept ConceptClass ConceptSpace",
     "store": "Run",
     "training.checkpoint_schedule": "checkpoint_steps",

@@ -21,13 +21,13 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from conceptspace.bounds import Each
-from conceptspace.description import Description, Section
 from conceptspace.errors import UserError
-from conceptspace.kinds import READING, Kind, Kinds
 from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
-from conceptspace.settings_tree import complaint, dotted, merge, nested, tuples
-from conceptspace.versions import without_header
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Description, Section
+from conceptspace.settings.kinds import READING, Kind, Kinds
+from conceptspace.settings.tree import complaint, dotted, merge, nested, tuples
+from conceptspace.settings.versions import without_header
 from conceptspace.worlds.config import WORLDS, DataConfig
 from conceptspace.worlds.shapes.config import ShapesData
 
@@ -36,12 +36,12 @@ __all__ = [
     "ProbeConfig",
     "RunConfig",
     "TrainConfig",
-    "complete",
     "field_names",
     "load",
     "merged",
     "nested",
     "read",
+    "read_complete",
 ]
 
 SWEEP = Each(-(10**6), 10**6, 1000)
@@ -268,7 +268,7 @@ def load(path: Path, base: RunConfig) -> RunConfig:
     return merged(base, read(path), str(path))
 
 
-def complete(path: Path) -> RunConfig:
+def read_complete(path: Path) -> RunConfig:
     """Read a run's own config, in which nothing is left to a preset; no code is imported for it,
     see :meth:`RunConfig.loaded`.
 

@@ -39,7 +39,7 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def sweep(folder: Path) -> None:
+def sweep_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed; the run is locked.
 
     A page may be written without the lock, so those of pages stay.

@@ -29,6 +29,9 @@ class ConceptClass(str):
     The digit is the number of the value among the concept's labels, from 0 on. It is a string, so
     it serves as a dictionary key, a table entry and a file name. Raises ``UserError`` if a
     character is no digit from 0 to 9.
+
+    >>> ConceptClass("01").flip(0)
+    '11'
     """
 
     __slots__ = ()
@@ -203,6 +206,13 @@ class Concept:
 @dataclass(frozen=True)
 class ConceptSpace:
     """Independent concepts, and the classes of their combinations that are trained or held out.
+
+    >>> shape = Concept("shape", ("circle", "triangle"), means=((1.0, 0.0), (0.0, 1.0)))
+    >>> size = Concept("size", ("large", "small"), means=((0.65,), (0.25,)), spread=0.1)
+    >>> train = tuple(map(ConceptClass, ["00", "01", "10"]))
+    >>> space = ConceptSpace((shape, size), train, (ConceptClass("11"),))
+    >>> space.describe("11")
+    'triangle small'
 
     Args:
         concepts: the axes; their order is the order of the digits of a class.

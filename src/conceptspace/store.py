@@ -11,9 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from conceptspace.config import RunConfig, complete, read
+from conceptspace.config import RunConfig, read, read_complete
 from conceptspace.contact_sheet import Sheet, read_sheet, scored_again
-from conceptspace.description import Description
 from conceptspace.errors import UserError
 from conceptspace.files import (
     leftovers,
@@ -26,9 +25,10 @@ from conceptspace.files import (
 )
 from conceptspace.hints import command
 from conceptspace.locking import alone
-from conceptspace.record_config import RECORDED, recorded
 from conceptspace.run_folder import RunFolder
-from conceptspace.settings_tree import dotted
+from conceptspace.settings.description import Description
+from conceptspace.settings.record import RECORDED, recorded
+from conceptspace.settings.tree import dotted
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 __all__ = [
@@ -86,7 +86,7 @@ class Run:
         path = self.folder.config
         values = read(path)
         kept = values.get("preset") == RECORDED
-        config = recorded(values, str(path)) if kept else complete(path)
+        config = recorded(values, str(path)) if kept else read_complete(path)
         if not self._fits(_digest(path)):
             raise UserError(
                 f"{path} is not the config with which the run was begun (run.json keeps its "
@@ -323,7 +323,11 @@ def difference(old: Description, new: Description) -> str:
     """The first settings in which two configs differ, as a phrase."""
     a, b = dotted(old.model_dump()), dotted(new.model_dump())
     keys = dict.fromkeys([*a, *b])
-    changed = [f"{k} is {_told(a, k)} there, {_told(b, k)} here" for k in keys if _unlike(a, b, k)]
+    changed = [
+        f"{k} is {_value_in_words(a, k)} there, {_value_in_words(b, k)} here"
+        for k in keys
+        if _unlike(a, b, k)
+    ]
     more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
     return "; ".join(changed[:3]) + more
 
@@ -332,7 +336,7 @@ def _elsewhere(config: Description) -> str:
     return "choose another folder" + " with --out" * isinstance(config, RunConfig)
 
 
-def _told(flat: dict[str, Any], key: str) -> str:
+def _value_in_words(flat: dict[str, Any], key: str) -> str:
     return repr(flat[key]) if key in flat else "missing"
 
 

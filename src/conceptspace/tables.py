@@ -55,7 +55,7 @@ NAIVE = "naive"
 """The protocol that prompts the model as it was trained; its only setting is ``""``."""
 
 
-def complete(table: pd.DataFrame, keys: Iterable[str], name: str = "the table") -> None:
+def require_keys(table: pd.DataFrame, keys: Iterable[str], name: str = "the table") -> None:
     """Refuse a table with a missing key, whose rows pandas leaves out of groups in silence.
 
     Raises:

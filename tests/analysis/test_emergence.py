@@ -13,7 +13,7 @@ from scipy.stats import CensoredData, ecdf
 from tables import trajectory
 
 from conceptspace.analysis import emergence as em
-from conceptspace.analysis.emergence import Emergence, emergence, hidden, sentence, survival
+from conceptspace.analysis.emergence import Emergence, emergence, hidden_for, sentence, survival
 from conceptspace.errors import UserError
 
 STEPS = [100, 200, 300, 400, 500, 600]
@@ -153,7 +153,7 @@ def test_sentences() -> None:
 
 
 def test_hidden_counts_censored_seeds() -> None:
-    found = hidden(runs(900, math.inf, 500, math.inf), runs(400, 300, math.inf, math.inf))
+    found = hidden_for(runs(900, math.inf, 500, math.inf), runs(400, 300, math.inf, math.inf))
     assert (found.exact, found.at_least, found.at_most, found.undefined) == (1, 1, 1, 1)
     rows = found.differences
     assert rows["kind"].tolist() == ["exact", "at least", "at most", "undefined"]
@@ -165,7 +165,7 @@ def test_hidden_counts_censored_seeds() -> None:
 
 def test_hidden_refuses_other_seeds() -> None:
     with pytest.raises(UserError, match="same seeds"):
-        hidden(runs(100, 200), runs(100))
+        hidden_for(runs(100, 200), runs(100))
 
 
 def test_from_a_table() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tables import scores
 
 from conceptspace.analysis.emergence import find_emergence
-from conceptspace.analysis.reading import checked, read_trajectory
+from conceptspace.analysis.reading import checked_table, read_trajectory
 from conceptspace.analysis.selection import best_of_sweep
 from conceptspace.analysis.trajectories import condition
 from conceptspace.errors import UserError
@@ -77,7 +77,7 @@ def test_names_of_another_program(tmp_path):
 )
 def test_what_is_no_trajectory_is_refused(change, told):
     with pytest.raises(UserError, match=told):
-        checked(table().assign(**change))
+        checked_table(table().assign(**change))
 
 
 def test_plain_pandas_is_told_what_it_lost(tmp_path):
@@ -110,12 +110,12 @@ class TestTold:
 
     def test_shares_are_no_percentages(self):
         with pytest.raises(UserError, match="no coordinate exceeds 1, so they are no percentages"):
-            checked(table(), percent=True)
+            checked_table(table(), percent=True)
 
     def test_more_than_all_is_no_percentage(self):
         shares = {"accuracy": table()["accuracy"] * 200, "coordinate": table()["coordinate"] * 100}
         with pytest.raises(UserError, match="accuracy reaches from 50 to 180; it is a percentage"):
-            checked(table().assign(**shares), percent=True)
+            checked_table(table().assign(**shares), percent=True)
 
     @pytest.mark.parametrize("lost", [int, float, lambda value: str(int(value))])
     @pytest.mark.parametrize("suffix", ["csv", "parquet", "pandas"])
@@ -125,7 +125,7 @@ class TestTold:
 
         def read(**options):
             if suffix == "pandas":
-                return checked(without, **options)
+                return checked_table(without, **options)
             return read_trajectory(path, **options)
 
         if suffix == "csv":
@@ -143,17 +143,17 @@ class TestTold:
         rows = table()
         rows["concept_class"] = rows["concept_class"].map({"01": 1, "11": 111})
         with pytest.raises(UserError, match="'01' has 2 of 3 digits"):
-            checked(rows, restore_zeros=True)
+            checked_table(rows, restore_zeros=True)
 
     def test_each_run_has_concepts_of_its_own(self):
         other = table().assign(run="s", concept_class=table()["concept_class"].map("0{}".format))
         third = other[other["concept"] == "color"].assign(concept="shape")
         both = pd.concat([table(), other, third], ignore_index=True)
         lost = both.assign(concept_class=both["concept_class"].map(int))
-        found = checked(lost, restore_zeros=True)
+        found = checked_table(lost, restore_zeros=True)
         assert found["concept_class"].tolist() == both["concept_class"].tolist()
 
-    @pytest.mark.parametrize("way", [checked, None])
+    @pytest.mark.parametrize("way", [checked_table, None])
     def test_names(self, tmp_path, way):
         theirs = table().rename(columns={"accuracy": "acc", "step": "iteration"})
         names = {"acc": "accuracy", "iteration": "step"}
@@ -161,14 +161,14 @@ class TestTold:
             theirs.to_parquet(tmp_path / "table.parquet")
             found = read_trajectory(tmp_path / "table.parquet", names)
         else:
-            found = checked(theirs, columns=names)
+            found = checked_table(theirs, columns=names)
         assert found["step"].tolist() == table()["step"].tolist()
 
     def test_names_that_are_not_there_or_twice(self):
         with pytest.raises(UserError, match="no column 'acc'; it has run, seed"):
-            checked(table(), columns={"acc": "accuracy"})
+            checked_table(table(), columns={"acc": "accuracy"})
         with pytest.raises(UserError, match="has the column 'step' twice"):
-            checked(table(), columns={"seed": "step"})
+            checked_table(table(), columns={"seed": "step"})
 
 
 class TestMissing:
@@ -180,7 +180,7 @@ class TestMissing:
 
     def test_settings_that_became_numbers(self):
         settings = np.where(table()["step"] > 20, 1.5, np.nan)
-        found = checked(table().assign(setting=settings))
+        found = checked_table(table().assign(setting=settings))
         assert set(found["setting"]) == {"", "1.5"}
 
     def test_a_run_that_is_a_number_is_a_name(self, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 
 from conceptspace.analysis.rotation import sense_of_rotation
 from conceptspace.analysis.theory import (
-    area_without_switch,
     end_eq2,
     eq1,
     eq2,
@@ -35,6 +34,16 @@ def energy_eq1(points: np.ndarray, targets: np.ndarray, asymmetry: float) -> np.
 def energy_eq2(points: np.ndarray, percent: float) -> np.ndarray:
     """L of Eq. 2 at points (..., 2)."""
     return ((points - end_eq2(percent)) ** 2).sum(-1)
+
+
+def area_without_switch(asymmetry: float) -> float:
+    """Signed area between the curve from (0, 0) to (1, 1) without a switch, and its chord.
+
+    There Eq. 1 gives 1 - z2 = (1 - z1) ** (a ** 2), so the area is (a^2 - 1) / (2 (a^2 + 1)):
+    positive (clockwise) if concept 2 is the stronger, zero if none is.
+    """
+    square = rates(asymmetry)[1] ** 2
+    return float((square - 1) / (2 * (square + 1)))
 
 
 def area_of_late_switch(start: Point, corner: Point, end: Point, asymmetry: float) -> float:

@@ -21,7 +21,14 @@ from conceptspace.analysis.turning import (
     signed_areas,
     standard_errors,
 )
-from conceptspace.analysis.turning_power import SEVERAL, SINGLE, STRAIGHT, Noise, path, trials
+from conceptspace.analysis.turning_power import (
+    SEVERAL,
+    SINGLE,
+    STRAIGHT,
+    PlantedNoise,
+    path,
+    trials,
+)
 from conceptspace.errors import UserError
 
 
@@ -42,7 +49,7 @@ def test_at_most_five_percent_false_alarms() -> None:
 
 
 @pytest.mark.parametrize(("seeds", "noise"), [(1, SINGLE[2]), (5, SEVERAL[0])])
-def test_planted_right_angles_are_found(seeds: int, noise: Noise) -> None:
+def test_planted_right_angles_are_found(seeds: int, noise: PlantedNoise) -> None:
     turns = trials("90° turn", 24, seeds, noise, 30, seed=4)
     found = [turn for turn in turns if turn.detected]
     assert len(found) >= 0.7 * len(turns)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conceptspace.benchmarks.ablation import VARIANTS, WHOLE, Ratio, ablation, compared
+from conceptspace.benchmarks.ablation import VARIANTS, WHOLE, Ratio, ablation, comparison
 from tiny import tiny_config
 
 
@@ -11,7 +11,7 @@ def test_ratios_are_taken_within_rounds():
     """A machine that is three times slower in every other round changes no ratio."""
     factors = np.array([8.0, 4, 4, 2, 1, 1, 1.25])
     slow = np.array([1.0, 3, 1, 3, 1])
-    table = {row.name: row for row in compared(1e-3 * slow[:, None] * factors)}
+    table = {row.name: row for row in comparison(1e-3 * slow[:, None] * factors)}
     assert table[WHOLE].plain == Ratio(8.0, 8.0, 8.0)
     assert table[WHOLE].gain == Ratio(2.0, 2.0, 2.0)
     assert table["with norms and GELU"].gain.median == 1
@@ -22,7 +22,7 @@ def test_ratios_are_taken_within_rounds():
 def test_the_spread_is_the_middle_half():
     took = np.ones((5, len(VARIANTS)))
     took[:, 0] = [1, 2, 3, 4, 5]
-    assert compared(took)[1].plain == Ratio(3.0, 2.0, 4.0)
+    assert comparison(took)[1].plain == Ratio(3.0, 2.0, 4.0)
 
 
 def test_every_variant_trains():

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from conceptspace.presentation.explorer.ask import Asker
-from conceptspace.presentation.explorer.collected import library
+from conceptspace.presentation.explorer.ask import PointAsker
+from conceptspace.presentation.explorer.collected import open_library
 from conceptspace.presentation.explorer.server import listen, server
 
 sys.path.append(str(Path(__file__).parent.parent / "presentation"))
@@ -64,11 +64,11 @@ def page(context: BrowserContext) -> Iterator[Page]:
 class Served:
     """The explorer on a folder."""
 
-    def __init__(self, folder: Path, asker: Asker | None = None) -> None:
+    def __init__(self, folder: Path, asker: PointAsker | None = None) -> None:
         self.folder = folder
         self.opened = listen("127.0.0.1", 0, "")
         self.url = f"http://127.0.0.1:{self.opened.getsockname()[1]}/"
-        self.server = server(library([folder], asker), self.opened, "")
+        self.server = server(open_library([folder], asker), self.opened, "")
         kwargs = {"sockets": [self.opened]}
         self.thread = threading.Thread(target=self.server.run, kwargs=kwargs, daemon=True)
         self.thread.start()
@@ -86,7 +86,7 @@ def serve() -> Iterator:
     """A function from a folder to its :class:`Served` explorer."""
     running: list[Served] = []
 
-    def start(folder: Path, asker: Asker | None = None) -> Served:
+    def start(folder: Path, asker: PointAsker | None = None) -> Served:
         running.append(Served(folder, asker))
         return running[-1]
 

@@ -12,7 +12,7 @@ from test_explorer import opened
 from test_looks import RULES
 
 from conceptspace.experiment import parts
-from conceptspace.presentation.explorer.ask import Asker
+from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.store import open_or_create
 from conceptspace.training import checkpoint
 from tiny import tiny_config
@@ -35,7 +35,7 @@ def asked(tmp_path_factory):
 
 
 def test_a_point_is_asked_for(page, serve, asked):
-    opened(page, serve(asked.path.parent, Asker()).url)
+    opened(page, serve(asked.path.parent, PointAsker()).url)
     pad, said = page.locator("#ask-pad .pad"), page.locator("#ask-said")
     page.locator("#ask-section").scroll_into_view_if_needed()
     expect(page.locator("#ask-go")).to_have_text("Ask step 4,400")
@@ -64,7 +64,7 @@ def test_a_point_is_asked_for(page, serve, asked):
 
 def test_asking_is_readable_on_a_small_screen(browser, serve, asked):
     context = browser.new_context(viewport={"width": 390, "height": 844}, bypass_csp=True)
-    page = opened(context.new_page(), serve(asked.path.parent, Asker()).url)
+    page = opened(context.new_page(), serve(asked.path.parent, PointAsker()).url)
     page.locator("#ask-section").scroll_into_view_if_needed()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text()

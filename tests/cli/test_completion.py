@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conceptspace.cli import main
-from conceptspace.cli.completion import figures, script
+from conceptspace.cli.completion import completion_script, figures
 from conceptspace.cli.settings import stored
 
 PROMPT = "ready>"
@@ -25,7 +25,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("completion")
     found = {shell: folder / shell for shell in ("bash", "zsh")}
     for shell, path in found.items():
-        path.write_text(script(shell))
+        path.write_text(completion_script(shell))
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from conceptspace.errors import UserError
-from conceptspace.judges.function import checked, described
+from conceptspace.judges.function import checked_judge, judge_in_words
 from conceptspace.judges.judge import Judgement
 from conceptspace.judges.probe import Probe, ProbeSettings, TrainedProbe
 from conceptspace.worlds.naming import named_space
@@ -33,7 +33,7 @@ BOTH = {
     ],
 )
 def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
-    judged = checked(lambda images: answer, CONCEPTS)(IMAGES)
+    judged = checked_judge(lambda images: answer, CONCEPTS)(IMAGES)
     torch.testing.assert_close(judged.coordinates, SECOND)
     assert not judged.coordinates.requires_grad
     assert judged.valid is valid or torch.equal(judged.valid, valid)
@@ -61,7 +61,7 @@ def test_other_answers_are_refused_in_one_sentence(answer, told):
         return answer
 
     with pytest.raises(UserError, match=told) as refused:
-        checked(mine, CONCEPTS)(IMAGES)
+        checked_judge(mine, CONCEPTS)(IMAGES)
     assert "mine" in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -70,18 +70,18 @@ def test_a_trained_probe_is_a_judge():
     settings = ProbeSettings(channels=(8,), features=8)
     probe = Probe(("hue", "side"), settings)
     trained = TrainedProbe(probe, "0123456789abcdef99", {})
-    judged = checked(trained, CONCEPTS)(IMAGES)
+    judged = checked_judge(trained, CONCEPTS)(IMAGES)
     torch.testing.assert_close(judged.coordinates, probe.coordinates(IMAGES))
     assert judged.valid is None
-    assert described(trained) == "probe 0123456789abcdef"
+    assert judge_in_words(trained) == "probe 0123456789abcdef"
 
 
 def test_more_values_need_the_probability_of_each():
     values = {"hue": ("red", "green", "blue"), "side": ("left", "right")}
     concepts = named_space(values, []).concepts
     hue = torch.tensor([[0.2, 0.3, 0.5]]).expand(3, -1)
-    judged = checked(lambda images: {"hue": hue, "side": BOTH["side"]}, concepts)(IMAGES)
+    judged = checked_judge(lambda images: {"hue": hue, "side": BOTH["side"]}, concepts)(IMAGES)
     torch.testing.assert_close(judged.probabilities[:, 0], hue)
     assert torch.equal(judged.probabilities[:, 1, 2], torch.zeros(3))
     with pytest.raises(UserError, match="one has 3 values; answer with the probabilities of all"):
-        checked(lambda images: SECOND, concepts)(IMAGES)
+        checked_judge(lambda images: SECOND, concepts)(IMAGES)

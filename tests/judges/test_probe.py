@@ -21,7 +21,7 @@ from conceptspace.judges.probe import (
     load_or_train,
 )
 from conceptspace.presets import quick
-from conceptspace.worlds.shapes.settings import concept as concept_of
+from conceptspace.worlds.shapes.building import concept as concept_of
 from conceptspace.worlds.shapes.world import widest, widest_world
 from tiny import CPU, tiny_config, tiny_world
 

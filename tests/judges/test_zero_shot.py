@@ -10,7 +10,7 @@ import torch
 
 import conceptspace as cs
 from conceptspace.errors import UserError
-from conceptspace.judges.function import checked, described
+from conceptspace.judges.function import checked_judge, judge_in_words
 from conceptspace.judges.zero_shot import BATCH, ZeroShot, from_clip
 
 SPACE = cs.named_space({"hue": ("red", "green", "blue"), "light": ("dark", "bright")}, [])
@@ -40,7 +40,7 @@ def painted(*colors: tuple[float, float, float]) -> torch.Tensor:
 def test_the_probabilities_are_the_formula():
     judge = ZeroShot(image_embeddings, text_embeddings, TEXTS, scale=3.0)
     images = painted((0.9, 0.1, 0.4), (0.0, 0.0, 0.8))
-    judged = checked(judge, SPACE.concepts)(images)
+    judged = checked_judge(judge, SPACE.concepts)(images)
     u = image_embeddings(images)
     u = u / u.norm(dim=1, keepdim=True)
     torch.testing.assert_close(judged.probabilities[:, 0], (3 * u[:, :3]).softmax(1))
@@ -124,7 +124,7 @@ def test_an_image_encoder_is_looked_at_when_it_answers(encode, told):
 
 def test_texts_that_do_not_fit_the_space_are_told_of():
     short = {**TEXTS, "hue": ["red", "green"]}
-    judged = checked(ZeroShot(image_embeddings, text_embeddings, short), SPACE.concepts)
+    judged = checked_judge(ZeroShot(image_embeddings, text_embeddings, short), SPACE.concepts)
     with pytest.raises(UserError, match=r"concept hue, gives .* of shape \(1, 2\)"):
         judged(painted((0.9, 0.1, 0.4)))
 
@@ -132,7 +132,7 @@ def test_texts_that_do_not_fit_the_space_are_told_of():
 def test_a_run_says_by_which_texts_it_was_judged(tmp_path):
     judge = ZeroShot(image_embeddings, text_embeddings, TEXTS, invalid=["nothing"], least=-0.5)
     other = ZeroShot(image_embeddings, text_embeddings, {**TEXTS, "light": ["black", "white"]})
-    assert described(judge) != described(other)
+    assert judge_in_words(judge) != judge_in_words(other)
 
     def model(prompts, noise):
         return painted((0.9, 0.1, 0.4)).expand(len(prompts), -1, -1, -1)
@@ -194,7 +194,7 @@ IMAGES = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(1))
 def test_a_real_clip_says_what_its_own_forward_pass_says(clip):
     model, processor = clip
     texts = {"hue": ["red", "green", "a blue"], "light": ["dark", "bright"]}
-    found = checked(from_clip(model, processor, texts), SPACE.concepts)(IMAGES)
+    found = checked_judge(from_clip(model, processor, texts), SPACE.concepts)(IMAGES)
     pictures = [(image.permute(1, 2, 0) * 255).round().byte().numpy() for image in IMAGES]
     for place, some in enumerate(texts.values()):
         inputs = processor(text=some, images=pictures, padding=True, return_tensors="pt")

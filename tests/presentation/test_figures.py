@@ -11,7 +11,7 @@ from PIL import Image
 
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures import (
-    Emergence,
+    Span,
     elicitation_figure,
     emergence_timeline,
     image_strips,
@@ -29,12 +29,12 @@ from conceptspace.tables import JOINT, NAIVE
 TURN = make_turn(1250, 1200, 1600)
 INF = float("inf")
 SPANS = [
-    Emergence("naive", 2800, 3000, row="seed 0"),
-    Emergence("overprompting", 0, 1500, row="seed 0"),
-    Emergence("latent-control-random", 4400, INF, censored=True, row="seed 0"),
-    Emergence("naive", 4400, INF, censored=True, row="seed 1"),
-    Emergence("overprompting", 1300, 1500, row="seed 1"),
-    Emergence("latent-control-random", 1300, 1500, row="seed 1"),
+    Span("naive", 2800, 3000, row="seed 0"),
+    Span("overprompting", 0, 1500, row="seed 0"),
+    Span("latent-control-random", 4400, INF, censored=True, row="seed 0"),
+    Span("naive", 4400, INF, censored=True, row="seed 1"),
+    Span("overprompting", 1300, 1500, row="seed 1"),
+    Span("latent-control-random", 1300, 1500, row="seed 1"),
 ]
 
 

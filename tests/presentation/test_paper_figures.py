@@ -16,7 +16,7 @@ from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.theory_fit import fit_eq2
 from conceptspace.analysis.trajectories import Paths
 from conceptspace.errors import UserError
-from conceptspace.paper.fig03.drawing import Speed, speed_figure
+from conceptspace.paper.fig03.drawing import SpeedPanel, speed_figure
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09b.drawing import fan_figure
 from conceptspace.paper.fig15.drawing import Case, curves, sides_figure
@@ -35,7 +35,9 @@ def at(step: float) -> Emergence:
 
 def test_speed_is_drawn_at_the_signal_with_coincident_runs_counted() -> None:
     never = Emergence(2, 2400.0, inf, 2400.0)
-    panel = Speed([0.01, 0.03], [[at(1000.0), at(2000.0), never], [at(500.0)] * 3], ["0.3", "0.6"])
+    panel = SpeedPanel(
+        [0.01, 0.03], [[at(1000.0), at(2000.0), never], [at(500.0)] * 3], ["0.3", "0.6"]
+    )
     rows = {"accuracy of {} alone": {"color": panel}, "joint accuracy": {"color": panel}}
     figure = speed_figure(rows)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [

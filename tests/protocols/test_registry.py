@@ -11,20 +11,20 @@ import pytest
 
 from conceptspace.analysis.elicitation import is_control
 from conceptspace.cli import main
-from conceptspace.config import RunConfig, complete, load, merged
-from conceptspace.description import Section
+from conceptspace.config import RunConfig, load, merged, read_complete
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import needs, protocols_asked
 from conceptspace.presets import quick
 from conceptspace.protocols import registry
+from conceptspace.settings.description import Section
 from conceptspace.store import Run
 from conceptspace.sweeps.cost import passes
 from tiny import tiny_config
 
 LOUDER = '''
 from typing import ClassVar
-from conceptspace.description import Section
+from conceptspace.settings.description import Section
 
 
 class Louder(Section):
@@ -241,7 +241,7 @@ def test_sections_of_a_config_file(tmp_path: Path) -> None:
     assert config.protocols["steering"]["strengths"] == (2.0,)
     assert config.protocols["steering"]["module"] == "network.trunk.down.0.0"
     (tmp_path / "config.toml").write_text(config.text())
-    assert complete(tmp_path / "config.toml") == config
+    assert read_complete(tmp_path / "config.toml") == config
     for section, told in (("steering", "there is no setting loud"), ("hypnosis", "no such proto")):
         bad = merged(quick(), {"protocols": {section: {"loud": 3}}}, "test")
         with pytest.raises(UserError, match=told):
@@ -267,18 +267,6 @@ def test_two_protocols_of_one_name_are_refused() -> None:
 
     with pytest.raises(UserError, match="there are two protocols mine"):
         registry.family("mine")(lambda name, run: Mine())
-
-
-def test_the_page_on_protocols_names_every_setting_with_its_default() -> None:
-    page = (Path(__file__).parents[2] / "docs/protocols.md").read_text()
-    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
-    of_their_own = [of for of in registry.families() if of.settings is not None]
-    assert len(of_their_own) >= 4
-    for of in of_their_own:
-        for name, field in of.settings.model_fields.items():
-            many = field.default if isinstance(field.default, tuple) else (field.default,)
-            shown = ", ".join(v if isinstance(v, str) else f"{v:g}" for v in many)
-            assert f"`{name}` ({shown})" in rows[of.name]
 
 
 def test_a_family_makes_what_it_is_asked_for() -> None:
@@ -313,5 +301,5 @@ def test_settings_without_a_value_are_not_stored(tmp_path: Path) -> None:
 
     config = registry.completed(tiny_config(evaluate__protocols=["mine"]))
     (tmp_path / "config.toml").write_text(config.text())
-    assert complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
+    assert read_complete(tmp_path / "config.toml").protocols == {"mine": {"by": 2}}
     assert registry.make("mine", parts.context(config)) == Mine()

@@ -16,7 +16,7 @@ from conceptspace.errors import UserError
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.resources import Resources
-from conceptspace.sweeps.slurm import script, submit
+from conceptspace.sweeps.slurm import batch_script, submit
 from tiny import tiny_config, tiny_session
 
 
@@ -38,12 +38,12 @@ def wait_for(job: str, seconds: float = 240) -> None:
 
 
 def test_the_script_asks_for_an_array_with_what_each_run_is_given(tmp_path: Path) -> None:
-    text = script(200, tmp_path / "a b", Resources(cpus=2.0, gpus=1.0), 8, ["partition=gpu"])
+    text = batch_script(200, tmp_path / "a b", Resources(cpus=2.0, gpus=1.0), 8, ["partition=gpu"])
     for line in ("array=0-199%8", "cpus-per-task=2", "gpus-per-task=1", "requeue", "partition=gpu"):
         assert f"#SBATCH --{line}\n" in text
     assert f"conceptspace.sweeps.slurm '{tmp_path}/a b' \"$SLURM_ARRAY_TASK_ID\"" in text
     with pytest.raises(UserError, match="Slurm gives a run whole GPUs"):
-        script(1, tmp_path, Resources(gpus=0.5), None, [])
+        batch_script(1, tmp_path, Resources(gpus=0.5), None, [])
 
 
 def test_without_slurm_the_script_is_left_and_one_sentence_tells(

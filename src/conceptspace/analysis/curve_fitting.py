@@ -29,7 +29,7 @@ BISECTIONS = 5
 
 
 @dataclass(frozen=True)
-class Family:
+class CurveFamily:
     """A family of curves.
 
     Attributes:
@@ -66,7 +66,7 @@ class Fitted:
         points: how many numbers were fitted.
     """
 
-    family: Family
+    family: CurveFamily
     values: Array
     correlation: float
     deviance: float
@@ -85,7 +85,7 @@ class Fitted:
         return float(self.values[self.family.parameters.index(parameter)])
 
 
-def fit(family: Family, data: Sequence[Array]) -> Fitted:
+def fit(family: CurveFamily, data: Sequence[Array]) -> Fitted:
     """Fit a family of curves by maximum likelihood, from its best few starts.
 
     Args:
@@ -180,7 +180,7 @@ def refit(fitted: Fitted, data: Sequence[Array]) -> Fitted:
 
 
 def _described(
-    family: Family, data: Sequence[Array], solution: Array, deviance: float, count: int
+    family: CurveFamily, data: Sequence[Array], solution: Array, deviance: float, count: int
 ) -> Fitted:
     values, points = solution[:-1], sum(part.size for part in data)
     raw = np.concatenate(
@@ -200,7 +200,7 @@ def _described(
 
 
 def _polish(
-    family: Family, data: Sequence[Array], start: Array, fixed: tuple[int, float] | None = None
+    family: CurveFamily, data: Sequence[Array], start: Array, fixed: tuple[int, float] | None = None
 ) -> tuple[Array, float]:
     """Parameters and correlation of the nearest optimum, and its deviance."""
     low, high = np.append(family.low, 0.0), np.append(family.high, HIGHEST_CORRELATION)
@@ -223,7 +223,7 @@ def _polish(
     return state.copy(), points * float(np.log(square) + 1 + np.log(2 * np.pi))
 
 
-def _residuals(state: Array, family: Family, data: Sequence[Array]) -> Array:
+def _residuals(state: Array, family: CurveFamily, data: Sequence[Array]) -> Array:
     """Whitened residuals whose sum of squares grows with -2 log L of parameters and rho."""
     rho = state[-1]
     parts = []

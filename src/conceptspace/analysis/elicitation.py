@@ -109,7 +109,7 @@ def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_
         late_name: what reaches the threshold later, in words.
         early_name: what does so earlier.
     """
-    found = emergence.hidden(late, early)
+    found = emergence.hidden_for(late, early)
     seeds, level = len(late), f"{emergence.THRESHOLD:g}"
     if found.undefined == seeds:
         return f"neither {late_name} nor {early_name} reaches {level} by step {found.horizon:g}"

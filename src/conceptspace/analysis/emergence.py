@@ -233,7 +233,7 @@ def survival(runs: Sequence[Emergence]) -> Survival:
     )
 
 
-def hidden(naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Hidden:
+def hidden_for(naive: Sequence[Emergence], elicited: Sequence[Emergence]) -> Hidden:
     """How much later naive prompting shows what another protocol elicits.
 
     Args:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.shaping import Layout, numbers, renamed, shaped
+from conceptspace.analysis.shaping import Layout, numeric_column, renamed, shaped
 from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, KEYS, LARGEST, PROBE, TRAJECTORY_COLUMNS, VALID, complete
+from conceptspace.tables import JOINT, KEYS, LARGEST, PROBE, TRAJECTORY_COLUMNS, VALID, require_keys
 from conceptspace.values import COLUMNS
 
 WHOLE = ("seed", "step", "samples")
@@ -40,6 +40,11 @@ def read_trajectory(
     :class:`conceptspace.analysis.shaping.Layout` for what else a table may say, and
     :func:`conceptspace.analysis.shaping.shaped` for what stands in where it does not.
 
+    >>> table = pd.DataFrame({"step": [1, 2], "acc": [5, 90]})
+    >>> read = read_trajectory(table, accuracies={"acc": "plain"}, percent=True)
+    >>> read.groupby("step").accuracy.mean().to_dict()
+    {1: 0.05, 2: 0.9}
+
     Args:
         source: a file that ends in .parquet or .csv, or a table.
         columns: see :class:`~conceptspace.analysis.shaping.Layout`, as for all that is not below.
@@ -47,13 +52,13 @@ def read_trajectory(
         plain: likewise.
         controls: likewise.
         joint: likewise.
-        percent: see :func:`checked`.
-        restore_zeros: see :func:`checked`.
+        percent: see :func:`checked_table`.
+        restore_zeros: see :func:`checked_table`.
         skip_empty: see ``Layout``.
         content: the file's bytes, if they have been read.
 
     Raises:
-        UserError: the file cannot be read, or the table is none; see :func:`checked`.
+        UserError: the file cannot be read, or the table is none; see :func:`checked_table`.
     """
     layout = Layout(columns or {}, accuracies or {}, plain, controls, joint, percent, skip_empty)
     if isinstance(source, pd.DataFrame):
@@ -61,7 +66,7 @@ def read_trajectory(
     else:
         table, name = _opened(Path(source), content), str(source)
     table = shaped(table, name, layout)
-    return checked(table, name, percent=percent, restore_zeros=restore_zeros)
+    return checked_table(table, name, percent=percent, restore_zeros=restore_zeros)
 
 
 def _opened(path: Path, content: bytes | None) -> pd.DataFrame:
@@ -81,7 +86,7 @@ def _opened(path: Path, content: bytes | None) -> pd.DataFrame:
         raise UserError(f"{path} cannot be read as a table: {reason}") from None
 
 
-def checked(
+def checked_table(
     table: pd.DataFrame,
     name: str = "the table",
     columns: Mapping[str, str] | None = None,
@@ -115,11 +120,11 @@ def checked(
         table = table.assign(setting="")
     require(table, TRAJECTORY_COLUMNS)
     table = table.assign(setting=table["setting"].map(_setting))
-    complete(table, [*KEYS, "concept"], name)
+    require_keys(table, [*KEYS, "concept"], name)
     table = table.assign(**{key: table[key].map(str) for key in ("run", "protocol", "concept")})
     table = table.assign(concept_class=_classes(table, name, restore_zeros))
     for column in WHOLE:
-        values = numbers(table, column, name)
+        values = numeric_column(table, column, name)
         whole = np.isfinite(values) & (values == np.round(values))
         if not (whole & (values >= 0) & (values <= LARGEST)).all():
             raise UserError(f"{name}: the column {column} must hold whole numbers from 0 to 10^15")
@@ -186,7 +191,7 @@ def _whole(value: object) -> str:
 
 def _shares(table: pd.DataFrame, column: str, name: str, percent: bool) -> pd.Series:
     """Values in [0, 1]; missing ones are allowed where they mean that nothing was measured."""
-    values = pd.Series(numbers(table, column, name), table.index)
+    values = pd.Series(numeric_column(table, column, name), table.index)
     needed = {"accuracy": values, "coordinate": values[table["concept"] != JOINT]}
     known = needed.get(column, values.dropna())
     if not np.isfinite(known).all():

@@ -65,12 +65,12 @@ def sense_of_rotation(curve: NDArray[Any], *, confidence: float = 0.95) -> Rotat
     return Rotation(middle, (low, high), tuple(float(a) for a in areas), _sense(low, high))
 
 
-def name_of(area: float) -> str:
+def sense_name(area: float) -> str:
     """``"clockwise"`` for a positive signed area, ``"counterclockwise"`` for a negative one."""
     return "clockwise" if area > 0 else "counterclockwise"
 
 
 def _sense(low: float, high: float) -> str:
     if low > 0 or high < 0:
-        return name_of(low)
+        return sense_name(low)
     return "undecided"

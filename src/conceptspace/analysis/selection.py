@@ -12,7 +12,7 @@ import pandas as pd
 
 from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, SCORE_COLUMNS, complete
+from conceptspace.tables import JOINT, SCORE_COLUMNS, require_keys
 
 KEY = ["run", "seed", "step", "protocol", "concept_class"]
 
@@ -35,7 +35,7 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
             lacks the accuracy of a concept, or a checkpoint has fewer than two samples.
     """
     require(scores, SCORE_COLUMNS)
-    complete(scores, [*KEY, "sample", "setting", "concept"], "the scores")
+    require_keys(scores, [*KEY, "sample", "setting", "concept"], "the scores")
     rows = scores[scores["concept"] != JOINT]
     images = rows.groupby([*KEY, "sample", "setting"])["accuracy"]
     joint = images.prod(min_count=rows["concept"].nunique()).reset_index()

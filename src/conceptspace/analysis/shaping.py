@@ -15,7 +15,7 @@ import pandas as pd
 
 from conceptspace.analysis.trajectories import Array, concepts_of
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, KEYS, NAIVE, complete
+from conceptspace.tables import JOINT, KEYS, NAIVE, require_keys
 
 ONLY = "accuracy"
 """What the one quantity of a table without concepts is called."""
@@ -66,7 +66,8 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
         layout: where it keeps what.
 
     Returns:
-        A new table; see :func:`conceptspace.analysis.reading.checked` for what is still to check.
+        A new table; what is still to check does
+        :func:`conceptspace.analysis.reading.checked_table`.
 
     Raises:
         UserError: the table has no rows, lacks a column that is named or needed, has no accuracy in
@@ -96,7 +97,7 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
         _require_value(table, "concept", layout.joint, name, "concept")
         table = table.assign(concept=table["concept"].replace(layout.joint, JOINT))
     table = _asked(table, name, layout)
-    complete(table, ("step", "concept", "protocol"), name)
+    require_keys(table, ("step", "concept", "protocol"), name)
     table = _seeded(table, name)
     if "setting" not in table:
         table = table.assign(setting="")
@@ -128,7 +129,7 @@ def require_columns(table: pd.DataFrame, name: str, columns: Iterable[str]) -> N
             raise UserError(f"{name} has no column {column!r}; it has {_listed(table)}")
 
 
-def numbers(table: pd.DataFrame, column: str, name: str) -> Array:
+def numeric_column(table: pd.DataFrame, column: str, name: str) -> Array:
     """A column as numbers, NaN where one is missing or written as one of :data:`MISSING`.
 
     Raises:
@@ -161,7 +162,7 @@ def _long(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
                 f"{name}: {what!r} names the {both[0]} of the column {column!r}, and the table has "
                 f"a column {both[0]} of its own; one of the two is too much"
             )
-        values = pd.Series(numbers(table, column, name), table.index)
+        values = pd.Series(numeric_column(table, column, name), table.index)
         part = kept.assign(accuracy=values, **{k: v for k, v in told.items() if v})
         parts.append(part.assign(column=column))
     columns = {frozenset(part.columns) for part in parts}
@@ -175,7 +176,7 @@ def _long(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
 
 def _measured(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     """Rows with an accuracy."""
-    table = table.assign(accuracy=numbers(table, "accuracy", name))
+    table = table.assign(accuracy=numeric_column(table, "accuracy", name))
     missing = table["accuracy"].isna()
     if missing.any() and not layout.skip_empty:
         where = table.loc[missing, "column"].iloc[0] if "column" in table else "accuracy"
@@ -266,7 +267,7 @@ def _coordinate(table: pd.DataFrame, name: str, concepts: Sequence[str], top: in
     many = table["concept"].isin(_many_valued(table, concepts))
     found = accuracy.where(many | (digit != "0"), top - accuracy)
     if {"p0", "p1"} <= set(table.columns):
-        zero, one = (pd.Series(numbers(table, p, name), table.index) for p in ("p0", "p1"))
+        zero, one = (pd.Series(numeric_column(table, p, name), table.index) for p in ("p0", "p1"))
         found = ((top + one - zero) / 2).where(many & zero.notna() & one.notna(), found)
     return found
 

@@ -209,16 +209,6 @@ def follow(times: Numbers, rate: float) -> Array:
     return followed
 
 
-def area_without_switch(asymmetry: float) -> float:
-    """Signed area between the curve from (0, 0) to (1, 1) without a switch, and its chord.
-
-    There Eq. 1 gives 1 - z2 = (1 - z1) ** (a ** 2), so the area is (a^2 - 1) / (2 (a^2 + 1)):
-    positive (clockwise) if concept 2 is the stronger, zero if none is.
-    """
-    square = rates(asymmetry)[1] ** 2
-    return float((square - 1) / (2 * (square + 1)))
-
-
 def _integrate(
     flow: Callable[[float, Array], Array], times: Numbers, start: Numbers, fastest: float
 ) -> Array:

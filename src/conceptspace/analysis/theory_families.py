@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from conceptspace.analysis.curve_fitting import Family
+from conceptspace.analysis.curve_fitting import CurveFamily
 from conceptspace.analysis.theory import eq1, eq2, follow
 from conceptspace.analysis.trajectories import Array
 
@@ -62,11 +62,11 @@ def _family(
     guesses: Sequence[Sequence[float]],
     start: Array,
     choices: int = 0,
-) -> Family:
+) -> CurveFamily:
     """A family whose last two parameters are the start of the trajectory."""
     everywhere = [*bounds, (0.0, 1.0), (0.0, 1.0)]
     starts = [(*guess, *np.clip(start, 0.02, 0.98)) for guess in product(*guesses)]
-    return Family(
+    return CurveFamily(
         name,
         (*parameters, "start_1", "start_2"),
         curve,
@@ -79,7 +79,7 @@ def _family(
 
 def eq1_family(
     steps: Array, points: Array, target: str, corner: str, choices: int, coupled: bool = False
-) -> Family:
+) -> CurveFamily:
     """Eq. 1: its unit of time, asymmetry and switch.
 
     Args:
@@ -120,7 +120,7 @@ def eq1_family(
     )
 
 
-def eq1_nulls(steps: Array, points: Array, target: str) -> list[Family]:
+def eq1_nulls(steps: Array, points: Array, target: str) -> list[CurveFamily]:
     """No switch, straight line, straight relaxation; arguments as for :func:`eq1_family`."""
     scale, most = _Scale.of(steps), float(np.log(LARGEST_ASYMMETRY))
     end, start = point(target), points[:2].mean(0)
@@ -167,7 +167,7 @@ def eq1_nulls(steps: Array, points: Array, target: str) -> list[Family]:
 
 def eq2_family(
     times: Sequence[Array], percents: Sequence[float], data: Sequence[Array], name: str
-) -> Family:
+) -> CurveFamily:
     """Eq. 2 or one of its nulls.
 
     Args:

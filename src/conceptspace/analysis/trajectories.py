@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS, complete
+from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS, require_keys
 from conceptspace.values import Axes, along, columns_of
 
 Array = NDArray[np.float64]
@@ -97,7 +97,7 @@ def condition(
     what = f"class {concept_class} under {protocol}"
     if rows.empty:
         raise UserError(f"the table has no rows for {what}")
-    complete(rows, ("run", "seed", "step", "setting", "concept"))
+    require_keys(rows, ("run", "seed", "step", "setting", "concept"))
     settings = [str(name) for name in rows["setting"].unique()]
     if len(settings) > 1:
         raise UserError(f"{what} has {len(settings)} settings, choose one of {', '.join(settings)}")

@@ -18,7 +18,7 @@ from conceptspace.analysis.turning import Turn, detect_turn
 
 
 @dataclass(frozen=True)
-class Noise:
+class PlantedNoise:
     """How a planted trajectory differs from its path.
 
     Attributes:
@@ -39,15 +39,15 @@ class Noise:
 
 
 SINGLE = (
-    Noise("sampling only"),
-    Noise("wander 0.05, correlation 0.8", 0.05, 0.8),
-    Noise("wander 0.05, correlation 0.93", 0.05, 0.93),
-    Noise("wander 0.3 in logits, 0.9", 0.3, 0.9, logit=True),
+    PlantedNoise("sampling only"),
+    PlantedNoise("wander 0.05, correlation 0.8", 0.05, 0.8),
+    PlantedNoise("wander 0.05, correlation 0.93", 0.05, 0.93),
+    PlantedNoise("wander 0.3 in logits, 0.9", 0.3, 0.9, logit=True),
 )
 SEVERAL = (
-    Noise("wander 0.05, 0.8; pace 0.2", 0.05, 0.8, pace=0.2),
-    Noise("wander 0.08, 0.95; pace 0.2", 0.08, 0.95, pace=0.2),
-    Noise("wander 0.03, 0.5; bow 0.1; pace 0.2", 0.03, 0.5, bow=0.1, pace=0.2),
+    PlantedNoise("wander 0.05, 0.8; pace 0.2", 0.05, 0.8, pace=0.2),
+    PlantedNoise("wander 0.08, 0.95; pace 0.2", 0.08, 0.95, pace=0.2),
+    PlantedNoise("wander 0.03, 0.5; bow 0.1; pace 0.2", 0.03, 0.5, bow=0.1, pace=0.2),
 )
 STRAIGHT = ("even speed", "slowing down", "sudden")
 CORNERS = {
@@ -74,14 +74,14 @@ def path(kind: str, steps: int) -> Array:
 
 
 def plant(
-    kind: str, steps: int, seeds: int, noise: Noise, samples: int, rng: np.random.Generator
+    kind: str, steps: int, seeds: int, noise: PlantedNoise, samples: int, rng: np.random.Generator
 ) -> Array:
     """Trajectories as measured, shape (seeds, steps, 2), from binomially drawn samples."""
     return np.stack([_one(path(kind, steps), noise, samples, rng) for _ in range(seeds)])
 
 
 def trials(
-    kind: str, steps: int, seeds: int, noise: Noise, count: int, seed: int, samples: int = 48
+    kind: str, steps: int, seeds: int, noise: PlantedNoise, count: int, seed: int, samples: int = 48
 ) -> list[Turn]:
     """What the detector says about ``count`` planted trajectories."""
     rng = np.random.default_rng(seed)
@@ -101,7 +101,7 @@ def table(count: int, seed: int = 0) -> Iterator[str]:
             yield f"| {seeds} | {steps} | {noise.name} | {' | '.join(rates)} |"
 
 
-def learning_curves(steps: Array) -> dict[str, Array]:
+def planted_curves(steps: Array) -> dict[str, Array]:
     """Noiseless curves of a range of about 1: three smooth ones, then three with a kink."""
     x = np.log(steps / steps[0]) / np.log(steps[-1] / steps[0])
     rise = 0.5 + 0.5 / (1 + np.exp(-10 * (x - 0.5)))
@@ -118,7 +118,7 @@ def learning_curves(steps: Array) -> dict[str, Array]:
 
 def kink_table(count: int, seed: int = 0) -> Iterator[str]:
     """Markdown lines: how often a kink is reported, at steps from 500 to 20 000."""
-    names = list(learning_curves(np.arange(1.0, 3.0)))
+    names = list(planted_curves(np.arange(1.0, 3.0)))
     yield f"| seeds | checkpoints | noise | {' | '.join(names)} |"
     yield f"|---|---|---|{'---|' * len(names)}"
     for seeds, length in ((1, 12), (4, 12), (1, 40), (4, 40)):
@@ -126,7 +126,7 @@ def kink_table(count: int, seed: int = 0) -> Iterator[str]:
         for size, correlation in ((0.02, 0.0), (0.02, 0.9)):
             rng = np.random.default_rng(seed)
             rates = []
-            for curve in learning_curves(steps).values():
+            for curve in planted_curves(steps).values():
                 white = rng.standard_normal((count, seeds, length))
                 noise = size * np.moveaxis(_drift(np.moveaxis(white, -1, 0), correlation), 0, -1)
                 rates.append(_rate([detect_kink(steps, curve + part) for part in noise]))
@@ -140,7 +140,7 @@ def _rate(turns: Sequence[Turn | Kink]) -> str:
     return f"{detected:.2f} ({rejected:.2f})"
 
 
-def _one(clean: Array, noise: Noise, samples: int, rng: np.random.Generator) -> Array:
+def _one(clean: Array, noise: PlantedNoise, samples: int, rng: np.random.Generator) -> Array:
     time = np.linspace(0, 1, len(clean))
     when = time ** np.exp(noise.pace * rng.standard_normal())
     points = np.stack([np.interp(when, time, column) for column in clean.T], axis=1)

@@ -68,7 +68,7 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timing:
     """What a variant takes.
 
     Attributes:
@@ -90,7 +90,7 @@ class Measured:
         return asdict(self)
 
 
-def ablation(config: RunConfig, rounds: int) -> list[Measured]:
+def ablation(config: RunConfig, rounds: int) -> list[Timing]:
     """Time a training step on the CPU in all variants.
 
     Args:
@@ -110,7 +110,7 @@ def ablation(config: RunConfig, rounds: int) -> list[Measured]:
     return _measured([steps(variant) for variant in VARIANTS], rounds)
 
 
-def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Measured]:
+def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Timing]:
     cpu = torch.device("cpu")
     for step in steps:
         for _ in range(WARM_UP):
@@ -120,10 +120,10 @@ def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Measur
         for place in range(len(steps)):  # each round begins with another variant
             which = (turn + place) % len(steps)
             took[turn, which] = seconds(steps[which], cpu)
-    return compared(took)
+    return comparison(took)
 
 
-def compared(took: np.ndarray) -> list[Measured]:
+def comparison(took: np.ndarray) -> list[Timing]:
     """The table of all variants.
 
     Args:
@@ -131,7 +131,7 @@ def compared(took: np.ndarray) -> list[Measured]:
     """
     times = {variant.name: took[:, i] for i, variant in enumerate(VARIANTS)}
     return [
-        Measured(
+        Timing(
             variant.name,
             1e3 * float(np.median(times[variant.name])),
             _ratio(times[PLAIN] / times[variant.name]),

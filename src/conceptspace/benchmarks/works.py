@@ -27,8 +27,8 @@ from conceptspace.seeding import generator
 from conceptspace.training import checkpoint
 from conceptspace.training.loop import Trainer
 from conceptspace.worlds.dataset import Examples, split_dataset
+from conceptspace.worlds.shapes.building import shapes_world
 from conceptspace.worlds.shapes.config import ShapesData
-from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.shapes.world import VARIABLES
 
 

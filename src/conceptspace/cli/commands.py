@@ -17,7 +17,7 @@ from conceptspace.analysis.verdict import UNTOLD
 from conceptspace.cache import probe_cache
 from conceptspace.cli import dry_run
 from conceptspace.cli.configured import configured
-from conceptspace.cli.flags import choices, pairs
+from conceptspace.cli.flags import assignments, choices
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
 from conceptspace.cli.protocols import named, own_settings
@@ -122,7 +122,7 @@ def signal(options: Namespace) -> int:
         return 0
     settings = {"this config": parts.rendered(config.data)}
     if options.versus:
-        other = merged(config, nested(pairs(options.versus, **options.kinds)), "--versus")
+        other = merged(config, nested(assignments(options.versus, **options.kinds)), "--versus")
         settings["\n".join(options.versus)] = parts.rendered(other.data)
     table, local = write_signal(settings, options.out)
     print(table.to_string(index=False, float_format="%.5f"))
@@ -150,11 +150,11 @@ def report(options: Namespace) -> int:
 def serve(options: Namespace) -> int:
     """Show runs in the browser until Ctrl-C."""
     from conceptspace.presentation.explorer import server
-    from conceptspace.presentation.explorer.ask import Asker
-    from conceptspace.presentation.explorer.collected import library
+    from conceptspace.presentation.explorer.ask import PointAsker
+    from conceptspace.presentation.explorer.collected import open_library
 
     token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
-    shown = library(options.runs, Asker() if options.ask else None)
+    shown = open_library(options.runs, PointAsker() if options.ask else None)
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
     asking = "; models may be asked for images" if options.ask else ""

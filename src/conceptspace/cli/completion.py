@@ -16,11 +16,11 @@ from conceptspace.cli.settings import stored
 
 def completion(options: Namespace) -> int:
     """Print the script of a shell."""
-    print(script(options.shell))
+    print(completion_script(options.shell))
     return 0
 
 
-def script(shell: str) -> str:
+def completion_script(shell: str) -> str:
     """What a shell evaluates to complete this command line, by `shtab`.
 
     Args:

@@ -13,7 +13,13 @@ from conceptspace.config import RunConfig, merged
 from conceptspace.experiment import parts
 from conceptspace.experiment.completeness import steps_in_words
 from conceptspace.experiment.extension import Extension
-from conceptspace.experiment.needs import images_asked, needs, parameters, protocols_asked, told
+from conceptspace.experiment.needs import (
+    bytes_in_words,
+    images_asked,
+    needs,
+    parameters,
+    protocols_asked,
+)
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
 from conceptspace.run_folder import RunFolder
@@ -44,8 +50,8 @@ def of_run(
         "asks": ", ".join(protocol.name for protocol in asked),
         "images": f"{images} are made and scored",
         "weights": f"{parameters(config):,}",
-        "memory": f"about {told(processes * need.program + need.tensors)}",
-        "disk": f"about {told(need.disk)}",
+        "memory": f"about {bytes_in_words(processes * need.program + need.tensors)}",
+        "disk": f"about {bytes_in_words(need.disk)}",
         "time": f"about {duration(passes(config) * measured(config, device))} from the beginning, "
         "with one thread in one process",
     }

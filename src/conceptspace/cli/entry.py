@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except UserError as error:
-        return _told(_with_notes(error), error.status)
+        return _failed(_with_notes(error), error.status)
     except KeyboardInterrupt:
-        return _told("stopped at once; what was saved before is whole", INTERRUPTED)
+        return _failed("stopped at once; what was saved before is whole", INTERRUPTED)
     except MemoryError:
-        return _told("there is not enough memory; a smaller model, batch or image needs less", 1)
+        return _failed("there is not enough memory; a smaller model, batch or image needs less", 1)
     except BrokenPipeError:
         _drop_output()
         return 1
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             _drop_output()
         where = f": {error.filename}" if error.filename is not None else ""
-        return _told(f"{error.strerror}{where}", 1)
+        return _failed(f"{error.strerror}{where}", 1)
 
 
 def _status(arguments: list[str]) -> int:
@@ -59,7 +59,7 @@ def _status(arguments: list[str]) -> int:
     return status
 
 
-def _told(sentence: str, status: int) -> int:
+def _failed(sentence: str, status: int) -> int:
     print(f"conceptspace: {sentence}", file=sys.stderr)
     return status
 

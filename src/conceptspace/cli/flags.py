@@ -83,7 +83,7 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
     return {name: converted(name, value, fields[name].annotation) for name, value in given.items()}
 
 
-def pairs(texts: Sequence[str], **kinds: str) -> dict[str, Any]:
+def assignments(texts: Sequence[str], **kinds: str) -> dict[str, Any]:
     """Config fields given as ``data.color-separation=0.8``, converted to the fields' types.
 
     Args:

@@ -17,7 +17,7 @@ from conceptspace.experiment.completeness import missing_checkpoints, steps_in_w
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import STARTS
-from conceptspace.record_config import RecordConfig
+from conceptspace.settings.record import RecordConfig
 from conceptspace.store import Run
 
 
@@ -95,7 +95,7 @@ def _print_rows(rows: Mapping[str, Any]) -> None:
 
 def _verdict(run: Run) -> list[str]:
     """Whether a run hides a capability, in sentences."""
-    from conceptspace.presentation.explorer.telling import verdict
+    from conceptspace.presentation.explorer.run_findings import verdict
 
     if not run.folder.trajectory.exists():
         return [UNTOLD, "No checkpoint has been scored yet."]

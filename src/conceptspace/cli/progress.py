@@ -64,7 +64,7 @@ class Speed:
         return self.text
 
 
-def accuracies(event: Evaluated) -> str:
+def accuracies_in_words(event: Evaluated) -> str:
     """Joint accuracies by class and the share of valid images, as a phrase."""
     told = " ".join(f"{name} {value:.2f}" for name, value in event.accuracies.items())
     return told if math.isnan(event.valid) else f"{told}, {100 * event.valid:.0f} % valid"
@@ -86,7 +86,7 @@ def _plain(events: Iterable[Event]) -> None:
             case Notice(text):
                 print(text, file=sys.stderr, flush=True)
             case Evaluated(step, protocol):
-                told = f"step {step}: {protocol} joint accuracy {accuracies(event)}"
+                told = f"step {step}: {protocol} joint accuracy {accuracies_in_words(event)}"
                 print(told, file=sys.stderr, flush=True)
             case Trained(step, final):
                 told = speed.seen(event)
@@ -106,7 +106,7 @@ def _live(events: Iterable[Event], console: Console) -> None:
                 case Notice(text):
                     progress.console.print(text, markup=False, highlight=False)
                 case Evaluated(step, protocol):
-                    scores = f"{protocol} {accuracies(event)}"
+                    scores = f"{protocol} {accuracies_in_words(event)}"
                     note = f"step {step}  {speed.text}  {scores}"
                     progress.update(task, note=note, description="scoring")
                 case Trained(step, final):

@@ -16,7 +16,7 @@ from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.experiment.needs import told
+from conceptspace.experiment.needs import bytes_in_words
 from conceptspace.files import sha256
 from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray, slurm
@@ -24,7 +24,7 @@ from conceptspace.sweeps.cost import covered, disk, estimate, measured
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
 from conceptspace.sweeps.read import read_sweep
-from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, begin, planned
+from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, begin, planned_runs
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.status import SweepStatus, status
 from conceptspace.sweeps.storage import (
@@ -143,7 +143,7 @@ def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) 
     seconds = estimate(plans, out, jobs, lambda config: measured(config, device))
     print(
         f"{len(plans)} runs, about {duration(seconds)} with {jobs} at once, "
-        f"and {told(disk(plans, out))} of disk"
+        f"and {bytes_in_words(disk(plans, out))} of disk"
     )
     return 0
 
@@ -155,7 +155,7 @@ def _status(options: Namespace) -> int:
     if isinstance(out, str):
         store, out = Store(out), here(Store(out))
         fetch_records(store, out, RECORDS)
-        _warn(fetch_sweep(store, out, [run.name for run in planned(out)[0]], SMALL))
+        _warn(fetch_sweep(store, out, [run.name for run in planned_runs(out)[0]], SMALL))
     found = status(out)
     print(_json(found) if options.json else _text(found))
     return 0
@@ -167,7 +167,7 @@ def _collect(options: Namespace) -> int:
     out = options.folder
     if isinstance(out, str):
         raise UserError(f"fetch the sweep first: conceptspace sweep fetch {out} --out DIR")
-    _tell_collected(collect_plans(out, [run.name for run in planned(out)[0]]), out)
+    _tell_collected(collect_plans(out, [run.name for run in planned_runs(out)[0]]), out)
     return 0
 
 
@@ -178,7 +178,7 @@ def _fetch(options: Namespace) -> int:
     store, out = Store(options.folder), options.out
     claim(store, out)
     fetch_records(store, out, RECORDS)
-    problems = fetch_sweep(store, out, [run.name for run in planned(out)[0]], ())
+    problems = fetch_sweep(store, out, [run.name for run in planned_runs(out)[0]], ())
     _warn(problems)
     print(f"runs in {out / 'runs'}", file=sys.stderr)
     return 1 if problems else 0

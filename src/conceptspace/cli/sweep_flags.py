@@ -6,7 +6,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from conceptspace.cli.numbers import count
-from conceptspace.sweeps.storage import is_url
 
 STATUS = "status"
 """The word that stands in the file's place to ask how a sweep stands."""
@@ -77,4 +76,6 @@ def add_flags(command: ArgumentParser) -> None:
 
 def _place(text: str) -> Path | str:
     """A folder, or the address of a storage."""
+    from conceptspace.sweeps.storage import is_url  # not needed for --help
+
     return text if is_url(text) else Path(text)

@@ -71,7 +71,7 @@ class Collection:
         for number in range(self.parts):
             place = part_of(self.path, RUNS, number)
             with sound(place):
-                frame = opened(place).read(columns=names, use_threads=False).to_pandas()
+                frame = open_part(place).read(columns=names, use_threads=False).to_pandas()
             found.append(frame.assign(part=number, group=range(len(frame))))
         table = pd.concat(found, ignore_index=True)
         with sound(self.path):
@@ -119,7 +119,7 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, POINTS, int(str(number)))
             with sound(place):
-                file, groups = opened(place), rows["group"].tolist()
+                file, groups = open_part(place), rows["group"].tolist()
                 found = file.read_row_groups(groups, columns=["points"], use_threads=False)
             yield from zip(rows["run"], found["points"].to_pylist(), strict=True)
 
@@ -150,7 +150,7 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, kind, int(str(number)))
             with sound(place):
-                file = opened(place, self._footers.get(place))
+                file = open_part(place, self._footers.get(place))
                 self._footers[place] = file.metadata
                 own = [name for name in file.schema_arrow.names if not name.startswith(PREFIX)]
             for name, group in zip(rows["run"], rows["group"], strict=True):
@@ -163,7 +163,7 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, RUNS, int(str(number)))
             with sound(place):
-                kept = opened(place).read(columns=["config", "record", "space"]).to_pylist()
+                kept = open_part(place).read(columns=["config", "record", "space"]).to_pylist()
             for name, group in zip(rows["run"], rows["group"], strict=True):
                 of = kept[group]
                 yield name, (of["config"], of["record"], of["space"])
@@ -189,7 +189,7 @@ def _is_one_of(value: Any, texts: Sequence[str]) -> bool:
         return str(value) in texts
 
 
-def opened(place: Path, footer: parquet.FileMetaData | None = None) -> parquet.ParquetFile:
+def open_part(place: Path, footer: parquet.FileMetaData | None = None) -> parquet.ParquetFile:
     """A part, whose pages are verified when they are read; its footer may be known already."""
     return parquet.ParquetFile(place, metadata=footer, page_checksum_verification=True)
 

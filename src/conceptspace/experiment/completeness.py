@@ -18,7 +18,7 @@ class Incomplete(UserError):
     status = 1
 
 
-def planned(run: Run) -> list[int]:
+def planned_steps(run: Run) -> list[int]:
     """Steps at which a run was to save checkpoints; no code of one's own is imported for it."""
     description = run.description
     return parts.checkpoints(description) if isinstance(description, RunConfig) else []
@@ -28,7 +28,7 @@ def missing_checkpoints(run: Run) -> list[int]:
     """Planned steps up to the newest saved one whose checkpoints are not there."""
     saved = checkpoint.saved_steps(run.checkpoints)
     newest = max([*saved, *checkpoint.saved_steps(run.folder.resume)], default=-1)
-    return [s for s in planned(run) if s <= newest and s not in saved]
+    return [s for s in planned_steps(run) if s <= newest and s not in saved]
 
 
 def steps_in_words(steps: Sequence[int]) -> str:
@@ -41,7 +41,7 @@ def steps_in_words(steps: Sequence[int]) -> str:
 
 def has_last_checkpoint(run: Run) -> bool:
     """Whether the last planned checkpoint is saved; patching takes its embeddings."""
-    return planned(run)[-1] in checkpoint.saved_steps(run.checkpoints)
+    return planned_steps(run)[-1] in checkpoint.saved_steps(run.checkpoints)
 
 
 def require_checkpoints(run: Run) -> None:

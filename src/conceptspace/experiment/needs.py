@@ -159,8 +159,9 @@ def _held(folder: Path) -> int:
 def _enough(needed: int, there: int, what: str, where: str) -> None:
     if needed > there:
         raise UserError(
-            f"this run needs about {told(needed)} of {what}, and {where} {told(there)}; take "
-            "fewer or smaller images, channels, samples or checkpoints"
+            f"this run needs about {bytes_in_words(needed)} of {what}, and {where} "
+            f"{bytes_in_words(there)}; take fewer or smaller images, channels, samples or "
+            "checkpoints"
         )
 
 
@@ -173,7 +174,7 @@ def _memory() -> int:
         return whole
 
 
-def told(count: int) -> str:
+def bytes_in_words(count: int) -> str:
     """Bytes in words: 1.5 GB."""
     size, unit = count / 10**6, "MB"
     for larger in ("GB", "TB", "PB", "EB"):

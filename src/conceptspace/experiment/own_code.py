@@ -6,8 +6,9 @@ none of them; going on with it does, so that takes a word of the user's.
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def require_word(run: Run, named: Container[str], trusted: bool) -> None:
 def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
     """Keep the SHA-256 of each file that defines a world, network or protocol of one's own.
 
-    It stands in ``run.json`` below ``code``, by ``data``, ``model`` and ``protocols.NAME``. What a
-    file imports is not looked at.
+    It stands in ``run.json`` below ``code``, by ``data``, ``model`` and ``protocols.NAME``; of the
+    modules beside it that it imports, with their name behind a dot. What comes from elsewhere, an
+    installed package or a folder, is not looked at.
 
     Args:
         run: that is worked on.
@@ -67,9 +69,10 @@ def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
     }
     for name, file in found.items():
         if told.get(name, file)["sha256"] != file["sha256"]:
-            what = "the run was begun" if name in KINDS else "it was asked"
+            of_the_run = name.partition(".")[0] in KINDS
+            what = "the run was begun" if of_the_run else "it was asked"
             other = "start a run with the new one in another folder"
-            if name not in KINDS:
+            if not of_the_run:
                 other = "give the new protocol another name"
             raise UserError(
                 f"{file['file']} has changed since {what} with it ({run.path / 'run.json'} keeps "
@@ -107,4 +110,32 @@ def _files(config: RunConfig, protocols: Iterable[str]) -> dict[str, tuple[Path,
             continue  # what is defined in a notebook has no file
         content = getattr(module, CONTENT, None) or sha256(Path(path).read_bytes())
         found[name] = (Path(path), content)
+        for beside in imported(Path(path)) if path.endswith(".py") else ():
+            found[f"{name}.{beside.stem}"] = (beside, sha256(beside.read_bytes()))
     return found
+
+
+def imported(path: Path) -> list[Path]:
+    """The modules in the folder of a Python file that it imports, and those that these import."""
+    found = {path}
+    waiting = [path]
+    while waiting:
+        beside = {path.with_name(f"{name}.py") for name in _imports(waiting.pop())}
+        new = [each for each in beside - found if each.is_file()]
+        found.update(new)
+        waiting += new
+    return sorted(found - {path})
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Names of the modules that a file imports, as seen from its folder; their first part."""
+    package = f"{path.resolve().parent.name}."
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level <= 1:
+            start = f"{node.module}." if node.module else ""
+            names = [start + alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix(package).partition(".")[0] for name in names)

@@ -11,7 +11,7 @@ from conceptspace.config import RunConfig
 from conceptspace.engine.device import device as device
 from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
-from conceptspace.judges.function import checked
+from conceptspace.judges.function import checked_judge
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.config import check_channels
@@ -82,7 +82,7 @@ def conditioning(data: DataConfig) -> Conditioning:
 def judge(data: DataConfig, of: World) -> Judge | None:
     """What scores images; None where the world has no judge, and the probe scores them alone."""
     found = data.judge(of)
-    return None if found is None else checked(found, of.space.concepts)
+    return None if found is None else checked_judge(found, of.space.concepts)
 
 
 def masking(data: DataConfig) -> Masking | None:

@@ -32,7 +32,7 @@ from conceptspace.experiment.training import Training
 from conceptspace.experiment.training_process import TrainingProcess
 from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
-from conceptspace.judges.function import checked, told
+from conceptspace.judges.function import checked_judge, judge_record
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings, ProbeStopped, TrainedProbe, load_or_train
 from conceptspace.models.vdm import VDM, EmbeddingVDM
@@ -231,8 +231,8 @@ class Session:
             own = self.config.data.judge(self.world)
             if own is None:
                 return None
-            self.run.note(**told(own))
-            return checked(own, self.world.space.concepts)
+            self.run.note(**judge_record(own))
+            return checked_judge(own, self.world.space.concepts)
         assert self.probe is not None
         yield Notice("judge: training a second probe, or taking it from the cache")
         try:

@@ -17,7 +17,7 @@ from conceptspace.models.generative import name_of
 from conceptspace.space import Concept
 
 Answer = Tensor | Judgement | Mapping[str, Tensor] | tuple[Any, Tensor]
-"""What a judge of one's own may answer, see :func:`checked`."""
+"""What a judge of one's own may answer, see :func:`checked_judge`."""
 
 AnyJudge = Callable[[Tensor], Any] | TrainedProbe
 
@@ -25,7 +25,7 @@ ROUNDING = 1e-4
 """How far from [0, 1] a probability, or from 1 their sum, may be."""
 
 
-def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
+def checked_judge(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
     """A judge whose answers are looked at before they count.
 
     It is called without gradients, with images in [0, 1] as the model made them, shape (batch,
@@ -44,7 +44,7 @@ def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
     Raises:
         UserError: when called, if the answer is something else; one sentence tells what.
     """
-    name = described(judge)
+    name = judge_in_words(judge)
     if isinstance(judge, TrainedProbe):
         judge = judge.probe
     ask: Callable[[Tensor], Any] = judge.probabilities if isinstance(judge, Probe) else judge
@@ -68,16 +68,16 @@ def checked(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
     return judged
 
 
-def described(judge: AnyJudge) -> str:
+def judge_in_words(judge: AnyJudge) -> str:
     """A judge in words: its name, or of a trained probe and of a zero-shot judge a hash."""
     if isinstance(judge, ZeroShot):
         return judge.described
     return f"probe {judge.hash[:16]}" if isinstance(judge, TrainedProbe) else name_of(judge)
 
 
-def told(judge: AnyJudge) -> dict[str, Any]:
+def judge_record(judge: AnyJudge) -> dict[str, Any]:
     """A judge for ``run.json``: its name, and what decides of a zero-shot judge or a probe."""
-    found: dict[str, Any] = {"judge": described(judge)}
+    found: dict[str, Any] = {"judge": judge_in_words(judge)}
     if isinstance(judge, ZeroShot):
         return found | judge.told
     if isinstance(judge, TrainedProbe):

@@ -35,6 +35,16 @@ class ZeroShot:
     An image is valid unless a text of ``invalid`` is nearer to it than every text of a value, or no
     text of a value has a cosine of ``least`` or more. Without both, validity is not judged.
 
+    >>> judge = ZeroShot(
+    ...     lambda images: images.mean((2, 3)),
+    ...     lambda texts: torch.tensor([[1.0, 0, 0] if t == "red" else [0, 0, 1.0] for t in texts]),
+    ...     {"hue": ["red", "blue"]},
+    ...     scale=1.0,
+    ... )
+    >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    >>> judge(red)["hue"].argmax(1)
+    tensor([0])
+
     Args:
         encode_images: images in [0, 1], (batch, 3, height, width) -> embeddings (batch, width).
         encode_texts: texts -> embeddings (texts, width), of any length.

@@ -69,7 +69,7 @@ def logger(name: str, run: Run, home: Path) -> Logger:
 
 
 @contextmanager
-def opened(asked: Sequence[str | Logger], run: Run, home: Path) -> Iterator[list[Logger]]:
+def open_loggers(asked: Sequence[str | Logger], run: Run, home: Path) -> Iterator[list[Logger]]:
     """Loggers for a run, closed at the end; those of one's own are closed as well.
 
     Raises:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from conceptspace.bounds import Each
 from conceptspace.errors import UserError
-from conceptspace.kinds import Kind, Kinds
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.kinds import Kind, Kinds
 
 LIVE = 8
 """Tensors of the size of its output that a residual block keeps for the gradient."""

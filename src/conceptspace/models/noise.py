@@ -18,6 +18,10 @@ class Noise:
     one sample, ``noise(3, 16, 16)``, to get a tensor (samples, 3, 16, 16); every further call goes
     on in the streams.
 
+    >>> two, one = Noise(0, "11", [0, 1])(3), Noise(0, "11", [1])(3)
+    >>> bool((two[1] == one[0]).all())
+    True
+
     Args:
         seed: of the run.
         concept_class: that is asked for.

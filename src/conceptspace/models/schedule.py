@@ -54,7 +54,6 @@ class LinearSchedule(Schedule):
         super().__init__()
         if not start < end:
             raise UserError(f"gamma must increase: gamma(0) = {start:g}, gamma(1) = {end:g}")
-        self.initial = (start, end)
         self.learned = learned
         b, w = torch.tensor(float(start)), torch.tensor(float(end - start))
         if learned:

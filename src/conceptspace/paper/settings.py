@@ -48,7 +48,7 @@ STUDIED = {"quick": 0.15, "paper": 0.2}
 """The color separation of Figs. 1c, 6 and 12; the paper takes the second from left of Fig. 4."""
 
 
-def color(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
+def color_runs(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
     """Runs of one color separation with naive prompting, the studied one with every protocol."""
     if separation == STUDIED[preset]:
         return studied(preset, seeds)
@@ -66,11 +66,11 @@ def studied(preset: str, seeds: Sequence[int]) -> list[Plan]:
     return plans("studied", preset, seeds, changes)
 
 
-def size(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
+def size_runs(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
     """Runs of one size separation with naive prompting."""
     base = PRESETS[preset]()
     if separation == ShapesData.of(base.data).size_separation:
-        return color(preset, seeds, ShapesData.of(base.data).color_separation)
+        return color_runs(preset, seeds, ShapesData.of(base.data).color_separation)
     changes = {"data.size_separation": separation, "evaluate.protocols": ()}
     return plans(f"size-{separation:g}", preset, seeds, changes)
 
@@ -144,7 +144,7 @@ def clipped(preset: str, seeds: Sequence[int], norms: Sequence[float]) -> list[P
     for schedule in schedules:
         for norm in norms:
             if (schedule, norm) == (base.model.schedule, base.train.clip_norm):
-                found += color(preset, seeds, ShapesData.of(base.data).color_separation)
+                found += color_runs(preset, seeds, ShapesData.of(base.data).color_separation)
                 continue
             changes: dict[str, Any] = {
                 "model.schedule": schedule,

@@ -22,7 +22,7 @@ from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.verdict import GATE, others, windows
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures import (
-    Emergence,
+    Span,
     elicitation_figure,
     emergence_timeline,
     guidance_figure,
@@ -187,7 +187,7 @@ def _elicitation(
     protocols = sorted(asked, key=lambda p: (p != NAIVE, not elicits(p), p))
     found = {p: honest_emergence(best, ood, p) for p in protocols}
     spans = [
-        Emergence(p, e.lower, e.upper, not e.reached, f"seed {seed}")
+        Span(p, e.lower, e.upper, not e.reached, f"seed {seed}")
         for seed in sorted(table["seed"].unique())
         for p, of in found.items()
         for e in of

@@ -12,15 +12,15 @@ from conceptspace.presentation.drawing import TITLES, draw, figure_of
 from conceptspace.presentation.explorer.counting import entries_of, of_countable
 from conceptspace.presentation.explorer.index import Entry
 from conceptspace.presentation.explorer.left_out import LeftOut
-from conceptspace.presentation.explorer.library import answered
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.offline import write
 from conceptspace.presentation.explorer.render import require_replaceable
-from conceptspace.presentation.explorer.telling import (
-    Told,
+from conceptspace.presentation.explorer.run_findings import (
+    SettingFindings,
+    answered,
     best_of,
+    findings_by_setting,
     single_scores,
-    told,
     trajectories,
 )
 from conceptspace.presentation.style import save
@@ -60,7 +60,7 @@ def write_page(
     twice = [LeftOut(run.name, "as named twice", shared=True) for run in runs if run not in once]
     return of_countable(
         entries_of(distinct(once)),
-        lambda kept, told: _write(kept, told, path, note),
+        lambda kept, findings_by_setting: _write(kept, findings_by_setting, path, note),
         [*left_out, *twice],
     )
 
@@ -72,8 +72,8 @@ def _write(
     found = conditions(runs)
     world = world_of(runs[0])
     without = [Finding("left out", text) for text in left_out]
-    every = told(runs)
-    groups = [Told("", (), without), *every] if without else every
+    every = findings_by_setting(runs)
+    groups = [SettingFindings("", (), without), *every] if without else every
     tables = {value: trajectories(group) for value, group in found.groups.items()}
     figures: dict[str, Figure] = {}
     if not found.setting:

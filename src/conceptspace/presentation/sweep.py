@@ -58,8 +58,8 @@ class Sweep:
             return f"{100 * value:g} % of prompts masked"
         if "," in self.setting:
             pairs = zip(self.setting.split(","), value, strict=True)
-            return ", ".join(f"{in_words(name)} {shown(each)}" for name, each in pairs)
-        return f"{self.label} {shown(value)}"
+            return ", ".join(f"{in_words(name)} {value_text(each)}" for name, each in pairs)
+        return f"{self.label} {value_text(value)}"
 
     @property
     def label(self) -> str:
@@ -72,10 +72,10 @@ def in_words(setting: str) -> str:
     return setting.rpartition(".")[2].replace("_", " ")
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A setting's value as text."""
     if isinstance(value, tuple):
-        return ",".join(map(shown, value)) or "default"
+        return ",".join(map(value_text, value)) or "default"
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
@@ -114,10 +114,10 @@ def _grouped(runs: Sequence[Run], varied: Sequence[str]) -> dict[tuple[Any, ...]
 
 def varied_settings(runs: Sequence[Run]) -> list[str]:
     """Dotted names of the settings in which runs differ, without the seed and the preset."""
-    return [name for name in compared(runs) if len(_values(runs, name)) > 1]
+    return [name for name in setting_names(runs) if len(_values(runs, name)) > 1]
 
 
-def compared(runs: Sequence[Run]) -> list[str]:
+def setting_names(runs: Sequence[Run]) -> list[str]:
     """Dotted names of all settings that runs have, without the seed and the preset."""
     names = dict.fromkeys(name for run in runs for name in run.description.settings())
     return [name for name in names if name not in ("seed", "preset")]
@@ -175,7 +175,7 @@ def draw_sweep(
     figures = {}
     worlds = {value: world_of(runs[0]) for value, runs in found.groups.items()}
     share = found.setting == MASKED_SHARE
-    names = {value: f"{100 * value:g} %" if share else shown(value) for value in worlds}
+    names = {value: f"{100 * value:g} %" if share else value_text(value) for value in worlds}
     pictures = {names[v]: images_of(found.groups[v][0], world) for v, world in worlds.items()}
     images = next(iter(pictures.values()))
     if effect is not None:

@@ -13,10 +13,10 @@ from conceptspace.analysis.quantities import each_setting, main_quantities
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.table_findings import hidden_windows, table_findings
 from conceptspace.files import write_atomically
-from conceptspace.presentation.explorer.library import sentence
 from conceptspace.presentation.explorer.of_table import has_joint, table_payload
 from conceptspace.presentation.explorer.offline import drawn, verdict_lines
 from conceptspace.presentation.explorer.render import page, require_replaceable
+from conceptspace.presentation.explorer.run_findings import finding_tree
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
 
 FIGURE = "Every way of asking, against steps"
@@ -62,7 +62,7 @@ def analyze(
     payload["figures"] = [drawn(FIGURE, figure)]
     payload["findings"]["*"] = {
         "problems": [],
-        "findings": [sentence(f, "", FIGURE if f.topic == "verdict" else "") for f in found],
+        "findings": [finding_tree(f, "", FIGURE if f.topic == "verdict" else "") for f in found],
         "groups": [
             {"name": "", "runs": [r["name"] for r in payload["index"]["runs"]], "judged": []}
         ],

@@ -10,8 +10,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from conceptspace.bounds import Each
-from conceptspace.description import Section
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.controls import MatchedControl
@@ -26,6 +24,8 @@ from conceptspace.protocols.draws import (
 )
 from conceptspace.protocols.edits import Edit, edited
 from conceptspace.protocols.registry import Context, family
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
 

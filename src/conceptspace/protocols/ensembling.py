@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
-from conceptspace.bounds import Each
-from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
@@ -18,6 +16,8 @@ from conceptspace.protocols.draws import Encode, encoder, encoder_of, prompts_of
 from conceptspace.protocols.edits import edited
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
 CONTROLS = ("single", "random")

@@ -13,14 +13,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from conceptspace.bounds import Each
-from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.models.generative import FineTunable, require
 from conceptspace.protocols.base import Costly, Protocol, Setting
 from conceptspace.protocols.lora import adapters
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator, stream_seed
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Section
 from conceptspace.tables import FINE_TUNING
 from conceptspace.worlds import border
 from conceptspace.worlds.world import Prompting, World

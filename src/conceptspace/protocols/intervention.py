@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.edits import Edit, edited, project, require_vectors
 from conceptspace.protocols.prompts import placed, shown
 from conceptspace.protocols.registry import Context, family
+from conceptspace.settings.description import Section
 from conceptspace.space import Concept, ConceptClass
 from conceptspace.worlds.shapes.world import MEAN_SIZE, SMALLEST_SIZE
 from conceptspace.worlds.world import Prompting

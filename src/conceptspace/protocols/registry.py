@@ -21,12 +21,12 @@ from torch import Tensor
 
 from conceptspace import protocols
 from conceptspace.config import RunConfig
-from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols.base import Protocol
 from conceptspace.registry import located
-from conceptspace.settings_tree import complaint, tuples
+from conceptspace.settings.description import Section
+from conceptspace.settings.tree import complaint, tuples
 from conceptspace.space import NAME
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.world import World

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from conceptspace.bounds import Each
-from conceptspace.description import Section
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.edits import edited
 from conceptspace.protocols.registry import Context, family
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
 

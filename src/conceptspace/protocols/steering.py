@@ -10,8 +10,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from conceptspace.bounds import Each
-from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.models.hooks import Hooked, hooked, module_of
 from conceptspace.models.noise import Noise
@@ -28,6 +26,8 @@ from conceptspace.protocols.draws import (
 )
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
+from conceptspace.settings.bounds import Each
+from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
 Ask = Callable[[Any, Tensor, Noise], Any]

@@ -51,14 +51,14 @@ def _of_class(encode: Encoder, concept_class: ConceptClass, count: int, seed: in
     if not (texts or isinstance(prompts, Tensor)) or len(prompts) != count:
         raise UserError(
             f"the prompts of class {concept_class} are {count} rows of a tensor or {count} texts "
-            f"in a list, without masks, not {_told(prompts)}"
+            f"in a list, without masks, not {_prompts_in_words(prompts)}"
         )
     if isinstance(prompts, Tensor) and not bool(torch.isfinite(prompts).all()):
         raise UserError(f"the prompts of class {concept_class} hold NaN or infinite numbers")
     return prompts
 
 
-def _told(value: Any) -> str:
+def _prompts_in_words(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     return f"{len(value)} in a list" if isinstance(value, list) else type(value).__name__

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated
-from conceptspace.judges.function import AnyJudge, checked, described, told
-from conceptspace.loggers import Logger, log_metrics, log_scores, opened
+from conceptspace.judges.function import AnyJudge, checked_judge, judge_in_words, judge_record
+from conceptspace.loggers import Logger, log_metrics, log_scores, open_loggers
 from conceptspace.models.generative import name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import with_naive
-from conceptspace.record_config import Value, described_as
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
 from conceptspace.recording.encoding import Encoder, prompts_of
@@ -29,6 +28,7 @@ from conceptspace.recording.sheets import own_pictures, pictures_of, write_pictu
 from conceptspace.recording.space import read_space, write_space
 from conceptspace.recording.work import noted, working_on
 from conceptspace.run_folder import RunFolder
+from conceptspace.settings.record import Value, described_as
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import LARGEST, NAIVE
@@ -58,7 +58,7 @@ class Recorder:
         world: whose classes are asked for: a concept space (see
             :func:`~conceptspace.worlds.naming.named_space`), or a world, which brings pictures of
             its classes.
-        judge: says what images show, see :func:`~conceptspace.judges.function.checked`.
+        judge: says what images show, see :func:`~conceptspace.judges.function.checked_judge`.
         protocols: ways to ask beside naive prompting, which is always there.
         seed: of noise and prompts, and of the run in every table.
         samples: images per class and setting.
@@ -101,7 +101,7 @@ class Recorder:
         self.description = described_as(
             seed=seed,
             samples=samples,
-            judge=described(judge),
+            judge=judge_in_words(judge),
             prompts=encoder,
             concepts={concept.name: tuple(concept.labels) for concept in self.space.concepts},
             train_classes=tuple(map(str, self.space.train_classes)),
@@ -115,7 +115,7 @@ class Recorder:
             self.pictures = own_pictures(asked, pictures)
         else:
             self.pictures = pictures_of(asked) if isinstance(asked, World) else {}
-        scorer = JudgeScorer(self.space, checked(judge, self.space.concepts))
+        scorer = JudgeScorer(self.space, checked_judge(judge, self.space.concepts))
         self.ask = Asker(prompts_of(asked, prompts, samples, seed), scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder)
@@ -135,10 +135,12 @@ class Recorder:
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
             self.metrics = Metrics(self.run.folder.training)
-            stack.enter_context(noted(self.run, environment(**told(self.judge))))
+            stack.enter_context(noted(self.run, environment(**judge_record(self.judge))))
             if self.recorded:
                 self._collect()
-            self.loggers = stack.enter_context(opened(self.asked_loggers, self.run, self.folder))
+            self.loggers = stack.enter_context(
+                open_loggers(self.asked_loggers, self.run, self.folder)
+            )
             self.stack = stack.pop_all()
         self.open = True
         return self

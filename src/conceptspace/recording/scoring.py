@@ -14,7 +14,7 @@ from conceptspace.errors import Diverged
 from conceptspace.judges.judge import Judge, Judgement
 from conceptspace.judges.probe import Probe
 from conceptspace.space import ConceptSpace
-from conceptspace.tables import AGREED, JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, complete
+from conceptspace.tables import AGREED, JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, require_keys
 from conceptspace.values import COLUMNS, Axes, columns_of
 
 
@@ -166,7 +166,7 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
     Raises:
         UserError: a key is missing.
     """
-    complete(scores, [*KEYS, "sample", "concept"], "the scores")
+    require_keys(scores, [*KEYS, "sample", "concept"], "the scores")
     scores = scores.reindex(columns=[*scores.columns.union([VALID, PROBE], sort=False)])
     values = columns_of(scores)
     by_concept = scores.groupby([*KEYS, "concept"], sort=True)

@@ -10,7 +10,7 @@ from typing import Any
 from conceptspace.errors import UserError
 from conceptspace.files import read_record, write_record
 from conceptspace.run_folder import RunFolder
-from conceptspace.settings_tree import tuples
+from conceptspace.settings.tree import tuples
 from conceptspace.space import Concept, ConceptSpace, as_classes
 
 

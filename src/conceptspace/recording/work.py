@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from conceptspace.description import Description
 from conceptspace.errors import Diverged
 from conceptspace.events import Stopped
-from conceptspace.locking import alone, sweep
+from conceptspace.locking import alone, sweep_leftovers
+from conceptspace.settings.description import Description
 from conceptspace.store import Run, open_or_create
 
 
@@ -25,7 +25,7 @@ def working_on(run: Run, description: Description) -> Iterator[None]:
     with alone(run.path):
         open_or_create(run.path, description)
         run.begin()
-        sweep(run.path)
+        sweep_leftovers(run.path)
         yield
 
 

@@ -182,7 +182,7 @@ def _plans(
             try:
                 parts.validate(settings[name])
             except UserError as error:
-                raise UserError(f"{file.path}: {_told(changes)}: {error}") from None
+                raise UserError(f"{file.path}: {_changes_in_words(changes)}: {error}") from None
         config = _changed(file, settings[name], {SEED: seed}, "axes")
         full = f"{name}/seed-{seed}" if name else f"seed-{seed}"
         if full in found:
@@ -201,7 +201,7 @@ def _changed(file: _File, base: RunConfig, changes: Mapping[str, Any], section: 
         for place, number in _places(file, section):
             if guilty and line_of(file.text, place, guilty, number):
                 raise file.error(problem, place, guilty, number) from None
-        raise UserError(f"{file.path}: {_told(changes)}: {problem}") from None
+        raise UserError(f"{file.path}: {_changes_in_words(changes)}: {problem}") from None
 
 
 def _places(file: _File, section: str) -> Iterator[tuple[str, int]]:
@@ -246,7 +246,7 @@ def _legible(value: Any) -> str:
     return re.sub(r"[^\w.+-]+", "-", str(value)).strip(".") or "none"
 
 
-def _told(changes: Mapping[str, Any]) -> str:
+def _changes_in_words(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} = {value!r}" for key, value in changes.items()) or "the base"
 
 

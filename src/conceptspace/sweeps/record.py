@@ -74,7 +74,7 @@ def remembered(events: Iterable[Progress], out: Path) -> Iterator[Progress]:
         yield event
 
 
-def planned(out: Path) -> tuple[list[Planned], int]:
+def planned_runs(out: Path) -> tuple[list[Planned], int]:
     """The runs of a sweep's folder, and how many work at once.
 
     Raises:

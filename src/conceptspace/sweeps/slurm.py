@@ -65,7 +65,7 @@ def submit(
     waiting = [plan for plan in plans if not plan.exists(out)]
     if not waiting:
         return ""
-    text = script(len(waiting), out, resources, at_once, options)
+    text = batch_script(len(waiting), out, resources, at_once, options)
     for plan in waiting:
         parts.validate(plan.config)
         open_or_create(plan.folder(out), plan.config)
@@ -78,7 +78,7 @@ def submit(
     return job
 
 
-def script(
+def batch_script(
     runs: int, out: Path, resources: Resources, at_once: int | None, options: Sequence[str]
 ) -> str:
     """The batch script of an array.

@@ -10,7 +10,7 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run
-from conceptspace.sweeps.record import Planned, failures, planned
+from conceptspace.sweeps.record import Planned, failures, planned_runs
 from conceptspace.tables import NAIVE
 
 STATES = ("done", "running", "silent", "stopped", "failed", "diverged", "waiting")
@@ -64,7 +64,7 @@ def status(out: Path) -> SweepStatus:
     Raises:
         UserError: no sweep was begun there, or what it keeps is damaged.
     """
-    plans, at_once = planned(out)
+    plans, at_once = planned_runs(out)
     failed = failures(out)
     runs = tuple(_status(plan, out, failed.get(plan.name, "")) for plan in plans)
     return SweepStatus(runs, _hours(plans, runs, at_once))

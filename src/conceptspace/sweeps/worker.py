@@ -25,7 +25,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.session import Session
 from conceptspace.locking import Busy
-from conceptspace.loggers import logged, opened
+from conceptspace.loggers import logged, open_loggers
 from conceptspace.store import Run
 from conceptspace.sweeps.lease import Lease, held
 from conceptspace.sweeps.origin import commit, processor
@@ -97,7 +97,7 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
                 run = Run(folder)
                 device = parts.device(resources.device)
                 told = _alone(Session(run, device, probe_cache()), halt)
-                with opened(resources.loggers, run, home) as loggers:
+                with open_loggers(resources.loggers, run, home) as loggers:
                     for event in logged(told, run, loggers):
                         _tell(event, say)
                         if isinstance(event, events.Evaluated):

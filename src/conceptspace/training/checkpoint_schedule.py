@@ -18,6 +18,11 @@ def checkpoint_steps(kind: CheckpointSchedule, first: int, last: int, count: int
     "sqrt" spaces them evenly in the square root of the step (the settings published with the
     paper: (linspace(sqrt(500), sqrt(20000), 60))^2), "log" in its
     logarithm. Rounded steps that coincide are merged.
+
+    >>> checkpoint_steps("sqrt", 100, 900, 3)
+    [100, 400, 900]
+    >>> checkpoint_steps("log", 1, 1000, 4)
+    [1, 10, 100, 1000]
     """
     if count == 1:
         return [last]

@@ -34,6 +34,12 @@ class ArrayWorld(Pools):
 
     What is held out need not exist either: then it is asked for, and no image stands for it.
 
+    >>> images = np.zeros((4, 8, 8, 3), dtype=np.uint8)
+    >>> factors = {"hue": np.array(["red", "red", "blue", "blue"]), "size": np.array([0, 1, 0, 1])}
+    >>> world = ArrayWorld(images, factors, held_out=["11"])
+    >>> world.space.train_classes, world.class_mean("11").tolist()
+    (('00', '01', '10'), [0.0, 1.0, 0.0, 1.0])
+
     Args:
         images: see :func:`conceptspace.worlds.pixels.as_images`. Grey ones stay grey in memory and
             are shown to model and probe as three equal channels. Or a function that reads the

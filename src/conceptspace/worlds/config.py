@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, Field, model_validator
 
 from conceptspace.errors import UserError
-from conceptspace.kinds import Kind, Kinds
+from conceptspace.settings.kinds import Kind, Kinds
 
 
 class DataConfig(Kind):
@@ -64,7 +64,7 @@ class DataConfig(Kind):
     def judge(self, world: Any) -> Any:
         """What judges images of its world; None leaves that to the probe.
 
-        Any callable will do, see :func:`conceptspace.judges.function.checked`.
+        Any callable will do, see :func:`conceptspace.judges.function.checked_judge`.
         """
         return None
 

@@ -20,6 +20,10 @@ def named_space(
 
     A value is a one-hot vector; every class that is not held out is a training class.
 
+    >>> space = named_space({"hue": ("red", "blue"), "form": ("cube", "ball")}, [("blue", "ball")])
+    >>> space.train_classes, space.ood_classes
+    (('00', '01', '10'), ('11',))
+
     Args:
         values: the names of each concept's values, ``{"hue": ("red", "blue"), ...}``.
         held_out: combinations of values that are not trained, ``[("blue", "ball")]``.
@@ -37,6 +41,10 @@ def named_space(
 @dataclass(frozen=True)
 class SpacePrompts:
     """Prompts of a concept space on its own: the values of its concepts, one after the other.
+
+    >>> space = named_space({"hue": ("red", "blue"), "form": ("cube", "ball")}, [("blue", "ball")])
+    >>> SpacePrompts(space).class_mean("11")
+    tensor([0., 1., 0., 1.])
 
     Args:
         space: the concepts; with named values a prompt is one-hot for each concept.

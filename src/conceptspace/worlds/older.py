@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr, create_model, model_validator
 
-from conceptspace.description import Section
+from conceptspace.settings.description import Section
 from conceptspace.worlds.config import OLDER, WORLDS, DataConfig
 
 OWN = ("path", "factors", "values", "shown", "table", "file_column")

@@ -12,7 +12,7 @@ import pytest
 from conceptspace.engine.native import compiling
 from conceptspace.engine.native.compiling import Native, native
 from conceptspace.engine.native.kept import Unsafe
-from conceptspace.engine.native.kept import library as library_of
+from conceptspace.engine.native.kept import compiled_library as library_of
 
 QUICKLY = ["-O0", *compiling.FLAGS[1:]]
 """Compiled so, the kernels are slow, and soon there."""

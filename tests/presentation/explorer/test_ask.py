@@ -13,7 +13,7 @@ from test_server import ask, served
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.presentation.explorer import ask as module
-from conceptspace.presentation.explorer.ask import Asker, Busy, steps_of
+from conceptspace.presentation.explorer.ask import AskerBusy, PointAsker, steps_of
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.store import open_or_create
 from conceptspace.training import checkpoint
@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def port(run):
-    with served(run.path.parent, asker=Asker()) as port:
+    with served(run.path.parent, asker=PointAsker()) as port:
         yield port
 
 
@@ -54,7 +54,7 @@ def content(folder):
 
 def test_images_of_a_point_inside_and_outside_the_classes(run):
     before = content(run.path)
-    asker = Asker()
+    asker = PointAsker()
     inside, again = (asker(run, "v", 7, [0.5, 1.0]) for _ in range(2))
     assert inside["asked"] == [0.5, 1.0]
     assert inside["src"] == again["src"]
@@ -69,7 +69,7 @@ def test_images_of_a_point_inside_and_outside_the_classes(run):
 
 
 def test_what_cannot_be_asked_is_told(run, tmp_path, monkeypatch):
-    asker = Asker()
+    asker = PointAsker()
     with pytest.raises(UserError, match="keeps no checkpoint of step 8"):
         asker(run, "v", 8, [0.0, 0.0])
     with pytest.raises(UserError, match="a point has 2 numbers here, not 1"):
@@ -78,11 +78,11 @@ def test_what_cannot_be_asked_is_told(run, tmp_path, monkeypatch):
         with pytest.raises(UserError, match="lie between -4 and 4"):
             asker(run, "v", 7, [0.0, far])
     with pytest.raises(UserError, match="takes too long"):
-        Asker(patience=-1.0)(run, "v", 7, [0.0, 0.0])
+        PointAsker(patience=-1.0)(run, "v", 7, [0.0, 0.0])
     monkeypatch.setattr(module, "MOST_WEIGHTS", 10)
     assert steps_of(run) == []
     with pytest.raises(UserError, match="too large to be asked"):
-        Asker()(run, "v", 7, [0.0, 0.0])
+        PointAsker()(run, "v", 7, [0.0, 0.0])
 
 
 def test_one_is_answered_one_waits_others_are_sent_away(run, monkeypatch):
@@ -93,7 +93,7 @@ def test_one_is_answered_one_waits_others_are_sent_away(run, monkeypatch):
         go.wait(10)
         return {}
 
-    asker = Asker()
+    asker = PointAsker()
     monkeypatch.setattr(asker, "_answer", slow)
     threads = [threading.Thread(target=asker, args=(run, "v", 7, [0.0, 0.0])) for _ in range(2)]
     threads[0].start()
@@ -101,7 +101,7 @@ def test_one_is_answered_one_waits_others_are_sent_away(run, monkeypatch):
     threads[1].start()
     while asker._places._value:
         threads[1].join(0.01)
-    with pytest.raises(Busy):
+    with pytest.raises(AskerBusy):
         asker(run, "v", 7, [0.0, 0.0])
     go.set()
     for thread in threads:
@@ -139,7 +139,7 @@ def test_a_checkpoint_behind_a_link_out_of_the_folder_is_not_read(run, tmp_path)
     path = other.checkpoints / "step-00000007.safetensors"
     path.rename(tmp_path / "outside" / path.name)
     path.symlink_to(tmp_path / "outside" / path.name)
-    library = Library([tmp_path / "shown"], Asker())
+    library = Library([tmp_path / "shown"], PointAsker())
     token = library.index()["runs"][0]["token"]
     with pytest.raises(UserError, match="leads out of the folder shown"):
         library.ask(token, 7, [0.0, 0.0])

@@ -16,9 +16,10 @@ from conceptspace.cli import main
 from conceptspace.collection.read import Collection
 from conceptspace.collection.write import collect
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.collected import CollectedLibrary, library, unpacked
+from conceptspace.presentation.explorer.collected import CollectedLibrary, open_library, unpacked
 from conceptspace.presentation.explorer.discover import runs_in
-from conceptspace.presentation.explorer.library import Library, NotThere
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.run_files import NotThere
 from conceptspace.store import Run
 
 NEAR, FAR = {"data.color_separation": 0.2}, {"data.color_separation": 0.6}
@@ -119,10 +120,10 @@ def test_damaged_runs_copies_and_unscored_ones_are_left_out(tmp_path: Path) -> N
 
 
 def test_a_collection_is_shown_alone(folder: Path) -> None:
-    assert isinstance(library([folder / "collection"]), CollectedLibrary)
-    assert isinstance(library([folder / "runs"]), Library)
+    assert isinstance(open_library([folder / "collection"]), CollectedLibrary)
+    assert isinstance(open_library([folder / "runs"]), Library)
     with pytest.raises(UserError, match="a collection is shown on its own"):
-        library([folder / "collection", folder / "runs"])
+        open_library([folder / "collection", folder / "runs"])
 
 
 def test_report_takes_chosen_runs(

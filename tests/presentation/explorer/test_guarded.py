@@ -10,7 +10,7 @@ from evaluated import write_evaluated
 from fabricated import make_space, write_run
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.ledger import read_ledger
+from conceptspace.presentation.explorer.ledger import ledger_table
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.recording.space import write_space
 
@@ -80,6 +80,6 @@ def test_a_ledger(tmp_path, how):
     shown.mkdir()
     (shown / "ledger.json").write_text('[{"claim": "secret"}]')
     instead(shown / "ledger.json", how, tmp_path / "outside")
-    told = read_ledger("ledger.json", shown / "ledger.json", shown)
+    told = ledger_table("ledger.json", shown / "ledger.json", shown)
     assert told["rows"] == []
     assert REASONS[how] in told["problem"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from conceptspace.presentation.explorer.ledger import read_ledger
+from conceptspace.presentation.explorer.ledger import ledger_table
 
 ROW = {
     "claim": "Overprompting reaches 11 earlier",
@@ -22,7 +22,7 @@ ROW = {
 def read(tmp_path, content):
     path = tmp_path / "ledger.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return read_ledger("fig06/ledger.json", path)
+    return ledger_table("fig06/ledger.json", path)
 
 
 def test_rows_in_words(tmp_path):
@@ -55,4 +55,4 @@ def test_damaged_and_foreign_ledgers_are_told(tmp_path):
     assert "cannot be read" in read(tmp_path, '[{"claim": "half')["problem"]
     assert read(tmp_path, {"rows": 3})["problem"] == "the ledger is no list of claims"
     assert read(tmp_path, ["a", "b"])["rows"] == []
-    assert "cannot be read" in read_ledger("x", tmp_path / "gone.json")["problem"]
+    assert "cannot be read" in ledger_table("x", tmp_path / "gone.json")["problem"]

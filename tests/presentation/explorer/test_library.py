@@ -15,7 +15,8 @@ from fabricated import make_space, write_run
 from PIL import Image
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.library import Library, NotThere
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.run_files import NotThere
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

@@ -7,24 +7,24 @@ import re
 import pytest
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.note import LARGEST, read_note, rendered
+from conceptspace.presentation.explorer.note import LARGEST, note_html, read_note
 from conceptspace.presentation.explorer.render import page
 
 KNOWN = {"h3", "h4", "p", "ul", "ol", "li", "strong", "em", "code", "pre", "a", "blockquote"}
 
 
 def test_the_markdown_that_is_known() -> None:
-    assert rendered("# Why\nWe *ran* **twelve** seeds, see `best`.\n\n- one\n- two") == (
+    assert note_html("# Why\nWe *ran* **twelve** seeds, see `best`.\n\n- one\n- two") == (
         "<h3>Why</h3><p>We <em>ran</em> <strong>twelve</strong> seeds, see <code>best</code>.</p>"
         "<ul><li>one</li><li>two</li></ul>"
     )
-    assert rendered("1. a\n2. b\n\n> said") == (
+    assert note_html("1. a\n2. b\n\n> said") == (
         "<ol><li>a</li><li>b</li></ol><blockquote>said</blockquote>"
     )
-    assert rendered("```py\na <b> *c*\n```") == "<pre>a &lt;b&gt; *c*</pre>"
-    link = rendered("[paper](https://arxiv.org/abs/2406.19370_v_)")
+    assert note_html("```py\na <b> *c*\n```") == "<pre>a &lt;b&gt; *c*</pre>"
+    link = note_html("[paper](https://arxiv.org/abs/2406.19370_v_)")
     assert '<a href="https://arxiv.org/abs/2406.19370_v_" rel="noreferrer">paper</a>' in link
-    assert rendered("") == ""
+    assert note_html("") == ""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_the_markdown_that_is_known() -> None:
     ],
 )
 def test_nothing_of_the_author_is_markup(text: str) -> None:
-    html = str(rendered(text))
+    html = str(note_html(text))
     tags = re.findall(r"<(/?)([a-z0-9]+)([^>]*)>", html)
     assert {name for _, name, _ in tags} <= KNOWN
     for _, name, attributes in tags:

@@ -15,11 +15,11 @@ from PIL import Image
 
 from conceptspace.analysis.sentences import Finding
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.library import Library, answered
+from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.offline import payload, write
 from conceptspace.presentation.explorer.render import embedded
-from conceptspace.presentation.explorer.telling import Told
-from conceptspace.presentation.figures import Emergence, emergence_timeline
+from conceptspace.presentation.explorer.run_findings import SettingFindings, answered
+from conceptspace.presentation.figures import Span, emergence_timeline
 from conceptspace.store import Run
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -139,9 +139,9 @@ def test_every_name_is_text(tmp_path):
     path = write(
         [run],
         tmp_path / "report.html",
-        told=answered([Told("</script>", [HOSTILE], told)], lambda finding: HOSTILE),
+        told=answered([SettingFindings("</script>", [HOSTILE], told)], lambda finding: HOSTILE),
         note=HOSTILE,
-        figures={HOSTILE: emergence_timeline([Emergence("naive", 1, 2)])},
+        figures={HOSTILE: emergence_timeline([Span("naive", 1, 2)])},
     )
     html = path.read_text()
     page = Page(html)

@@ -10,8 +10,9 @@ from evaluated import write_evaluated
 from fabricated import SAMPLES as TILES
 from fabricated import make_space, write_sheets
 
-from conceptspace.presentation.explorer.library import Library, NotThere
+from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.offline import payload
+from conceptspace.presentation.explorer.run_files import NotThere
 from conceptspace.presentation.explorer.single import scored
 
 ROWS = [{"setting": "", "concept_class": "01"}, {"setting": "", "concept_class": "11"}]

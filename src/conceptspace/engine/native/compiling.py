@@ -79,7 +79,9 @@ def _compiled(compiler: str) -> Path:
     texts = [path.read_text() for path in (*sources, *sorted(FOLDER.glob("*.hpp")))]
     parts = [*texts, " ".join(FLAGS), version.stdout, _processor()]
     name = sha256(chr(0).join(parts).encode())[:24]
-    return kept.library(native_cache(), name, lambda folder: _linked(compiler, sources, folder))
+    return kept.compiled_library(
+        native_cache(), name, lambda folder: _linked(compiler, sources, folder)
+    )
 
 
 def _linked(compiler: str, sources: Sequence[Path], folder: Path) -> Path:

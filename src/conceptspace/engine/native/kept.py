@@ -17,7 +17,7 @@ class Unsafe(Exception):
     """Somebody else can write where the kernels would be kept."""
 
 
-def library(root: Path, name: str, make: Callable[[Path], Path]) -> Path:
+def compiled_library(root: Path, name: str, make: Callable[[Path], Path]) -> Path:
     """The path of a compiled library, made if it is not there or not what was made.
 
     Args:

@@ -56,6 +56,10 @@ def from_function(
 ) -> FunctionModel:
     """A model from a function of prompts and one tensor of noise, e.g. a GAN's generator.
 
+    >>> model = from_function(lambda prompts, noise: noise.sigmoid(), (3, 8, 8))
+    >>> model(torch.zeros(4, 2), Noise(0, "11", range(4))).shape
+    torch.Size([4, 3, 8, 8])
+
     Args:
         function: (prompts, standard normal noise ``(batch, *shape)``) -> images (batch, channels,
             height, width) in the range; it moves both to its device.

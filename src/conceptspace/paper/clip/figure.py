@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from conceptspace.analysis.claims import Bounds, Row, above, measure, open_question
 from conceptspace.analysis.emergence import THRESHOLD, Emergence, emergence
 from conceptspace.config import RunConfig
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, require, world
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, clipped
 from conceptspace.presentation.style import (
     GRID,
@@ -127,7 +127,7 @@ def _dash(setting: Setting) -> str:
 
 def draw(data: Sequence[Setting], rows: Rows) -> Mapping[str, Figure]:
     """The figure."""
-    return {"clip": clip_figure(data, "\n".join(told(row) for row in rows.values()))}
+    return {"clip": clip_figure(data, "\n".join(caption(row) for row in rows.values()))}
 
 
 def checks(data: Sequence[Setting]) -> list[Row]:
@@ -180,4 +180,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="clip-learned",
+    endpoint="by how much the published clip norm delays the training classes, γ learned: above 0",
 )

@@ -12,9 +12,9 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig01c import criteria
 from conceptspace.paper.fig06 import figure as fig06
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, world
-from conceptspace.paper.framework.told import told
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.space import ConceptSpace
 from conceptspace.worlds.signal import class_distances
@@ -61,7 +61,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             data.space,
             emergence=reached,
             title=TITLE,
-            told=told(rows["fig01c-order"]),
+            told=caption(rows["fig01c-order"]),
         )
     }
 
@@ -84,4 +84,6 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig01c-order",
+    endpoint="by how much the concept of the stronger signal is learned first: "
+    "above 0.04 of training",
 )

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from conceptspace.analysis.claims import Row
 from conceptspace.config import merged, nested
 from conceptspace.paper.fig02 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result
-from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import signal_figure
 from conceptspace.presets import PRESETS
 from conceptspace.space import ConceptSpace
 from conceptspace.sweeps.plan import Plan
+from conceptspace.worlds.shapes.building import shapes_world
 from conceptspace.worlds.shapes.config import ShapesData
-from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.signal import class_distances
 
 SEPARATIONS = ((0.8, 0.2), (0.2, 0.4))
@@ -82,7 +82,9 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Both settings side by side."""
     drawn = {name: (of[0], data.images[name]) for name, of in data.distances.items()}
-    found = told(rows["fig02-signal"]).replace("seeds", f"repetitions of {IMAGES} images a class")
+    found = caption(rows["fig02-signal"]).replace(
+        "seeds", f"repetitions of {IMAGES} images a class"
+    )
     return {"fig02": signal_figure(data.space, drawn, title=TITLE, told=found)}
 
 
@@ -114,4 +116,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig02-signal",
+    endpoint="the two settings have opposite signals (no runs): above 0.1, log ratio",
 )

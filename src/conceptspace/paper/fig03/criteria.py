@@ -12,7 +12,7 @@ from conceptspace.analysis.claims import (
     measure,
 )
 from conceptspace.analysis.emergence import THRESHOLD, Emergence
-from conceptspace.paper.framework.seeds import by_seed
+from conceptspace.paper.framework.seeds import per_seed
 from conceptspace.paper.thresholds import (
     ORDERED,
 )
@@ -30,7 +30,7 @@ def speed(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
     return above(
         f"fig03-{concept}",
         f"Speed, 1 / (steps to {THRESHOLD:g} on 11), rises with the signal of {concept}.",
-        measure([concordance(levels) for levels in by_seed(runs).values()], SIGNED),
+        measure([concordance(levels) for levels in per_seed(runs).values()], SIGNED),
         ORDERED,
         "(Kendall's tau)",
     )

@@ -27,7 +27,7 @@ THOUSAND = 1000.0
 
 
 @dataclass(frozen=True)
-class Speed:
+class SpeedPanel:
     """One panel: runs at several levels of a concept's signal.
 
     Attributes:
@@ -43,7 +43,7 @@ class Speed:
 
 @styled
 def speed_figure(
-    rows: Mapping[str, Mapping[str, Speed]], *, title: str = "", told: str = ""
+    rows: Mapping[str, Mapping[str, SpeedPanel]], *, title: str = "", told: str = ""
 ) -> Figure:
     """1 / (steps to the threshold) against the signal, a column for each concept.
 
@@ -77,7 +77,7 @@ def speed_figure(
     return figure
 
 
-def _panel(axes: Axes, panel: Speed, color: str) -> None:
+def _panel(axes: Axes, panel: SpeedPanel, color: str) -> None:
     """The runs at their signal; both axes are logarithmic, and nothing is shifted."""
     signal = np.asarray(panel.signal, dtype=np.float64)
     axes.set(xscale="log", yscale="log")

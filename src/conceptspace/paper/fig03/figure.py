@@ -13,11 +13,11 @@ from conceptspace.analysis.underspecification import step_trend, trend_note
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.paper.fig03 import criteria
-from conceptspace.paper.fig03.drawing import Speed, speed_figure
+from conceptspace.paper.fig03.drawing import SpeedPanel, speed_figure
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, levels, world
-from conceptspace.paper.framework.told import told
-from conceptspace.paper.settings import COLORS, SEEDS, SIZES, color, size
+from conceptspace.paper.settings import COLORS, SEEDS, SIZES, color_runs, size_runs
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.worlds.shapes.config import ShapesData
@@ -27,7 +27,7 @@ TITLE = "Learning speed against concept signal"
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SeparationSweep:
     """Runs that differ in the separation of one concept.
 
     Attributes:
@@ -41,15 +41,15 @@ class Sweep:
     own: Mapping[float, Mapping[int, Emergence]]
 
 
-Data = dict[str, Sweep]
+Data = dict[str, SeparationSweep]
 """By concept."""
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Every color separation, and every size separation at the preset's color."""
     of = seeds or SEEDS[preset]
-    colors = [plan for level in COLORS[preset] for plan in color(preset, of, level)]
-    sizes = [plan for level in SIZES[preset] for plan in size(preset, of, level)]
+    colors = [plan for level in COLORS[preset] for plan in color_runs(preset, of, level)]
+    sizes = [plan for level in SIZES[preset] for plan in size_runs(preset, of, level)]
     return unique(colors + sizes)
 
 
@@ -78,12 +78,12 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
         "accuracy of {} alone": {name: _speed(sweep, sweep.own) for name, sweep in data.items()},
         "joint accuracy": {name: _speed(sweep, sweep.joint) for name, sweep in data.items()},
     }
-    found = [told(row) for name, row in rows.items() if name.endswith("-alone")]
+    found = [caption(row) for name, row in rows.items() if name.endswith("-alone")]
     return {"fig03": speed_figure(panels, title=TITLE, told="\n".join(found))}
 
 
-def _speed(sweep: Sweep, runs: Mapping[float, Mapping[int, Emergence]]) -> Speed:
-    return Speed(
+def _speed(sweep: SeparationSweep, runs: Mapping[float, Mapping[int, Emergence]]) -> SpeedPanel:
+    return SpeedPanel(
         [sweep.signal[level] for level in runs],
         [list(of.values()) for of in runs.values()],
         [f"{level:g}" for level in runs],
@@ -107,7 +107,9 @@ def _row(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
     return replace(criteria.speed(concept, runs), note=trend_note(found, "separation"))
 
 
-def _sweep(concept: str, runs: Sequence[Result], separation: Callable[[RunConfig], float]) -> Sweep:
+def _sweep(
+    concept: str, runs: Sequence[Result], separation: Callable[[RunConfig], float]
+) -> SeparationSweep:
     found = levels(runs, separation)
     signal, joint, own = {}, {}, {}
     for level, of in found.items():
@@ -117,7 +119,7 @@ def _sweep(concept: str, runs: Sequence[Result], separation: Callable[[RunConfig
         signal[level] = float(distances[distances["concept"] == concept]["distance"].mean())
         joint[level] = emerged(of, ood)
         own[level] = emerged(of, ood, concept=concept)
-    return Sweep(signal, joint, own)
+    return SeparationSweep(signal, joint, own)
 
 
 def _color(config: RunConfig) -> float:
@@ -140,4 +142,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig03-color-alone",
+    endpoint="order of color separations by the step of the color alone: above 1/3, Kendall's tau",
 )

@@ -15,7 +15,7 @@ from conceptspace.analysis.claims import (
     measure,
     rank_correlation,
 )
-from conceptspace.paper.framework.seeds import by_seed
+from conceptspace.paper.framework.seeds import per_seed
 from conceptspace.paper.thresholds import (
     LEANING,
     MOST,
@@ -40,7 +40,7 @@ def sides(leanings: Mapping[float, Mapping[int, float]]) -> list[Row]:
         above(
             "fig04-rise",
             "The larger the color separation, the more the OOD trajectory leans towards color.",
-            measure([rank_correlation(of_seed) for of_seed in by_seed(leanings).values()], SIGNED),
+            measure([rank_correlation(of_seed) for of_seed in per_seed(leanings).values()], SIGNED),
             ORDERED,
             "(Kendall's tau)",
         ),

@@ -15,10 +15,10 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import detect_turn
 from conceptspace.paper.fig04 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, levels, merged_tables, world
-from conceptspace.paper.framework.told import told
-from conceptspace.paper.settings import COLORS, SEEDS, color
+from conceptspace.paper.settings import COLORS, SEEDS, color_runs
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.space import ConceptSpace
@@ -52,7 +52,7 @@ class Data:
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Every color separation."""
     of = seeds or SEEDS[preset]
-    return [plan for level in COLORS[preset] for plan in color(preset, of, level)]
+    return [plan for level in COLORS[preset] for plan in color_runs(preset, of, level)]
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -88,7 +88,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             label=LABEL,
             classes=["00", ood],
             title=TITLE,
-            told=told(rows["fig04-rise"]),
+            told=caption(rows["fig04-rise"]),
         ),
         "fig13": conditions_figure(
             tables,
@@ -97,7 +97,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             label=LABEL,
             classes=[str(c) for c in data.space.classes],
             title=f"{TITLE}, all classes",
-            told=f"{told(rows['fig04-turn'])}\n{told(rows['fig13-straight'])}",
+            told=f"{caption(rows['fig04-turn'])}\n{caption(rows['fig13-straight'])}",
         ),
     }
 
@@ -133,4 +133,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig04-rise",
+    endpoint="order of color separations by the side to which the trajectory leans: above 1/3, tau",
 )

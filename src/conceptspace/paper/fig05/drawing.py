@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
-from conceptspace.analysis.rotation import name_of
+from conceptspace.analysis.rotation import sense_name
 from conceptspace.analysis.theory import simulate_eq1, simulate_eq2
 from conceptspace.analysis.theory_fit import Eq1Fit
 from conceptspace.analysis.trajectories import Array
@@ -70,7 +70,7 @@ def theory_family(
     cases = zip("ab", panels, (asymmetry, 1 / asymmetry), ((1, 0), (0, 1)), strict=False)
     for letter, axes, a, corner in cases:
         square(axes)
-        sense = name_of(asymmetry - 1 if a == asymmetry else 1 - asymmetry)
+        sense = sense_name(asymmetry - 1 if a == asymmetry else 1 - asymmetry)
         stronger = "concept 1" if corner[0] else "concept 2"
         axes.set_title(f"{letter}  Eq. 1, {stronger}\nstronger: {sense}")
         ordinary = simulate_eq1(TIMES, start, biased=(0, 0), target=(0, 0), asymmetry=a)

@@ -13,9 +13,9 @@ from conceptspace.analysis.trajectories import paths
 from conceptspace.paper.fig04 import figure as fig04
 from conceptspace.paper.fig05 import criteria
 from conceptspace.paper.fig05.drawing import theory_fits
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, levels, world
-from conceptspace.paper.framework.told import told
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
 
@@ -59,7 +59,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Measured and fitted trajectories, of class 00 and of the OOD class."""
     cases = (
-        ("fig05b", "an OOD class", data.ood, f"{told(rows[FIT])}\n{told(rows[ROTATION])}"),
+        ("fig05b", "an OOD class", data.ood, f"{caption(rows[FIT])}\n{caption(rows[ROTATION])}"),
         ("fig05a", "a training class", data.trained, "No claim is checked of this class."),
     )
     return {
@@ -91,4 +91,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary=ROTATION,
+    endpoint="share of trajectories that rotate as the fitted Eq. 1 does: above 1/2",
 )

@@ -17,6 +17,7 @@ from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.errors import UserError
 from conceptspace.paper.fig06 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import (
     JUDGED,
@@ -29,10 +30,9 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
-from conceptspace.presentation.figures.timeline import Emergence as Span
+from conceptspace.presentation.figures.timeline import Span
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE, PATCHING
 
@@ -121,7 +121,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             plain=plain,
             turn=data.turn,
             title=TITLE,
-            told=told(rows["fig06-hidden"]),
+            told=caption(rows["fig06-hidden"]),
         ),
         "timeline": _timeline(data, JUDGED, rows["fig06-overprompting-color-earlier"]),
         "timeline-plain": _timeline(data, PLAIN, rows["fig06-overprompting-color-earlier-plain"]),
@@ -141,7 +141,7 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
         last_step=float(data.table["step"].max()),
         hollow=statistic == PLAIN,
         title=f"Step from which class {data.ood} is made, by seed and way of asking",
-        told=told(row),
+        told=caption(row),
     )
 
 
@@ -194,4 +194,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig06-hidden",
+    endpoint="share of seeds with a hidden window: above 1/2",
 )

@@ -12,7 +12,7 @@ from conceptspace.analysis.claims import (
     measure,
 )
 from conceptspace.analysis.emergence import THRESHOLD, Emergence
-from conceptspace.paper.framework.seeds import by_seed
+from conceptspace.paper.framework.seeds import per_seed
 from conceptspace.paper.thresholds import ORDERED
 
 
@@ -22,7 +22,7 @@ def delayed(runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
     Args:
         runs: for each share the emergence of each seed.
     """
-    bounds = [concordance(levels) for levels in by_seed(runs).values()]
+    bounds = [concordance(levels) for levels in per_seed(runs).values()]
     return above(
         "fig08-delay",
         f"The steps to {THRESHOLD:g} on the OOD class grow with the share of masked prompts.",

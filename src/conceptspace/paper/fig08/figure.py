@@ -15,9 +15,9 @@ from conceptspace.analysis.underspecification import (
 )
 from conceptspace.config import RunConfig
 from conceptspace.paper.fig08 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, levels, merged_tables, world
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, SHARES, masked
 from conceptspace.presentation.figures import underspecification_figure
 from conceptspace.sweeps.plan import Plan
@@ -63,7 +63,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Color at the end, and steps, against the share."""
-    found = told(rows["fig08-delay"])
+    found = caption(rows["fig08-delay"])
     return {"fig08": underspecification_figure(data.found, data.labels, title=TITLE, told=found)}
 
 
@@ -85,4 +85,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig08-delay",
+    endpoint="order of shares of masked prompts by the step of the OOD class: above 1/3, tau",
 )

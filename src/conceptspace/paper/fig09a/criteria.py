@@ -14,7 +14,7 @@ from conceptspace.analysis.claims import (
     measure,
     rank_correlation,
 )
-from conceptspace.paper.framework.seeds import by_seed
+from conceptspace.paper.framework.seeds import per_seed
 from conceptspace.paper.thresholds import MOST, ORDERED, SHIFTED
 
 
@@ -30,7 +30,7 @@ def color_shift(ends: Mapping[float, Mapping[int, float]]) -> list[Row]:
         above(
             "fig09a-trend",
             "The larger the share of masked prompts, the redder the OOD class ends.",
-            measure([-rank_correlation(of_seed) for of_seed in by_seed(ends).values()], SIGNED),
+            measure([-rank_correlation(of_seed) for of_seed in per_seed(ends).values()], SIGNED),
             ORDERED,
             "(Kendall's tau)",
         ),
@@ -54,7 +54,7 @@ def purple(blueness: Mapping[float, Mapping[int, float]]) -> Row:
     return above(
         "fig09a-purple",
         "At middle shares the objects are of a color between red and blue.",
-        measure([float(np.mean(list(of.values()))) for of in by_seed(blueness).values()], SHARE),
+        measure([float(np.mean(list(of.values()))) for of in per_seed(blueness).values()], SHARE),
         MOST,
         "of the objects",
     )

@@ -15,9 +15,9 @@ from conceptspace.paper.fig08 import figure as fig08
 from conceptspace.paper.fig09a import criteria
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09a.hues import blueness
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, late, levels, merged_tables, world
-from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.strips import tiles
@@ -95,7 +95,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             data.images,
             label="masked prompts",
             title=TITLE,
-            told=told(rows["fig09a-shift"]),
+            told=caption(rows["fig09a-shift"]),
         )
     }
     if data.generated:
@@ -104,7 +104,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             {f"{100 * level:g} %": images for level, images in data.generated.items()},
             label="masked prompts",
             title=f'Images of "{ood}" at the last checkpoint',
-            told=told(rows["fig09a-purple"]),
+            told=caption(rows["fig09a-purple"]),
         )
     return figures
 
@@ -142,5 +142,6 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig09a-shift",
+    endpoint="how far its color goes from blue to red: above 1/2 of the way",
     keeps=("images",),
 )

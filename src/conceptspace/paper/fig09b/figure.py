@@ -14,9 +14,9 @@ from conceptspace.paper.fig05.criteria import equation_fits
 from conceptspace.paper.fig08 import figure as fig08
 from conceptspace.paper.fig09b.criteria import target_shift
 from conceptspace.paper.fig09b.drawing import fan_figure
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, levels, world
-from conceptspace.paper.framework.told import told
 from conceptspace.space import ConceptSpace
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
@@ -65,7 +65,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Measured and fitted fan."""
     names = [data.space.names[i] for i in (data.masked, 1 - data.masked)]
-    found = f"{told(rows['fig09b-shift'])}\n{told(rows['fig09b-fit'])}"
+    found = f"{caption(rows['fig09b-shift'])}\n{caption(rows['fig09b-fit'])}"
     return {"fig09b": fan_figure(data.fitted, data.percents, names, title=TITLE, told=found)}
 
 
@@ -91,4 +91,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig09b-shift",
+    endpoint="how far Eq. 2's target goes: above 1/2 of the way",
 )

@@ -12,9 +12,9 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig06.criteria import earlier
 from conceptspace.paper.fig10 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, late, world
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import STUDIED_SEEDS, masked
 from conceptspace.presentation import series
 from conceptspace.presentation.figures import elicitation_figure
@@ -76,7 +76,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             protocols=[NAIVE, PROTOCOL],
             emergence={p: [e.upper for e in of if e.reached] for p, of in emergence.items()},
             title=TITLE,
-            told=told(rows["fig10-overprompting-color-earlier"]),
+            told=caption(rows["fig10-overprompting-color-earlier"]),
         )
     }
 
@@ -108,4 +108,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig10-overprompting-color-earlier",
+    endpoint="share of seeds in which overprompting is earlier than naive prompting: above 1/2",
 )

@@ -18,9 +18,9 @@ from conceptspace.analysis.turning import Turn
 from conceptspace.paper.fig06 import figure as fig06
 from conceptspace.paper.fig12 import criteria
 from conceptspace.paper.fig17 import figure as fig17
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, world
-from conceptspace.paper.framework.told import told
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import learning_curves, story_figure
 from conceptspace.space import ConceptSpace
@@ -100,7 +100,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     style: dict[str, Any] = {
         "turn": data.whole[0],
         "title": TITLE,
-        "told": told(rows["fig12-unremarkable"]),
+        "told": caption(rows["fig12-unremarkable"]),
     }
     if not data.logs:
         return {"fig12": learning_curves(data.table, None, data.space, **style)}
@@ -137,5 +137,7 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig12-unremarkable",
+    endpoint="rank of the loss's bend at the step where the trajectory bends (chance: 1/2): "
+    "below 3/4",
     keeps=("training",),
 )

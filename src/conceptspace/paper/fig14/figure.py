@@ -27,9 +27,9 @@ from conceptspace.paper.fig14.runs import (
     protocols,
     setting,
 )
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result
-from conceptspace.paper.framework.told import told
 from conceptspace.presentation.figures import elicitation_figure, image_strips, trajectory_figure
 from conceptspace.tables import NAIVE
 
@@ -66,7 +66,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             of.images,
             turn=of.turn,
             title=what,
-            told=told(rows[f"fig14-{pair}-stronger"]),
+            told=caption(rows[f"fig14-{pair}-stronger"]),
         )
         figures[f"fig14b-{pair}"] = elicitation_figure(
             of.table,
@@ -76,7 +76,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             turn=of.turn,
             labels=labels(pair),
             title=what,
-            told=told(rows[f"fig14-{pair}-hidden"]),
+            told=caption(rows[f"fig14-{pair}-hidden"]),
         )
         if len(of.sheets) > 1:
             figures[f"images-{pair}"] = image_strips(
@@ -123,6 +123,7 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig14-hat-hidden",
+    endpoint="share of seeds with a hidden window, gender and hat: above 1/2",
     possible=possible,
     keeps=("images",),
 )

@@ -14,9 +14,9 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.memorization import memorization
 from conceptspace.paper.fig15 import criteria, drawing
 from conceptspace.paper.fig15.page import cube_page
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, late, require, world
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, three
 from conceptspace.presentation.drawing import class_images
 from conceptspace.space import ConceptSpace
@@ -70,7 +70,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Every case on the three sides of the cube."""
     cases = {name: drawing.Case(case.table, case.space, case.images) for name, case in data.items()}
-    found = "\n".join(told(row) for row in rows.values())
+    found = "\n".join(caption(row) for row in rows.values())
     return {"fig15": drawing.sides_figure(cases, title=TITLE, told=found)}
 
 
@@ -130,5 +130,6 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig15-success",
+    endpoint="lowest accuracy of an OOD class at the end of the success: above 0.8",
     pages=pages,
 )

@@ -14,9 +14,9 @@ from conceptspace.analysis.claims import Bounds, Row, advance
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import detect_turn
 from conceptspace.paper.fig16 import criteria
+from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, world
-from conceptspace.paper.framework.told import told
 from conceptspace.paper.settings import SEEDS, guided
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import guidance_figure
@@ -77,7 +77,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """One square per class, one trajectory per weight."""
-    found = told(rows["fig16-emergence"])
+    found = caption(rows["fig16-emergence"])
     drawn = guidance_figure(data.table, data.space, data.images, title=TITLE, told=found)
     return {"fig16": drawn}
 
@@ -115,4 +115,5 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig16-emergence",
+    endpoint="by how much guidance is earlier than weight 1: within ±0.15 of training",
 )

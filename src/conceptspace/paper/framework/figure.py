@@ -38,6 +38,7 @@ class PaperFigure:
         possible: whether its data are there, by preset; without them ``all`` leaves the figure out.
         primary: name of the row that decides about the figure, fixed before its runs; the other
             rows are secondary.
+        endpoint: what that row measures, and where its 95 % interval over seeds has to be.
         keeps: what is kept of its runs beside their tables: "training", "images".
     """
 
@@ -51,6 +52,7 @@ class PaperFigure:
     draw: Callable[[Any, Rows], Mapping[str, Figure]]
     checks: Callable[[Any], list[Row]]
     primary: str
+    endpoint: str
     pages: Callable[[Any], Mapping[str, str]] = lambda data: {}
     possible: Callable[[str], bool] = lambda preset: True
     keeps: tuple[str, ...] = ()

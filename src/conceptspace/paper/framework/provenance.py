@@ -21,7 +21,7 @@ def provenance(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "drawn": {
             "commit": commit(),
-            "command": command(),
+            "command": command_line(),
             "processor": processor(),
             "python": platform.python_version(),
             "versions": {name: version(name) for name in PACKAGES},
@@ -31,7 +31,7 @@ def provenance(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def command() -> str:
+def command_line() -> str:
     """The command line, without the program's path."""
     return " ".join(["conceptspace", *sys.argv[1:]])
 

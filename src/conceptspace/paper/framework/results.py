@@ -20,8 +20,8 @@ from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE
+from conceptspace.worlds.shapes.building import shapes_world
 from conceptspace.worlds.shapes.config import ShapesData
-from conceptspace.worlds.shapes.settings import shapes_world
 from conceptspace.worlds.shapes.world import ShapesWorld
 
 JUDGED = "judged"

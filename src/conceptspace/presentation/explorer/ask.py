@@ -21,7 +21,7 @@ from conceptspace.analysis.points import numbers
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.judges.function import checked
+from conceptspace.judges.function import checked_judge
 from conceptspace.models.config import MODELS
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, gaussian, sample
@@ -58,11 +58,11 @@ REACH = 4.0
 Tree = dict[str, Any]
 
 
-class Busy(UserError):
+class AskerBusy(UserError):
     """The model is asked already, and somebody waits."""
 
 
-class Asker:
+class PointAsker:
     """Makes images of points in concept space; the model that was asked last is kept.
 
     Args:
@@ -98,11 +98,11 @@ class Asker:
             UserError: the run has no such checkpoint, cannot be asked, or takes too long.
         """
         if not self._places.acquire(blocking=False):
-            raise Busy("the model is being asked already; ask again in a moment")
+            raise AskerBusy("the model is being asked already; ask again in a moment")
         try:
             until = time.monotonic() + self.patience
             if not self._at_work.acquire(timeout=self.patience):
-                raise Busy("the model is being asked for long already; ask again later")
+                raise AskerBusy("the model is being asked for long already; ask again later")
             try:
                 return self._answer(run, version, step, at, until)
             finally:
@@ -130,12 +130,12 @@ class _Asked:
             require_plain(path, bound_of(run))
         self.world: RenderedWorld = parts.rendered(self.config.data)
         own = self.config.data.judge(self.world)
-        self.judge = None if own is None else checked(own, self.world.space.concepts)
+        self.judge = None if own is None else checked_judge(own, self.world.space.concepts)
         self.model: VDM = parts.model(self.config, torch.device("cpu"))
         self.model.load_state_dict(checkpoint.load(run.checkpoints, step))
 
     def images(self, at: Sequence[float], until: float) -> Tree:
-        """See :meth:`Asker.__call__`."""
+        """See :meth:`PointAsker.__call__`."""
         z, asked = self._prompt(at)
         h = parts.conditioning(self.config.data)(z.expand(IMAGES, -1))
         side, evaluation = self.world.resolution, self.config.evaluate

@@ -17,12 +17,13 @@ import pandas as pd
 from conceptspace.collection.layout import MARK, PREFIX, is_collection
 from conceptspace.collection.read import Collection
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.ask import Asker
+from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.presentation.explorer.discover import Found
-from conceptspace.presentation.explorer.index import described, of_divergence, read_entry
-from conceptspace.presentation.explorer.library import BLANK, GONE, Library, NotThere
+from conceptspace.presentation.explorer.index import entry_space, of_divergence, read_entry
+from conceptspace.presentation.explorer.library import BLANK, GONE, Library
+from conceptspace.presentation.explorer.run_files import NotThere
 from conceptspace.presentation.explorer.spaces import key
-from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, shown
+from conceptspace.presentation.sweep import MASKED_SHARE, MASKING, value_text
 from conceptspace.recording.space import space_of
 
 Tree = dict[str, Any]
@@ -98,7 +99,7 @@ class CollectedLibrary:
         return self._unpacked([token]).details(token)
 
     def turns(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.telling.turns`."""
+        """See :func:`conceptspace.presentation.explorer.run_findings.turns_of_classes`."""
         return self._unpacked(tokens).turns(tokens)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
@@ -220,7 +221,7 @@ class CollectedLibrary:
         return {
             "title": self.title,
             "live": True,
-            "spaces": [described(read_entry(Found(name, self._home / name))) for name in firsts],
+            "spaces": [entry_space(read_entry(Found(name, self._home / name))) for name in firsts],
             "varied": varied,
             "runs": listed,
             "left_out": [],
@@ -228,7 +229,9 @@ class CollectedLibrary:
         }
 
 
-def library(roots: Sequence[Path], ask: Asker | None = None) -> Library | CollectedLibrary:
+def open_library(
+    roots: Sequence[Path], ask: PointAsker | None = None
+) -> Library | CollectedLibrary:
     """What shows a collection, or folders of runs, whose models may be asked.
 
     Raises:
@@ -279,7 +282,10 @@ def _values(runs: pd.DataFrame, varied: Sequence[str]) -> list[dict[str, str | N
     found: list[dict[str, str | None]] = [{} for _ in range(len(runs))]
     for name in varied:
         codes, values = pd.factorize(runs[PREFIX + name])
-        texts = [*(shown(value) for value in values), None]  # code -1, the last: it is not there
+        texts = [
+            *(value_text(value) for value in values),
+            None,
+        ]  # code -1, the last: it is not there
         for of_run, code in zip(found, codes.tolist(), strict=True):
             of_run[name] = texts[code]
     idle = dict.fromkeys(name for name in MASKING if name in varied)

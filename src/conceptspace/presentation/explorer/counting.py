@@ -20,7 +20,7 @@ from conceptspace.presentation.explorer import details, spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import Entry, read_entry
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
-from conceptspace.presentation.explorer.telling import known
+from conceptspace.presentation.explorer.run_findings import known
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, KEYS, NAIVE, SCORE_COLUMNS
 

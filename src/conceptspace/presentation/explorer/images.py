@@ -56,7 +56,9 @@ class Cut:
         return columns * len(self.rows(stored)) / len(stored.sheet.rows)
 
 
-def fit(series: Sequence[Sequence[Stored]], budget: int) -> tuple[Cut, list[list[bytes | None]]]:
+def fitting_cut(
+    series: Sequence[Sequence[Stored]], budget: int
+) -> tuple[Cut, list[list[bytes | None]]]:
     """The most generous cut whose PNGs fit into ``budget`` bytes, and the PNGs.
 
     First images of each row are dropped, then settings that are not the best, then checkpoints.

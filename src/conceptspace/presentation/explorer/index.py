@@ -17,7 +17,7 @@ from conceptspace.presentation.explorer import spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.guarded import Guarded, require_plain
 from conceptspace.presentation.explorer.liveness import State, listed, state
-from conceptspace.presentation.sweep import compared, effective, shown
+from conceptspace.presentation.sweep import effective, setting_names, value_text
 from conceptspace.presentation.worlds import world_of
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
@@ -80,7 +80,7 @@ def read_entry(found: Found) -> Entry:
         images = images_of(run, world)
     except (UserError, OSError) as error:
         problems.append(str(error))
-    values = {name: _shown(effective(run, name)) for name in compared([run])}
+    values = {name: _shown(effective(run, name)) for name in setting_names([run])}
     digest, rows = _content(run)
     told = tuple(problems)
     return Entry(
@@ -101,14 +101,14 @@ def index(
     ::
 
         {"title": ..., "live": true,
-         "spaces": [see :func:`~conceptspace.presentation.explorer.spaces.described`],
+         "spaces": [see :func:`~conceptspace.presentation.explorer.spaces.space_tree`],
          "varied": ["data.color_separation", ...],
          "runs": [{"token": ..., "name": ..., "seed": 0, "preset": "quick", "status": "running",
                    "since": 1790000000, "version": ..., "space": 0, "steps": 2400,
                    "values": {"data.color_separation": "0.3"}, "images": true, "problems": [],
                    "apart": ""}],
          "left_out": ["Left out as copies of runs that count already: a, b."],
-         "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.read_ledger`]}
+         "ledgers": [see :func:`~conceptspace.presentation.explorer.ledger.ledger_table`]}
 
     ``space`` is null for a run that cannot be read. ``values`` holds the settings in which the
     runs of a concept space differ. A run with something ``apart`` counts in no mean.
@@ -125,7 +125,7 @@ def index(
     return {
         "title": title,
         "live": live,
-        "spaces": [described(first[key]) for key in order],
+        "spaces": [entry_space(first[key]) for key in order],
         "varied": varied,
         "runs": [_listed(entry, varied, keys, order) for entry in entries],
         "left_out": list(left_out),
@@ -133,10 +133,10 @@ def index(
     }
 
 
-def described(entry: Entry) -> Tree:
+def entry_space(entry: Entry) -> Tree:
     """The concept space of a run that can be read."""
     assert entry.space is not None
-    return spaces.described(entry.space, entry.images)
+    return spaces.space_tree(entry.space, entry.images)
 
 
 def _listed(
@@ -187,4 +187,4 @@ def _unreadable(how: State) -> State:
 
 
 def _shown(value: Any) -> str | None:
-    return None if value is None else shown(value)
+    return None if value is None else value_text(value)

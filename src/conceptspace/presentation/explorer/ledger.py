@@ -15,7 +15,7 @@ COLUMNS = ("claim", "figure", "effect", "interval", "criterion", "verdict")
 Tree = dict[str, Any]
 
 
-def read_ledger(name: str, path: Path, within: Path | None = None) -> Tree:
+def ledger_table(name: str, path: Path, within: Path | None = None) -> Tree:
     """A ledger as ``{"name": ..., "rows": [{column: text}], "problem": ""}``.
 
     Args:

@@ -10,21 +10,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import quote
 
 from conceptspace.analysis import points
-from conceptspace.analysis.sentences import Finding
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import details, tables, telling
-from conceptspace.presentation.explorer.ask import Asker, steps_of
+from conceptspace.presentation.explorer import details, run_findings, tables
+from conceptspace.presentation.explorer.ask import PointAsker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
-from conceptspace.presentation.explorer.ledger import read_ledger
+from conceptspace.presentation.explorer.ledger import ledger_table
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
-from conceptspace.presentation.explorer.liveness import listed, state
+from conceptspace.presentation.explorer.liveness import state
+from conceptspace.presentation.explorer.run_files import (
+    NotThere,
+    figure_links,
+    inside,
+    saved_figures,
+)
 from conceptspace.presentation.explorer.single import scored, scores_of
 from conceptspace.store import Run
 
@@ -53,10 +57,6 @@ BLANK: dict[str, Tree] = {
 GONE = "there is no such run; it may have been moved"
 
 
-class NotThere(UserError):
-    """Nothing of that name is shown."""
-
-
 class Library:
     """Run folders, for a page.
 
@@ -70,7 +70,7 @@ class Library:
         UserError: a root is no folder.
     """
 
-    def __init__(self, roots: Sequence[Path], ask: Asker | None = None) -> None:
+    def __init__(self, roots: Sequence[Path], ask: PointAsker | None = None) -> None:
         self.roots = list(roots)
         self.asks = ask
         self._runs: dict[str, Found] = {}
@@ -97,7 +97,7 @@ class Library:
         shelf = self.shelf()
         counted = once([self._entry(found) for found in shelf.runs])
         left_out = sentences([*shelf.left_out, *counted.left_out])
-        ledgers = [read_ledger(of.name, of.path, of.within) for of in shelf.ledgers]
+        ledgers = [ledger_table(of.name, of.path, of.within) for of in shelf.ledgers]
         told = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
         if self.asks is not None:
             for listed, entry in zip(told["runs"], counted.entries, strict=True):
@@ -146,19 +146,19 @@ class Library:
                 }
                 for name, of in sheets.items()
             }
-            return details.details(run, told, problems) | {"figures": figures(run, token)}
+            return details.details(run, told, problems) | {"figures": figure_links(run, token)}
 
         return self._of_run("details", token, read)
 
     def turns(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`conceptspace.presentation.explorer.telling.turns`."""
-        return self._of_runs("turns", tokens, telling.turns)
+        """See :func:`conceptspace.presentation.explorer.run_findings.turns_of_classes`."""
+        return self._of_runs("turns", tokens, run_findings.turns_of_classes)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`answered`; of runs together."""
+        """See :func:`~conceptspace.presentation.explorer.run_findings.answered`."""
 
         def tell(runs: Sequence[Run]) -> Tree:
-            return answered(telling.told(runs))
+            return run_findings.answered(run_findings.findings_by_setting(runs))
 
         return self._of_runs("findings", tokens, tell)
 
@@ -224,7 +224,7 @@ class Library:
         return {"rows": scored(found, sheet.rows, sheet.columns, entry.space.names)}
 
     def ask(self, token: str, step: int, at: Sequence[float]) -> Tree:
-        """See :class:`conceptspace.presentation.explorer.ask.Asker`.
+        """See :class:`conceptspace.presentation.explorer.ask.PointAsker`.
 
         Raises:
             NotThere: models are not asked here, or the run is gone.
@@ -345,50 +345,6 @@ class Library:
                 self._kept = {key: kept for key, kept in self._kept.items() if len(key) == 2}
             self._kept[kind, *tokens] = (version, told)
             return told
-
-
-def answered(told: Sequence[telling.Told], figure: Callable[[Finding], str] = lambda _: "") -> Tree:
-    """What runs say, for the page.
-
-    ``{"findings": [see :func:`sentence`], "groups": [{"name": a setting in words or empty, "runs":
-    [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
-    """
-    return {
-        "findings": [sentence(f, of.name, figure(f)) for of in told for f in of.findings],
-        "groups": [
-            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
-            for of in told
-            if of.runs
-        ],
-    }
-
-
-def sentence(finding: Finding, group: str, figure: str = "") -> Tree:
-    """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
-    return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
-
-
-def figures(run: Run, token: str) -> list[Tree]:
-    """The figures that lie in the run's folder: ``{"name": ..., "src": address}``."""
-    names = [legible(path.name) for path in saved_figures(run)]
-    return [{"name": name[:-4], "src": f"api/figures/{token}/{quote(name)}"} for name in names]
-
-
-def saved_figures(run: Run) -> list[Path]:
-    """The PNGs in the folder of figures."""
-    return listed(run.folder.figures, "*.png")
-
-
-def inside(run: Run, path: Path) -> Path:
-    """The path, if it leads to a file in the run's folder.
-
-    Raises:
-        NotThere: it does not.
-    """
-    resolved = Path(os.path.realpath(path))
-    if not resolved.is_relative_to(run.path.resolve()) or not resolved.is_file():
-        raise NotThere(f"{path.name} does not lie in the run's folder")
-    return resolved
 
 
 def _guarded(found: Found) -> Entry:

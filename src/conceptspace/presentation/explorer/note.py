@@ -41,7 +41,7 @@ def read_note(path: Path) -> str:
     return text
 
 
-def rendered(text: str) -> Markup:
+def note_html(text: str) -> Markup:
     """A note as HTML; empty for an empty one."""
     blocks, fenced = [], False
     for part in re.split(r"^```.*$", text.replace("\r\n", "\n"), flags=re.MULTILINE):

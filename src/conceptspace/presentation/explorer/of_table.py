@@ -16,7 +16,7 @@ from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import classes_of
 from conceptspace.analysis.table_findings import turn_of_table, turn_text
 from conceptspace.analysis.trajectories import concepts_of
-from conceptspace.presentation.explorer.telling import turned
+from conceptspace.presentation.explorer.run_findings import turned
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of
 

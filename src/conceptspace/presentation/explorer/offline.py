@@ -13,9 +13,9 @@ from conceptspace.analysis import points
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically
-from conceptspace.presentation.explorer import details, tables, telling
+from conceptspace.presentation.explorer import details, run_findings, tables
 from conceptspace.presentation.explorer.discover import Found
-from conceptspace.presentation.explorer.images import Cut, Stored, fit
+from conceptspace.presentation.explorer.images import Cut, Stored, fitting_cut
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.render import page
@@ -49,7 +49,8 @@ def write(
     Args:
         runs: evaluated runs.
         path: the HTML file.
-        told: what the runs say, see :func:`~conceptspace.presentation.explorer.library.answered`.
+        told: what the runs say, see
+            :func:`~conceptspace.presentation.explorer.run_findings.answered`.
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
@@ -167,7 +168,10 @@ def _turns(runs: Sequence[Run], tokens: Sequence[str]) -> Tree:
     """Turns of every run, and of the runs of every setting together."""
     of = dict(zip((run.name for run in runs), tokens, strict=True))
     groups = [[run] for run in runs] + list(conditions(runs).groups.values())
-    return {",".join(of[run.name] for run in group): telling.turns(group) for group in groups}
+    return {
+        ",".join(of[run.name] for run in group): run_findings.turns_of_classes(group)
+        for group in groups
+    }
 
 
 def _sheets(
@@ -179,7 +183,7 @@ def _sheets(
     """Of each run the sheets that fit into the budget; and the images that they refer to."""
     places = [(at, name, of) for at, found in enumerate(indexed) for name, of in found.items()]
     stored = [_stored(of, name, dense[at], _space(entries[at])) for at, name, of in places]
-    cut, kept = fit(stored, budget)
+    cut, kept = fitting_cut(stored, budget)
     images: list[str] = []
     told: list[Tree] = [{} for _ in indexed]
     for (at, name, of), items, pngs in zip(places, stored, kept, strict=True):

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.note import rendered
+from conceptspace.presentation.explorer.note import note_html
 
 STATIC = Path(__file__).parent / "static"
 
@@ -44,7 +44,7 @@ def page(
         joint: whether joint accuracies are known.
         verdict: its sentences, for readers without JavaScript; the script writes them anew.
         note: Markdown that stands below the verdict, see
-            :func:`conceptspace.presentation.explorer.note.rendered`.
+            :func:`conceptspace.presentation.explorer.note.note_html`.
     """
     environment = Environment(
         loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined
@@ -54,7 +54,7 @@ def page(
         of_table=of_table,
         joint=joint,
         verdict=verdict,
-        note=rendered(note),
+        note=note_html(note),
         payload=embedded(payload),
         policy=policy(connect=connect),
         script=Markup(script()),

@@ -23,12 +23,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from conceptspace.contact_sheet import sheet_content
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer import render
-from conceptspace.presentation.explorer.ask import Busy
+from conceptspace.presentation.explorer.ask import AskerBusy
 from conceptspace.presentation.explorer.collected import CollectedLibrary
 from conceptspace.presentation.explorer.connections import Connection, most_connections
-from conceptspace.presentation.explorer.library import Library, NotThere
+from conceptspace.presentation.explorer.library import Library
+from conceptspace.presentation.explorer.run_files import NotThere
 
 Shown = Library | CollectedLibrary
+Answer = Callable[[Request], Awaitable[Response]]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 COOKIE = "conceptspace"
@@ -54,86 +56,97 @@ def application(library: Shown, *, token: str = "", port: int = 0) -> ASGIApp:
         token: without it, requests must name this machine as host.
         port: of the server, which the host header has to name; 0: any.
     """
-
-    def tree(name: str) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            told = await run_in_threadpool(getattr(library, name), request.path_params["token"])
-            return _json(request, told)
-
-        return answer
-
-    def together(name: str) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            told = await run_in_threadpool(getattr(library, name), _tokens(request))
-            return _json(request, told)
-
-        return answer
-
-    async def page(request: Request) -> Response:
-        payload = {"ask": True} if library.asks else {}
-        html = await run_in_threadpool(render.page, library.title, payload, connect=True)
-        policy = {"Content-Security-Policy": render.policy(connect=True)}
-        return HTMLResponse(html, headers=policy)
-
-    told = Repeated()
-
-    async def index(request: Request) -> Response:
-        content = told.encoded(await run_in_threadpool(library.index))
-        return _tagged(request, content, "application/json")
-
-    async def image(request: Request) -> Response:
-        where = request.path_params
-        path = await run_in_threadpool(
-            library.image, where["token"], where["protocol"], where["step"]
-        )
-        return _tagged(request, await run_in_threadpool(sheet_content, path), "image/png")
-
-    async def scores(request: Request) -> Response:
-        where = request.path_params
-        told = await run_in_threadpool(
-            library.scores, where["token"], where["protocol"], where["step"]
-        )
-        return _json(request, told)
-
-    async def ask(request: Request) -> Response:
-        if request.headers.get(ASKING) != "1":
-            return PlainTextResponse(f"asking a model needs the header {ASKING}: 1", 403)
-        where = request.path_params
-        told = await run_in_threadpool(library.ask, where["token"], where["step"], _point(request))
-        return JSONResponse(told)
-
-    async def figure(request: Request) -> Response:
-        where = request.path_params
-        path = await run_in_threadpool(library.figure, where["token"], where["name"])
-        return await run_in_threadpool(_png, request, path)
-
-    async def table(request: Request) -> Response:
-        content, left_out = await run_in_threadpool(library.table, _tokens(request))
-        headers = {"Left-Out": quote(" ".join(left_out))}
-        return Response(content, media_type="application/vnd.apache.parquet", headers=headers)
-
+    answers = Answers(library)
     routes = [
-        Route("/", page),
-        Route("/api/index", index),
-        Route("/api/trajectories", together("trajectories")),
-        Route("/api/settings/{token}", tree("settings")),
-        Route("/api/details/{token}", tree("details")),
-        Route("/api/turns", together("turns")),
-        Route("/api/findings", together("findings")),
-        Route("/api/images/{token}/{protocol}/{step:int}", image),
-        Route("/api/scores/{token}/{protocol}/{step:int}", scores),
-        Route("/api/ask/{token}/{step:int}", ask),
-        Route("/api/figures/{token}/{name}", figure),
-        Route("/api/table.parquet", table),
+        Route("/", answers.page),
+        Route("/api/index", answers.index),
+        Route("/api/trajectories", answers.together("trajectories")),
+        Route("/api/settings/{token}", answers.of_run("settings")),
+        Route("/api/details/{token}", answers.of_run("details")),
+        Route("/api/turns", answers.together("turns")),
+        Route("/api/findings", answers.together("findings")),
+        Route("/api/images/{token}/{protocol}/{step:int}", answers.image),
+        Route("/api/scores/{token}/{protocol}/{step:int}", answers.scores),
+        Route("/api/ask/{token}/{step:int}", answers.ask),
+        Route("/api/figures/{token}/{name}", answers.figure),
+        Route("/api/table.parquet", answers.table),
     ]
     handlers: Any = {
-        Busy: _busy,
+        AskerBusy: _busy,
         NotThere: _not_there,
         FileNotFoundError: _not_there,
         UserError: _refused,
         OSError: _refused,
     }
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, port)
+
+
+class Answers:
+    """What each address answers, asked of the library in a thread."""
+
+    def __init__(self, library: Shown) -> None:
+        self.library = library
+        self.listed = Repeated()
+
+    def of_run(self, name: str) -> Answer:
+        """A method of the library that takes a run's token."""
+
+        async def answer(request: Request) -> Response:
+            ask = getattr(self.library, name)
+            return _json(request, await run_in_threadpool(ask, request.path_params["token"]))
+
+        return answer
+
+    def together(self, name: str) -> Answer:
+        """A method of the library that takes the tokens of several runs."""
+
+        async def answer(request: Request) -> Response:
+            ask = getattr(self.library, name)
+            return _json(request, await run_in_threadpool(ask, _tokens(request)))
+
+        return answer
+
+    async def page(self, request: Request) -> Response:
+        """The page, which then asks for all the rest."""
+        payload = {"ask": True} if self.library.asks else {}
+        html = await run_in_threadpool(render.page, self.library.title, payload, connect=True)
+        policy = {"Content-Security-Policy": render.policy(connect=True)}
+        return HTMLResponse(html, headers=policy)
+
+    async def index(self, request: Request) -> Response:
+        """The list of all runs."""
+        content = self.listed.encoded(await run_in_threadpool(self.library.index))
+        return _tagged(request, content, "application/json")
+
+    async def image(self, request: Request) -> Response:
+        """A contact sheet as PNG."""
+        path = await run_in_threadpool(self.library.image, *_sheet(request))
+        return _tagged(request, await run_in_threadpool(sheet_content, path), "image/png")
+
+    async def scores(self, request: Request) -> Response:
+        """Scores of a contact sheet's images."""
+        return _json(request, await run_in_threadpool(self.library.scores, *_sheet(request)))
+
+    async def ask(self, request: Request) -> Response:
+        """Images of a point in concept space, made by a checkpoint."""
+        if request.headers.get(ASKING) != "1":
+            return PlainTextResponse(f"asking a model needs the header {ASKING}: 1", 403)
+        where = request.path_params
+        point = _point(request)
+        told = await run_in_threadpool(self.library.ask, where["token"], where["step"], point)
+        return JSONResponse(told)
+
+    async def figure(self, request: Request) -> Response:
+        """A figure in a run's folder."""
+        where = request.path_params
+        path = await run_in_threadpool(self.library.figure, where["token"], where["name"])
+        return await run_in_threadpool(_png, request, path)
+
+    async def table(self, request: Request) -> Response:
+        """Trajectories as Parquet; the header Left-Out tells of runs that are not in it."""
+        content, left_out = await run_in_threadpool(self.library.table, _tokens(request))
+        headers = {"Left-Out": quote(" ".join(left_out))}
+        return Response(content, media_type="application/vnd.apache.parquet", headers=headers)
 
 
 class Guard:
@@ -248,6 +261,11 @@ def _tokens(request: Request) -> list[str]:
     if not 0 < len(tokens) <= MOST_RUNS:
         raise UserError(f"name the runs, at most {MOST_RUNS}: ?runs=TOKEN,TOKEN")
     return tokens
+
+
+def _sheet(request: Request) -> tuple[str, str, int]:
+    where = request.path_params
+    return where["token"], where["protocol"], where["step"]
 
 
 def _point(request: Request) -> list[float]:

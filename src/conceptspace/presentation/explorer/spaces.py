@@ -16,7 +16,7 @@ from conceptspace.space import ConceptSpace
 Tree = dict[str, Any]
 
 
-def described(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
+def space_tree(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
     """A concept space for the page.
 
     ::
@@ -49,7 +49,7 @@ def described(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
 
 def key(space: ConceptSpace) -> str:
     """Equal for runs that can be drawn in one picture."""
-    tree = described(space, {})
+    tree = space_tree(space, {})
     return repr(tree)
 
 

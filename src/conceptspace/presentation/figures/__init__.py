@@ -7,14 +7,14 @@ from conceptspace.presentation.figures.guidance import guidance_figure
 from conceptspace.presentation.figures.signal import signal_figure
 from conceptspace.presentation.figures.story import story_figure
 from conceptspace.presentation.figures.strips import image_strips
-from conceptspace.presentation.figures.timeline import Emergence, emergence_timeline
+from conceptspace.presentation.figures.timeline import Span, emergence_timeline
 from conceptspace.presentation.figures.trajectory import trajectory_figure
 from conceptspace.presentation.figures.underspecification import underspecification_figure
 from conceptspace.presentation.figures.window import window_figure
 from conceptspace.presentation.style import save
 
 __all__ = [
-    "Emergence",
+    "Span",
     "conditions_figure",
     "elicitation_figure",
     "emergence_timeline",

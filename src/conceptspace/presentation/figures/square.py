@@ -80,7 +80,7 @@ def corner_classes(
             else:
                 text |= {"ha": "right" if x else "left", "va": "top" if y else "bottom"}
                 at = left + inward * (tile / 2 + 0.025)
-                axes.text(at, edge, f"{name}\n{described(space, name)}", **text)
+                axes.text(at, edge, f"{name}\n{class_label(space, name)}", **text)
     axes.set_aspect("equal")
 
 
@@ -140,7 +140,7 @@ def on_axes(space: ConceptSpace, concept_class: str, indices: Sequence[int]) -> 
     return all(corner[index] is not None for index in indices)
 
 
-def described(space: ConceptSpace, concept_class: str) -> str:
+def class_label(space: ConceptSpace, concept_class: str) -> str:
     """A class in words, one line for each concept if they are long."""
     words = space.describe(concept_class)
     if len(words) <= LONGEST:

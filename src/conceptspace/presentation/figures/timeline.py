@@ -37,7 +37,7 @@ FULL = 0.78
 
 
 @dataclass(frozen=True)
-class Emergence:
+class Span:
     """When a run showed the capability under one way of asking.
 
     Attributes:
@@ -61,7 +61,7 @@ Look = tuple[str, str]
 
 @styled
 def emergence_timeline(
-    spans: Sequence[Emergence],
+    spans: Sequence[Span],
     *,
     turn: Turn | None = None,
     last_step: Step | None = None,
@@ -126,7 +126,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
     return found
 
 
-def _mark(axes: Axes, span: Emergence, place: tuple[Step, float], look: Look, hollow: bool) -> None:
+def _mark(axes: Axes, span: Span, place: tuple[Step, float], look: Look, hollow: bool) -> None:
     color, marker = look
     if not span.censored:
         axes.hlines(place[1], span.lower, span.upper, color=color, lw=1.6, alpha=0.5, zorder=2)
@@ -153,9 +153,7 @@ def _beyond(axes: Axes, end: float, used: bool) -> None:
     )
 
 
-def _legend(
-    axes: Axes, spans: Sequence[Emergence], lanes: Mapping[str, Look], hollow: bool
-) -> None:
+def _legend(axes: Axes, spans: Sequence[Span], lanes: Mapping[str, Look], hollow: bool) -> None:
     """Every way of asking, and in how many runs it got there."""
     handles = []
     for label, (color, marker) in lanes.items():
@@ -186,7 +184,7 @@ def _legend(
         )
 
 
-def _note(spans: Sequence[Emergence], hollow: bool, turn: Turn | None) -> str:
+def _note(spans: Sequence[Span], hollow: bool, turn: Turn | None) -> str:
     parts = ["A row is a run, its marks are joined."]
     if any(not s.censored for s in spans):
         parts.append("Bar: from the last checkpoint without to the first with the capability.")

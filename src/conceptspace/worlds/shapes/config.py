@@ -62,7 +62,7 @@ class ShapesData(OlderData):
             UserError: concepts or classes overlap or leave their limits; the masked class is not
                 trained.
         """
-        from conceptspace.worlds.shapes.settings import shapes_world
+        from conceptspace.worlds.shapes.building import shapes_world
 
         return shapes_world(self)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from conceptspace.errors import UserError
 from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
 from conceptspace.worlds.shapes import world as shapes
-from conceptspace.worlds.shapes.config import ShapesData
 from conceptspace.worlds.shapes.world import ShapesWorld
+
+if TYPE_CHECKING:
+    from conceptspace.worlds.shapes.config import ShapesData
 
 
 def concept(name: str, data: ShapesData) -> Concept:

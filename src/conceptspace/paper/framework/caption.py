@@ -7,7 +7,7 @@ from math import isfinite, isnan
 from conceptspace.analysis.claims import Row
 
 
-def told(row: Row) -> str:
+def caption(row: Row) -> str:
     """One row of the ledger in two sentences, e.g. "… Held: 0.6 of training (95 % interval …)."."""
     plural = "seed" if row.seeds == 1 else "seeds"
     verdict = str(row.verdict).capitalize() + (f" ({row.reason})" if row.reason else "")

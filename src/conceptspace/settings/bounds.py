@@ -43,7 +43,7 @@ class Each:
         return items
 
 
-def told(metadata: Iterable[Any]) -> str:
+def bounds_in_words(metadata: Iterable[Any]) -> str:
     """Bounds in words, from a field's metadata: "above 0 to 1", "each 1 to 8192"; "" for none."""
     found: dict[str, float] = {}
     each = ""

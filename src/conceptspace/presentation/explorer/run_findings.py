@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Told:
+class SettingFindings:
     """What the runs of one setting say.
 
     Attributes:
@@ -50,7 +50,7 @@ class Told:
     judged: Sequence[Tree] = ()
 
 
-def told(runs: Sequence[Run]) -> list[Told]:
+def findings_by_setting(runs: Sequence[Run]) -> list[SettingFindings]:
     """The findings of runs: of each setting on its own, and of the masked share if that differs.
 
     Args:
@@ -70,7 +70,30 @@ def told(runs: Sequence[Run]) -> list[Told]:
     space = world_of(runs[0]).space
     every = effect_findings(masking_effect(found, tables, space)) + _incomparable(found)
     named = [_of_group(found.name(v), g, tables[v]) for v, g in found.groups.items()]
-    return [Told("", (), every), *named] if every else named
+    return [SettingFindings("", (), every), *named] if every else named
+
+
+def answered(
+    told: Sequence[SettingFindings], figure: Callable[[Finding], str] = lambda _: ""
+) -> Tree:
+    """What runs say, for the page.
+
+    ``{"findings": [see :func:`finding_tree`], "groups": [{"name": a setting in words or empty,
+    "runs": [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
+    """
+    return {
+        "findings": [finding_tree(f, of.name, figure(f)) for of in told for f in of.findings],
+        "groups": [
+            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
+            for of in told
+            if of.runs
+        ],
+    }
+
+
+def finding_tree(finding: Finding, group: str, figure: str = "") -> Tree:
+    """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
+    return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
 
 
 def verdict(run: Run) -> list[str]:
@@ -87,7 +110,7 @@ def verdict(run: Run) -> list[str]:
     return verdict_of(table, best, str(ood), space.describe(ood))
 
 
-def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> Told:
+def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> SettingFindings:
     """The findings of runs that differ in their seed alone."""
     space = world_of(runs[0]).space
     words = {str(c): space.describe(c) for c in space.classes}
@@ -101,7 +124,9 @@ def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> Told:
         own.append(Finding("elicitation", text))
     every = own + _probe(runs) + _data(runs)
     shown = [judged(best, str(c)) for c in space.ood_classes[:1] if best is not None]
-    return Told(name, [run.name for run in runs], every, [each for each in shown if each])
+    return SettingFindings(
+        name, [run.name for run in runs], every, [each for each in shown if each]
+    )
 
 
 def best_of(
@@ -135,7 +160,7 @@ def single_scores(runs: Sequence[Run]) -> pd.DataFrame | None:
     return pd.concat([run.scores().assign(run=run.name) for run in runs], ignore_index=True)
 
 
-def turns(runs: Sequence[Run]) -> Tree:
+def turns_of_classes(runs: Sequence[Run]) -> Tree:
     """Where the mean naive trajectory of each OOD class turns.
 
     ``{"11": {"detected": true, "step": 700, "low": 600, "high": 800, "text": "..."}}``; a class
@@ -155,7 +180,7 @@ def turns(runs: Sequence[Run]) -> Tree:
 
 
 def turned(turn: Turn, text: str) -> Tree:
-    """A turn and its sentence for the page; see :func:`turns`."""
+    """A turn and its sentence for the page; see :func:`turns_of_classes`."""
     low, high = turn.step_interval
     return {
         "detected": turn.detected,
@@ -213,7 +238,7 @@ def _data(runs: Sequence[Run]) -> list[Finding]:
     """Which images were seen, where they were not rendered."""
     each = [known(run).get("data") for run in runs]
     seen = {told["digest"]: told for told in each if told}
-    return [Finding("data", _seen(told)) for told in seen.values()]
+    return [Finding("data", _seen(findings_by_setting)) for findings_by_setting in seen.values()]
 
 
 def known(run: Run) -> Tree:

@@ -9,9 +9,9 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
-from conceptspace.bounds import told
 from conceptspace.files import sha256
-from conceptspace.versions import header
+from conceptspace.settings.bounds import bounds_in_words
+from conceptspace.settings.versions import header
 
 
 class Section(BaseModel):
@@ -26,7 +26,7 @@ class Section(BaseModel):
         super().__pydantic_init_subclass__(**options)
         for name in get_annotations(cls):  # inherited ones have been told already
             info = cls.model_fields.get(name)
-            if info and (bounds := told(info.metadata)):
+            if info and (bounds := bounds_in_words(info.metadata)):
                 info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."
 
     @field_validator("*")

@@ -7,10 +7,10 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from conceptspace.description import Description
 from conceptspace.errors import UserError
-from conceptspace.settings_tree import complaint, tuples
-from conceptspace.versions import without_header
+from conceptspace.settings.description import Description
+from conceptspace.settings.tree import complaint, tuples
+from conceptspace.settings.versions import without_header
 
 RECORDED: Final = "recorded"
 """The ``preset`` of recorded runs."""

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import model_serializer
 from pydantic.fields import FieldInfo
 
-from conceptspace.description import Section
 from conceptspace.errors import UserError
 from conceptspace.registry import Registry
+from conceptspace.settings.description import Section
 
 READING = "reading"
 """Context of a validation that imports no code: settings of one's own kinds stay as they are."""
