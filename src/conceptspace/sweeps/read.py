@@ -13,7 +13,7 @@ from typing import Any
 from conceptspace.config import RunConfig, load, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.files import sha256
+from conceptspace.files import read_whole, sha256, toml
 from conceptspace.presets import STARTS
 from conceptspace.sweeps.lines import line_of
 from conceptspace.sweeps.plan import Plan
@@ -58,11 +58,11 @@ def read_sweep(path: Path) -> list[Plan]:
             told with its line.
     """
     try:
-        text = path.read_text()
-        values = tomllib.loads(text)
+        text = read_whole(path).decode()
+        values = toml(text)
     except OSError as error:
         raise UserError(f"cannot read the sweep file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     file = _File(path, text)
     for key in values:
