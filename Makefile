@@ -22,9 +22,10 @@ types: $(INSTALLED)
 imports: $(INSTALLED)
 	$(BIN)/lint-imports
 
-# One torch thread per worker: more would oversubscribe the cores.
+# One torch thread per worker: more would oversubscribe the cores. Bytecode is kept even where the
+# environment says otherwise: commands that tests start, and the next tests, need not compile anew.
 unit: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not browser and not faults"
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not browser and not faults"
 
 # The explorer's script, made of its TypeScript sources; needs node 20. The result is committed.
 page: page/node_modules

@@ -43,6 +43,14 @@ def own_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is told beside the figures."""
+    from undrawn import leave_undrawn
+
+    leave_undrawn(monkeypatch)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def probe_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Trained probes are shared by the workers of a session and never touch the user's cache.

@@ -15,6 +15,7 @@ from conceptspace.files import write_json, write_table
 from conceptspace.recording.sheets import encoded
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE, TRAJECTORY_COLUMNS, VALID
+from conceptspace.worlds.rendered import RenderedWorld
 
 SAMPLES = 12
 
@@ -139,7 +140,8 @@ def sheet(folder: Path, config: RunConfig, step: int, does: Behavior) -> None:
             for concept, at in zip(world.space.concepts, does.end, strict=True):
                 if concept.name == "color":
                     z[4:7] = concept.mean(0) + at * (concept.mean(1) - concept.mean(0))
-        image = world.render(z[None])[0].permute(1, 2, 0).numpy()
+        shown = world.render(z[None])[0] if isinstance(world, RenderedWorld) else None
+        image = (world.picture(name) if shown is None else shown).permute(1, 2, 0).numpy()
         strips.append(np.concatenate([image] * 4, axis=1))
         rows.append({"setting": "", "concept_class": name})
     place = folder / "samples" / NAIVE / f"step-{step:08d}.png"

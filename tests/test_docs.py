@@ -18,7 +18,7 @@ from conceptspace.cli.flags import overrides
 from conceptspace.cli.parser import parsed
 from conceptspace.config import field_names, merged, nested
 from conceptspace.paper.framework.registry import FIGURES
-from conceptspace.presets import PRESETS
+from conceptspace.presets import STARTS
 from conceptspace.protocols import registry
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -112,7 +112,7 @@ def test_commands_parse(page: str, line: str) -> None:
         return
     options = parsed(words)
     assert options.command == words[0]
-    base = PRESETS[getattr(options, "preset", None) or "quick"]()
+    base = STARTS[getattr(options, "preset", None) or "quick"]()
     merged(base, nested(overrides(options)), page)
 
 

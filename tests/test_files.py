@@ -15,6 +15,8 @@ from conceptspace.contact_sheet import read_sheet
 from conceptspace.files import (
     read_record,
     read_table,
+    read_whole,
+    toml,
     write_atomically,
     write_json,
     write_record,
@@ -221,3 +223,18 @@ def flips(path, same):
         except ValueError:
             refused += 1
     return left, refused
+
+
+@pytest.mark.parametrize("read", [read_whole, read_record])
+def test_what_is_no_file_is_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            read(place)
+
+
+@pytest.mark.parametrize("text", ["a." * 5000 + "b = 1", "a = " + "[" * 9999 + "]" * 9999])
+def test_toml_that_is_nested_deeply_is_refused(text):
+    with pytest.raises(ValueError, match="nested too deeply"):
+        toml(text)
+    assert toml("[a.b]\nc = [[1], [2]]") == {"a": {"b": {"c": [[1], [2]]}}}

@@ -6,7 +6,6 @@ types and impossible values are refused with one sentence.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from conceptspace.errors import UserError
+from conceptspace.files import read_whole, toml
 from conceptspace.models.config import MODELS, ModelConfig, UNetConfig
 from conceptspace.settings.bounds import Each
 from conceptspace.settings.description import Description, Section
@@ -301,8 +301,8 @@ def read(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read, or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text())
+        return toml(read_whole(path).decode())
     except OSError as error:
         raise UserError(f"cannot read the config file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None

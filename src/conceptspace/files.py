@@ -6,11 +6,14 @@ tables and records carry a SHA-256 of what they hold.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
 import secrets
+import stat
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 CHECKSUM = "checksum"
 """Key of a record's own SHA-256."""
+
+DEEPEST = 20
+"""Levels of a TOML file; settings have three."""
 
 TABLE_CHECKSUM = b"conceptspace.sha256"
 """Key of a table's SHA-256 in the metadata of its schema."""
@@ -120,6 +126,37 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     write_json(path, {**record, CHECKSUM: _record_checksum(record)})
 
 
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: it cannot be read; likewise what is no file: a pipe may wait for ever, and a device
+            like /dev/zero has no end.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return path.read_bytes()
+
+
+def toml(text: str) -> dict[str, Any]:
+    """The values in a text.
+
+    Raises:
+        ValueError: it is no TOML, or nested more deeply than settings are.
+    """
+    try:
+        level: list[Any] = [values := tomllib.loads(text)]
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [value for of in inner for value in of if isinstance(value, dict | list)]
+        if not level:
+            return values
+    raise ValueError("it is nested too deeply")
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """What :func:`write_record` wrote; a file without a checksum is taken as it is.
 
@@ -128,7 +165,7 @@ def read_record(path: Path) -> dict[str, Any]:
         OSError: the system cannot read the file.
     """
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_whole(path))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(record, dict):
@@ -191,7 +228,7 @@ def read_table(path: Path, remedy: str) -> pd.DataFrame:
         DamagedTable: its content is no table, or not what was written.
         OSError: the system cannot read the file.
     """
-    content = path.read_bytes()
+    content = read_whole(path)
     try:
         return decode_table(content)
     except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over
@@ -207,7 +244,7 @@ def decode_table(content: bytes) -> pd.DataFrame:
     """
     from pyarrow import parquet
 
-    arrow = parquet.read_table(io.BytesIO(content), page_checksum_verification=True)
+    arrow = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
     metadata = dict(arrow.schema.metadata or {})
     written = metadata.pop(TABLE_CHECKSUM, None)
     if written is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from conceptspace.config import (
     EvaluateConfig,
     ProbeConfig,
     RunConfig,
     TrainConfig,
+    merged,
+    nested,
 )
 from conceptspace.models.config import UNetConfig
 from conceptspace.worlds.shapes.config import ShapesData
@@ -74,5 +77,51 @@ def quick() -> RunConfig:
     )
 
 
+FACES: dict[str, Any] = {
+    "data.kind": "celeba",
+    "data.resolution": 64,
+    "data.images_per_class": 30_000,
+    "data.validation_share": 0.0,
+    "probe.pooling": "average",
+    "probe.weight_decay": 1e-5,
+    "probe.images_per_class": 27_000,
+    "probe.held_out_per_class": 3_000,
+    "probe.agreement": 0.95,
+    "train.steps": 1_000_000,
+    "evaluate.protocols": (
+        "embedding-scaling",
+        "latent-intervention",
+        "latent-control-scaling",
+        "latent-control-random",
+    ),
+}
+"""The paper's numbers for CelebA (App. C.3), two probes that have to agree, and ways of asking that
+no attribute's name stands in.
+"""
+
+NIGHT: dict[str, Any] = {
+    "data.resolution": 32,
+    "data.images_per_class": 10_000,
+    "probe.images_per_class": 9_000,
+    "probe.held_out_per_class": 1_000,
+    "train.steps": 400_000,
+    "train.checkpoints": 30,
+}
+"""Where the reduced preset differs: a quarter of the pixels, two fifths of the steps."""
+
+
+def faces() -> RunConfig:
+    """CelebA at the paper's scale; needs the folder, ``data.root``, and a GPU for a day."""
+    return merged(paper(), nested(FACES | {"preset": "faces"}), "faces")
+
+
+def faces_night() -> RunConfig:
+    """The same, small enough for one GPU and a night; see docs/celeba.md for what that rests on."""
+    return merged(faces(), nested(NIGHT | {"preset": "faces-night"}), "faces-night")
+
+
 PRESETS: dict[str, Callable[[], RunConfig]] = {"quick": quick, "paper": paper}
-"""Presets by the name that the command line knows."""
+"""Presets of shapes and of the paper's figures, by the name that the command line knows."""
+
+STARTS = PRESETS | {"faces": faces, "faces-night": faces_night}
+"""All presets from which a run may start."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,15 @@ class Run:
                 "SHA-256); put the old one back, or start a run with the new one in another folder"
             )
         return config
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """Every setting that has an effect, under its dotted name.
+
+        Raises:
+            UserError: see :attr:`description`.
+        """
+        return self.description.settings()
 
     def _fits(self, digest: str) -> bool:
         """Whether the run was begun with a config, goes on with it, or does not tell."""

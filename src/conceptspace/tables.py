@@ -33,6 +33,9 @@ VALID = "valid"
 PROBE = "probe"
 """As accuracy, by the plain probe, which says something of every image (the paper's own score)."""
 
+AGREED = "agreed"
+"""In the scores of single images, whether a second judge finds the same value of the concept."""
+
 JOINT = "joint"
 """The concept of the rows that hold the joint accuracy."""
 

@@ -109,16 +109,24 @@ def test_a_folder_that_cannot_be_written(tiny, monkeypatch, capsys, error):
         ["sweep", "status", "{folder}/" + "x" * 300],
         ["analyze", "{bytes}"],
         ["serve", "{folder}/" + "x" * 300, "--port", "0"],
+        ["run", "--config", "{pipe}", "--out", "{folder}/new"],
+        ["run", "--config", "/dev/zero", "--out", "{folder}/new"],
+        ["report", "{run}", "-o", "{folder}/p.html", "--note", "{pipe}"],
+        ["sweep", "{pipe}", "--out", "{folder}/new"],
+        ["analyze", "{pipe}"],
+        ["analyze", "/dev/zero"],
     ],
 )
 def test_places_that_will_not_do(tmp_path, capsys, arguments):
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "pipe.csv")
     open_or_create(tmp_path / "run", TINY)
     places = {
         "folder": tmp_path,
         "file": tmp_path / "file",
         "bytes": tmp_path / "bytes.toml",
+        "pipe": tmp_path / "pipe.csv",
         "run": tmp_path / "run",
     }
     assert main([argument.format(**places) for argument in arguments]) in (1, 2)
@@ -161,6 +169,11 @@ def test_a_full_standard_output():
             [*PROGRAM, "info"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (ended.returncode, ended.stderr) == (1, "conceptspace: No space left on device\n")
+
+
+def test_a_standard_output_that_was_closed_before_the_start(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["info"]) == 0
 
 
 def test_names_that_are_no_text_are_shown_all_the_same(tmp_path):

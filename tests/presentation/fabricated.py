@@ -124,15 +124,17 @@ def write_run(
     space: ConceptSpace,
     seed: int = 0,
     protocols: dict[str, dict[str, float]] = PROTOCOLS,
+    *,
+    sheets: bool = True,
 ) -> Run:
-    """A complete run folder."""
+    """A complete run folder; contact sheets take most of the time."""
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(RunConfig(seed=seed, preset="quick").to_toml())
     information = {"versions": {"torch": "2.9"}, "status": "finished", "seconds": 201.5}
     (folder / "run.json").write_text(json.dumps(information))
     make_table(space, seed, folder.name, protocols).to_parquet(folder / "trajectory.parquet")
     make_training(seed).to_parquet(folder / "training.parquet")
-    for protocol, settings in protocols.items():
+    for protocol, settings in protocols.items() if sheets else ():
         write_sheets(folder / "samples" / protocol, space, settings, seed)
     return Run(folder)
 

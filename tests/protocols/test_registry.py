@@ -21,6 +21,7 @@ from conceptspace.settings.description import Section
 from conceptspace.store import Run
 from conceptspace.sweeps.cost import passes
 from tiny import tiny_config
+from undrawn import leave_undrawn
 
 LOUDER = '''
 from typing import ClassVar
@@ -60,7 +61,7 @@ def mirrored(name, run):
 '''
 
 
-pytestmark = pytest.mark.usefixtures("own_protocols")
+pytestmark = pytest.mark.usefixtures("own_protocols", "unrendered")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,9 @@ def run_with_a_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = dict(registry._registered)
     arguments = ["run", "--config", write(folder), "--out", str(folder / "r")]
     asked = ["--evaluate.protocols", f"naive,{folder / 'mine.py'}:Louder"]
-    assert main([*arguments, *asked, "--protocols.louder.factors", "2,3"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        assert main([*arguments, *asked, "--protocols.louder.factors", "2,3"]) == 0
     registry._registered.clear()
     registry._registered.update(before)
     return folder / "r"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from conceptspace.seeding import generator
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.dataset import split_dataset
 from conceptspace.worlds.faces.attributes import attribute_concept, read_attributes
-from conceptspace.worlds.faces.celeba import IMAGES, LIST, CelebaWorld
+from conceptspace.worlds.faces.celeba import IMAGES, LIST, TABLE, CelebaWorld
 from conceptspace.worlds.faces.config import CelebaData
 from conceptspace.worlds.world import World
 from faces import NAMES, face, write_folder
@@ -154,6 +155,63 @@ def test_any_attributes(root: Path, tmp_path: Path) -> None:
     assert not values.values[rows][:, [NAMES.index("Young"), NAMES.index("Eyeglasses")]].any()
 
 
+def as_table(text: str, separator: str = ",", quote: str = "") -> str:
+    """The list as a mirror packs it: a line of names, then values with separators."""
+    header, *rows = [line.split() for line in text.splitlines()[1:]]
+    lines = [["image_id", *header], *rows]
+    return "".join(separator.join(f"{quote}{part}{quote}" for part in row) + "\n" for row in lines)
+
+
+FORMS = {
+    "a byte order mark": (LIST, lambda text: "\ufeff" + text),
+    "line ends of Windows": (LIST, lambda text: text.replace("\n", "\r\n")),
+    "line ends of old": (LIST, lambda text: text.replace("\n", "\r")),
+    "tabs and empty lines": (LIST, lambda text: text.replace(" ", "\t") + "\n\n"),
+    "commas": (TABLE, as_table),
+    "commas, quotes, all of Windows": (
+        TABLE,
+        lambda text: "\ufeff" + as_table(text, quote='"').replace("\n", "\r\n"),
+    ),
+    "semicolons": (TABLE, lambda text: as_table(text, ";")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_list_is_read_in_every_form(root: Path, tmp_path: Path, form: str) -> None:
+    name, change = FORMS[form]
+    (tmp_path / name).write_bytes(change((root / LIST).read_text()).encode())
+    expected, found = read_attributes(root / LIST), read_attributes(tmp_path / name)
+    assert found.names == expected.names
+    assert found.files == expected.files
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
+def test_a_folder_as_a_mirror_packs_it(root: Path, tmp_path: Path) -> None:
+    """The list as a table, and the images one folder deeper."""
+    packed = tmp_path / "packed"
+    (packed / IMAGES).mkdir(parents=True)
+    (packed / IMAGES / IMAGES).symlink_to(root / IMAGES)
+    (packed / TABLE).write_text(as_table((root / LIST).read_text()))
+    expected, found = world_of(root, tmp_path / "a"), world_of(packed, tmp_path / "b")
+    assert found.chosen == expected.chosen
+    assert found.digest == expected.digest
+    assert torch.equal(found.pools["11"], expected.pools["11"])
+
+
+def test_where_both_lists_are_there_the_one_given_out_counts(root: Path, tmp_path: Path) -> None:
+    both = write_folder(tmp_path / "both", PER_CLASS)
+    (both / TABLE).write_text("image_id,Smiling\nother.jpg,1\n")
+    assert world_of(both, tmp_path / "cache").attributes.names == NAMES
+
+
+def test_a_pipe_among_the_images_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    piped = write_folder(tmp_path / "piped", 2)
+    (piped / IMAGES / "000001.jpg").unlink()
+    os.mkfifo(piped / IMAGES / "000001.jpg")
+    with pytest.raises(UserError, match=r"000001\.jpg is not a regular file"):
+        _ = world_of(piped, tmp_path / "cache", images_per_class=2).pools
+
+
 def test_one_hot_concepts() -> None:
     concept = attribute_concept("5_o_Clock_Shadow")
     assert concept.labels == ("Not 5 o Clock Shadow", "5 o Clock Shadow")
@@ -179,7 +237,17 @@ def edited(old: str, new: str) -> Callable[[Path], object]:
         (edited("Male ", ""), "line 3: a file name and 3 values 1 or -1"),
         (edited(" 1", " 2"), "line 3: a file name and 4 values 1 or -1"),
         (edited("Smiling", "Smiling_"), "no attribute 'Smiling'; did you mean Smiling_?"),
-        (lambda root: (root / LIST).write_bytes(b"\xff\xfe\x00"), "is not a text file"),
+        (lambda root: (root / LIST).write_bytes(b"\xff\xfe\x00"), "is not a text file in UTF-8"),
+        (
+            lambda root: (root / LIST).write_bytes(b""),
+            "does not begin as list_attr_celeba.txt does",
+        ),
+        (edited("000002.jpg", "000001.jpg"), "lists 000001.jpg twice"),
+        (edited("Young", "Male"), "names the attribute Male twice in line 2"),
+        (
+            lambda root: (root / LIST).write_text("image_id,Male,Smiling\n1.jpg,1\n"),
+            "line 2: a file name and 2 values 1 or -1 belong there, one for each name in line 1",
+        ),
         (
             lambda root: (root / IMAGES / "000003.jpg").unlink(),
             "names 000003.jpg, which is not in",

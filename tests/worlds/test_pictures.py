@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,38 @@ def test_sixteen_bits_of_grey_are_not_cut(kind):
     pixels = seen(saved(Image.fromarray(deep), kind))
     assert (pixels[LEFT] == 0x40).all()
     assert (pixels[RIGHT] == 0xC0).all()
+
+
+def deep_png(pixels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow reads and does not write."""
+    height, width, channels = pixels.shape
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    head = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def test_sixteen_bits_of_color_are_not_cut():
+    deep = halves(0, 0).astype(np.uint16)
+    deep[LEFT], deep[RIGHT] = (0x8080, 0, 0xFFFF), (0x1010, 0xC0C0, 0)
+    pixels = seen(deep_png(deep))
+    assert (pixels[LEFT] == (0x80, 0, 0xFF)).all()
+    assert (pixels[RIGHT] == (0x10, 0xC0, 0)).all()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_sixteen_bits_with_transparency(channels):
+    deep = np.full((SIDE, SIDE, channels), 0x4040, np.uint16)
+    deep[LEFT][..., -1], deep[RIGHT][..., -1] = 0, 0xFFFF
+    pixels = seen(deep_png(deep))
+    assert (pixels[LEFT] == 255).all()
+    assert (pixels[RIGHT] == 0x40).all()
 
 
 def test_black_and_white():

@@ -14,6 +14,7 @@ import pandas as pd
 from conceptspace.analysis.shaping import Layout, numeric_column, renamed, shaped
 from conceptspace.analysis.trajectories import require
 from conceptspace.errors import UserError
+from conceptspace.files import read_whole
 from conceptspace.tables import JOINT, KEYS, LARGEST, PROBE, TRAJECTORY_COLUMNS, VALID, require_keys
 from conceptspace.values import COLUMNS
 
@@ -74,7 +75,7 @@ def _opened(path: Path, content: bytes | None) -> pd.DataFrame:
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"{path} is no table: it has to end in .csv or .parquet")
     try:
-        file = BytesIO(path.read_bytes() if content is None else content)
+        file = BytesIO(read_whole(path) if content is None else content)
         if path.suffix == ".csv":
             table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
             return table.mask(table == "")

@@ -7,12 +7,18 @@ half of the images.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, SCORE_COLUMNS, require_keys
+
+Labels = NDArray[Any]
 
 KEY = ["run", "seed", "step", "protocol", "concept_class"]
 
@@ -39,14 +45,15 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
     rows = scores[scores["concept"] != JOINT]
     images = rows.groupby([*KEY, "sample", "setting"])["accuracy"]
     joint = images.prod(min_count=rows["concept"].nunique()).reset_index()
+    starts = np.flatnonzero(np.diff(joint.groupby(KEY).ngroup(), prepend=-1))
+    parts = map(slice, starts, [*starts[1:], len(joint)])
+    columns = [joint[name].to_numpy() for name in ("sample", "setting", "accuracy")]
+    keys = joint[KEY].iloc[starts].to_dict("records")
     found = []
-    for _, group in joint.groupby(KEY):
-        wide = group.pivot(index="sample", columns="setting", values="accuracy")
-        where = group[KEY].iloc[0].to_dict()
-        values = wide.to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise UserError(f"the settings at {where} do not share the same samples")
-        even = wide.index.to_numpy() % 2 == 0
+    for where, part in zip(keys, parts, strict=True):
+        sample, setting, accuracy = (column[part] for column in columns)
+        samples, settings, values = _grid(sample, setting, accuracy, where)
+        even = samples % 2 == 0
         if even.all() or not even.any():
             raise UserError(f"halving the samples at {where} needs an even and an odd one")
         means = values.mean(0)
@@ -55,11 +62,25 @@ def best_of_sweep(scores: pd.DataFrame) -> pd.DataFrame:
             {
                 **where,
                 "best": float(means.max()),
-                "best_setting": str(wide.columns[int(means.argmax())]),
+                "best_setting": str(settings[int(means.argmax())]),
                 "honest": float(np.mean(halves)),
             }
         )
     return pd.DataFrame(found, columns=[*KEY, "best", "best_setting", "honest"])
+
+
+def _grid(
+    samples: Labels, settings: Labels, values: Array, where: Mapping[Hashable, Any]
+) -> tuple[Labels, Labels, Array]:
+    """Samples (n,), settings (m,) and values (n, m) of what is ordered by sample and setting."""
+    count = int((samples == samples[0]).sum())
+    each, names = samples[::count], settings[:count]
+    shared = np.array_equal(samples, np.repeat(each, count)) and np.array_equal(
+        settings, np.tile(names, len(each))
+    )
+    if not shared or not np.isfinite(values).all():
+        raise UserError(f"the settings at {where} do not share the same samples")
+    return each, names, values.reshape(-1, count)
 
 
 def _honest(choose: Array, score: Array) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conceptspace.cli.table_flags import TABLE_COLUMNS
 from conceptspace.errors import UserError
-from conceptspace.files import sha256
+from conceptspace.files import read_whole, sha256
 from conceptspace.tables import NAIVE
 
 OURS = {"class": "concept_class"}
@@ -60,7 +60,7 @@ def _content(path: Path) -> bytes:
         UserError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read as a table: {error.strerror}") from None
 

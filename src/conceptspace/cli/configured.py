@@ -13,7 +13,7 @@ from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.experiment.own_code import require_word
 from conceptspace.hints import meant
-from conceptspace.presets import PRESETS
+from conceptspace.presets import STARTS
 from conceptspace.protocols import registry
 from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run
@@ -37,12 +37,12 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
     """The preset, changed by the file; without either, the folder's own config."""
     if options.config is not None:
         values = read(options.config)
-        preset = PRESETS[_preset(options.config, values, options.preset)]
+        preset = STARTS[_preset(options.config, values, options.preset)]
         return merged(preset(), values, str(options.config))
     if options.preset is not None or folder is None:
-        return PRESETS[options.preset or "quick"]()
+        return STARTS[options.preset or "quick"]()
     if not RunFolder(folder).config.exists():
-        known = " or ".join(PRESETS)
+        known = " or ".join(STARTS)
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
     kinds = {value for name, value in overrides(options).items() if name.endswith(".kind")}
@@ -53,10 +53,10 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
 def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     """The preset that a config file starts from: its own, the one asked for, or quick."""
     told = values.get("preset", asked or "quick")
-    if told not in list(PRESETS):
+    if told not in list(STARTS):
         raise UserError(
-            f"{path}: there is no preset {told!r}; they are {', '.join(PRESETS)}"
-            f"{meant(str(told), PRESETS)}"
+            f"{path}: there is no preset {told!r}; they are {', '.join(STARTS)}"
+            f"{meant(str(told), STARTS)}"
         )
     if asked not in (None, told):
         raise UserError(f"{path} starts from the preset {told}, the command line from {asked}")

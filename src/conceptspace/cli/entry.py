@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(stream, io.TextIOWrapper):  # names of files need not be text
                 stream.reconfigure(errors="backslashreplace")
         status = _status(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed before the start
+            sys.stdout.flush()
         return status
     except UserError as error:
         return _failed(_with_notes(error), error.status)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tomllib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from conceptspace.cli.settings import SECTIONS, Setting, dashed, form_of
 from conceptspace.errors import UserError
+from conceptspace.files import read_whole, toml
 from conceptspace.hints import meant
 
 WANTED = {"N": "a whole number", "X": "a number", "true|false": "true or false"}
@@ -47,7 +47,7 @@ def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
     places[_given(arguments, "out") + "/config.toml"] = "--trust" in arguments
     for place, trusted in places.items():
         with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
-            told = tomllib.loads(Path(place).read_text())
+            told = toml(read_whole(Path(place)).decode())
             kinds = {s: str(told[s]["kind"]) for s in SECTIONS if "kind" in told.get(s, {})}
             found = {s: kind for s, kind in kinds.items() if trusted or ":" not in kind}
             break

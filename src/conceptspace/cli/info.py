@@ -16,7 +16,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment.completeness import missing_checkpoints, steps_in_words
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.liveness import state
-from conceptspace.presets import PRESETS
+from conceptspace.presets import STARTS
 from conceptspace.settings.record import RecordConfig
 from conceptspace.store import Run
 
@@ -36,7 +36,7 @@ def info(options: Namespace) -> int:
                 "CPU threads": torch.get_num_threads(),
                 "CUDA device": cuda,
                 "probe cache": probe_cache(),
-                "presets": ", ".join(PRESETS),
+                "presets": ", ".join(STARTS),
             }
         )
         return 0

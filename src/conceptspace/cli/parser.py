@@ -20,6 +20,10 @@ from conceptspace.hints import meant
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 PRESET_NAMES = ("quick", "paper")
+"""Presets of shapes and of the paper's figures."""
+
+START_NAMES = (*PRESET_NAMES, "faces", "faces-night")
+"""Presets from which a run may start."""
 
 CONFIGURABLE = ("quickstart", "run", "signal")
 """Commands that take settings."""
@@ -134,11 +138,12 @@ def parser(
         metavar="NAME=VALUE",
         help="a setting of a second config to draw beside the first; may be given several times",
     )
-    for started in (run, signal):
-        started.add_argument("preset", nargs="?", choices=PRESET_NAMES, help="where to start from")
+    for started, presets in ((run, START_NAMES), (signal, PRESET_NAMES)):
+        started.add_argument("preset", nargs="?", choices=presets, help="where to start from")
         started.add_argument("--config", type=Path, metavar="FILE.toml", help="values to change")
     for name, configurable in {"quickstart": quickstart, "run": run, "signal": signal}.items():
-        start = "" if name == "quickstart" else "[quick|paper] [--config FILE.toml] "
+        known = {"run": "|".join(START_NAMES), "signal": "|".join(PRESET_NAMES)}.get(name)
+        start = f"[{known}] [--config FILE.toml] " if known else ""
         configurable.usage = f"%(prog)s {start}[--out DIR] [--SETTING VALUE ...]"
         configurable.add_argument(
             "--print-config", action="store_true", help="only print the config, for --config"

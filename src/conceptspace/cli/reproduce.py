@@ -32,7 +32,7 @@ def reproduce(options: Namespace) -> int:
         return 0
     if not options.figures:
         raise UserError(f"say which figure: all, or some of {', '.join(FIGURES)}")
-    figures = chosen(options.figures)
+    figures = chosen(options.figures, options.preset)
     out = options.out or Path("runs") / f"reproduce-{options.preset}"
     plans = unique(p for figure in figures for p in figure.plans(options.preset, options.seeds))
     jobs = options.jobs or os.cpu_count() or 1

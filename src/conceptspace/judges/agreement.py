@@ -98,8 +98,9 @@ class AgreementJudge:
         """Judge every image; the result lies on the CPU."""
         seen = self.first.probabilities(images)
         other = self.second.probabilities(images)
-        same = (seen.argmax(2) == other.argmax(2)).all(1).cpu()
-        return Judgement(seen.cpu(), same & self.familiarity(summary(self.first, images).cpu()))
+        same = (seen.argmax(2) == other.argmax(2)).cpu()
+        near = self.familiarity(summary(self.first, images).cpu())
+        return Judgement(seen.cpu(), same.all(1) & near, same)
 
 
 def second_opinion(settings: ProbeSettings) -> ProbeSettings:
@@ -136,8 +137,9 @@ def agreement_judge(
 
     Returns:
         The judge, and ``second`` (hash and accuracy of the second probe), ``share``, ``limit``,
-        ``valid`` (share of held-out real images that are valid) and ``foils``: of what shows no
-        object of a class, the largest mean joint probability of any class.
+        ``valid`` (share of held-out real images that are valid), ``agreement`` (share on which both
+        probes find the same value, by concept) and ``foils``: of what shows no object of a class,
+        the largest mean joint probability of any class.
 
     Raises:
         ProbeStopped: ``stop`` said so.
@@ -159,12 +161,15 @@ def agreement_judge(
         valid = judged.valid if judged.valid is not None else torch.ones(len(shown))
         return (joint * valid.float()[:, None]).mean(0).max().item()
 
-    seen = judge(images.to(device)).valid
-    assert seen is not None
+    seen = judge(images.to(device))
+    assert seen.valid is not None
+    assert seen.agreed is not None
+    same = zip(world.space.names, seen.agreed.float().mean(0).tolist(), strict=True)
     return judge, {
         "second": {"hash": second.hash, "accuracy": second.report["accuracy"]},
         "share": share,
         "limit": known.limit,
-        "valid": seen.float().mean().item(),
+        "valid": seen.valid.float().mean().item(),
+        "agreement": dict(same),
         "foils": {name: largest(shown) for name, shown in foils(images, values).items()},
     }

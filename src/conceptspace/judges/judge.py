@@ -48,10 +48,13 @@ class Judgement:
         probabilities: of the values of every concept, shape (batch, concepts, values); 0 beyond
             the values that a concept has.
         valid: whether there is one object, shape (batch,); None if that is not judged.
+        agreed: whether a second judge finds the same value, shape (batch, concepts); None if there
+            is none.
     """
 
     probabilities: Float[Tensor, "batch concepts values"]
     valid: Bool[Tensor, " batch"] | None = None
+    agreed: Bool[Tensor, "batch concepts"] | None = None
 
     @property
     def coordinates(self) -> Float[Tensor, "batch concepts"]:

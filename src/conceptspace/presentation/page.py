@@ -23,7 +23,7 @@ from conceptspace.presentation.explorer.run_findings import (
     single_scores,
     trajectories,
 )
-from conceptspace.presentation.style import save
+from conceptspace.presentation.style import Rendered
 from conceptspace.presentation.sweep import conditions, draw_sweep, masking_effect, prefixed
 from conceptspace.presentation.worlds import world_of
 from conceptspace.store import Run
@@ -83,13 +83,14 @@ def _write(
         figures = draw_sweep(found, tables, world.space, masking_effect(found, tables, world.space))
     inside = len(runs) == 1 and path.resolve().parent == runs[0].path.resolve()
     folder = path.with_name("figures" if inside else f"{path.stem}-figures")
-    for name, figure in figures.items():
-        save(figure, folder / name)
+    rendered = {name: Rendered(figure) for name, figure in figures.items()}
+    for name, figure in rendered.items():
+        figure.save(folder / name)
     write(
         [run for group in found.groups.values() for run in group],
         path,
         told=answered(groups, lambda finding: figure_of(finding, figures)),
-        figures={TITLES[name]: figure for name, figure in figures.items()},
+        figures={TITLES[name]: figure for name, figure in rendered.items()},
         title=f"{found.label}: {len(runs)} runs".capitalize() if found.setting else "",
         left_out=left_out,
         note=note,

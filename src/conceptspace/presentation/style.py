@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -81,6 +81,8 @@ RC: Any = {
     "legend.title_fontsize": SMALL,
     "legend.frameon": False,
     "lines.solid_capstyle": "round",
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
     "figure.dpi": 200,
     "savefig.dpi": 200,
     "svg.hashsalt": "conceptspace",
@@ -97,7 +99,8 @@ Step = float | int
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Run a drawing function under :data:`RC`, whatever the caller's settings are.
 
-    The layout is computed once and then kept, so that every file of a figure shows the same.
+    The layout is computed once and then kept, so that every file of a figure shows the same, and
+    matplotlib need not look for it again before each.
     """
 
     @wraps(draw)
@@ -106,7 +109,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
             figure = draw(*args, **kwargs)
             for _ in range(2):
                 figure.draw_without_rendering()
-            figure.set_layout_engine("none")
+            figure.set_layout_engine(None)
             return figure
 
     return wrapper
@@ -260,12 +263,33 @@ def counted(
             axes.text(x, y, str(count), color=ink, fontsize=6.5, fontweight="bold", **text)
 
 
+class Rendered:
+    """The files of a figure, each drawn once, when it is asked for; the figure stays as it is."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+
+    @cached_property
+    def png(self) -> bytes:
+        """See :func:`to_png`."""
+        return to_png(self.figure)
+
+    @cached_property
+    def svg(self) -> bytes:
+        """See :func:`to_svg`."""
+        return to_svg(self.figure)
+
+    def save(self, stem: Path) -> tuple[Path, Path]:
+        """Write ``stem.png`` (200 dots per inch) and ``stem.svg``."""
+        paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
+        for path, content in zip(paths, (self.png, self.svg), strict=True):
+            write_atomically(path, content)
+        return paths
+
+
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     """Write ``stem.png`` (200 dots per inch) and ``stem.svg``; equal figures give equal bytes."""
-    paths = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
-    for path, content in zip(paths, (to_png(figure), to_svg(figure)), strict=True):
-        write_atomically(path, content)
-    return paths
+    return Rendered(figure).save(stem)
 
 
 def to_png(figure: Figure) -> bytes:

@@ -119,7 +119,7 @@ def varied_settings(runs: Sequence[Run]) -> list[str]:
 
 def setting_names(runs: Sequence[Run]) -> list[str]:
     """Dotted names of all settings that runs have, without the seed and the preset."""
-    names = dict.fromkeys(name for run in runs for name in run.description.settings())
+    names = dict.fromkeys(name for run in runs for name in run.settings)
     return [name for name in names if name not in ("seed", "preset")]
 
 
@@ -135,7 +135,7 @@ def effective(run: Run, name: str) -> Any:
 
 def value_of(run: Run, name: str) -> Any:
     """The value of a dotted setting; None if the run has no such setting."""
-    return run.description.settings().get(name)
+    return run.settings.get(name)
 
 
 def masking_effect(

@@ -18,6 +18,7 @@ from conceptspace.presentation.explorer.offline import drawn, verdict_lines
 from conceptspace.presentation.explorer.render import page, require_replaceable
 from conceptspace.presentation.explorer.run_findings import finding_tree
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
+from conceptspace.presentation.style import Rendered
 
 FIGURE = "Every way of asking, against steps"
 
@@ -59,7 +60,7 @@ def analyze(
         return found
     figure = _figure(table, levels)
     payload = table_payload(table, title, source or {}, levels.reached)
-    payload["figures"] = [drawn(FIGURE, figure)]
+    payload["figures"] = [drawn(FIGURE, Rendered(figure))]
     payload["findings"]["*"] = {
         "problems": [],
         "findings": [finding_tree(f, "", FIGURE if f.topic == "verdict" else "") for f in found],

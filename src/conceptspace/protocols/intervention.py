@@ -11,11 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.edits import Edit, edited, project, require_vectors
 from conceptspace.protocols.prompts import placed, shown
 from conceptspace.protocols.registry import Context, family
+from conceptspace.settings.description import Section
 from conceptspace.space import Concept, ConceptClass
 from conceptspace.worlds.shapes.world import MEAN_SIZE, SMALLEST_SIZE
 from conceptspace.worlds.world import Prompting
@@ -121,12 +123,30 @@ class LatentIntervention:
         return edit
 
 
+FAMILY = "latent-intervention"
+
 NAMES: dict[str, Order] = {"latent-intervention": "published", "latent-intervention-text": "text"}
+
+
+class InterventionSettings(Section):
+    """Which concepts are moved, by the intervention and by its controls."""
+
+    add: str = ""
+    """Concept whose wanted value is added; empty: color, or else the first."""
+    remove: str = ""
+    """Concept whose unwanted value is removed; empty: size, or else the second."""
+
+    def left_out(self) -> frozenset[str]:
+        """Runs in which nothing was chosen are stored as before there was a choice."""
+        return frozenset(["add", "remove"])
 
 
 def with_two_concepts(run: Context, names: Iterable[str]) -> list[str]:
     """The names, if the run has a second concept, whose other value can be removed, its prompts
     show both, and its network embeds prompts.
+
+    Raises:
+        UserError: see :func:`intervention`.
     """
     pair = _pair(run)
     fits = run.config.model.embeds and len(pair) == 2 and shown(run.world, *pair)
@@ -134,17 +154,41 @@ def with_two_concepts(run: Context, names: Iterable[str]) -> list[str]:
 
 
 def intervention(run: Context, order: Order) -> LatentIntervention:
-    """The intervention on color and size, or on the run's first two concepts."""
+    """The intervention on the concepts that the config names, or on color and size, or on the
+    run's first two.
+
+    Raises:
+        UserError: the config names one that there is not, or one for both.
+    """
     (add, remove), sweep = _pair(run), run.config.evaluate
     return LatentIntervention(run.world, add, remove, sweep.alphas, sweep.betas, order)
 
 
 def _pair(run: Context) -> tuple[str, ...]:
+    """The concepts that are added and removed; fewer if there are not two."""
     concepts = run.world.space.names
-    return ("color", "size") if {"color", "size"} <= set(concepts) else concepts[:2]
+    usual = ("color", "size") if {"color", "size"} <= set(concepts) else concepts[:2]
+    section = run.config.protocols.get(FAMILY, {})
+    named = {setting: section.get(setting, "") for setting in ("add", "remove")}
+    for setting, name in named.items():
+        if name and name not in concepts:
+            raise UserError(
+                f"protocols.{FAMILY}.{setting} = {name!r}: the concepts are {', '.join(concepts)}"
+            )
+    add, remove = named.values()
+    if add and add == remove:
+        raise UserError(f"protocols.{FAMILY} adds and removes {add}; name two concepts")
+    add = add or next((name for name in usual if name != remove), "")
+    remove = remove or next((name for name in reversed(usual) if name != add), "")
+    return tuple(name for name in (add, remove) if name)
 
 
-@family("latent-intervention", names=lambda run: with_two_concepts(run, NAMES), usual=True)
+@family(
+    FAMILY,
+    names=lambda run: with_two_concepts(run, NAMES),
+    settings=InterventionSettings,
+    usual=True,
+)
 def latent_intervention(name: str, run: Context) -> Protocol:
     """Latent intervention in one of its readings, with the config's sweep."""
     return intervention(run, NAMES[name])

@@ -279,8 +279,9 @@ def completed(config: RunConfig) -> RunConfig:
     found = {}
     for of in filter(None, map(family_of, config.evaluate.protocols)):
         own = own_settings(of, config)
-        if own is not None:
-            found[of.name] = own.model_dump(exclude_none=True)
+        stored = own.model_dump(exclude_none=True) if own is not None else {}
+        if stored:
+            found[of.name] = stored
     for name in config.protocols:
         section = family_of(name)
         if section is None or section.name != name:

@@ -23,7 +23,7 @@ class Averaged:
     Attributes:
         stamp: of the file that was read or written.
         table: its averages, see :func:`~conceptspace.recording.scoring.trajectory`.
-        agreement: of probe and judge.
+        agreement: of probe and judge, or of two probes.
     """
 
     stamp: Stamp
@@ -72,7 +72,7 @@ def together(averages: Sequence[Averaged]) -> pd.DataFrame:
 
 
 def agreements(averages: Sequence[Averaged], concepts: Sequence[str]) -> dict[str, float]:
-    """Share of valid images on which the probe finds the value that the judge finds, per concept.
+    """Share of images on which two find the same value, per concept, see :class:`Agreement`.
 
     Empty where there was no judge, or no probe.
     """

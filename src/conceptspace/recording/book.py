@@ -13,7 +13,7 @@ from conceptspace.recording.averages import Averages, agreements, together
 from conceptspace.recording.evaluate import Generated
 from conceptspace.recording.sheets import write_sheet
 from conceptspace.store import Run, not_scored, read_scores
-from conceptspace.tables import JOINT, PROBE, SCORE_COLUMNS, VALID
+from conceptspace.tables import AGREED, JOINT, PROBE, SCORE_COLUMNS, VALID
 from conceptspace.values import columns_of
 
 
@@ -67,7 +67,8 @@ class Book:
             ],
             ignore_index=True,
         ).assign(run=self.run.name, seed=self.seed, step=step, protocol=protocol)
-        scores = scores[[*SCORE_COLUMNS, VALID, PROBE, *columns_of(scores)]]
+        second = [AGREED] if AGREED in scores else []
+        scores = scores[[*SCORE_COLUMNS, VALID, PROBE, *second, *columns_of(scores)]]
         if path.exists():
             scores = pd.concat([read_scores(path), scores], ignore_index=True)
         write_sheet(self.run.folder.sheet(protocol, step), step, generated)

@@ -14,7 +14,7 @@ from conceptspace.errors import Diverged
 from conceptspace.judges.judge import Judge, Judgement
 from conceptspace.judges.probe import Probe
 from conceptspace.space import ConceptSpace
-from conceptspace.tables import JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, require_keys
+from conceptspace.tables import AGREED, JOINT, KEYS, PROBE, TRAJECTORY_COLUMNS, VALID, require_keys
 from conceptspace.values import COLUMNS, Axes, columns_of
 
 
@@ -44,6 +44,7 @@ class Scorer:
           :mod:`conceptspace.values`; 1/2 in an image that is not valid;
         - valid: 1 where there is a valid object, else 0; missing without a judge;
         - probe: the probe's probability of the target's value;
+        - agreed: 1 where a second judge finds the same value, else 0; only if there is one;
         - p0, p1, ...: of a concept with more than two values, the probability of each, 0 in an
           image that is not valid.
 
@@ -111,7 +112,10 @@ def rows(
         "coordinate": torch.where(valid > 0, coordinates, 0.5),
         VALID: valid if known else unknown,
         PROBE: unknown if seen is None else _of_target(seen, target),
-    } | _single(judged.probabilities * valid[..., None], torch.tensor(sizes))
+    }
+    if judged.agreed is not None:
+        columns[AGREED] = judged.agreed.float()
+    columns |= _single(judged.probabilities * valid[..., None], torch.tensor(sizes))
     return pd.DataFrame(
         {"sample": samples.flatten().numpy(), "concept": [*concepts] * shape[0]}
         | {name: values.flatten().double().numpy() for name, values in columns.items()}
@@ -183,10 +187,11 @@ def trajectory(scores: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Agreement:
-    """On how many valid images, by concept, the probe finds the value that the judge finds.
+    """On how many images, by concept, two find the same value: the probe and the judge on valid
+    images, or where a judge is made of two probes, these on all images.
 
     Attributes:
-        same: on how many it does.
+        same: on how many they do.
         images: of how many; concepts that were not looked at by both are missing.
     """
 
@@ -195,10 +200,14 @@ class Agreement:
 
 
 def agreement(scores: pd.DataFrame) -> Agreement:
-    """How far probe and judge agree; empty where there was no judge, or no probe."""
-    both = {VALID, PROBE} <= set(scores)
-    checked = scores[(scores[VALID] > 0) & scores[PROBE].notna()] if both else scores[:0]
-    same = (checked["accuracy"] > 0.5) == (checked[PROBE] > 0.5)
+    """How far the two agree; empty where there was no judge, or no probe."""
+    if AGREED in scores:
+        checked = scores[scores[AGREED].notna()]
+        same = checked[AGREED] > 0.5
+    else:
+        both = {VALID, PROBE} <= set(scores)
+        checked = scores[(scores[VALID] > 0) & scores[PROBE].notna()] if both else scores[:0]
+        same = (checked["accuracy"] > 0.5) == (checked[PROBE] > 0.5)
     of = same.groupby(checked["concept"])
     agreed, images = of.sum(), of.size()
     return Agreement(

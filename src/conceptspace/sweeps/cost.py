@@ -22,9 +22,10 @@ from conceptspace.sweeps.plan import Plan
 BACKWARD = 3
 """A training step costs as much as this many evaluations of the network on its batch."""
 
-SECONDS = {"quick": 1.5e-3, "paper": 3e-4}
+SECONDS = {"quick": 1.5e-3, "paper": 3e-4, "faces": 4.5e-4, "faces-night": 3e-4}
 """Seconds for one image to pass through a preset's network, where nothing has been measured: one
-CPU core for ``quick``, an A100 for ``paper`` (App. A.2: 20 minutes for a run)."""
+CPU core for ``quick``, for the others an A100 by the paper (App. A.2: 20 minutes for a run of
+20 000 steps, a day for 10⁶ steps of 64×64)."""
 
 
 LONG = 0.1

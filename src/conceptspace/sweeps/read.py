@@ -13,8 +13,8 @@ from typing import Any
 from conceptspace.config import RunConfig, load, merged, nested
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.files import sha256
-from conceptspace.presets import PRESETS
+from conceptspace.files import read_whole, sha256, toml
+from conceptspace.presets import STARTS
 from conceptspace.sweeps.lines import line_of
 from conceptspace.sweeps.plan import Plan
 
@@ -58,11 +58,11 @@ def read_sweep(path: Path) -> list[Plan]:
             told with its line.
     """
     try:
-        text = path.read_text()
-        values = tomllib.loads(text)
+        text = read_whole(path).decode()
+        values = toml(text)
     except OSError as error:
         raise UserError(f"cannot read the sweep file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     file = _File(path, text)
     for key in values:
@@ -83,18 +83,16 @@ def _base(file: _File, values: Mapping[str, Any]) -> RunConfig:
     if not isinstance(named, str):
         raise file.error(f"base is a preset or a config file, not {named!r}", "", "base")
     beside = file.path.parent / named
-    if named in PRESETS:
-        base = PRESETS[named]()
+    if named in STARTS:
+        base = STARTS[named]()
     elif beside.is_file():
         begun = tomllib.loads(beside.read_text()).get("preset", "quick")
-        if begun not in PRESETS:
-            raise UserError(
-                f"{beside}: there is no preset {begun!r}; they are {', '.join(PRESETS)}"
-            )
-        base = load(beside, PRESETS[begun]())
+        if begun not in STARTS:
+            raise UserError(f"{beside}: there is no preset {begun!r}; they are {', '.join(STARTS)}")
+        base = load(beside, STARTS[begun]())
     else:
         raise file.error(
-            f"base = {named!r} is neither a preset ({', '.join(PRESETS)}) nor a file at {beside}",
+            f"base = {named!r} is neither a preset ({', '.join(STARTS)}) nor a file at {beside}",
             "",
             "base",
         )

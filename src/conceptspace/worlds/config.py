@@ -20,7 +20,8 @@ class DataConfig(Kind):
 
     kind: str = ""
     """shapes (rendered), celeba (a folder of it), arrays (a file, .npz or .h5), folder (pictures),
-    or one of your own: a name that a package registers, module:Class or file.py:Class."""
+    drawn-faces, or one of your own: a name that a package registers, module:Class or
+    file.py:Class."""
     train_classes: tuple[str, ...] = ()
     """Classes to train on; empty: the paper's split, at most one concept away from 0...0."""
     ood_classes: tuple[str, ...] = ()
@@ -102,14 +103,17 @@ class UnreadData(DataConfig):
         return super().settings() | (self.model_extra or {})
 
 
-BUILT_IN = {
+OLDER = {
     "shapes": "conceptspace.worlds.shapes.config:ShapesData",
     "celeba": "conceptspace.worlds.faces.config:CelebaData",
     "arrays": "conceptspace.worlds.own_data:ArraysData",
     "folder": "conceptspace.worlds.own_data:FolderData",
 }
+"""Kinds that shared one section once, see :mod:`conceptspace.worlds.older`."""
+
+BUILT_IN = OLDER | {"drawn-faces": "conceptspace.worlds.faces.config:DrawnFacesData"}
 
 WORLDS: Kinds[DataConfig] = Kinds(
-    "world", DataConfig, "conceptspace.worlds", BUILT_IN, UnreadData, alike=tuple(BUILT_IN)
+    "world", DataConfig, "conceptspace.worlds", BUILT_IN, UnreadData, alike=tuple(OLDER)
 )
 """All kinds of data; ``WORLDS.register("mine")`` is a decorator that adds one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conceptspace.errors import UserError
+from conceptspace.files import read_whole
 from conceptspace.worlds.arrays import ArrayWorld, Classes, Encode
 from conceptspace.worlds.factors import Names, Shown
 from conceptspace.worlds.pictures import as_seen
@@ -118,8 +120,10 @@ def read_columns(path: Path) -> pd.DataFrame:
     """
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            return pd.read_parquet(BytesIO(read_whole(path)))
+        return pd.read_csv(
+            BytesIO(read_whole(path)), dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
     except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a table: {reason}") from None

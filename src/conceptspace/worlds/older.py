@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import PrivateAttr, create_model, model_validator
 
 from conceptspace.settings.description import Section
-from conceptspace.worlds.config import BUILT_IN, WORLDS, DataConfig
+from conceptspace.worlds.config import OLDER, WORLDS, DataConfig
 
 OWN = ("path", "factors", "values", "shown", "table", "file_column")
 CELEBA = ("root", "attributes", "jitter", "flips")
@@ -77,7 +77,7 @@ def _others(own: type[OlderData]) -> type[Section]:
     """The settings of the other kinds."""
     fields: dict[str, Any] = {
         name: (info.annotation, info)
-        for kind in BUILT_IN
+        for kind in OLDER
         for name, info in WORLDS.get(kind).model_fields.items()
         if name not in own.model_fields
     }

@@ -169,6 +169,10 @@ DAMAGES = {
         "is not whole",
     ),
     "no TOML": (edited(("[data]", "[data")), "is not valid TOML"),
+    "nested deeply": (
+        lambda run: (run / "config.toml").write_text("a." * 5000 + "b = 1"),
+        "nested too deeply",
+    ),
     "torn table": (torn("trajectory.parquet"), "trajectory.parquet is damaged"),
     "lacking column": (bad_table(lambda t: t.drop(columns="samples")), "lacks the columns samples"),
     "text for numbers": (bad_table(lambda t: t.assign(accuracy="high")), "accuracy"),
@@ -289,6 +293,7 @@ def test_the_command_tells_the_rest(seeds, capsys, monkeypatch):
     assert "trajectory.parquet is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_page_of_a_run_lies_where_it_is_asked_for(seeds, tmp_path_factory):
     run = seeds / "s0"
     before = sorted(run.rglob("*"))
@@ -300,6 +305,7 @@ def test_the_page_of_a_run_lies_where_it_is_asked_for(seeds, tmp_path_factory):
     assert {path.name for path in elsewhere.iterdir()} == {"p.html", "p-figures"}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_world_of_ones_own_is_reported(tmp_path, capsys):
     train, ood = paper_split(2)
     concepts = [Concept(n, ("0", "1"), ((0.0,), (1.0,))) for n in ("hue", "a scale")]

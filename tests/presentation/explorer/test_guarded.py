@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 import pytest
 from evaluated import write_evaluated
 from fabricated import make_space, write_run
 
 from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.presentation.explorer.ledger import ledger_table
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.recording.space import write_space
@@ -72,6 +74,22 @@ def test_the_index_of_an_older_sheet(tmp_path, how):
     (token,) = [run["token"] for run in library.index()["runs"]]
     with pytest.raises(UserError, match=REASONS[how]):
         library.image(token, "naive", 100)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "scores"])
+def test_a_folder_of_a_run(tmp_path, name):
+    """Links to whole folders: nothing of what they hold is listed, and they are named."""
+    run = write_evaluated(tmp_path / "shown" / "a", 0)
+    (run.path / "checkpoints").mkdir(exist_ok=True)
+    for end in ("json", "safetensors"):
+        (run.path / "checkpoints" / f"step-00000001.{end}").write_bytes(b"{}")
+    (run.path / name).rename(tmp_path / "outside")
+    (run.path / name).symlink_to(tmp_path / "outside")
+    library = Library([tmp_path / "shown"], ask=PointAsker())
+    listed = library.index()["runs"][0]
+    assert listed["checkpoints"] == ([] if name == "checkpoints" else [1])
+    told = json.dumps([listed, library.findings([listed["token"]])])
+    assert re.search(rf"/{name}[^ ]* {REASONS['link']}", told)
 
 
 @pytest.mark.parametrize("how", REASONS)

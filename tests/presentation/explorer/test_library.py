@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("shown")
     write_run(root / "whole", make_space(2))
     for seed, name in enumerate(("torn", "json", "toml", "columns", "sheet", "log", HOSTILE), 1):
-        write_run(root / name, make_space(2), seed)
+        write_run(root / name, make_space(2), seed, sheets=name == "sheet")
     (root / "torn" / "trajectory.parquet").write_bytes(b"PAR1 half")
     (root / "json" / "run.json").write_text('{"status": "run')
     (root / "toml" / "config.toml").write_text("seed = [")
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     shutil.copy(root / "whole" / "config.toml", root / "started" / "config.toml")
     kept = root / "kept"
     kept.mkdir()
-    write_run(root / "more", make_space(2), 8)
+    write_run(root / "more", make_space(2), 8, sheets=False)
     for name in ("config.toml", "run.json", "trajectory.parquet"):
         shutil.move(root / "more" / name, kept / name)
     shutil.rmtree(root / "more")

@@ -20,6 +20,7 @@ from conceptspace.presentation.explorer.offline import payload, write
 from conceptspace.presentation.explorer.render import embedded
 from conceptspace.presentation.explorer.run_findings import SettingFindings, answered
 from conceptspace.presentation.figures import Span, emergence_timeline
+from conceptspace.presentation.style import Rendered
 from conceptspace.store import Run
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -116,7 +117,7 @@ def test_settings_and_checkpoints_give_way_to_a_small_budget(run_folder):
 
 
 def test_page_is_self_contained(run_folder, tmp_path):
-    figures = {"timeline": emergence_timeline([])}
+    figures = {"timeline": Rendered(emergence_timeline([]))}
     path = write([Run(run_folder)], tmp_path / "p.html", figures=figures)
     page = Page(path.read_text())
     for tag, attributes in page.tags:
@@ -141,7 +142,7 @@ def test_every_name_is_text(tmp_path):
         tmp_path / "report.html",
         told=answered([SettingFindings("</script>", [HOSTILE], told)], lambda finding: HOSTILE),
         note=HOSTILE,
-        figures={HOSTILE: emergence_timeline([Span("naive", 1, 2)])},
+        figures={HOSTILE: Rendered(emergence_timeline([Span("naive", 1, 2)]))},
     )
     html = path.read_text()
     page = Page(html)
@@ -182,7 +183,7 @@ def test_page_of_several_runs(tmp_path):
 
 
 def test_page_fits_and_is_deterministic(run_folder, tmp_path):
-    figures = {str(n): emergence_timeline([], title=str(n)) for n in range(6)}
+    figures = {str(n): Rendered(emergence_timeline([], title=str(n))) for n in range(6)}
     paths = [
         write([Run(run_folder)], tmp_path / name, figures=figures) for name in ("a.html", "b.html")
     ]

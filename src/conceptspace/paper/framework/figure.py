@@ -35,7 +35,7 @@ class PaperFigure:
         draw: figures by the name of their file, from the data and the rows by their name.
         checks: rows of the ledger.
         pages: pages by the name of their file, complete HTML.
-        possible: whether its data are there; without them ``all`` leaves the figure out.
+        possible: whether its data are there, by preset; without them ``all`` leaves the figure out.
         primary: name of the row that decides about the figure, fixed before its runs; the other
             rows are secondary.
         endpoint: what that row measures, and where its 95 % interval over seeds has to be.
@@ -54,5 +54,5 @@ class PaperFigure:
     primary: str
     endpoint: str
     pages: Callable[[Any], Mapping[str, str]] = lambda data: {}
-    possible: Callable[[], bool] = lambda: True
+    possible: Callable[[str], bool] = lambda preset: True
     keeps: tuple[str, ...] = ()

@@ -30,8 +30,9 @@ def keep(result: Result, folder: Path, extras: Sequence[str] = ()) -> bool:
     """Copy a run's small files to ``folder/runs/NAME``; returns whether it is there now.
 
     Kept are the config, the information and the trajectory; what was found in the scores of single
-    images, where the run was asked in several ways; and on request the training log's loss and the
-    last checkpoint's images under naive prompting. A run that is there already stays as it is,
+    images, where the run was asked in several ways; and on request the training log's loss, and
+    images: of each class where nothing renders them, and of the last checkpoint under naive
+    prompting. A run that is there already stays as it is,
     except that extras are added to it. False means that it is there with other numbers.
 
     Args:
@@ -78,7 +79,9 @@ def extras_of(figures: Sequence[PaperFigure], plan: Plan, preset: str) -> list[s
 
 
 def _keep_images(result: Result, target: RunFolder) -> None:
-    """The last contact sheet, packed as small as it gets."""
+    """The classes, and the last contact sheet, packed as small as it gets."""
+    for picture in sorted(result.run.pictures.glob("*.png")):
+        write_atomically(target.pictures / picture.name, picture.read_bytes())
     sheet = result.last_sheet()
     if sheet is None:
         return

@@ -28,14 +28,14 @@ FIGURES: dict[str, PaperFigure] = found()
 """By name."""
 
 
-def chosen(names: Sequence[str]) -> list[PaperFigure]:
-    """The figures of these names, ``all`` for every one whose data are there.
+def chosen(names: Sequence[str], preset: str = "quick") -> list[PaperFigure]:
+    """The figures of these names, ``all`` for every one whose data are there for a preset.
 
     Raises:
         UserError: there is no such figure.
     """
     if "all" in names:
-        return [figure for figure in FIGURES.values() if figure.possible()]
+        return [figure for figure in FIGURES.values() if figure.possible(preset)]
     for name in names:
         if name not in FIGURES:
             padded = re.sub(r"^(?:fig)?(\d)(?!\d)", r"fig0\1", name)

@@ -29,14 +29,19 @@ def require_plain(path: Path, within: Path | None) -> None:
         UserError: says what the path is.
         OSError: the system cannot tell.
     """
-    if within is not None and not Path(os.path.realpath(path)).is_relative_to(within):
-        raise UserError(f"{path} is a link that leads out of the folder shown; it is not read")
+    require_within(path, within)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is not a regular file; it is not read")
+
+
+def require_within(path: Path, within: Path | None) -> None:
+    """Refuse a path that leads out of a folder, see :func:`require_plain`."""
+    if within is not None and not Path(os.path.realpath(path)).is_relative_to(within):
+        raise UserError(f"{path} is a link that leads out of the folder shown; it is not read")
 
 
 def bound_of(run: Run) -> Path | None:
@@ -60,6 +65,12 @@ class Guarded(Renamed):
         super().__init__(run, name)
         self.within = within
         self._require("config.toml")
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints; each file of it is looked at before it is opened."""
+        require_within(super().checkpoints, self.within)
+        return super().checkpoints
 
     @property
     def pictures(self) -> Path:

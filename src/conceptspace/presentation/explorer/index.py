@@ -70,6 +70,10 @@ def read_entry(found: Found) -> Entry:
     except (UserError, OSError) as error:
         information = None
         problems.append(str(error))
+    try:
+        _ = run.checkpoints
+    except UserError as error:
+        problems.append(str(error))
     how = state(found.path, information)
     try:
         world = world_of(run)

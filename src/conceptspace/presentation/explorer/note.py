@@ -14,6 +14,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from conceptspace.errors import UserError
+from conceptspace.files import read_whole
 
 LARGEST = 200_000
 """Most characters of a note."""
@@ -33,7 +34,7 @@ def read_note(path: Path) -> str:
         UserError: it cannot be read, is no text, or is too long.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_whole(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the note {path} cannot be read as UTF-8 text: {error}") from None
     if len(text) > LARGEST:

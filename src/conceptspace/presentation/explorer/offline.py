@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from conceptspace.analysis import points
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
@@ -21,7 +19,7 @@ from conceptspace.presentation.explorer.named import distinct
 from conceptspace.presentation.explorer.render import page
 from conceptspace.presentation.explorer.single import scored, scores_of
 from conceptspace.presentation.explorer.spaces import uri
-from conceptspace.presentation.style import to_png, to_svg
+from conceptspace.presentation.style import Rendered
 from conceptspace.presentation.sweep import conditions
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
@@ -38,7 +36,7 @@ def write(
     path: Path,
     *,
     told: Tree | None = None,
-    figures: Mapping[str, Figure] | None = None,
+    figures: Mapping[str, Rendered] | None = None,
     title: str = "",
     image_budget: int = IMAGE_BUDGET,
     left_out: Sequence[str] = (),
@@ -140,16 +138,16 @@ def payload(
     return answers
 
 
-def drawn(name: str, figure: Figure) -> Tree:
+def drawn(name: str, figure: Rendered) -> Tree:
     """A figure as ``{"name", "src", "width"}``; SVG, or PNG where the SVG would be large.
 
     The source is a data URI, the width that in CSS pixels at which its letters read well.
     """
-    kind, content = "svg+xml", to_svg(figure)
+    kind, content = "svg+xml", figure.svg
     if len(content) > LARGEST_SVG:
-        kind, content = "png", to_png(figure)
+        kind, content = "png", figure.png
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"name": name, "src": source, "width": round(figure.get_figwidth() * CSS_INCH)}
+    return {"name": name, "src": source, "width": round(figure.figure.get_figwidth() * CSS_INCH)}
 
 
 def _entry(run: Run) -> Entry:

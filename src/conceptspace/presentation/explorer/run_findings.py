@@ -207,12 +207,31 @@ def _probe(runs: Sequence[Run]) -> list[Finding]:
     parts = []
     if all(held_out):
         parts.append(f"the probe is right on held-out images in {_lowest(held_out)}")
-    if all(same):
+    second = [i.get("judge", {}) for i in told]
+    two = all(isinstance(judge, dict) and judge.get("agreement") for judge in second)
+    if all(same) and not two:
         parts.append(f"on valid generated images it agrees with the judge in {_lowest(same)}")
     if not parts:
         return []
     text = " of cases; ".join(parts) + " of cases" + lowest
-    return [Finding("probe", text[0].upper() + text[1:] + ".")]
+    found = [Finding("probe", text[0].upper() + text[1:] + ".")]
+    return found + ([_two_probes(second, same, lowest)] if two and all(same) else [])
+
+
+def _two_probes(judges: Sequence[Tree], same: Sequence[dict[str, float]], lowest: str) -> Finding:
+    """What decides where no read-out exists, and how far its two probes agree."""
+    valid = min(judge["valid"] for judge in judges)
+    foils = max(max(judge["foils"].values()) for judge in judges)
+    real = _lowest([judge["agreement"] for judge in judges])
+    return Finding(
+        "probe",
+        "No read-out exists, since nothing renders these images: valid is what a second probe of "
+        "another architecture, trained apart, sees as the first does, and what is no further from "
+        f"real images than {100 * judges[0]['share']:g} % of held-out ones are. The two find the "
+        f"same value on held-out real images in {real} of cases, on generated ones in "
+        f"{_lowest(same)}{lowest}. Of held-out real images {100 * valid:.1f} % are valid; of "
+        f"images that show no object {foils:.2f} at most are taken for one class.",
+    )
 
 
 def _data(runs: Sequence[Run]) -> list[Finding]:
@@ -232,6 +251,8 @@ def known(run: Run) -> Tree:
     try:
         _lowest([told.get("probe", {}).get("accuracy", {})])
         _lowest([told.get("probe_agreement", {})])
+        if isinstance(judge := told.get("judge"), dict) and judge.get("agreement"):
+            _two_probes([judge], [judge["agreement"]], "")
         if told.get("data"):
             _seen(told["data"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -242,11 +263,16 @@ def known(run: Run) -> Tree:
     return told
 
 
+OWN_DATA = "data of one's own"
+"""What images are of which nothing else is told."""
+
+
 def _seen(told: Tree) -> str:
     if "attributes" not in told:
         images = ", ".join(f"{name}: {count}" for name, count in told["images"].items())
+        what = told.get("what", OWN_DATA)
         return (
-            f"The images are data of one's own, {told['resolution']}×{told['resolution']} pixels "
+            f"The images are {what}, {told['resolution']}×{told['resolution']} pixels "
             f"({images}); SHA-256: {told['digest'][:16]}…"
         )
     available = ", ".join(f"{name}: {count}" for name, count in told["available"].items())

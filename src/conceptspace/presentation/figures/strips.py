@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from conceptspace.space import ConceptSpace
 from conceptspace.tables import JOINT
 
 CELL = 0.46
+
+LABEL = 22
+"""Letters of a class's name in a line; longer names take several."""
 
 
 @styled
@@ -71,7 +75,7 @@ def image_strips(
         y = row * (samples + gap)
         color = color_of(space, name)
         kind = "OOD" if name in space.ood_classes else "training"
-        text = f"{name}  {kind}\n{space.describe(name)}"
+        text = f"{name}  {kind}\n{fill(space.describe(name), LABEL)}"
         axes.text(
             -0.25, y + samples / 2, text, ha="right", va="center", color=color, fontsize=SMALL
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ NEGATION = "Not_"
 
 @dataclass(frozen=True)
 class Attributes:
-    """The content of ``list_attr_celeba.txt``.
+    """The content of ``list_attr_celeba.txt`` or ``.csv``.
 
     Attributes:
         path: the file.
@@ -38,7 +39,7 @@ class Attributes:
         Raises:
             UserError: there is no such attribute, or one is asked for twice.
         """
-        asked = [name.removeprefix(NEGATION) for name in concepts]
+        asked = [plain(name) for name in concepts]
         for name in asked:
             if name not in self.names:
                 close = get_close_matches(name, self.names, n=1)
@@ -56,15 +57,20 @@ class Attributes:
         return [self.files[row] for row in rows]
 
 
+def plain(concept: str) -> str:
+    """The attribute that decides a concept: Male of ``"Not_Male"``."""
+    return concept.removeprefix(NEGATION)
+
+
 def attribute_concept(name: str) -> Concept:
     """A concept that an attribute decides: one-hot, (1, 0) without it and (0, 1) with it.
 
     ``"Not_Male"`` has the labels Male and Not Male, for bit 0 and bit 1.
     """
-    plain = name.removeprefix(NEGATION).replace("_", " ")
-    labels = (f"Not {plain}", plain)
+    words = plain(name).replace("_", " ")
+    labels = (f"Not {words}", words)
     if name.startswith(NEGATION):
-        labels = (plain, f"Not {plain}")
+        labels = (words, f"Not {words}")
     return Concept(name, labels, ((1.0, 0.0), (0.0, 1.0)))
 
 
@@ -91,32 +97,56 @@ def attribute_space(
 
 
 def read_attributes(path: Path) -> Attributes:
-    """Read the list: the number of images, the names, then one line of 1 and -1 per image.
+    """Read the list as it is given out, or as a table of comma-separated values.
+
+    As given out: the number of images, the names, then one line of 1 and -1 per image. As a table:
+    a line of names, of which the first is that of the files' column, then a line per image. A byte
+    order mark and every kind of line end are fine.
 
     Raises:
-        UserError: the file is not there or not of this form.
+        UserError: the file is not there or not of one of these forms.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
     except OSError as error:
         raise UserError(f"cannot read the attributes {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not a text file") from None
-    if len(lines) < 3 or not lines[0].strip().isdecimal():
+        raise UserError(f"{path} is not a text file in UTF-8") from None
+    counted = len(lines) > 2 and lines[0].strip().isdecimal()
+    separator = None if counted else max(",;", key=lines[0].count) if lines else ","
+    if not counted and (len(lines) < 2 or str(separator) not in lines[0]):
         raise UserError(
             f"{path} does not begin as list_attr_celeba.txt does: line 1 gives the number of "
-            "images, line 2 the names of the attributes, then each image has a line"
+            "images, line 2 the names of the attributes, then each image has a line; or as "
+            "list_attr_celeba.csv: line 1 has the names, with commas between them"
         )
-    names = tuple(lines[1].split())
-    rows = [line.split() for line in lines[2:] if line.strip()]
-    if len(rows) != int(lines[0]):
+    named = 1 if counted else 0
+    names = tuple(_parts(lines[named], separator))[1 - named :]
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = {number: _parts(line, separator) for number, line in numbered if number > named + 1}
+    if counted and len(rows) != int(lines[0]):
         raise UserError(f"{path} announces {lines[0].strip()} images and lists {len(rows)}")
-    for number, row in enumerate(rows, start=3):
+    if repeated := _repeated(names):
+        raise UserError(f"{path} names the attribute {repeated} twice in line {named + 1}")
+    for number, row in rows.items():
         if len(row) != len(names) + 1 or set(row[1:]) - {"1", "-1"}:
             raise UserError(
                 f"{path}, line {number}: a file name and {len(names)} values 1 or -1 belong "
-                f"there, one for each name in line 2"
+                f"there, one for each name in line {named + 1}"
             )
-    files = tuple(row[0] for row in rows)
-    values = np.array([[value == "1" for value in row[1:]] for row in rows], dtype=np.bool_)
-    return Attributes(path, names, files, values)
+    files = tuple(row[0] for row in rows.values())
+    if repeated := _repeated(files):
+        raise UserError(f"{path} lists {repeated} twice")
+    values = np.array([[value == "1" for value in row[1:]] for row in rows.values()], np.bool_)
+    return Attributes(path, names, files, values.reshape(len(files), len(names)))
+
+
+def _parts(line: str, separator: str | None) -> list[str]:
+    """What stands in a line, between separators or white space."""
+    return [part.strip().strip('"').strip() for part in line.split(separator)]
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """The first name that is there twice."""
+    counts = Counter(names)
+    return next((name for name in names if counts[name] > 1), None)

@@ -1,9 +1,9 @@
 """CelebA from a local folder as a world: images of faces whose concepts are attributes (App. C.3).
 
-The folder is laid out as CelebA is given out, and is never changed::
+The folder is laid out as CelebA is given out, or as a mirror packs it, and is never changed::
 
-    ROOT/list_attr_celeba.txt
-    ROOT/img_align_celeba/000001.jpg ...
+    ROOT/list_attr_celeba.txt             or list_attr_celeba.csv
+    ROOT/img_align_celeba/000001.jpg ...  or img_align_celeba/img_align_celeba/000001.jpg ...
 
 Of each class the same number of images is chosen at random, once and for all seeds, and scaled to a
 square as a whole. The prompt is the one-hot code of each attribute, one after the other.
@@ -41,6 +41,8 @@ from conceptspace.worlds.pictures import as_seen
 from conceptspace.worlds.pools import Pools
 
 LIST = "list_attr_celeba.txt"
+TABLE = "list_attr_celeba.csv"
+"""The list as a table, which is read where there is no :data:`LIST`."""
 IMAGES = "img_align_celeba"
 WORKERS = 8
 
@@ -105,7 +107,15 @@ class CelebaWorld(Pools):
     @cached_property
     def attributes(self) -> Attributes:
         """The content of the list."""
-        return read_attributes(self.root / LIST)
+        table = self.root / TABLE
+        there = table.exists() and not (self.root / LIST).exists()
+        return read_attributes(table if there else self.root / LIST)
+
+    @cached_property
+    def images(self) -> Path:
+        """The folder of the images."""
+        packed = self.root / IMAGES / IMAGES
+        return packed if packed.is_dir() else self.root / IMAGES
 
     @cached_property
     def chosen(self) -> dict[str, list[str]]:
@@ -162,12 +172,14 @@ class CelebaWorld(Pools):
         return all_classes(len(self.space.names))
 
     def _read(self, file: str) -> bytes:
-        path = self.root / IMAGES / file
+        path = self.images / file
         try:
+            if path.exists() and not path.is_file():
+                raise UserError(f"{path} is not a regular file; replace it with the image")
             return path.read_bytes()
         except FileNotFoundError:
             raise UserError(
-                f"{self.root / LIST} names {file}, which is not in {self.root / IMAGES}"
+                f"{self.attributes.path} names {file}, which is not in {self.images}"
             ) from None
         except OSError as error:
             raise UserError(f"cannot read the image {path}: {error.strerror}") from None
@@ -179,9 +191,8 @@ class CelebaWorld(Pools):
         try:
             small = as_seen(content).resize(size, Image.Resampling.BILINEAR)
         except ValueError as error:
-            path = self.root / IMAGES / file
             raise UserError(
-                f"{path} is not an image that can be read ({error}); replace it"
+                f"{self.images / file} is not an image that can be read ({error}); replace it"
             ) from None
         return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
