@@ -11,10 +11,11 @@ from beartype import BeartypeConf
 from beartype.claw import beartype_package
 
 PACKAGE = "conceptspace"
-TOLD = ("jaxtyping", "TYPE_CHECKING")
-"""Words of modules that tell of shapes, or whose annotations name what they do not import."""
+TOLD = ("jaxtyping", "TYPE_CHECKING", "async def")
+"""Words of modules that tell of shapes, whose annotations name what they do not import, or whose
+functions have to stay coroutines: those that jaxtyping looks after."""
 
-SWITCHED = ("recording/recorder.py",)
+SWITCHED = ("recording/recorder.py", "protocols/naive.py")
 """Further ones that a test calls with the checks switched off, which only jaxtyping's can be."""
 
 
