@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxtyping
 import pytest
 
-# Before anything imports the package: shapes and types of every call are checked in the tests.
-jaxtyping.install_import_hook("conceptspace", "beartype.beartype")
+import checking
+
+checking.install()
 
 import hypothesis  # noqa: E402
 import torch  # noqa: E402

@@ -126,15 +126,19 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     write_json(path, {**record, CHECKSUM: _record_checksum(record)})
 
 
-def read_whole(path: Path) -> bytes:
+def read_whole(path: Path, pipes: bool = False) -> bytes:
     """The bytes of a file.
 
+    Args:
+        path: of the file.
+        pipes: whether a pipe will do as well, which may wait for ever.
+
     Raises:
-        OSError: it cannot be read; likewise what is no file: a pipe may wait for ever, and a device
-            like /dev/zero has no end.
+        OSError: it cannot be read; likewise what is no file: a device like /dev/zero has no end.
     """
     mode = path.stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+    piped = pipes and stat.S_ISFIFO(mode)
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or piped):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path.read_bytes()
 

@@ -119,6 +119,7 @@ def test_scores_are_those_of_the_judge(recorded, tmp_path):
     assert table.loc[("00", "joint", ""), "accuracy"] == pytest.approx(0)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_where_there_is_no_probe_nothing_is_said_of_one(tmp_path, capsys):
     valid = torch.ones(4, dtype=torch.bool)
     with recorder(tmp_path / "run", judge=lambda images: (judge(images), valid)) as opened:

@@ -56,11 +56,13 @@ def analyze(options: Namespace) -> int:
 def _content(path: Path) -> bytes:
     """The bytes of the table, read once: what is hashed is what is told.
 
+    A pipe will do, as a shell makes it of ``<(program)``.
+
     Raises:
         UserError: it cannot be read.
     """
     try:
-        return read_whole(path)
+        return read_whole(path, pipes=True)
     except OSError as error:
         raise UserError(f"{path} cannot be read as a table: {error.strerror}") from None
 

@@ -103,7 +103,7 @@ def analysed(results: Sequence[Result]) -> Pair:
         turned=[turn.detected for turn in turns],
         ends=[_end(result.table, ood) for result in results],
         windows=[w for r in results if r.best is not None for w in windows(r.best, ood)],
-        around={name: [float(of[name]) for of in found] for name in found[0].index},
+        around={name: [of[name] for of in found] for name in found[0]},
     )
 
 
@@ -116,13 +116,14 @@ def _turn(table: pd.DataFrame, ood: str) -> Turn:
     return detect_turn(found.steps, found.values, found.samples)
 
 
-def _around(best: pd.DataFrame | None, ood: str, step: float) -> pd.Series[float]:
+def _around(best: pd.DataFrame | None, ood: str, step: float) -> dict[str, float]:
     """The mean joint accuracy of every protocol around a step, settings chosen on other images."""
     assert best is not None
     rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood)]
     wide = rows.pivot_table(index="step", columns="protocol", values="honest")
     nearest = int(np.abs(wide.index.to_numpy(dtype=np.float64) - step).argmin())
-    return wide.iloc[max(nearest - AROUND, 0) : nearest + AROUND + 1].mean()
+    near = wide.iloc[max(nearest - AROUND, 0) : nearest + AROUND + 1].mean()
+    return {str(protocol): float(value) for protocol, value in near.items()}
 
 
 def _taken_for(table: pd.DataFrame, space: ConceptSpace, ood: str) -> list[float]:

@@ -218,7 +218,7 @@ def _probe(runs: Sequence[Run]) -> list[Finding]:
     return found + ([_two_probes(second, same, lowest)] if two and all(same) else [])
 
 
-def _two_probes(judges: Sequence[Tree], same: Sequence[dict[str, float]], lowest: str) -> Finding:
+def _two_probes(judges: Sequence[Tree], same: Sequence[Tree], lowest: str) -> Finding:
     """What decides where no read-out exists, and how far its two probes agree."""
     valid = min(judge["valid"] for judge in judges)
     foils = max(max(judge["foils"].values()) for judge in judges)
@@ -284,6 +284,6 @@ def _seen(told: Tree) -> str:
     )
 
 
-def _lowest(shares: Sequence[dict[str, float]]) -> str:
+def _lowest(shares: Sequence[Tree]) -> str:
     least = {name: min(of_run[name] for of_run in shares) for name in shares[0]}
     return " and ".join(f"{100 * value:.1f} % ({name})" for name, value in least.items())
