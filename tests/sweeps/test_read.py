@@ -87,7 +87,7 @@ def test_lists_are_values_and_long_names_are_cut_but_differ(tmp_path: Path) -> N
 
 MISTAKES = {
     "bas = 1\n": "line 1: there is no key bas; they are base",
-    "base = 'paint'\n": "line 1: base = 'paint' is neither a preset (quick, paper, faces, faces-night)",
+    "base = 'paint'\n": "line 1: base = 'paint' is neither a preset (quick, paper, faces, faces-",
     "base = 'quick'\n": "nothing varies",
     "[axes]\nseed = '0-3'\n": "line 2: seed takes a list of values, or a range such as",
     "[axes]\nseed = []\n": "line 2: seed takes a list",
