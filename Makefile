@@ -43,7 +43,7 @@ page/node_modules: page/package-lock.json
 test-browser: $(INSTALLED) test-page
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --quiet chromium \
 		|| { echo "make test-browser: there is no chromium, and apt-get cannot install it (root is needed); install it, or name it: CHROMIUM=/path make test-browser" >&2; exit 1; }
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m browser tests/browser
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
