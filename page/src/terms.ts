@@ -48,10 +48,18 @@ export function explained(text: string, seen = new Set<string>()): (Node | strin
     const told = meaning.get(found[0].toLowerCase());
     if (!told || seen.has(told)) continue;
     seen.add(told);
-    nodes.push(text.slice(from, found.index), term(found[0], told));
-    from = found.index + found[0].length;
+    const end = found.index + found[0].length;
+    const opening = text.slice(from, found.index).match(/[("]+$/)?.[0] ?? "";
+    const closing = text.slice(end).match(/^[)".,;:]+/)?.[0] ?? "";
+    nodes.push(text.slice(from, found.index - opening.length), whole(opening, term(found[0], told), closing));
+    from = end + closing.length;
   }
   return [...nodes, text.slice(from)];
+}
+
+// A word with the brackets around it and the stop after it, which stay on its line.
+function whole(opening: string, word: HTMLElement, closing: string): HTMLElement {
+  return opening || closing ? make("span", { class: "whole" }, opening, word, closing) : word;
 }
 
 function term(word: string, told: string): HTMLElement {
