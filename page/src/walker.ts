@@ -38,7 +38,12 @@ export function beside(cells: Cell[], at: number, way: number): number {
 export class Walker {
   private cells: Cell[] = [];
   private at = 0;
-  private readonly frame = make("button", { type: "button", class: "frame", hidden: true, "aria-label": "No image yet" });
+  private readonly frame = make("button", {
+    type: "button",
+    class: "frame",
+    hidden: true,
+    "aria-label": "No image yet",
+  });
   private readonly said = make("span", { class: "sr", role: "status" });
 
   // The canvas has to stand in a place of its own, as large as itself.
