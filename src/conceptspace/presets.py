@@ -111,12 +111,12 @@ NIGHT: dict[str, Any] = {
 
 
 def faces() -> RunConfig:
-    """CelebA at the paper's scale; needs the folder, ``data.root``, and a GPU for a day."""
+    """CelebA at the paper's scale; needs the folder, ``data.root``, and a GPU."""
     return merged(paper(), nested(FACES | {"preset": "faces"}), "faces")
 
 
 def faces_night() -> RunConfig:
-    """The same, small enough for one GPU and a night; see docs/celeba.md for what that rests on."""
+    """The same, reduced for one GPU and a night, which has not been measured (docs/celeba.md)."""
     return merged(faces(), nested(NIGHT | {"preset": "faces-night"}), "faces-night")
 
 

@@ -50,7 +50,7 @@ def of_run(
         "asks": ", ".join(protocol.name for protocol in asked),
         "images": f"{images} are made and scored",
         "weights": f"{parameters(config):,}",
-        "memory": f"about {bytes_in_words(processes * need.program + need.tensors)}",
+        "memory": f"about {bytes_in_words(need.memory(device, processes))}",
         "disk": f"about {bytes_in_words(need.disk)}",
         "time": f"about {duration(passes(config) * measured(config, device))} from the beginning, "
         "with one thread in one process",

@@ -123,13 +123,7 @@ def parser(
         training.add_argument("--dry-run", action="store_true", help="only tell what it would do")
         _add_device(training)
         _add_precision(training)
-        training.add_argument(
-            "--processes",
-            type=int,
-            choices=(1, 2),
-            help="2: train in a process of its own while this one scores, one thread each; 1: one "
-            "after the other, with all threads; default: 2 for quickstart on a CPU, else 1",
-        )
+        _add_processes(training)
     signal = add("signal", "Measure the concept signal of a config's data and draw it.")
     signal.add_argument("--out", type=Path, default=Path("runs/signal"), metavar="DIR")
     signal.add_argument(
@@ -242,6 +236,16 @@ def _add_precision(command: Parser) -> None:
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="of the wide layers; default: auto, bfloat16 where the device computes in it",
+    )
+
+
+def _add_processes(command: Parser) -> None:
+    command.add_argument(
+        "--processes",
+        type=int,
+        choices=(1, 2),
+        help="2: train in a process of its own while this one scores, one thread each; 1: one "
+        "after the other, with all threads; default: 2 for quickstart on a CPU, else 1",
     )
 
 

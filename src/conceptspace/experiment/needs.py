@@ -61,6 +61,12 @@ class Needs:
     tensors: int
     disk: int
 
+    def memory(self, device: torch.device, processes: int = 1) -> int:
+        """Of the computer, where a device computes; 2 processes where training has one of its
+        own.
+        """
+        return processes * self.program + (self.tensors if device.type == "cpu" else 0)
+
 
 def needs(config: RunConfig) -> Needs:
     """The estimate for a config.
@@ -137,8 +143,7 @@ def require(config: RunConfig, folder: Path, device: torch.device, processes: in
         UserError: tells what is needed and what there is.
     """
     found = needs(config)
-    memory = processes * found.program + (found.tensors if device.type == "cpu" else 0)
-    _enough(memory, _memory(), "memory", "this machine has")
+    _enough(found.memory(device, processes), _memory(), "memory", "this machine has")
     if device.type != "cpu":
         _enough(found.tensors, torch.cuda.mem_get_info(device)[1], "GPU memory", "the GPU has")
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())

@@ -79,7 +79,8 @@ def analysed(results: Sequence[Result]) -> Pair:
         UserError: a run kept no scores of single images.
     """
     first = results[0]
-    space = parts.world(first.config.data).space
+    world = parts.world(first.config.data)
+    space = world.space
     ood = str(space.ood_classes[0])
     best = joined_best(results)
     if best is None:
@@ -94,7 +95,7 @@ def analysed(results: Sequence[Result]) -> Pair:
         table=table,
         best=best,
         space=space,
-        images=images_of(first.run, parts.world(first.config.data)),
+        images=images_of(first.run, world),
         turn=_turn(naive, ood),
         sheets=first.run.sheets(),
         shown=first.table[first.table["protocol"] == NAIVE],

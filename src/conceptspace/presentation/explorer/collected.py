@@ -282,10 +282,7 @@ def _values(runs: pd.DataFrame, varied: Sequence[str]) -> list[dict[str, str | N
     found: list[dict[str, str | None]] = [{} for _ in range(len(runs))]
     for name in varied:
         codes, values = pd.factorize(runs[PREFIX + name])
-        texts = [
-            *(value_text(value) for value in values),
-            None,
-        ]  # code -1, the last: it is not there
+        texts = [*map(value_text, values), None]  # the last, of code -1: it is not there
         for of_run, code in zip(found, codes.tolist(), strict=True):
             of_run[name] = texts[code]
     idle = dict.fromkeys(name for name in MASKING if name in varied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ TILE = 0.22
 MARGIN = 0.06
 REACH = MARGIN + TILE + 0.01
 LONGEST = 14
-"""Letters beside an image that leave room for what stands between the corners."""
+"""Letters in a line beside an image that leave room for what stands between the corners."""
 
 
 def color_of(space: ConceptSpace, concept_class: str) -> str:
@@ -141,12 +142,12 @@ def on_axes(space: ConceptSpace, concept_class: str, indices: Sequence[int]) -> 
 
 
 def class_label(space: ConceptSpace, concept_class: str) -> str:
-    """A class in words, one line for each concept if they are long."""
+    """A class in words, one line for each concept if they are long, or more."""
     words = space.describe(concept_class)
     if len(words) <= LONGEST:
         return words
     values = zip(space.concepts, concept_class, strict=True)
-    return "\n".join(concept.labels[int(value)] for concept, value in values)
+    return "\n".join(fill(concept.labels[int(value)], LONGEST) for concept, value in values)
 
 
 def time_bar(axes: Axes, norm: Normalize, ramps: Mapping[str, Colormap]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -143,7 +144,12 @@ def read_attributes(path: Path) -> Attributes:
 
 def _parts(line: str, separator: str | None) -> list[str]:
     """What stands in a line, between separators or white space."""
-    return [part.strip().strip('"').strip() for part in line.split(separator)]
+    if separator is None:
+        return line.split()
+    return [
+        part.strip()
+        for part in next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    ]
 
 
 def _repeated(names: Sequence[str]) -> str | None:
