@@ -142,6 +142,10 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig05.rotation_agrees({0: YES, 1: NO, 2: MIXED}), Verdict.UNDECIDED),
     ],
     "hidden": [
+        (lambda: fig06.duration([0.0, 0.1, 0.2, 0.3]), Verdict.UNDECIDED),
+        (lambda: fig06.duration([0.1, 0.12, 0.2, 0.14]), Verdict.HELD),
+        (lambda: fig06.duration([0.0, 0.0, 0.0, 0.01]), Verdict.FAILED),
+        (lambda: fig06.duration([]), Verdict.UNDECIDED),
         (lambda: fig06.hidden([True] * 12), Verdict.HELD),
         (lambda: fig06.hidden([True] * 10 + NO[:2]), Verdict.HELD),
         (lambda: fig06.hidden([False] * 12), Verdict.FAILED),

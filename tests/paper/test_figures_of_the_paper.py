@@ -14,11 +14,12 @@ from conceptspace.paper.fig12.figure import loss_rank
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.paper.framework.results import finished
+from conceptspace.paper.settings import LATER_SEEDS, STUDIED_SEEDS
 from conceptspace.sweeps.plan import Plan
 from planted import Behavior, log, plant_all
 
 HELD, FAILED = Verdict.HELD, Verdict.FAILED
-SEEDS = range(200, 206)
+SEEDS = range(300, 306)
 """Where single images are planted, too, which takes time; six of six decide a share."""
 
 PLAIN = ("", "-plain")
@@ -167,7 +168,7 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     (
         "fig06",
         hidden,
-        {"fig06-hidden": HELD}
+        {"fig06-duration": HELD, "fig06-hidden": HELD}
         | {
             f"fig06-{way}-{claim}{statistic}": HELD
             for way in WAYS
@@ -183,7 +184,7 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     (
         "fig06",
         plain,
-        {"fig06-hidden": FAILED}
+        {"fig06-duration": FAILED, "fig06-hidden": FAILED}
         | {f"fig06-{way}-earlier{statistic}": FAILED for way in WAYS for statistic in PLAIN}
         | {
             "fig06-overprompting-color-naive-fails": FAILED,
@@ -196,6 +197,7 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         "fig06",
         unspecific,
         {
+            "fig06-duration": FAILED,
             "fig06-hidden": FAILED,
             "fig06-latent-intervention-earlier": HELD,
             "fig06-latent-intervention-before-latent-control-scaling": HELD,
@@ -283,6 +285,20 @@ def test_a_figure_finds_in_runs_what_was_planted_there(
     rows = checked(FIGURES[name], tmp_path, does)
     found = {key: rows[key].verdict for key in verdicts}
     assert found == verdicts, {key: rows[key] for key in verdicts if found[key] != verdicts[key]}
+
+
+def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path) -> None:
+    def only_first(plan: Plan) -> Behavior:
+        return (plain if plan.config.seed in LATER_SEEDS["quick"] else hidden)(plan)
+
+    figure = FIGURES["fig06"]
+    plans = figure.plans("quick", [*STUDIED_SEEDS["quick"][:3], *LATER_SEEDS["quick"][:3]])
+    plant_all(plans, tmp_path, only_first, scores=True)
+    rows = {r.name: r for r in figure.checks(figure.analyse("quick", finished(plans, tmp_path)))}
+    assert (rows["fig06-duration"].effect, rows["fig06-duration"].seeds) == (0, 3)
+    assert (rows["fig06-hidden"].effect, rows["fig06-hidden"].seeds) == (1, 3)
+    first = figure.analyse("quick", finished(plans[:3], tmp_path))
+    assert {r.name: r for r in figure.checks(first)}["fig06-duration"].seeds == 0
 
 
 def test_the_loss_is_ranked_by_how_much_it_bends_at_the_turn() -> None:

@@ -219,7 +219,7 @@ def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
 def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str) -> None:
     from conceptspace.experiment import parts
     from conceptspace.paper.fig14.runs import QUICK_SEEDS
-    from conceptspace.paper.settings import SEEDS, STUDIED_SEEDS
+    from conceptspace.paper.settings import LATER_SEEDS, SEEDS, STUDIED_SEEDS
     from conceptspace.sweeps.plan import unique
 
     everything = unique(p for figure in FIGURES.values() for p in figure.plans(preset, None))
@@ -228,7 +228,9 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
             parts.validate(plan.config)
     faces = {"quick": {len(QUICK_SEEDS)}, "paper": set()}[preset]
     seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
-    assert seeds == {0, len(SEEDS[preset]), len(STUDIED_SEEDS[preset]), *faces}
+    studied = {*STUDIED_SEEDS[preset]}
+    both = studied | {*LATER_SEEDS[preset]}
+    assert seeds == {0, len(SEEDS[preset]), len(studied), len(both), *faces}
     for figure in FIGURES.values():
         assert figure.cost.keys() == {"quick", "paper"}
 

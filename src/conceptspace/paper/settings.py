@@ -24,6 +24,12 @@ Those of ``quick`` were fixed before any of their runs, and served no choice of 
 STUDIED_SEEDS = {"quick": tuple(range(200, 212)), "paper": SEEDS["paper"]}
 """Seeds of the studied setting (Figs. 1c, 6, 12 and 17) and of Fig. 10."""
 
+LATER_SEEDS = {"quick": tuple(range(212, 224)), "paper": SEEDS["paper"]}
+"""Seeds of the studied setting that decide how long a capability is hidden (Fig. 6).
+
+That criterion was fixed when those of :data:`STUDIED_SEEDS` had been seen, so they cannot serve it.
+"""
+
 PROTOCOLS: tuple[str, ...] = (
     "overprompting-color",
     "overprompting-size",

@@ -9,6 +9,7 @@ import numpy as np
 
 from conceptspace.analysis.claims import (
     Row,
+    above,
     advance,
     below,
     gap,
@@ -22,11 +23,29 @@ from conceptspace.analysis.emergence import THRESHOLD, Emergence
 from conceptspace.paper.thresholds import (
     COINCIDENT,
     PAPERS_SEEDS,
+    RESOLVED,
 )
 
 
+def duration(shares: Sequence[float]) -> Row:
+    """Fig. 6, its primary endpoint: for how long the capability is hidden, in the mean over seeds.
+
+    Args:
+        shares: by seed, the share of the checkpoints that lies in its window, 0 without one; see
+            :mod:`conceptspace.analysis.verdict` for what a window is.
+    """
+    return above(
+        "fig06-duration",
+        "For some part of training another way of asking makes the OOD class while neither naive "
+        "prompting nor a random displacement of equal size does.",
+        measure(list(shares), (0.0, 1.0)),
+        RESOLVED,
+        "of training",
+    )
+
+
 def hidden(cases: Sequence[bool]) -> Row:
-    """Fig. 6, its primary endpoint: most seeds have a window in which the capability is hidden.
+    """Fig. 6. Most seeds have a window in which the capability is hidden.
 
     See :mod:`conceptspace.analysis.verdict` for what a window is.
     """

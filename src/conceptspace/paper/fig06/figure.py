@@ -30,7 +30,8 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.paper.settings import STUDIED_SEEDS, studied
+from conceptspace.paper.settings import LATER_SEEDS, STUDIED_SEEDS, studied
+from conceptspace.paper.thresholds import RESOLVED
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
 from conceptspace.presentation.figures.timeline import Span
 from conceptspace.sweeps.plan import Plan
@@ -48,13 +49,12 @@ CONTROLS = {
 
 
 @dataclass(frozen=True)
-class Data:
-    """What the figure shows.
+class Sample:
+    """What some seeds show.
 
     Attributes:
         table: trajectories of all seeds.
         best: of every protocol by checkpoint, settings chosen on other images.
-        ood: the OOD class.
         turn: of the mean naive trajectory, if there are enough checkpoints.
         turn_steps: where each seed's own trajectory turns, or bends most.
         emergence: by statistic and protocol, of each seed.
@@ -63,16 +63,38 @@ class Data:
 
     table: pd.DataFrame
     best: pd.DataFrame | None
-    ood: str
     turn: Turn | None
     turn_steps: list[float]
     emergence: Mapping[str, Mapping[str, list[Emergence]]]
     windows: list[Window]
 
+    @property
+    def durations(self) -> list[float]:
+        """By seed, the share of the checkpoints that lies in the window."""
+        checkpoints = self.table["step"].nunique()
+        return [w.checkpoints / checkpoints if w.found else 0.0 for w in self.windows]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the figure shows.
+
+    Attributes:
+        ood: the OOD class.
+        first: the seeds of which most of the claims are.
+        later: those that decide how long the capability is hidden; where seeds are asked for, and
+            at the paper's scale, all serve for both.
+    """
+
+    ood: str
+    first: Sample
+    later: Sample | None
+
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """The studied setting under every protocol."""
-    return studied(preset, seeds or STUDIED_SEEDS[preset])
+    own = dict.fromkeys((*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]))
+    return studied(preset, seeds or list(own))
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -80,13 +102,19 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
+    studied, later = set(STUDIED_SEEDS[preset]), set(LATER_SEEDS[preset])
+    first = [r for r in results if r.seed not in later - studied]
+    fresh = [r for r in results if r.seed not in studied - later]
+    return Data(ood, _sample(first or fresh, ood), _sample(fresh, ood) if fresh else None)
+
+
+def _sample(results: Sequence[Result], ood: str) -> Sample:
     table = joined(results)
     table = table[table["protocol"] != PATCHING]
     shown = [NAIVE, *sorted({*table["protocol"]} - {NAIVE}, key=lambda p: (is_control(p), p))]
-    return Data(
+    return Sample(
         table,
         joined_best(results),
-        ood,
         turn_of(table, ood),
         [seed_turn(result, ood) for result in results],
         {
@@ -107,29 +135,36 @@ def seed_turn(result: Result, ood: str) -> float:
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Accuracies under every protocol, and the timeline of emergence."""
-    reached, plain = (
-        {p: [e.upper for e in runs if e.reached] for p, runs in data.emergence[statistic].items()}
-        for statistic in (JUDGED, PLAIN)
-    )
-    return {
-        "fig06": elicitation_figure(
-            data.table,
-            data.ood,
-            best=data.best,
-            protocols=list(reached),
-            emergence=reached,
-            plain=plain,
-            turn=data.turn,
-            title=TITLE,
-            told=caption(rows["fig06-hidden"]),
-        ),
+    drawn = {
+        "fig06": _accuracies(data.first, data.ood, rows["fig06-hidden"]),
         "timeline": _timeline(data, JUDGED, rows["fig06-overprompting-color-earlier"]),
         "timeline-plain": _timeline(data, PLAIN, rows["fig06-overprompting-color-earlier-plain"]),
     }
+    if data.later is not None:
+        drawn["fig06-later"] = _accuracies(data.later, data.ood, rows["fig06-duration"])
+    return drawn
+
+
+def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
+    reached, plain = (
+        {p: [e.upper for e in runs if e.reached] for p, runs in sample.emergence[statistic].items()}
+        for statistic in (JUDGED, PLAIN)
+    )
+    return elicitation_figure(
+        sample.table,
+        ood,
+        best=sample.best,
+        protocols=list(reached),
+        emergence=reached,
+        plain=plain,
+        turn=sample.turn,
+        title=TITLE,
+        told=caption(row),
+    )
 
 
 def _timeline(data: Data, statistic: str, row: Row) -> Figure:
-    by_protocol = data.emergence[statistic]
+    by_protocol = data.first.emergence[statistic]
     spans = [
         Span(protocol, run.lower, run.upper, not run.reached, f"seed {run.seed}")
         for of_seed in zip(*by_protocol.values(), strict=True)
@@ -137,8 +172,8 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
     ]
     return emergence_timeline(
         spans,
-        turn=data.turn,
-        last_step=float(data.table["step"].max()),
+        turn=data.first.turn,
+        last_step=float(data.first.table["step"].max()),
         hollow=statistic == PLAIN,
         title=f"Step from which class {data.ood} is made, by seed and way of asking",
         told=caption(row),
@@ -147,8 +182,11 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
 
 def checks(data: Data) -> list[Row]:
     """The primary endpoint, then every protocol against naive prompting and its controls."""
-    rows = [criteria.hidden([w.found for w in data.windows])]
-    for statistic, emergence in data.emergence.items():
+    rows = [
+        criteria.duration(data.later.durations if data.later is not None else []),
+        criteria.hidden([w.found for w in data.first.windows]),
+    ]
+    for statistic, emergence in data.first.emergence.items():
         for protocol, controls in CONTROLS.items():
             rows += [
                 replace(
@@ -156,27 +194,27 @@ def checks(data: Data) -> list[Row]:
                     name=row.name if statistic == JUDGED else f"{row.name}-plain",
                     claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
                 )
-                for row in _elicited(data, emergence, protocol, controls)
+                for row in _elicited(data.first, emergence, protocol, controls)
             ]
     return rows
 
 
 def _elicited(
-    data: Data, emergence: Mapping[str, list[Emergence]], protocol: str, controls: Sequence[str]
+    sample: Sample, emergence: Mapping[str, list[Emergence]], protocol: str, controls: Sequence[str]
 ) -> list[Row]:
     naive, runs = emergence[NAIVE], emergence[protocol]
     return [
         criteria.earlier("fig06", protocol, naive, runs),
         criteria.fails_where_elicited(protocol, naive, runs),
         criteria.same_step(protocol, runs),
-        _at_the_turn(data, protocol, runs),
+        _at_the_turn(sample, protocol, runs),
         *(criteria.control(protocol, name, runs, emergence[name]) for name in controls),
     ]
 
 
-def _at_the_turn(data: Data, protocol: str, runs: list[Emergence]) -> Row:
-    row = criteria.at_the_turn(protocol, runs, data.turn_steps)
-    if data.turn is not None and data.turn.detected:
+def _at_the_turn(sample: Sample, protocol: str, runs: list[Emergence]) -> Row:
+    row = criteria.at_the_turn(protocol, runs, sample.turn_steps)
+    if sample.turn is not None and sample.turn.detected:
         return row
     return open_question(row.name, row.claim, row.criterion, "no turn was detected", row.seeds)
 
@@ -188,11 +226,12 @@ FIGURE = PaperFigure(
     claim="Overprompting and latent intervention reach the OOD class earlier than naive prompting, "
     "at about the same step in every seed and about where the trajectory turns; naive prompting "
     "may never arrive.",
-    cost={"quick": "12 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
+    cost={"quick": "24 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
-    primary="fig06-hidden",
-    endpoint="share of seeds with a hidden window: above 1/2",
+    primary="fig06-duration",
+    endpoint="share of training in which the capability is hidden, mean over twelve later seeds: "
+    f"above {RESOLVED:g}",
 )
