@@ -42,17 +42,27 @@ class Variant:
     beside: str
 
 
-PLAIN, WHOLE = "plain float32", "with residual blocks"
-VARIANTS = (
-    Variant(PLAIN, "float32", (), PLAIN),
-    Variant("bfloat16 alone", "bfloat16", (), PLAIN),
-    Variant("with norms and GELU", "bfloat16", (NORMS,), "bfloat16 alone"),
-    Variant("with thin convolutions", "bfloat16", (NORMS, CONVOLUTIONS), "with norms and GELU"),
-    Variant(WHOLE, "bfloat16", tuple(KINDS), "with thin convolutions"),
-    Variant("all but norms and GELU", "bfloat16", (CONVOLUTIONS, BLOCKS), WHOLE),
-    Variant("all but thin convolutions", "bfloat16", (NORMS, BLOCKS), WHOLE),
-)
-"""More and more of the engine, and then all of it less one part. Channels are always innermost."""
+PLAIN, LOWERED, WHOLE = "plain float32", "bfloat16 alone", "with residual blocks"
+
+
+def variants(precision: Precision) -> list[Variant]:
+    """More and more of the engine, and then all of it less one part; channels always innermost.
+
+    Args:
+        precision: in which the engine computes wide layers on this machine; where that is float32
+            there is no variant for bfloat16 alone.
+    """
+    lowered = [Variant(LOWERED, precision, (), PLAIN)] if precision == "bfloat16" else []
+    before = LOWERED if lowered else PLAIN
+    return [
+        Variant(PLAIN, "float32", (), PLAIN),
+        *lowered,
+        Variant("with norms and GELU", precision, (NORMS,), before),
+        Variant("with thin convolutions", precision, (NORMS, CONVOLUTIONS), "with norms and GELU"),
+        Variant(WHOLE, precision, tuple(KINDS), "with thin convolutions"),
+        Variant("all but norms and GELU", precision, (CONVOLUTIONS, BLOCKS), WHOLE),
+        Variant("all but thin convolutions", precision, (NORMS, BLOCKS), WHOLE),
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,12 +100,13 @@ class Timing:
         return asdict(self)
 
 
-def ablation(config: RunConfig, rounds: int) -> list[Timing]:
+def ablation(config: RunConfig, rounds: int, precision: Precision) -> list[Timing]:
     """Time a training step on the CPU in all variants.
 
     Args:
         config: e.g. a preset.
         rounds: in each of which every variant takes one step.
+        precision: of the wide layers, see :func:`variants`.
     """
     examples = examples_of(config)
     cpu = torch.device("cpu")
@@ -107,10 +118,11 @@ def ablation(config: RunConfig, rounds: int) -> list[Timing]:
         running = trainer.run(10**9)
         return lambda: next(running)
 
-    return _measured([steps(variant) for variant in VARIANTS], rounds)
+    compared = variants(precision)
+    return comparison(compared, _measured([steps(variant) for variant in compared], rounds))
 
 
-def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Timing]:
+def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> np.ndarray:
     cpu = torch.device("cpu")
     for step in steps:
         for _ in range(WARM_UP):
@@ -120,16 +132,17 @@ def _measured(steps: Sequence[Callable[[], object]], rounds: int) -> list[Timing
         for place in range(len(steps)):  # each round begins with another variant
             which = (turn + place) % len(steps)
             took[turn, which] = seconds(steps[which], cpu)
-    return comparison(took)
+    return took
 
 
-def comparison(took: np.ndarray) -> list[Timing]:
+def comparison(compared: Sequence[Variant], took: np.ndarray) -> list[Timing]:
     """The table of all variants.
 
     Args:
-        took: seconds, shape (rounds, variants), in the order of :data:`VARIANTS`.
+        compared: the variants.
+        took: seconds, shape (rounds, variants), in their order.
     """
-    times = {variant.name: took[:, i] for i, variant in enumerate(VARIANTS)}
+    times = {variant.name: took[:, i] for i, variant in enumerate(compared)}
     return [
         Timing(
             variant.name,
@@ -138,7 +151,7 @@ def comparison(took: np.ndarray) -> list[Timing]:
             variant.beside,
             _ratio(times[variant.beside] / times[variant.name]),
         )
-        for variant in VARIANTS
+        for variant in compared
     ]
 
 

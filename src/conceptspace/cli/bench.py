@@ -12,6 +12,7 @@ from conceptspace.benchmarks import machine, step_time, works
 from conceptspace.benchmarks.ablation import ablation
 from conceptspace.config import RunConfig, merged, nested
 from conceptspace.engine.native.memory import keep_freed_memory
+from conceptspace.engine.precision import fastest_precision
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import write_json
@@ -85,7 +86,8 @@ def _ablation(config: RunConfig, options: Namespace, device: torch.device) -> in
     result: dict[str, Any] = {"machine": machine.describe(device), "preset": options.ablation}
     for name, value in result["machine"].items():
         print(f"{name:14} {value}")
-    rows = ablation(config, 2 if options.smallest else ROUNDS[options.ablation] * options.repeats)
+    rounds = 2 if options.smallest else ROUNDS[options.ablation] * options.repeats
+    rows = ablation(config, rounds, fastest_precision(device))
     print(f"\na step of {options.ablation}, batch {config.train.batch_size}; times sooner: median")
     print("over rounds (middle half of them)")
     print(f"{'':26} {'ms':>8}   {'than plain float32':24} than what it is beside")
