@@ -14,7 +14,7 @@ from conceptspace.experiment.session import Session
 from conceptspace.paper.fig14 import figure as fig14
 from conceptspace.paper.fig14 import runs
 from conceptspace.paper.fig14.runs import PAIRS, VARIABLE, planned, protocols
-from conceptspace.paper.framework.keep import extras_of, keep
+from conceptspace.paper.framework.keep import OVER_TRAINING, extras_of, keep
 from conceptspace.paper.framework.outputs import produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
@@ -156,7 +156,15 @@ def test_from_images_to_the_figure_and_from_what_is_kept(tmp_path: Path) -> None
     again = fig14.analyse("quick", finished([plan], tmp_path / "b"))
     assert [*map(repr, fig14.checks(again))] == [*map(repr, rows)]
     assert set(again["mouth"].images) == set(data["mouth"].images)
+    assert len(again["mouth"].sheets) == 1
+    assert keep(result, tmp_path / "b", ("images", OVER_TRAINING))
+    names = ["fig14a-mouth.png", "fig14b-mouth.png", "images-mouth.png"]
+    drawn = produce(fig14.FIGURE, "quick", tmp_path / "b", [plan])
+    assert [path.name for path in drawn] == names
+    assert drawn[-1].read_bytes() == pictures[-1].read_bytes()
 
 
-def test_images_are_kept_of_its_runs() -> None:
-    assert extras_of([fig14.FIGURE], planned("quick")[0], "quick") == ["images"]
+def test_images_are_kept_of_its_runs_and_all_of_the_first() -> None:
+    first, second = planned("quick")[:2]
+    assert extras_of([fig14.FIGURE], first, "quick") == ["images", OVER_TRAINING]
+    assert extras_of([fig14.FIGURE], second, "quick") == ["images"]

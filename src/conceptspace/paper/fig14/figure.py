@@ -125,5 +125,5 @@ FIGURE = PaperFigure(
     primary="fig14-hat-hidden",
     endpoint="share of seeds with a hidden window, gender and hat: above 1/2",
     possible=possible,
-    keeps=("images",),
+    keeps=("images", "images over training"),
 )

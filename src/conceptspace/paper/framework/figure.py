@@ -39,7 +39,8 @@ class PaperFigure:
         primary: name of the row that decides about the figure, fixed before its runs; the other
             rows are secondary.
         endpoint: what that row measures, and where its 95 % interval over seeds has to be.
-        keeps: what is kept of its runs beside their tables: "training", "images".
+        keeps: what is kept of its runs beside their tables: "training"; "images" of the last
+            checkpoint; "images over training", of the first seed alone.
     """
 
     name: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from conceptspace.contact_sheet import KEYWORD
+from conceptspace.contact_sheet import KEYWORD, Sheet
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.framework.figure import PaperFigure
@@ -22,6 +22,9 @@ from conceptspace.tables import NAIVE
 FILES = ("config.toml", "run.json", "trajectory.parquet")
 """What every kept run has."""
 
+OVER_TRAINING = "images over training"
+"""What is kept of the first of a figure's seeds alone."""
+
 LOGGED = ("step", "loss", "diffusion", "reconstruction")
 """Columns of a kept training log."""
 
@@ -32,13 +35,13 @@ def keep(result: Result, folder: Path, extras: Sequence[str] = ()) -> bool:
     Kept are the config, the information and the trajectory; what was found in the scores of single
     images, where the run was asked in several ways; and on request the training log's loss, and
     images: of each class where nothing renders them, and of the last checkpoint under naive
-    prompting. A run that is there already stays as it is,
+    prompting, or of every checkpoint. A run that is there already stays as it is,
     except that extras are added to it. False means that it is there with other numbers.
 
     Args:
         result: a finished run.
         folder: e.g. ``results/quick``.
-        extras: "training", "images".
+        extras: "training", "images", "images over training".
 
     Raises:
         UserError: another run is kept under the name.
@@ -62,8 +65,11 @@ def keep(result: Result, folder: Path, extras: Sequence[str] = ()) -> bool:
     if "training" in extras and result.log is not None:
         table = result.log[[c for c in LOGGED if c in result.log]]
         write_table(there.training, table.astype("float32").astype({"step": "int32"}))
-    if "images" in extras:
-        _keep_images(result, there)
+    if OVER_TRAINING in extras:
+        _keep_images(result, there, list(result.run.sheets().values()))
+    elif "images" in extras:
+        last = result.last_sheet()
+        _keep_images(result, there, [last] if last is not None else [])
     return True
 
 
@@ -74,23 +80,27 @@ def extras_of(figures: Sequence[PaperFigure], plan: Plan, preset: str) -> list[s
         for figure in figures
         for extra in figure.keeps
         if plan.name in {p.name for p in figure.plans(preset, [plan.config.seed])}
+        and (extra != OVER_TRAINING or _first(figure, preset) == plan.config.seed)
     }
     return list(wanted)
 
 
-def _keep_images(result: Result, target: RunFolder) -> None:
-    """The classes, and the last contact sheet, packed as small as it gets."""
+def _first(figure: PaperFigure, preset: str) -> int:
+    """The first of a figure's own seeds."""
+    return min(plan.config.seed for plan in figure.plans(preset, None))
+
+
+def _keep_images(result: Result, target: RunFolder, sheets: Sequence[Sheet]) -> None:
+    """The classes, and contact sheets, packed as small as it gets."""
     for picture in sorted(result.run.pictures.glob("*.png")):
         write_atomically(target.pictures / picture.name, picture.read_bytes())
-    sheet = result.last_sheet()
-    if sheet is None:
-        return
-    with Image.open(io.BytesIO(sheet.content())) as image:
-        index = PngInfo()
-        index.add_text(KEYWORD, str(image.info[KEYWORD]))
-        buffer = io.BytesIO()
-        image.convert("RGB").save(buffer, "PNG", pnginfo=index, optimize=True)
-    write_atomically(target.sheet(NAIVE, step_of(sheet.path)), buffer.getvalue())
+    for sheet in sheets:
+        with Image.open(io.BytesIO(sheet.content())) as image:
+            index = PngInfo()
+            index.add_text(KEYWORD, str(image.info[KEYWORD]))
+            buffer = io.BytesIO()
+            image.convert("RGB").save(buffer, "PNG", pnginfo=index, optimize=True)
+        write_atomically(target.sheet(NAIVE, step_of(sheet.path)), buffer.getvalue())
 
 
 def kept(plan: Plan, folder: Path) -> Result:
