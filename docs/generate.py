@@ -1,16 +1,22 @@
-"""Pages of the site that come from the code: settings, a run's folder, figures, the reference."""
+"""Pages of the site that come from the code: commands, settings, a run's folder, figures, names."""
 
 from __future__ import annotations
 
+import argparse
 import inspect
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import conceptspace
 from conceptspace import run_folder as folder_of_a_run
 from conceptspace import store
+from conceptspace.cli.parser import parser
 from conceptspace.cli.settings import Setting, stored
+from conceptspace.config import RunConfig
 from conceptspace.paper.framework.registry import FIGURES
+from conceptspace.presets import PRESETS
 
 PARTS = {
     "Data": ("space", "worlds"),
@@ -27,6 +33,7 @@ def write(folder: Path) -> None:
     """Write all pages into a folder."""
     folder.mkdir(exist_ok=True)
     pages = {
+        "commands": commands(),
         "settings": settings(),
         "folder": run_folder(),
         "paper": figures_of_the_paper(),
@@ -36,6 +43,24 @@ def write(folder: Path) -> None:
         path = folder / f"{name}.md"
         if not path.exists() or path.read_text() != text:  # what is as it was is not built again
             path.write_text(text)
+
+
+def commands() -> str:
+    """Every command with its purpose, an example, and its flags but for the settings."""
+    lines = ["# Commands and their flags", ""]
+    for name, command in parser().commands.items():
+        example = (command.epilog or "").removeprefix("example: ")
+        lines += [f"## {name}", "", command.description or "", ""]
+        lines += ["```sh", example, "```", "", "| argument | meaning |", "|---|---|"]
+        lines += [_argument(one) for one in command._actions if one.dest != "help"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _argument(one: argparse.Action) -> str:
+    value = one.metavar or ",".join(map(str, one.choices or ()))
+    called = " ".join(filter(None, [", ".join(one.option_strings), str(value)])) or one.dest
+    return f"| `{called.replace('|', chr(92) + '|')}` | {one.help or '–'} |"
 
 
 def settings() -> str:
@@ -104,7 +129,55 @@ def figures_of_the_paper() -> str:
             cost["paper"],
         )
         lines.append(f"| {' | '.join(cells)} |")
+    for preset in PRESETS:
+        lines += ["", f"## Runs of `{preset}`", "", "| runs | figures | seeds | settings |"]
+        lines += ["|---|---|---|---|", *_designs(preset)]
     return "\n".join([*lines, ""])
+
+
+def _designs(preset: str) -> Iterator[str]:
+    """A row for each setting of a preset's figures: who uses it, its seeds, where it differs."""
+    seeds: dict[str, dict[int, RunConfig]] = defaultdict(dict)
+    figures: dict[str, dict[str, None]] = defaultdict(dict)
+    for name, figure in FIGURES.items():
+        for plan in figure.plans(preset, None):
+            setting, _, seed = plan.name.rpartition("/seed-")
+            seeds[setting][int(seed)] = plan.config
+            figures[setting][name] = None
+    usual = _flat(PRESETS[preset]().model_dump())
+    for setting, configs in seeds.items():
+        there = _flat(next(iter(configs.values())).model_dump())
+        changed = ", ".join(
+            f"`{name}` {_shown(value)}"
+            for name, value in there.items()
+            if name != "seed" and value != usual.get(name)
+        )
+        used = ", ".join(f"`{name}`" for name in figures[setting])
+        yield f"| `{setting}` | {used} | {_ranges(sorted(configs))} | {changed or 'the preset'} |"
+
+
+def _flat(section: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in section.items():
+        inner = isinstance(value, dict)
+        found |= _flat(value, f"{before}{name}.") if inner else {before + name: value}
+    return found
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) or "none" if isinstance(value, tuple | list) else str(value)
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Whole numbers, neighbors as a range: "0, 3 to 5"."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in found)
 
 
 def reference() -> str:

@@ -15,10 +15,10 @@ import pytest
 
 import conceptspace
 from conceptspace.cli.flags import overrides
-from conceptspace.cli.parser import parsed
+from conceptspace.cli.parser import parsed, parser
 from conceptspace.config import field_names, merged, nested
 from conceptspace.paper.framework.registry import FIGURES
-from conceptspace.presets import STARTS
+from conceptspace.presets import PRESETS, STARTS
 from conceptspace.protocols import registry
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -28,6 +28,7 @@ generate = SimpleNamespace(**runpy.run_path(str(DOCS / "generate.py")))
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+GENERATED = ("commands", "settings", "folder", "paper", "reference")
 
 
 def python_blocks(page: Path) -> str:
@@ -128,7 +129,7 @@ def test_relative_links_resolve(page: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         if name.startswith("generated/"):
-            assert Path(name).stem in ("settings", "folder", "paper", "reference"), target
+            assert Path(name).stem in GENERATED, target
             continue
         linked = (page.parent / name).resolve() if name else page
         assert linked.exists(), f"{page.name} links to {target}, which is not there"
@@ -150,8 +151,16 @@ def test_modules_that_the_docs_name_exist() -> None:
             assert any((root / name).exists() for root in roots), f"{page.name} names {name}"
 
 
-def test_pages_that_are_generated_tell_every_setting_file_and_public_name(tmp_path: Path) -> None:
+def test_pages_that_are_generated_tell_what_the_code_has(tmp_path: Path) -> None:
+    """Every command, flag, setting, figure, planned run, file and public name."""
     generate.write(tmp_path)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(GENERATED)
+    flags = (tmp_path / "commands.md").read_text()
+    for name, command in parser().commands.items():
+        section = flags.partition(f"## {name}\n")[2].partition("\n## ")[0]
+        for flag in set(command._option_string_actions) - {"-h", "--help"}:
+            assert re.search(rf"^\| `(-\w, )?{flag}[ `,]", section, re.MULTILINE), (name, flag)
+    assert "| `FILE.toml\\|status\\|collect\\|fetch` | the sweep;" in flags
     settings = (tmp_path / "settings.md").read_text()
     for name in field_names():
         assert name == "preset" or f"| `{name}` | " in settings
@@ -165,6 +174,12 @@ def test_pages_that_are_generated_tell_every_setting_file_and_public_name(tmp_pa
         quick, full = figure.cost["quick"], figure.cost["paper"]
         told = (f"`{name}`", figure.number, figure.claim, figure.endpoint, quick, full)
         assert f"| {' | '.join(told)} |" in paper
+    for preset in PRESETS:
+        runs = paper.partition(f"## Runs of `{preset}`")[2]
+        for figure in FIGURES.values():
+            for plan in figure.plans(preset, None):
+                assert f"| `{plan.name.partition('/')[0]}` |" in runs
+    assert "| `color-0.6` | `fig03`, `fig04`, `fig05` | 200 to 207 | `data.color_sep" in paper
     folder = (tmp_path / "folder.md").read_text()
     for name in ("config.toml", "run.json", "trajectory.parquet", "report.html"):
         assert f"\n  {name} " in folder
