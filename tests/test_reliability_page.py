@@ -1,4 +1,4 @@
-"""The page on reliability names tests that exist."""
+"""The list of faults that were found names tests that exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-PAGE = TESTS.parent / "docs" / "reliability.md"
+PAGE = TESTS / "faults" / "found.md"
 NAMED = re.compile(r"`([\w/]+\.py)::((?:\w+::)?test_\w+)`")
 
 
