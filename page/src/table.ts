@@ -237,6 +237,26 @@ function leftOut() {
   byId("left-out").textContent = model.index.left_out.join(" ");
 }
 
+// How sweeps stand; their runs that are under way or failed unfold.
+function sweeps() {
+  const all = model.index.sweeps ?? [];
+  const box = byId("sweeps");
+  const unfolded = new Set([...box.querySelectorAll("details[open]")].map((e) => (e as HTMLElement).dataset.name));
+  box.hidden = !all.length;
+  box.replaceChildren(
+    ...all.map((sweep) =>
+      sweep.runs.length
+        ? make(
+            "details",
+            { "data-name": sweep.name, open: unfolded.has(sweep.name) },
+            make("summary", {}, `Sweep ${sweep.name}: ${sweep.told}`),
+            make("ul", {}, ...sweep.runs.map((line) => make("li", {}, line))),
+          )
+        : make("p", {}, `Sweep ${sweep.name}: ${sweep.told}`),
+    ),
+  );
+}
+
 export function startTable() {
   let wait = 0;
   input("filter").oninput = () => {
@@ -257,4 +277,5 @@ export function startTable() {
   byId("choose-none").onclick = () => change({ chosen: new Set() });
   subscribe(["data", "index", "chosen", "space", "hiddenSeeds", "only", "brushes"], draw);
   subscribe(["index"], leftOut);
+  subscribe(["index"], sweeps);
 }

@@ -105,13 +105,30 @@ MISTAKES = {
     ),
     "[axes]\nseed = [1]\n[[zip]]\nseed = [1]\n": "line 4: seed varies twice",
     "[axes]\nseed = [1]\n[[exclude]]\nseed = 1\n[[exclude]]\ndata.resolution = 3\n": (
-        "line 6: data.resolution does not vary; seed do"
+        "line 6: data.resolution does not vary; what varies: seed"
     ),
     "[axes]\nseed = [1]\n[[exclude]]\nseed = 1\n": "line 3: the exclusions leave no run",
-    "protocols = ['x']\n[axes]\nseed = [1]\n": "there is no protocol 'x'",
-    "protocols = 3\n[axes]\nseed = [1]\n": "line 1: evaluate.protocols = 3 is not possible",
+    "protocols = ['x']\n[axes]\nseed = [1]\n": "line 1: there is no protocol 'x'",
+    "protocols = 3\n[axes]\nseed = [1]\n": "line 1: protocols is a list of names, not 3",
     "[axes]\nseed = '0..400'\ntrain.steps = '1..400'\n": "combinations are more than",
     "axes = 3\n": "line 1: axes is a table",
+    "axis.seed = [1]\n": "line 1: there is no key axis",
+    "[axis]\nseed = [1]\n": "line 1: there is no key axis",
+    "axes = {seed = 3}\n": "line 1: seed takes a list",
+    "[axes]\nseed = '3..1'\n": "line 2: seed = '3..1' ends before it begins",
+    "[axes]\npreset = ['quick', 'paper']\n": "line 2: a preset is chosen by base",
+    "[settings]\nseed = 1\n[axes]\nseed = [1]\n": "line 2: seed varies, so it is no setting",
+    "[axes]\nseed = [1]\n[[exclude]]\nseed = 7\n": "line 4: no run has seed = 7",
+    "[axes]\nseed = [1]\n[[zip]]\ndata.resolution = [8]\n[[zip]]\nseed = [1]\n": (
+        "line 6: seed varies twice"
+    ),
+    "[[zip]]\ntrain.learning_rate = [0.1]\n[[zip]]\ntrain.learning_rat = [1]\n": (
+        "line 4: there is no setting train.learning_rat; did you mean train.learning_rate?"
+    ),
+    "base = 'tiny.toml'\n[settings]\ntrain.steps = 2\n[axes]\nseed = [1]\n": (
+        "line 3: train.steps = 2: train: checkpoint_steps must lie in 0..2"
+    ),
+    "[axes]\nevaluate.protocols = [[], ['x']]\n": "line 2: evaluate.protocols = ['x']: there is no",
     "exclude = 3\naxes.seed = [1]\n": "line 1: exclude is written [[exclude]]",
     "[axes\n": "is not valid TOML",
 }
@@ -140,3 +157,6 @@ def test_lines_are_found_whatever_the_quotes_and_tables() -> None:
     assert line_of(text, "z", "k", 1) == 7
     assert line_of(text, "z", "", 1) == 6
     assert line_of(text, "z", "no") == 0
+    assert line_of(text, "", "b") == 2
+    assert line_of("a.b = 1\nc = {d = 2}\n", "", "a") == 1
+    assert line_of("a.b = 1\nc = {d = 2}\n", "c", "d") == 2

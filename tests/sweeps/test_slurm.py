@@ -26,7 +26,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def wait_for(job: str, seconds: float = 240) -> None:
+def wait_for(job: str, seconds: float = 900) -> None:
     """Until a job has left the queue."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -89,7 +89,7 @@ def test_a_killed_worker_is_replaced_and_a_cancelled_run_goes_on(
     plan = Plan("seed-0", config)
     job = submit([plan], tmp_path, Resources(device="cpu"))
     saved = plan.folder(tmp_path) / "resume" / "step-00000100.json"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not (saved.exists() and kill(tmp_path)) and time.monotonic() < until:
         time.sleep(0.05)
     log = tmp_path / "logs" / "slurm-0.log"

@@ -1,13 +1,15 @@
 """What a sweep loses: ``python -m conceptspace.benchmarks.sweeps --out DIR``.
 
-It carries out short runs with 1, 2 and more workers of one thread each, measures what a worker's
-start and a task of Ray's cost, and simulates 1000 runs on 8, 64 and 512 workers from these times.
+It carries out short runs with 1, 2 and more workers of one thread each, local ones and Ray's;
+measures what a worker's start, a task of Ray's and a storage cost; and simulates 1000 runs on 8, 64
+and 512 workers from these times.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,9 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from heapq import heapify, heapreplace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
+from conceptspace.benchmarks.machine import describe
 from conceptspace.config import merged, nested
 from conceptspace.files import write_json
 from conceptspace.presets import quick
@@ -28,6 +33,11 @@ from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.storage import Store, StoredRun
+
+ENGINES: dict[str, Callable[..., Iterator[object]]] = {
+    "local": local.execute,
+    "ray": on_ray.execute,
+}
 
 RUNS = 1000
 WORKERS = (8, 64, 512)
@@ -93,7 +103,7 @@ def simulate(
 
 
 def carry_out(engine: str, workers: int, runs: int, out: Path) -> tuple[float, list[float]]:
-    """Seconds that runs take together, and each of them.
+    """Seconds that runs take together, the engine's own start included, and each of them.
 
     Raises:
         RuntimeError: one failed.
@@ -102,13 +112,42 @@ def carry_out(engine: str, workers: int, runs: int, out: Path) -> tuple[float, l
         Plan(f"seed-{seed}", merged(quick(), nested({**SHORT, "seed": seed}), "benchmark"))
         for seed in range(runs)
     ]
-    engines: dict[str, Callable[..., Iterator[object]]]
-    engines = {"local": local.execute, "ray": on_ray.execute}
     begun = time.perf_counter()
-    for event in engines[engine](plans, out, jobs=workers, resources=Resources(device="cpu")):
+    for event in ENGINES[engine](plans, out, jobs=workers, resources=Resources(device="cpu")):
         if isinstance(event, Failed):
             raise RuntimeError(event.reason)
     return time.perf_counter() - begun, [taken(Run(plan.folder(out))) for plan in plans]
+
+
+def measure(
+    engine: str, workers: Sequence[int], runs: int, out: Path
+) -> tuple[list[dict[str, Any]], list[float]]:
+    """Runs an hour by the number of workers, and seconds of each run with the fewest of them.
+
+    The efficiency is that of a worker, against one where the fewest work.
+
+    Args:
+        engine: one of :data:`ENGINES`.
+        workers: how many at once, several times.
+        runs: of each worker.
+        out: output folder.
+    """
+    measured, times = [], list[float]()
+    for number in sorted(workers):
+        whole, each = carry_out(engine, number, runs * number, out / f"{number}")
+        times = times or each
+        pace = 3600 * len(each) / whole
+        alone = measured[0]["runs_an_hour"] / measured[0]["workers"] if measured else pace / number
+        measured.append(
+            {
+                "engine": engine,
+                "workers": number,
+                "runs_an_hour": pace,
+                "efficiency": pace / number / alone,
+                "load_after": os.getloadavg()[0],
+            }
+        )
+    return measured, times
 
 
 def starting() -> float:
@@ -141,38 +180,49 @@ def storing(run: Path, url: str) -> float:
     return time.perf_counter() - begun
 
 
+def contents(run: Path) -> dict[str, int]:
+    """How much is brought to a storage with a run."""
+    sizes = [path.stat().st_size for path in run.rglob("*") if path.is_file()]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, simulate, print, and write ``DIR/sweeps.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--engine", choices=("local", "ray"), default="ray")
+    parser.add_argument("--engines", choices=tuple(ENGINES), nargs="+", default=list(ENGINES))
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--runs", type=int, default=4, help="of each worker")
     parser.add_argument("--seconds", type=float, help="mean time of a run to simulate")
     parser.add_argument("--storage", default="", metavar="URL")
     given = parser.parse_args(arguments)
+    if len(set(given.workers)) < len(given.workers) or min(given.workers) < 1 or given.runs < 1:
+        parser.error("--workers are different numbers from 1, and --runs is one from 1")
+    load = os.getloadavg()
     carry_out("local", 1, 1, given.out / "warm")  # the probe is trained, the kernels are compiled
     measured, times = [], list[float]()
-    for workers in given.workers:
-        whole, each = carry_out(
-            given.engine, workers, given.runs * workers, given.out / f"{workers}"
-        )
-        times += each if workers == given.workers[0] else []
-        measured.append({"workers": workers, "runs_an_hour": 3600 * len(each) / whole})
-    for one in measured:
-        alone = measured[0]["runs_an_hour"] / measured[0]["workers"]
-        one["efficiency"] = one["runs_an_hour"] / alone / one["workers"]
+    for engine in given.engines:
+        found, each = measure(engine, given.workers, given.runs, given.out / engine)
+        measured += found
+        times = times or each
     scale = given.seconds / np.mean(times) if given.seconds else 1.0
     drawn = np.random.default_rng(0).choice(np.asarray(times) * scale, RUNS)
+    warm = given.out / "warm" / "runs" / "seed-0"
     cost = {
         "start_up": starting(),
-        "engine": ray_task() if given.engine == "ray" else 0.0,
-        "storage": storing(given.out / "warm" / "runs" / "seed-0", given.storage)
-        if given.storage
-        else 0.0,
+        "engine": ray_task() if "ray" in given.engines else 0.0,
+        "storage": storing(warm, given.storage) if given.storage else 0.0,
     }
-    simulated = {n: asdict(simulate(drawn.tolist(), n, **cost)) for n in WORKERS}
-    told = {"measured": measured, "seconds": times, "cost": cost, "simulated": simulated}
+    told = {
+        "arguments": list(sys.argv[1:] if arguments is None else arguments),
+        "machine": describe(torch.device("cpu")),
+        "load_before": load,
+        "measured": measured,
+        "seconds": times,
+        "cost": cost,
+        "stored": contents(warm) if given.storage else None,
+        "simulated": {n: asdict(simulate(drawn.tolist(), n, **cost)) for n in WORKERS},
+    }
     write_json(given.out / "sweeps.json", told)
     print(json.dumps(told, indent=2))
 

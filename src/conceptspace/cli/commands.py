@@ -149,12 +149,14 @@ def report(options: Namespace) -> int:
 
 def serve(options: Namespace) -> int:
     """Show runs in the browser until Ctrl-C."""
+    from conceptspace.cli.standing import Standing
     from conceptspace.presentation.explorer import server
     from conceptspace.presentation.explorer.ask import PointAsker
     from conceptspace.presentation.explorer.collected import open_library
 
     token = options.token or os.environ.get("CONCEPTSPACE_TOKEN", "")
-    shown = open_library(options.runs, PointAsker() if options.ask else None)
+    asked = PointAsker() if options.ask else None
+    shown = open_library(options.runs, asked, Standing(options.runs))
     opened = server.listen(options.bind, options.port, token)
     print(server.address(opened, options.bind, token), flush=True)
     asking = "; models may be asked for images" if options.ask else ""

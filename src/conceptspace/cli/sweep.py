@@ -13,6 +13,7 @@ from pathlib import Path
 from conceptspace.cache import sweep_cache
 from conceptspace.cli.carry_out import Engine, carried_out, duration
 from conceptspace.cli.parser import INTERRUPTED
+from conceptspace.cli.standing import sentence, unfinished
 from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
@@ -157,7 +158,8 @@ def _status(options: Namespace) -> int:
         fetch_records(store, out, RECORDS)
         _warn(fetch_sweep(store, out, [run.name for run in planned_runs(out)[0]], SMALL))
     found = status(out)
-    print(_json(found) if options.json else _text(found))
+    told = [sentence(found), *unfinished(found)]
+    print(_json(found) if options.json else "\n".join(told))
     return 0
 
 
@@ -226,15 +228,3 @@ def _json(found: SweepStatus) -> str:
     runs = [asdict(run) for run in found.runs]
     whole = {"runs": runs, "counts": found.counts, "hours_left": found.hours_left}
     return json.dumps(whole, indent=2, allow_nan=False)
-
-
-def _text(found: SweepStatus) -> str:
-    """The counts, then every run that is neither done nor waiting."""
-    counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
-    left = f"; about {duration(3600 * found.hours_left)} left" if found.hours_left else ""
-    lines = [f"{len(found.runs)} runs: {counts}{left}"]
-    for run in found.runs:
-        if run.status not in ("done", "waiting"):
-            why = run.reason or f"{100 * run.share:.0f} % of its checkpoints"
-            lines.append(f"{run.name}: {run.status}, {why}")
-    return "\n".join(lines)

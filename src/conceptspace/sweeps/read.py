@@ -70,7 +70,7 @@ def read_sweep(path: Path) -> list[Plan]:
             raise file.error(f"there is no key {key}; they are {', '.join(KEYS)}", "", key)
     base = _base(file, values)
     dimensions = _dimensions(file, values)
-    exclusions = _exclusions(file, values, [key for rows in dimensions for key in rows[0]])
+    exclusions = _exclusions(file, values, dimensions)
     plans = _plans(file, base, dimensions, exclusions)
     if not plans:
         raise file.error("the exclusions leave no run", "exclude")
@@ -99,8 +99,11 @@ def _base(file: _File, values: Mapping[str, Any]) -> RunConfig:
     settings = _table(file, values, "settings")
     base = _changed(file, base, settings, "settings")
     if "protocols" in values:
+        told = values["protocols"]
+        if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
+            raise file.error(f"protocols is a list of names, not {told!r}", "", "protocols")
         try:
-            base = merged(base, {"evaluate": {"protocols": values["protocols"]}}, "")
+            base = merged(base, {"evaluate": {"protocols": told}}, "")
         except UserError as error:
             raise file.error(str(error).removeprefix(": "), "", "protocols") from None
     return base
@@ -121,9 +124,15 @@ def _dimensions(file: _File, values: Mapping[str, Any]) -> list[list[dict[str, A
         zipped = zip(*columns.values(), strict=True)
         found.append([dict(zip(columns, row, strict=True)) for row in zipped])
     keys = [key for rows in found for key in rows[0]]
+    settings = _table(file, values, "settings")
     for key in keys:
         if keys.count(key) > 1:
-            raise file.error(f"{key} varies twice", "zip", key)
+            places = _places(file, "axes", key)
+            number = max((n for place, n in places if place == "zip"), default=0)
+            raise file.error(f"{key} varies twice", "zip", key, number)
+        if key in settings:
+            problem = f"{key} varies, so it is no setting of every run"
+            raise file.error(problem, "settings", key)
     if not found:
         raise file.error("nothing varies: it has neither [axes] nor [[zip]]", "")
     count = 1
@@ -140,6 +149,8 @@ def _values(file: _File, told: Any, section: str, key: str, number: int) -> list
         first, last = map(int, found.groups())
         if last - first >= MOST:
             raise file.error(f"{key} has more than {MOST} values", section, key, number)
+        if last < first:
+            raise file.error(f"{key} = {told!r} ends before it begins", section, key, number)
         told = list(range(first, last + 1))
     if not isinstance(told, list) or not told:
         raise file.error(
@@ -153,12 +164,19 @@ def _values(file: _File, told: Any, section: str, key: str, number: int) -> list
     return told
 
 
-def _exclusions(file: _File, values: Mapping[str, Any], keys: list[str]) -> list[dict[str, Any]]:
+def _exclusions(
+    file: _File, values: Mapping[str, Any], dimensions: list[list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Combinations to leave out: every key varies, and some run has the value."""
     found = _tables(file, values, "exclude")
+    rows = {key: of for of in dimensions for key in of[0]}
     for number, exclusion in enumerate(found):
-        for key in exclusion:
-            if key not in keys:
-                problem = f"{key} does not vary; {', '.join(keys)} do"
+        for key, told in exclusion.items():
+            if key not in rows:
+                problem = f"{key} does not vary; what varies: {', '.join(rows)}"
+                raise file.error(problem, "exclude", key, number)
+            if not any(_fits(row, {key: told}) for row in rows[key]):
+                problem = f"no run has {key} = {told!r}, so nothing is left out"
                 raise file.error(problem, "exclude", key, number)
     return found
 
@@ -182,7 +200,7 @@ def _plans(
             try:
                 parts.validate(settings[name])
             except UserError as error:
-                raise UserError(f"{file.path}: {_changes_in_words(changes)}: {error}") from None
+                raise _blamed(file, changes, "axes", str(error)) from None
         config = _changed(file, settings[name], {SEED: seed}, "axes")
         full = f"{name}/seed-{seed}" if name else f"seed-{seed}"
         if full in found:
@@ -196,19 +214,30 @@ def _changed(file: _File, base: RunConfig, changes: Mapping[str, Any], section: 
     try:
         return merged(base, nested(changes), "")
     except UserError as error:
-        problem = str(error).removeprefix(": ")
-        guilty = next((key for key in changes if key in problem), "")
-        for place, number in _places(file, section):
-            if guilty and line_of(file.text, place, guilty, number):
-                raise file.error(problem, place, guilty, number) from None
-        raise UserError(f"{file.path}: {_changes_in_words(changes)}: {problem}") from None
+        raise _blamed(file, changes, section, str(error).removeprefix(": ")) from None
 
 
-def _places(file: _File, section: str) -> Iterator[tuple[str, int]]:
-    """Where a setting may stand."""
-    yield section, 0
-    for number in range(len(tomllib.loads(file.text).get("zip", []))):
-        yield "zip", number
+def _blamed(file: _File, changes: Mapping[str, Any], section: str, problem: str) -> UserError:
+    """A mistake in settings, with the line of the one that it names first, or else may mean."""
+    named = sorted((k for k in changes if k in problem), key=lambda k: (problem.index(k), -len(k)))
+    for key in named[:1]:
+        for place, number in _places(file, section, key):
+            return file.error(problem, place, key, number)
+    problem = f"{_changes_in_words(changes)}: {problem}" if changes else problem
+    words = set(re.findall(r"\w+", problem.partition(": ")[2] if changes else problem))
+    meant = [key for key in changes if key.rpartition(".")[2] in words]
+    for key in meant or changes:
+        for place, number in _places(file, section, key):
+            return file.error(problem, place, key, number)
+    return file.error(problem, "", "protocols" if "protocol" in problem else section)
+
+
+def _places(file: _File, section: str, key: str) -> Iterator[tuple[str, int]]:
+    """Where a setting stands: the table, and which of several of its name."""
+    for place, count in ((section, 1), ("zip", file.text.count("[[zip]]")), ("settings", 1)):
+        for number in range(count):
+            if line_of(file.text, place, key, number):
+                yield place, number
 
 
 def _varies(key: str, dimensions: list[list[dict[str, Any]]]) -> bool:
@@ -254,14 +283,21 @@ def _table(file: _File, values: Mapping[str, Any], key: str) -> dict[str, Any]:
     told = values.get(key, {})
     if not isinstance(told, Mapping):
         raise file.error(f"{key} is a table, written [{key}], not {told!r}", "", key)
-    return _flat(told)
+    return _settings(file, told, key, 0)
 
 
 def _tables(file: _File, values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     told = values.get(key, [])
     if not isinstance(told, list) or not all(isinstance(one, Mapping) for one in told):
         raise file.error(f"{key} is written [[{key}]], once for each", "", key)
-    return [_flat(one) for one in told]
+    return [_settings(file, one, key, number) for number, one in enumerate(told)]
+
+
+def _settings(file: _File, told: Mapping[str, Any], section: str, number: int) -> dict[str, Any]:
+    found = _flat(told)
+    if "preset" in found:
+        raise file.error("a preset is chosen by base", section, "preset", number)
+    return found
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ def planned_runs(out: Path) -> tuple[list[Planned], int]:
             "conceptspace sweep FILE --out DIR was given"
         )
     told = _read(out / SWEEP, ("runs", "at_once"))
-    return [Planned(*row) for row in told["runs"]], int(told["at_once"])
+    with _sound(out / SWEEP):
+        return [_planned(*row) for row in told["runs"]], int(told["at_once"])
 
 
 def failures(out: Path) -> dict[str, str]:
@@ -95,19 +97,43 @@ def failures(out: Path) -> dict[str, str]:
     Raises:
         UserError: the file is damaged.
     """
-    return (
-        dict(_read(out / FAILURES, ("failures",))["failures"]) if (out / FAILURES).is_file() else {}
-    )
+    if not (out / FAILURES).is_file():
+        return {}
+    told = _read(out / FAILURES, ("failures",))["failures"]
+    with _sound(out / FAILURES):
+        return {str(name): str(reason) for name, reason in told.items()}
+
+
+def _planned(name: str, cost: int, checkpoints: int) -> Planned:
+    """A row of the plan.
+
+    Raises:
+        ValueError: the run would lie outside the sweep's folder, or numbers are missing.
+    """
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"the run {name} would lie outside of it")
+    return Planned(name, int(cost), max(1, int(checkpoints)))
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Tell in one sentence that a record holds something else than it should.
+
+    Raises:
+        UserError: it does.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); the same sweep command writes it anew"
+        ) from None
 
 
 def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """A record that holds the keys."""
-    try:
+    with _sound(path):
         told = read_record(path)
         if missing := [key for key in keys if key not in told]:
             raise ValueError(f"it lacks {', '.join(missing)}")
-    except ValueError as error:
-        raise UserError(
-            f"{path} is damaged ({error}); the same sweep command writes it anew"
-        ) from None
-    return told
+        return told

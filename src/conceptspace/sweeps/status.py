@@ -58,16 +58,30 @@ class SweepStatus:
         return {name: found[name] for name in STATES if found[name]}
 
 
-def status(out: Path) -> SweepStatus:
+def status(out: Path, within: Path | None = None) -> SweepStatus:
     """How the sweep in a folder stands.
+
+    Args:
+        out: the sweep's folder.
+        within: the folder that links in it may not leave; None if they may lead anywhere.
 
     Raises:
         UserError: no sweep was begun there, or what it keeps is damaged.
     """
     plans, at_once = planned_runs(out)
     failed = failures(out)
-    runs = tuple(_status(plan, out, failed.get(plan.name, "")) for plan in plans)
+    runs = tuple(
+        _status(plan, out, failed.get(plan.name, ""))
+        if within is None or _stays(out / "runs" / plan.name, within)
+        else RunStatus(plan.name, "failed", "a link that leads out; it is not read", 0.0, 0.0)
+        for plan in plans
+    )
     return SweepStatus(runs, _hours(plans, runs, at_once))
+
+
+def _stays(folder: Path, within: Path) -> bool:
+    """Whether a folder, links followed, lies within another."""
+    return folder.resolve().is_relative_to(within.resolve())
 
 
 def _status(plan: Planned, out: Path, failure: str) -> RunStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -230,7 +230,9 @@ class CollectedLibrary:
 
 
 def open_library(
-    roots: Sequence[Path], ask: PointAsker | None = None
+    roots: Sequence[Path],
+    ask: PointAsker | None = None,
+    standing: Callable[[], list[Tree]] = list,
 ) -> Library | CollectedLibrary:
     """What shows a collection, or folders of runs, whose models may be asked.
 
@@ -238,7 +240,7 @@ def open_library(
         UserError: a collection is named beside something else; or a root is no folder.
     """
     if not any(is_collection(root) for root in roots):
-        return Library(roots, ask)
+        return Library(roots, ask, standing)
     if len(roots) > 1:
         raise UserError("a collection is shown on its own; name it alone")
     return CollectedLibrary(roots[0])

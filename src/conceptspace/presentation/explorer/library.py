@@ -65,14 +65,22 @@ class Library:
     Args:
         roots: run folders, or folders of them.
         ask: what makes images of a point in concept space; None if models are not asked.
+        standing: tells how the sweeps among them stand, see ``Index`` of the page's
+            ``types.ts``.
 
     Raises:
         UserError: a root is no folder.
     """
 
-    def __init__(self, roots: Sequence[Path], ask: PointAsker | None = None) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        ask: PointAsker | None = None,
+        standing: Callable[[], list[Tree]] = list,
+    ) -> None:
         self.roots = list(roots)
         self.asks = ask
+        self.standing = standing
         self._runs: dict[str, Found] = {}
         self._entries: dict[str, tuple[str, Entry]] = {}
         self._kept: dict[tuple[str, ...], tuple[str, Tree]] = {}
@@ -99,6 +107,7 @@ class Library:
         left_out = sentences([*shelf.left_out, *counted.left_out])
         ledgers = [ledger_table(of.name, of.path, of.within) for of in shelf.ledgers]
         told = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
+        told["sweeps"] = self.standing()
         if self.asks is not None:
             for listed, entry in zip(told["runs"], counted.entries, strict=True):
                 listed["checkpoints"] = steps_of(entry.run) if entry.run else []
