@@ -132,7 +132,7 @@ def measure(
         runs: of each worker.
         out: output folder.
     """
-    measured, times = [], list[float]()
+    measured, times = list[dict[str, Any]](), list[float]()
     for number in sorted(workers):
         whole, each = carry_out(engine, number, runs * number, out / f"{number}")
         times = times or each
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--workers are different numbers from 1, and --runs is one from 1")
     load = os.getloadavg()
     carry_out("local", 1, 1, given.out / "warm")  # the probe is trained, the kernels are compiled
-    measured, times = [], list[float]()
+    measured, times = list[dict[str, Any]](), list[float]()
     for engine in given.engines:
         found, each = measure(engine, given.workers, given.runs, given.out / engine)
         measured += found

@@ -69,6 +69,8 @@ def execute(
             waiting += [] if plan.exists(out) else [plan]
         except UserError as error:
             yield Failed(plan, str(error))
+    if not waiting:
+        return
     with _connected(ray, address, jobs, resources):
         task = ray.remote(_work).options(
             num_cpus=resources.cpus,
