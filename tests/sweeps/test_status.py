@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from conceptspace.cli import main
+from conceptspace.cli.standing import Standing
 from conceptspace.errors import UserError
+from conceptspace.presentation.explorer.collected import open_library
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.cost import measured, passes
 from conceptspace.sweeps.plan import Plan
@@ -73,9 +75,39 @@ def test_a_folder_without_a_sweep_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not the folder of a sweep"):
         status(tmp_path)
     begin(tmp_path, [], 1)
-    (tmp_path / "sweep.json").write_text('{"runs": []}')
-    with pytest.raises(UserError, match="damaged"):
+    for damaged in ({"runs": []}, {"runs": [[1]], "at_once": 1}, {"runs": [], "at_once": "x"}):
+        (tmp_path / "sweep.json").write_text(json.dumps(damaged))
+        with pytest.raises(UserError, match="damaged"):
+            status(tmp_path)
+    (tmp_path / "sweep.json").write_text('{"runs": [["../x", 1, 1]], "at_once": 1}')
+    with pytest.raises(UserError, match=r"damaged \(the run ../x would lie outside of it"):
         status(tmp_path)
+
+
+def test_the_page_is_told_how_a_sweep_stands_and_follows_no_link_that_leads_out(
+    plans: list[Plan], tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other"
+    begin(out, plans[:3], at_once=2)
+    plant(plans[0], out, Behavior())
+    Run(plans[0].folder(out)).note(status="finished", seconds=7200.0)
+    assert list(remembered([Failed(plans[1], "there is no room")], out))
+    plant(plans[2], other, Behavior())
+    plans[2].folder(out).symlink_to(plans[2].folder(other))
+    told = open_library([out], standing=Standing([out, other])).index()["sweeps"]
+    assert told == [
+        {
+            "name": "out",
+            "told": "3 runs: 1 done, 2 failed",
+            "runs": [
+                "level/seed-1: failed, there is no room",
+                "level/seed-2: failed, a link that leads out; it is not read",
+            ],
+        }
+    ]
+    (out / "failures.json").write_text('{"failures": 3}')
+    (told,) = Standing([out])()
+    assert "failures.json is damaged" in told["told"]
 
 
 def test_the_command_tells_the_cost_runs_the_file_and_says_how_it_stands(

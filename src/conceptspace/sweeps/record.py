@@ -88,7 +88,7 @@ def planned_runs(out: Path) -> tuple[list[Planned], int]:
         )
     told = _read(out / SWEEP, ("runs", "at_once"))
     with _sound(out / SWEEP):
-        return [_planned(*row) for row in told["runs"]], int(told["at_once"])
+        return [_planned(row) for row in told["runs"]], int(told["at_once"])
 
 
 def failures(out: Path) -> dict[str, str]:
@@ -104,13 +104,15 @@ def failures(out: Path) -> dict[str, str]:
         return {str(name): str(reason) for name, reason in told.items()}
 
 
-def _planned(name: str, cost: int, checkpoints: int) -> Planned:
+def _planned(row: Any) -> Planned:
     """A row of the plan.
 
     Raises:
         ValueError: the run would lie outside the sweep's folder, or numbers are missing.
+        TypeError: likewise.
     """
-    if name.startswith("/") or ".." in name.split("/"):
+    name, cost, checkpoints = row
+    if not isinstance(name, str) or name.startswith("/") or ".." in name.split("/"):
         raise ValueError(f"the run {name} would lie outside of it")
     return Planned(name, int(cost), max(1, int(checkpoints)))
 
