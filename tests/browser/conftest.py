@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from conceptspace.cli.standing import Standing
 from conceptspace.presentation.explorer.ask import PointAsker
 from conceptspace.presentation.explorer.collected import open_library
 from conceptspace.presentation.explorer.server import listen, server
@@ -68,7 +69,7 @@ class Served:
         self.folder = folder
         self.opened = listen("127.0.0.1", 0, "")
         self.url = f"http://127.0.0.1:{self.opened.getsockname()[1]}/"
-        self.server = server(open_library([folder], asker), self.opened, "")
+        self.server = server(open_library([folder], asker, Standing([folder])), self.opened, "")
         kwargs = {"sockets": [self.opened]}
         self.thread = threading.Thread(target=self.server.run, kwargs=kwargs, daemon=True)
         self.thread.start()

@@ -14,6 +14,11 @@ from playwright.sync_api import expect
 from test_explorer import label, lines, opened
 
 from conceptspace.events import Evaluated, Stopped
+from conceptspace.store import Run
+from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Failed
+from conceptspace.sweeps.record import begin, remembered
+from planted import Behavior, plant
 from tiny import tiny_config, tiny_session
 
 pytestmark = pytest.mark.browser
@@ -58,6 +63,24 @@ def test_a_run_is_watched_while_it_trains(page, serve, tmp_path, probe_cache_fol
     expect(page.locator(".status")).to_have_text("finished", timeout=SOON)
     expect(page.locator("#now")).to_have_text("step 12")
     assert page.evaluate("window.sameDocument")
+
+
+def test_it_tells_how_a_sweep_stands_and_why_runs_failed(page, serve, tmp_path):
+    plans = [Plan(f"seed-{seed}", tiny_config(seed=seed)) for seed in (0, 1)]
+    begin(tmp_path, plans, at_once=1)
+    Run(plant(plans[0], tmp_path, Behavior())).note(status="finished", seconds=7200.0)
+    assert list(remembered([Failed(plans[1], "there is no <b>room</b>")], tmp_path))
+    page.goto(serve(tmp_path).url)
+    summary = page.locator("#sweeps summary")
+    expect(summary).to_contain_text("2 runs: 1 done, 1 failed")
+    summary.click()
+    line = page.locator("#sweeps li")
+    expect(line).to_be_visible()
+    expect(line).to_have_text("seed-1: failed, there is no <b>room</b>")
+    begin(tmp_path, plans, at_once=1)
+    expect(page.locator("#sweeps p")).to_contain_text(
+        "2 runs: 1 done, 1 waiting; about 2.0 hours left", timeout=SOON
+    )
 
 
 def test_the_step_that_is_looked_at_stays_when_a_checkpoint_comes(page, serve, folder, tmp_path):
