@@ -85,7 +85,7 @@ def test_an_array_works_on_all_runs_and_the_same_command_on_what_is_left(
 def test_a_killed_worker_is_replaced_and_a_cancelled_run_goes_on(
     slurm: None, tmp_path: Path
 ) -> None:
-    config = tiny_config(train__steps=3000, train__checkpoint_steps=(100, 3000))
+    config = tiny_config(train__steps=1000, train__checkpoint_steps=(100, 1000))
     plan = Plan("seed-0", config)
     job = submit([plan], tmp_path, Resources(device="cpu"))
     saved = plan.folder(tmp_path) / "resume" / "step-00000100.json"
@@ -107,7 +107,7 @@ def test_a_killed_worker_is_replaced_and_a_cancelled_run_goes_on(
     if again:
         wait_for(again)
     assert plan.exists(tmp_path)
-    assert list(run.training()["step"]) == list(range(1, 3001))
+    assert list(run.training()["step"]) == list(range(1, 1001))
 
 
 @pytest.mark.slow
