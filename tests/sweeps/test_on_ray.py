@@ -152,3 +152,17 @@ def test_without_ray_one_sentence_tells_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(UserError, match=r"pip install 'conceptspace\[ray\]'"):
         list(execute([], tmp_path, resources=ON_CPU))
+
+
+def test_a_ray_that_does_not_start_in_time_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(**options: object) -> None:
+        raise Exception("The current node timed out during startup.\nMore")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.delenv(on_ray.ADDRESS, raising=False)
+    with pytest.raises(UserError, match=r"Ray does not answer at this machine: The .* startup\.;"):
+        list(execute([plan()], tmp_path, resources=ON_CPU))

@@ -174,7 +174,8 @@ def _connected(ray: Any, address: str, jobs: int | None, resources: Resources) -
     before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(log_to_driver=False, logging_level="error", **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # a node that does not start in time raises no narrower one
+        ray.shutdown()
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         where = asked or "this machine"
         raise UserError(f"Ray does not answer at {where}: {first}; see --address") from None
