@@ -82,5 +82,5 @@ def nodes(y):
     return names
 
 
-FUSED = {"_FusedBackward", "_FusedBlockBackward", "_ThinConvolutionBackward"}
+FUSED = {"_FusedBackward", "_FusedBlockBackward"}
 ERRORS = {torch.float32: 2e-5, torch.bfloat16: 2e-2}

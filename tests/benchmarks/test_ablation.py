@@ -13,13 +13,13 @@ PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")
 
 def test_ratios_are_taken_within_rounds():
     """A machine that is three times slower in every other round changes no ratio."""
-    factors = np.array([8.0, 4, 4, 2, 1, 1, 1.25])
+    factors = np.array([8.0, 4, 4, 2, 2.5])
     slow = np.array([1.0, 3, 1, 3, 1])
     table = {row.name: row for row in comparison(LOWERED, 1e-3 * slow[:, None] * factors)}
-    assert table[WHOLE].plain == Ratio(8.0, 8.0, 8.0)
+    assert table[WHOLE].plain == Ratio(4.0, 4.0, 4.0)
     assert table[WHOLE].gain == Ratio(2.0, 2.0, 2.0)
     assert table["with norms and GELU"].gain.median == 1
-    assert table["all but thin convolutions"].gain.median == 0.8
+    assert table["all but norms and GELU"].gain.median == 0.8
     assert table["plain float32"].milliseconds == 8
 
 

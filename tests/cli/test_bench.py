@@ -50,4 +50,4 @@ def test_the_ablation_is_told_and_written(tmp_path, capsys):
     assert told["preset"] == "quick"
     assert {"processor", "operations"} <= set(told["machine"])
     assert set(told["ablation"][0]) == {"name", "milliseconds", "plain", "beside", "gain"}
-    assert "with thin convolutions" in capsys.readouterr().out
+    assert "with norms and GELU" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from conceptspace.engine.fusible import dropout_mask
-from conceptspace.engine.operations import norm_gelu, thin_convolution
+from conceptspace.engine.operations import norm_gelu
 from conceptspace.engine.replacing import fuse
 from conceptspace.models.unet import ResidualBlock
 from fused import (
@@ -50,14 +50,6 @@ class TestGradientsOfGradients:
         self.compare(
             lambda x, w, b, e: norm_gelu(x, w, b, groups=4, embedding=e),
             inputs, 1e-4, "_FusedBackward",
-        )  # fmt: skip
-
-    @pytest.mark.parametrize(("inputs", "outputs"), [(3, 32), (32, 3)])
-    def test_thin_convolution(self, inputs, outputs):
-        given = [image(inputs), torch.randn(outputs, inputs, 3, 3) / 10, torch.randn(outputs)]
-        self.compare(
-            lambda x, w, b: thin_convolution(x, w, b, torch.float32),
-            [t.requires_grad_() for t in given], 1e-4, "_ThinConvolutionBackward",
         )  # fmt: skip
 
     @pytest.mark.skipif(not KERNELS.tiles, reason="this processor has no AVX512-BF16")
@@ -118,8 +110,6 @@ class TestWhatDoesNotFit:
         for weight, bias in ((good, bad), (bad, good)):
             with pytest.raises(RuntimeError, match=r"Expected (weight|bias) to be a vector"):
                 norm_gelu(image(32), weight, bias, groups=4)
-        with pytest.raises(RuntimeError, match="expected bias to be"):
-            thin_convolution(image(3), torch.ones(32, 3, 3, 3), bad, torch.float32)
 
     @pytest.mark.parametrize("groups", [0, 5, 64])
     def test_groups(self, groups):
@@ -138,8 +128,6 @@ class TestWhatDoesNotFit:
         weight, bias = torch.ones(32), torch.randn(32)
         with pytest.raises(RuntimeError, match=r"(?i)type"):
             norm_gelu(image(32), weight, bias.double(), groups=4)
-        with pytest.raises(RuntimeError, match=r"(?i)type"):
-            thin_convolution(image(3), torch.ones(32, 3, 3, 3), bias.double(), torch.float32)
 
     def test_embedding_of_another_type(self):
         given = (image(32), torch.ones(32), torch.zeros(32))

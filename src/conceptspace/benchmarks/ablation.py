@@ -17,7 +17,7 @@ from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.works import examples_of
 from conceptspace.config import RunConfig
 from conceptspace.engine.precision import Precision
-from conceptspace.engine.replacing import BLOCKS, CONVOLUTIONS, KINDS, NORMS, fuse
+from conceptspace.engine.replacing import BLOCKS, KINDS, NORMS, fuse
 from conceptspace.experiment import parts
 from conceptspace.training.loop import Trainer
 
@@ -58,10 +58,8 @@ def variants(precision: Precision) -> list[Variant]:
         Variant(PLAIN, "float32", (), PLAIN),
         *lowered,
         Variant("with norms and GELU", precision, (NORMS,), before),
-        Variant("with thin convolutions", precision, (NORMS, CONVOLUTIONS), "with norms and GELU"),
-        Variant(WHOLE, precision, tuple(KINDS), "with thin convolutions"),
-        Variant("all but norms and GELU", precision, (CONVOLUTIONS, BLOCKS), WHOLE),
-        Variant("all but thin convolutions", precision, (NORMS, BLOCKS), WHOLE),
+        Variant(WHOLE, precision, tuple(KINDS), "with norms and GELU"),
+        Variant("all but norms and GELU", precision, (BLOCKS,), WHOLE),
     ]
 
 

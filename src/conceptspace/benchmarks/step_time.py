@@ -16,7 +16,6 @@ from conceptspace.models.config import UNetConfig
 PARTS = {
     "residual blocks, forward": ("_FusedBlock",),
     "residual blocks, backward": ("_FusedBlockBackward",),
-    "first and last convolution": ("_ThinConvolution", "_ThinConvolutionBackward"),
     "other convolutions, forward": ("aten::mkldnn_convolution", "aten::cudnn_convolution"),
     "other convolutions, backward": ("aten::convolution_backward",),
     "other norm and GELU, forward": ("_Fused",),
@@ -43,7 +42,7 @@ def shares(config: RunConfig, repeats: int) -> dict[str, float]:
             next(steps)
     own = {e.key: e.self_cpu_time_total / 1e3 / repeats for e in profiler.key_averages()}
     told = {part: sum(own.get(name, 0.0) for name in names) for part, names in PARTS.items()}
-    operators = sum(v for k, v in own.items() if k.startswith(("aten::", "_Fused", "_Thin")))
+    operators = sum(v for k, v in own.items() if k.startswith(("aten::", "_Fused")))
     told["other operations"] = operators - sum(told.values())
     told["between operations"] = max(0.0, wall - operators)
     return told

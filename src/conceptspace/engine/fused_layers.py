@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from conceptspace.engine.fusible import same_size, untouched
-from conceptspace.engine.native.kernels import BLOCK, LANES, THIN
-from conceptspace.engine.operations import norm_gelu, thin_convolution
+from conceptspace.engine.native.kernels import BLOCK
+from conceptspace.engine.operations import norm_gelu
 from conceptspace.engine.residual_block import BlockParameters, fused_residual_block
-from conceptspace.models.layers import Activating, Converting, norm_gelu_dropout
+from conceptspace.models.layers import Activating, norm_gelu_dropout
 from conceptspace.models.unet import ResidualBlock
 
 
@@ -34,17 +33,6 @@ class FusedNorm(nn.GroupNorm, Activating):
             embedding=embedding,
             dropout=dropout,
         )
-
-
-class ThinConvolution(nn.Conv2d, Converting):
-    """A convolution from or to images, see :func:`thin_convolution`."""
-
-    def converted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """The result in that precision."""
-        if not same_size(self, ThinConvolution):
-            return self(x.to(self.weight.dtype)).to(dtype)
-        assert self.bias is not None
-        return thin_convolution(x, self.weight, self.bias, dtype)
 
 
 class FusedBlock(ResidualBlock):
@@ -84,14 +72,6 @@ def parameters_in_order(block: ResidualBlock) -> BlockParameters:
         layers.append(block.skip)
     given = [getattr(layer, name) for layer in layers for name in ("weight", "bias")]
     return BlockParameters(*given, *[None] * (10 - len(given)))
-
-
-def can_be_thin(layer: nn.Module) -> bool:
-    """Whether a convolution has the size that the kernel takes."""
-    if not isinstance(layer, nn.Conv2d) or layer.kernel_size != (3, 3):
-        return False
-    few, many = sorted((layer.in_channels, layer.out_channels))
-    return few <= THIN and many % LANES == 0 and layer.weight.dtype == torch.float32
 
 
 def can_be_one(block: ResidualBlock) -> bool:

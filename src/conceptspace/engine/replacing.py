@@ -13,21 +13,14 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from conceptspace.engine.fused_layers import (
-    FusedBlock,
-    FusedNorm,
-    ThinConvolution,
-    can_be_one,
-    can_be_thin,
-)
+from conceptspace.engine.fused_layers import FusedBlock, FusedNorm, can_be_one
 from conceptspace.models.unet import ResidualBlock, UNetTrunk, channels_last
 
 Module = TypeVar("Module", bound=nn.Module)
 
-NORMS, CONVOLUTIONS, BLOCKS = "norms with GELU", "thin convolutions", "residual blocks"
+NORMS, BLOCKS = "norms with GELU", "residual blocks"
 KINDS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     NORMS: (nn.GroupNorm, FusedNorm),
-    CONVOLUTIONS: (nn.Conv2d, ThinConvolution),
     BLOCKS: (ResidualBlock, FusedBlock),
 }
 """What is replaced by what."""
@@ -71,9 +64,6 @@ def _replaceable(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for module in model.modules():
         if isinstance(module, UNetTrunk):
             yield NORMS, module.norm_out
-            for layer in (module.conv_in, module.conv_out):
-                if can_be_thin(layer):
-                    yield CONVOLUTIONS, layer
         if isinstance(module, ResidualBlock):
             yield NORMS, module.norm1
             yield NORMS, module.norm2

@@ -25,14 +25,6 @@ class Activating(nn.Module):
         """As :func:`activate`."""
 
 
-class Converting(nn.Module):
-    """A convolution that can read an image in one precision and write it in another."""
-
-    @abstractmethod
-    def converted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """As :func:`convert`."""
-
-
 def activate(
     norm: nn.Module, x: Tensor, embedding: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
@@ -53,8 +45,6 @@ def activate(
 
 def convert(layer: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
     """A layer's result in a precision, from an image in any."""
-    if isinstance(layer, Converting):
-        return layer.converted(x, dtype)
     return layer(x.to(getattr(layer, "weight", x).dtype)).to(dtype)
 
 

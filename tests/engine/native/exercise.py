@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from conceptspace.engine import fusible
 from conceptspace.engine.native import compiling, kernels
 from conceptspace.engine.native.compiling import native
-from conceptspace.engine.operations import norm_gelu, thin_convolution
+from conceptspace.engine.operations import norm_gelu
 from conceptspace.engine.residual_block import BlockParameters, fused_residual_block
 
 SANITIZED = [
@@ -50,20 +50,6 @@ def normed(dtype):
         e = torch.randn(images, channels, generator=source) if data.draw(st.booleans()) else None
         y = norm_gelu(x, weight, bias, groups=groups, embedding=e, dropout=rate)
         differentiate(y, "_FusedBackward")
-
-    return check
-
-
-def thin(dtype):
-    @given(SIZES, SIZES, st.integers(1, 40), st.integers(1, 4), st.integers(1, 9), SEEDS)
-    def check(images, height, width, few, eights, seed):
-        source = torch.Generator().manual_seed(seed)
-        for inputs, outputs in ((few, 8 * eights), (8 * eights, few)):
-            x = image(images, inputs, height, width, dtype, source)
-            weight = torch.randn(outputs, inputs, 3, 3, generator=source).requires_grad_()
-            bias = torch.randn(outputs, generator=source).requires_grad_()
-            made = dtype if outputs > inputs else torch.float32
-            differentiate(thin_convolution(x, weight, bias, made), "_ThinConvolutionBackward")
 
     return check
 
@@ -121,7 +107,7 @@ def main(kind, rounds, *faults):
     for fault in faults:
         planted(fault, tiled)
     dtype = torch.float32 if kind == "float32" else torch.bfloat16
-    for check in [block()] if tiled else [normed(dtype), thin(dtype)]:
+    for check in [block()] if tiled else [normed(dtype)]:
         quiet = list(HealthCheck)
         settings(max_examples=int(rounds), deadline=None, database=None, derandomize=True,
                  suppress_health_check=quiet)(check)()  # fmt: skip

@@ -7,7 +7,7 @@ the checks of its tensors and the memory of its results all come from there.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -175,18 +175,15 @@ class Call:
     dtype: torch.dtype
     found: Numbers
 
-    def __call__(
-        self, library: ctypes.CDLL, *, unwanted: Collection[str] = (), **settings: int | float
-    ) -> list[Tensor | None]:
+    def __call__(self, library: ctypes.CDLL, **settings: int | float) -> list[Tensor | None]:
         """Call the kernel.
 
         Args:
             library: compiled, and told by :meth:`Kernel.declare`.
-            unwanted: optional results that are not computed.
             settings: those that were not needed for the check.
 
         Returns:
-            What is written, in order; None for what is unwanted or beside an absent tensor.
+            What is written, in order; None for what is beside an absent tensor.
 
         Raises:
             Unfit: a tensor's memory was freed.
@@ -194,8 +191,7 @@ class Call:
         kernel, found = self.kernel, self.found | settings
         results = [
             None
-            if (array.optional and array.name in unwanted)
-            or (array.beside and not found[array.beside])
+            if array.beside and not found[array.beside]
             else torch.empty(
                 [int(found[n]) if isinstance(n, str) else n for n in array.names],
                 dtype=array.dtype or self.dtype,

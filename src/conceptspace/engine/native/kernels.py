@@ -6,8 +6,6 @@ from conceptspace.engine.native.interface import BF16, Array, Condition, Kernel,
 
 BLOCK = 32
 """Channels that the residual block's kernel takes together."""
-THIN, LANES = 4, 8
-"""The thin convolution's kernels take at most so many channels, and a multiple of so many."""
 PIXELS = 2**24
 """The residual block's kernel counts the positions of some images with 32 bits."""
 
@@ -26,10 +24,6 @@ def _multiple(name: str, of: int | str) -> Condition:
 def _rate(found: Numbers) -> str | None:
     rate = found["rate"]
     return None if 0 <= rate < 1 else f"a dropout rate of {rate} is not in [0, 1)"
-
-
-def _few(found: Numbers) -> str | None:
-    return None if found["few"] <= THIN else f"{found['few']:.0f} channels are more than {THIN}"
 
 
 def _identity(found: Numbers) -> str | None:
@@ -143,43 +137,9 @@ RESIDUAL_BLOCK_BACKWARD = Kernel(
     conditions=_BLOCK_CONDITIONS,
 )
 
-_THIN = Array("thin", "images few height width", innermost=True)
-_WIDE = Array("wide", "images many height width", None, innermost=True)
-_TAPS = Array("taps", "3 3 few many")
-_THIN_SIZES = ("images", "height", "width", "few", "many")
-_THIN_CONDITIONS = (_few, _multiple("many", LANES))
-
-THIN_CONVOLUTION_SPREAD = Kernel(
-    "thin_convolution_spread",
-    reads=(_THIN, _TAPS, Array("bias", "many", optional=True)),
-    writes=(_WIDE,),
-    sizes=_THIN_SIZES,
-    conditions=_THIN_CONDITIONS,
-)
-THIN_CONVOLUTION_GATHER = Kernel(
-    "thin_convolution_gather",
-    reads=(_WIDE, _TAPS, Array("bias", "few", optional=True)),
-    writes=(_THIN,),
-    sizes=_THIN_SIZES,
-    conditions=_THIN_CONDITIONS,
-)
-THIN_CONVOLUTION_WEIGHTS = Kernel(
-    "thin_convolution_weights",
-    reads=(_THIN, _WIDE),
-    writes=(
-        Array("taps", "images 3 3 few many"),
-        Array("bias", "images many", optional=True),
-    ),
-    sizes=_THIN_SIZES,
-    conditions=_THIN_CONDITIONS,
-)
-
 KERNELS = (
     NORM_GELU_FORWARD,
     NORM_GELU_BACKWARD,
     RESIDUAL_BLOCK_FORWARD,
     RESIDUAL_BLOCK_BACKWARD,
-    THIN_CONVOLUTION_SPREAD,
-    THIN_CONVOLUTION_GATHER,
-    THIN_CONVOLUTION_WEIGHTS,
 )
