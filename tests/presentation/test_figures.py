@@ -266,7 +266,7 @@ def test_marks_that_coincide_or_nearly_do_are_counted():
 def test_numbers_of_the_signal_stand_by_their_concept(space):
     table = distances(space)
     table.loc[0, "distance"] = 0.1
-    figure = signal_figure(space, {"a": (table, {}), "b": (table, {})}, told="found")
+    figure = signal_figure(space, {"a": (table, {}), "b": (table, {})}, subtitle="found")
     bars = figure.axes[2]
     means = table.groupby("concept")["distance"].mean()
     labels = [label.get_text() for label in bars.get_yticklabels()]

@@ -165,12 +165,13 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
         sheets = run.sheets(protocol)
         if step in sheets:
             images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
-    told = "Hidden capability: no"
+    subtitle = "Hidden capability: no"
     if window.found:
-        told = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
-    told += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
+        subtitle = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
+    subtitle += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
     words = space.describe(ood)
-    return {"hidden": window_figure(best, window, ood, images, step, words=words, told=told)}
+    figure = window_figure(best, window, ood, images, step, words=words, subtitle=subtitle)
+    return {"hidden": figure}
 
 
 def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> str:

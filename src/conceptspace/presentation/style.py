@@ -131,11 +131,11 @@ def pixels(image: ArrayLike) -> NDArray[np.uint8]:
     return array
 
 
-def heading(figure: Figure, title: str, told: str = "") -> None:
+def heading(figure: Figure, title: str, subtitle: str = "") -> None:
     """A neutral title, and below it what was found with its interval and number of seeds."""
-    if not title and not told:
+    if not title and not subtitle:
         return
-    lines = _wrapped(figure, told, SMALL)
+    lines = _wrapped(figure, subtitle, SMALL)
     first = "\n" if title else ""
     style: dict[str, Any] = {"x": MARGIN, "ha": "left", "color": INK}
     figure.suptitle(first + lines, fontsize=SMALL, linespacing=1.35, **style)

@@ -30,7 +30,7 @@ from conceptspace.tables import JOINT, NAIVE
 
 MOST_PANELS = 9
 MOST_BANDS = 4
-"""Lines in a panel whose intervals can still be told apart."""
+"""Lines in a panel up to which intervals are drawn: more would not be distinguishable."""
 
 COLUMNS = 2
 
@@ -59,10 +59,12 @@ def asked_figure(
         axes.set_axis_off()
     for axes in panels[: len(windows)]:
         axes.axhline(threshold, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
-    told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
+    intervals = [
+        _panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)
+    ]
     runs = len(next(iter(windows.values())))
     notes = [f"Lines: means of {runs} runs." if runs > 1 else "One run."]
-    notes += [f"Bands: {interval}." for interval in dict.fromkeys(filter(None, told))]
+    notes += [f"Bands: {interval}." for interval in dict.fromkeys(filter(None, intervals))]
     notes.append(f"Dashed black: {threshold:g}.")
     if any(window.found for of in windows.values() for window in of):
         median = ", median of the runs that have one" if runs > 1 else ""
