@@ -35,7 +35,7 @@ from conceptspace.presentation.figures import (
 )
 from conceptspace.presentation.figures.guidance import PROTOCOL as GUIDANCE
 from conceptspace.presentation.figures.strips import tiles
-from conceptspace.presentation.worlds import Spaced
+from conceptspace.presentation.worlds import HasSpace
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE, PROBE
@@ -75,7 +75,7 @@ FIGURE_OF = {
 
 
 def draw(
-    runs: Sequence[Run], table: pd.DataFrame, best: pd.DataFrame | None, world: Spaced
+    runs: Sequence[Run], table: pd.DataFrame, best: pd.DataFrame | None, world: HasSpace
 ) -> dict[str, Figure]:
     """Every figure that the runs have data for, by the name of its file."""
     space = world.space
@@ -116,7 +116,7 @@ def class_images(world: World) -> dict[str, NDArray[np.float32]]:
     return {name: image.numpy() for name, image in found.items() if image is not None}
 
 
-def images_of(run: Run, world: Spaced) -> dict[str, NDArray[Any]]:
+def images_of(run: Run, world: HasSpace) -> dict[str, NDArray[Any]]:
     """An image of each class: rendered, or those that a run kept of data that are not rendered.
 
     Raises:

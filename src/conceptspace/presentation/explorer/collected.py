@@ -33,7 +33,9 @@ MOST = 300
 
 
 class CollectedLibrary:
-    """What :class:`~conceptspace.presentation.explorer.library.Library` tells, of a collection.
+    """A collection with the methods of a folder of runs.
+
+    See :class:`~conceptspace.presentation.explorer.library.Library` for what they return.
 
     The list of runs and their trajectories come from the collection. For the rest, the runs that
     are asked for are unpacked into a temporary folder.
@@ -144,8 +146,8 @@ class CollectedLibrary:
 
     def _renew(self) -> None:
         """Forget everything if the collection was written anew."""
-        told = (self.path / MARK).stat()
-        stamp = told.st_mtime_ns, told.st_size
+        stat = (self.path / MARK).stat()
+        stamp = stat.st_mtime_ns, stat.st_size
         if stamp == self._stamp:
             return
         self._collection = Collection(self.path)

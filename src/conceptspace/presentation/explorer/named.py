@@ -10,7 +10,7 @@ from conceptspace.store import Run
 
 
 class Renamed(Run):
-    """A run under a name that tells it from others of its folder's name."""
+    """A run under another name than its folder's, which other runs may have, too."""
 
     def __init__(self, run: Run, name: str) -> None:
         super().__init__(run.path)

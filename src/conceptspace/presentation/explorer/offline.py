@@ -35,7 +35,7 @@ def write(
     runs: Sequence[Run],
     path: Path,
     *,
-    told: Tree | None = None,
+    findings: Tree | None = None,
     figures: Mapping[str, Rendered] | None = None,
     title: str = "",
     image_budget: int = IMAGE_BUDGET,
@@ -47,8 +47,8 @@ def write(
     Args:
         runs: evaluated runs.
         path: the HTML file.
-        told: what the runs say, see
-            :func:`~conceptspace.presentation.explorer.run_findings.answered`.
+        findings: of the runs, see
+            :func:`~conceptspace.presentation.explorer.run_findings.findings_payload`.
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
@@ -64,16 +64,20 @@ def write(
     named = distinct(runs)
     title = title or (named[0].name if len(named) == 1 else f"{len(named)} runs")
     data = payload(named, title, image_budget=image_budget, left_out=left_out)
-    data["findings"]["*"] = {"problems": [], **(told or {"findings": [], "groups": []})}
+    data["findings"]["*"] = {"problems": [], **(findings or {"findings": [], "groups": []})}
     data["figures"] = [drawn(name, figure) for name, figure in (figures or {}).items()]
-    html = page(title, data, connect=False, verdict=verdict_lines(told), note=note)
+    html = page(title, data, connect=False, verdict=verdict_lines(findings), note=note)
     write_atomically(path, html.encode())
     return path
 
 
-def verdict_lines(told: Tree | None) -> list[str]:
-    """The sentences of every verdict, each setting under its name; those that all share, once."""
-    found = [f for f in (told or {"findings": []})["findings"] if f["topic"] == "verdict"]
+def verdict_lines(payload: Tree | None) -> list[str]:
+    """The sentences of every verdict, after the name of its setting; once if all are equal.
+
+    Args:
+        payload: see :func:`~conceptspace.presentation.explorer.run_findings.findings_payload`.
+    """
+    found = [f for f in (payload or {"findings": []})["findings"] if f["topic"] == "verdict"]
     by_group: dict[str, list[str]] = {}
     for f in found:
         by_group.setdefault(f["group"], []).append(str(f["text"]))
@@ -114,7 +118,7 @@ def payload(
         points.protocols(run.trajectory(), _space(e)) for run, e in zip(runs, entries, strict=True)
     ]
     found = [details.sheet_index(run) for run in runs]
-    sheets, told = _sheets([of for of, _ in found], dense, entries, image_budget)
+    sheets, images = _sheets([of for of, _ in found], dense, entries, image_budget)
     answers: Tree = {
         "index": index(entries, [], title, left_out=left_out),
         "trajectory": {},
@@ -122,7 +126,7 @@ def payload(
         "details": {},
         "findings": {},
         "turns": _turns(runs, tokens),
-        **told,
+        **images,
         "table": "data:application/vnd.apache.parquet;base64,"
         + base64.b64encode(tables.parquet(runs)).decode(),
     }
@@ -183,17 +187,18 @@ def _sheets(
     stored = [_stored(of, name, dense[at], _space(entries[at])) for at, name, of in places]
     cut, kept = fitting_cut(stored, budget)
     images: list[str] = []
-    told: list[Tree] = [{} for _ in indexed]
+    kept_sheets: list[Tree] = [{} for _ in indexed]
     for (at, name, of), items, pngs in zip(places, stored, kept, strict=True):
-        told[at][name] = {}
+        by_step: Tree = {}
+        kept_sheets[at][name] = by_step
         for step, item, content in zip(of, items, pngs, strict=True):
             if content is not None:
                 cut_sheet = _cut_sheet(item, cut, f"#{len(images)}")
-                told[at][name][str(step)] = cut_sheet | _scored(entries[at], name, step, item, cut)
+                by_step[str(step)] = cut_sheet | _scored(entries[at], name, step, item, cut)
                 images.append(uri(content))
     generated = max((s.columns for _, _, of in places for s in of.values()), default=0)
     shown = {"images_shown": min(cut.columns, generated), "images_generated": generated}
-    return told, {"images": images, **shown}
+    return kept_sheets, {"images": images, **shown}
 
 
 def _stored(
@@ -225,7 +230,7 @@ def _scored(entry: Entry, protocol: str, step: int, stored: Stored, cut: Cut) ->
     run = entry.run
     try:
         found = None if run is None else scores_of(run, protocol, step)
-    except UserError:  # the images are shown without them; findings tell of the damage
+    except UserError:  # the images are shown without them; the findings name the damage
         return {}
     if found is None:
         return {}
@@ -235,7 +240,6 @@ def _scored(entry: Entry, protocol: str, step: int, stored: Stored, cut: Cut) ->
 
 
 def _cut_sheet(stored: Stored, cut: Cut, source: str) -> Tree:
-    told = details.sheet(stored.sheet, source)
-    rows = cut.rows(stored)
-    kept = [told["rows"][row] for row in rows]
-    return told | {"columns": min(cut.columns, stored.sheet.columns), "rows": kept}
+    whole = details.sheet(stored.sheet, source)
+    kept = [whole["rows"][row] for row in cut.rows(stored)]
+    return whole | {"columns": min(cut.columns, stored.sheet.columns), "rows": kept}
