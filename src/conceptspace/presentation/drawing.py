@@ -111,7 +111,7 @@ def keeps_log(run: Run) -> bool:
 
 
 def class_images(world: World) -> dict[str, NDArray[np.float32]]:
-    """An image of each class that there is one of, (3, height, width); noiseless for shapes."""
+    """An image of each class that has one, shape (3, height, width); noiseless for shapes."""
     found = {str(c): border.picture(world, c) for c in world.space.classes}
     return {name: image.numpy() for name, image in found.items() if image is not None}
 
@@ -212,5 +212,5 @@ def _elicitation(
 
 
 def _reached(found: Mapping[str, Sequence[emergence.Emergence]]) -> dict[str, list[float]]:
-    """The steps of those that got there."""
+    """Of each protocol the steps at which runs reached the threshold."""
     return {p: [e.upper for e in of if e.reached] for p, of in found.items()}

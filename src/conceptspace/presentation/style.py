@@ -40,8 +40,8 @@ CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 
 MARGIN = 0.008
 LETTERS = 124
 KEY = 8
-"""Where a line of text starts, as a share of the width; letters an inch, by points of the font; and
-for how many letters a legend's key and its gaps take room."""
+"""Where a line of text starts, as a share of the width; letters in an inch, times the font size in
+points; and how many letters wide a legend's key and its gaps are."""
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
@@ -185,7 +185,7 @@ def panels_over_legend(
 
 
 def fitting(handles: Sequence[Artist], most: int) -> int:
-    """How many columns of a legend fit the width of a page, at most so many."""
+    """How many columns of a legend fit the width of a page, but at most ``most``."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=0) + KEY
     return max(1, min(most, int(WIDTH * LETTERS / SMALL) // longest))
 
@@ -208,7 +208,7 @@ def draw_tile(
 
 
 def detected(turn: Turn | None) -> Turn | None:
-    """The turn, where it is one."""
+    """The turn if it was detected, else None."""
     return turn if turn is not None and turn.detected else None
 
 

@@ -42,7 +42,7 @@ def analyze(
         path: the HTML file; None writes none.
         title: of the page.
         source: where the table comes from, as names and values, e.g. ``{"file": "evals.csv"}``.
-        levels: by which accuracies something counts as there, or as not there.
+        levels: the accuracies at which something counts as present, or as absent.
 
     Returns:
         The findings, which stand on the page.

@@ -1,4 +1,4 @@
-"""A collection for the page: thousands of runs, of which those are read that are looked at."""
+"""A collection for the page: thousands of runs; only those that are looked at are read."""
 
 from __future__ import annotations
 

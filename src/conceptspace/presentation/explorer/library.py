@@ -1,4 +1,4 @@
-"""The folder that is shown, read when asked and kept until its files change."""
+"""The folders that are shown: read on request, answers kept until files change."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ class Library:
         return there, gone
 
     def _forget_what_is_gone(self) -> None:
-        """Keep nothing of runs that are no longer there."""
+        """Drop what is kept of runs that are no longer there."""
         there = self._runs
         for token in {*list(self._entries), *list(self._locks)} - there.keys():
             self._entries.pop(token, None)

@@ -1,4 +1,4 @@
-"""The page of a table that has no run folder: what it says, and nothing made up."""
+"""The page of a table without a run folder: what the table holds, and nothing made up."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def table_payload(
         table: trajectory table of one setting a way of asking.
         title: of the page.
         source: where it comes from, as names and values, e.g. file and SHA-256.
-        threshold: accuracy from which something counts as there.
+        threshold: accuracy from which something counts as present.
     """
     axes = TableAxes.of(table)
     names = [str(name) for name in dict.fromkeys(table["run"])]

@@ -276,7 +276,7 @@ def _point(request: Request) -> list[float]:
 
 
 class Repeated:
-    """A tree as JSON that is asked for again and again; made once, while it is the same one."""
+    """JSON of a value that is requested over and over; encoded anew only for another object."""
 
     def __init__(self) -> None:
         self._last: tuple[Any, bytes] = None, b""

@@ -47,7 +47,7 @@ def asked_figure(
         table: trajectory table of one setting a way of asking.
         windows: the quantities, at most :data:`MOST_PANELS`, with the window of each seed; the
             medians of those that were found are shaded.
-        threshold: accuracy from which something counts as there; a dashed line.
+        threshold: accuracy from which something counts as present; a dashed line.
     """
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
