@@ -190,8 +190,8 @@ def _elicitation(
     spans = [
         Span(p, e.lower, e.upper, not e.reached, f"seed {seed}")
         for seed in sorted(table["seed"].unique())
-        for p, of in found.items()
-        for e in of
+        for p, emergences in found.items()
+        for e in emergences
         if e.seed == seed
     ]
     known = best.loc[best["concept"] == JOINT, PROBE].notna().all()
@@ -213,4 +213,4 @@ def _elicitation(
 
 def _reached(found: Mapping[str, Sequence[emergence.Emergence]]) -> dict[str, list[float]]:
     """Of each protocol the steps at which runs reached the threshold."""
-    return {p: [e.upper for e in of if e.reached] for p, of in found.items()}
+    return {p: [e.upper for e in each if e.reached] for p, each in found.items()}

@@ -95,4 +95,8 @@ def _write(
         left_out=left_out,
         note=note,
     )
-    return [prefixed(f, of.name) if of.name else f for of in groups for f in of.findings]
+    return [
+        prefixed(finding, group.name) if group.name else finding
+        for group in groups
+        for finding in group.findings
+    ]

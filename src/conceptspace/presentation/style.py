@@ -165,7 +165,7 @@ def _coinciding(
             groups[-1].append((x, y))
         else:
             groups.append([(x, y)])
-    return [(of[0][0], float(np.mean([y for _, y in of])), len(of)) for of in groups]
+    return [(group[0][0], float(np.mean([y for _, y in group])), len(group)) for group in groups]
 
 
 def panels_over_legend(

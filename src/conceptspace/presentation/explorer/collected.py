@@ -195,7 +195,7 @@ class CollectedLibrary:
             self._unpacked([Found(name, self.path).token])
         since = int(self._stamp[0] / 1e9) if self._stamp else 0
         common = {"since": since, "version": self._version, "images": False}
-        steps = [None if pd.isna(of) else int(of) for of in runs["steps"]]
+        steps = [None if pd.isna(count) else int(count) for count in runs["steps"]]
         rows = zip(
             self._names.items(),
             kinds.tolist(),

@@ -105,7 +105,7 @@ class Library:
         shelf = self.shelf()
         counted = once([self._entry(found) for found in shelf.runs])
         left_out = sentences([*shelf.left_out, *counted.left_out])
-        ledgers = [ledger_table(of.name, of.path, of.within) for of in shelf.ledgers]
+        ledgers = [ledger_table(found.name, found.path, found.within) for found in shelf.ledgers]
         answer = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
         answer["sweeps"] = self.standing()
         if self.asks is not None:
@@ -153,9 +153,9 @@ class Library:
             described = {
                 name: {
                     str(step): details.sheet(sheet, f"api/images/{token}/{name}/{step}?v={version}")
-                    for step, sheet in of.items()
+                    for step, sheet in by_step.items()
                 }
-                for name, of in sheets.items()
+                for name, by_step in sheets.items()
             }
             return details.details(run, described, problems) | {"figures": figure_links(run, token)}
 

@@ -83,12 +83,14 @@ def findings_payload(
     """
     return {
         "findings": [
-            finding_payload(f, of.name, figure(f)) for of in settings for f in of.findings
+            finding_payload(f, setting.name, figure(f))
+            for setting in settings
+            for f in setting.findings
         ],
         "groups": [
-            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
-            for of in settings
-            if of.runs
+            {"name": setting.name, "runs": list(setting.runs), "judged": list(setting.judged)}
+            for setting in settings
+            if setting.runs
         ],
     }
 
@@ -203,13 +205,13 @@ def _incomparable(found: Sweep) -> list[Finding]:
 def _probe(runs: Sequence[Run]) -> list[Finding]:
     """How far the probe can be trusted; the lowest of several runs counts."""
     information = [checked_information(run) for run in runs]
-    held_out = [of.get("probe", {}).get("accuracy", {}) for of in information]
-    same = [of.get("probe_agreement", {}) for of in information]
+    held_out = [each.get("probe", {}).get("accuracy", {}) for each in information]
+    same = [each.get("probe_agreement", {}) for each in information]
     lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
     parts = []
     if all(held_out):
         parts.append(f"the probe is right on held-out images in {_lowest(held_out)}")
-    second = [of.get("judge", {}) for of in information]
+    second = [each.get("judge", {}) for each in information]
     two = all(isinstance(judge, dict) and judge.get("agreement") for judge in second)
     if all(same) and not two:
         parts.append(f"on valid generated images it agrees with the judge in {_lowest(same)}")

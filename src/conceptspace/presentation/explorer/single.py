@@ -60,7 +60,7 @@ def scored(
         accuracy = wide.reindex(index=list(concepts), columns=range(columns)).to_numpy(np.float64)
         each: Tree = {
             "joint": _rounded(accuracy.prod(axis=0)),
-            "accuracy": [_rounded(of) for of in accuracy],
+            "accuracy": [_rounded(of_concept) for of_concept in accuracy],
         }
         if VALID in own and own[VALID].notna().any():
             valid = own.groupby("sample")[VALID].min().reindex(range(columns))

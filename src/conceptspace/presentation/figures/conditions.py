@@ -86,7 +86,7 @@ def conditions_figure(
     handles = _handles(colors)
     panels = panels_over_legend(figure, rows, columns, handles, title=label, ncols=len(handles))
     corners: Any = class_images
-    by_condition = any(isinstance(of, Mapping) for of in class_images.values())
+    by_condition = any(isinstance(value, Mapping) for value in class_images.values())
     for axes, name in zip(panels.flat, shown, strict=False):
         unit_square(axes, space, PAIR)
         if by_condition:

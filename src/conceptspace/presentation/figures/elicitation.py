@@ -124,7 +124,7 @@ def elicitation_figure(
     for unused in panels.flat[len(chosen) :]:
         unused.set_axis_off()
     figure.supylabel(f"joint accuracy of class {ood_class}", fontsize=9, color=INK)
-    marked = [any(of.values()) for of in (emergence or {}, plain or {})]
+    marked = [any(steps.values()) for steps in (emergence or {}, plain or {})]
     footnote(figure, _note(list(curves.values()), threshold, marked, turn))
     heading(figure, title, subtitle)
     return figure

@@ -47,7 +47,8 @@ def underspecification_figure(
     ticks = [100 * level.share for level in found.levels]
     margin = 0.4 * _gap(found)
     names = [
-        f"{tick:g} %\nn = {len(of.runs)}" for tick, of in zip(ticks, found.levels, strict=True)
+        f"{tick:g} %\nn = {len(level.runs)}"
+        for tick, level in zip(ticks, found.levels, strict=True)
     ]
     for axes in (left, right):
         axes.set_xticks(ticks, names)
