@@ -249,10 +249,10 @@ function sweeps() {
         ? make(
             "details",
             { "data-name": sweep.name, open: unfolded.has(sweep.name) },
-            make("summary", {}, `Sweep ${sweep.name}: ${sweep.told}`),
+            make("summary", {}, `Sweep ${sweep.name}: ${sweep.summary}`),
             make("ul", {}, ...sweep.runs.map((line) => make("li", {}, line))),
           )
-        : make("p", {}, `Sweep ${sweep.name}: ${sweep.told}`),
+        : make("p", {}, `Sweep ${sweep.name}: ${sweep.summary}`),
     ),
   );
 }

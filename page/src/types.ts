@@ -66,7 +66,7 @@ export interface Index {
   varied: string[];
   runs: Run[];
   left_out: string[];
-  sweeps?: { name: string; told: string; runs: string[] }[]; // how those among the folders stand
+  sweeps?: { name: string; summary: string; runs: string[] }[]; // the state of the sweeps in the folders
   ledgers: { name: string; problem?: string; rows: Claim[] }[];
   of_table?: boolean;
   threshold?: number;

@@ -65,7 +65,7 @@ class Library:
     Args:
         roots: run folders, or folders of them.
         ask: what makes images of a point in concept space; None if models are not asked.
-        standing: tells how the sweeps among them stand, see ``Index`` of the page's
+        standing: returns how the sweeps among them stand, see ``Index`` of the page's
             ``types.ts``.
 
     Raises:
