@@ -8,7 +8,7 @@ import { build } from "esbuild";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const out = process.argv.find((word) => word.startsWith("--out="))?.slice("--out=".length);
 
-// What the sources are, so that a test without node can tell whether they were built.
+// What the sources are, by which a test without node checks whether they were built.
 function digest() {
   const names = readdirSync(here("src"))
     .filter((name) => name.endsWith(".ts"))

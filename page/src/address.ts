@@ -25,7 +25,7 @@ const everyRun = () =>
     .filter((run) => !run.apart)
     .map((run) => run.token);
 
-const told = (of: Record<string, string>) =>
+const pairsText = (of: Record<string, string>) =>
   Object.entries(of)
     .map(([name, value]) => `${name}~${value}`)
     .join(";");
@@ -61,9 +61,11 @@ function view(): Record<string, string> {
     ends: Object.entries(state.ends)
       .map(([c, ends]) => `${c}:${ends.join("-")}`)
       .join(),
-    knobs: told(state.knobs),
-    only: told(state.only),
-    brushes: told(Object.fromEntries(Object.entries(state.brushes).map(([name, values]) => [name, values.join("|")]))),
+    knobs: pairsText(state.knobs),
+    only: pairsText(state.only),
+    brushes: pairsText(
+      Object.fromEntries(Object.entries(state.brushes).map(([name, values]) => [name, values.join("|")])),
+    ),
     order: state.order,
     ask: state.ask.join(),
     look: state.look ? LOOK.map((name) => String(state.look?.[name])).join("~") : "",
@@ -80,8 +82,8 @@ function write(push: boolean): void {
   if (!opened || still || state.playing) return;
   const before = opened;
   const now = view();
-  const told = new URLSearchParams(Object.entries(now).filter(([name, value]) => value !== before[name]));
-  const hash = told.size ? `#${told.toString().replaceAll("%2C", ",")}` : "";
+  const changed = new URLSearchParams(Object.entries(now).filter(([name, value]) => value !== before[name]));
+  const hash = changed.size ? `#${changed.toString().replaceAll("%2C", ",")}` : "";
   if (hash === location.hash) return;
   history[push ? "pushState" : "replaceState"](null, "", hash || location.pathname + location.search);
 }
@@ -153,13 +155,13 @@ function read(): void {
 
 async function copy() {
   write(false);
-  let told = "copied";
+  let note = "copied";
   try {
     await navigator.clipboard.writeText(location.href);
   } catch {
-    told = "the address above is the link";
+    note = "the address above is the link";
   }
-  byId("copied").textContent = told;
+  byId("copied").textContent = note;
   setTimeout(() => {
     byId("copied").textContent = "";
   }, 4000);

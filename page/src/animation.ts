@@ -11,7 +11,7 @@ const PACE = 160;
 const LAST = 1500;
 const MOST = 90;
 
-export async function gif(told: (done: number, of: number) => void): Promise<Blob> {
+export async function gif(progress: (done: number, of: number) => void): Promise<Blob> {
   const steps = positions();
   const stride = Math.ceil(steps.length / MOST);
   const before = state.step;
@@ -37,7 +37,7 @@ export async function gif(told: (done: number, of: number) => void): Promise<Blo
       palette,
       delay: step === chosen.at(-1) ? LAST : PACE,
     });
-    told(chosen.indexOf(step) + 1, chosen.length);
+    progress(chosen.indexOf(step) + 1, chosen.length);
     await new Promise((next) => setTimeout(next));
   }
   encoder.finish();

@@ -1,12 +1,12 @@
 // A model asked live: a point in concept space, inside or outside the classes, and a few images of it by a
-// checkpoint that was kept. Only where the server was told to; see presentation/explorer/ask.py.
+// checkpoint that was kept. Only where the server was started with --ask; see presentation/explorer/ask.py.
 
 import { groups, mean } from "d3-array";
 import { scaleLinear } from "d3-scale";
 import { axisLabel, axisName } from "./axis";
 import { askModel, payload } from "./carrier";
 import { axes, Chart, type Scale } from "./chart";
-import { byId, counted, digits, make, options, select, thousands, told } from "./dom";
+import { byId, counted, digits, make, messageOf, options, select, thousands } from "./dom";
 import { chosenRuns, runOf, settled, space } from "./model";
 import { classColor, ink } from "./palette";
 import { thumbnail } from "./space";
@@ -22,7 +22,7 @@ const REST = 350;
 
 let chart: Chart;
 let answer: Answer | null = null;
-let of = "";
+let askedCheckpoint = "";
 let wait = 0;
 let ticket = 0;
 let held = false;
@@ -65,13 +65,13 @@ async function ask(): Promise<void> {
     const image = await picture(found.src);
     if (mine !== ticket) return;
     answer = found;
-    of = `step ${thousands(step(one))} of ${one.name}`;
-    const what = `${found.columns} images of ${words(where)} by ${of}`;
+    askedCheckpoint = `step ${thousands(step(one))} of ${one.name}`;
+    const what = `${found.columns} images of ${words(where)} by ${askedCheckpoint}`;
     const strip = { image, row: 0, at: 0, tile: found.tile, columns: found.columns };
     byId("ask-tiles").replaceChildren(tileCanvas(strip, 4, found.columns, what));
     say(sentence(found, where));
   } catch (error) {
-    if (mine === ticket) say(told(error));
+    if (mine === ticket) say(messageOf(error));
   }
   chart.refresh();
 }
@@ -86,7 +86,7 @@ function sentence(found: Answer, where: number[]): string {
   const limits = cut ? `; its limits cut the prompt to ${words(found.asked)}` : "";
   const valid = found.valid?.filter(Boolean).length;
   const judged = valid === undefined ? "" : ` The judge sees one valid object in ${valid} of ${found.columns}.`;
-  return `${words(where)}${limits}. By ${of}, ${counted(found.columns, "image")} in ${found.seconds.toFixed(1)} s.${judged}`;
+  return `${words(where)}${limits}. By ${askedCheckpoint}, ${counted(found.columns, "image")} in ${found.seconds.toFixed(1)} s.${judged}`;
 }
 
 function scales(width: number, height: number): { x: Scale; y: Scale } {

@@ -1,6 +1,6 @@
-// Two ways to the same answers: from the page itself, or from the server it came from.
+// Where the page gets its data: from the file itself, or from the server that it came from.
 
-import type { Answer, Details, Index, Payload, RowScores, Settings, Told, Trajectory, Turns } from "./types";
+import type { Answer, Details, Findings, Index, Payload, RowScores, Settings, Trajectory, Turns } from "./types";
 
 const POLL = 2000;
 
@@ -11,7 +11,7 @@ export interface Kinds {
 
 export interface Joined {
   turns: Turns;
-  findings: Told;
+  findings: Findings;
 }
 
 interface Table {
@@ -130,7 +130,7 @@ export async function request(address: string, options: RequestInit = {}): Promi
   return answer;
 }
 
-// Images of a point in concept space by a kept checkpoint; only where the server was told to.
+// Images of a point in concept space by a kept checkpoint; only where the server was started with --ask.
 export async function askModel(token: string, step: number, at: number[]): Promise<Answer> {
   return (
     await request(`api/ask/${token}/${step}?at=${at.join(",")}`, { headers: { "Conceptspace-Ask": "1" } })

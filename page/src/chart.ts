@@ -34,7 +34,7 @@ export class Hits<O, R> implements Reachable<R> {
   private readonly ys: Float32Array;
   private readonly starts: number[] = [];
 
-  // drawn: the points of each owner; refer(owner, i) tells what a point stands for.
+  // drawn: the points of each owner; refer(owner, i) returns what a point stands for.
   constructor(
     private readonly drawn: [O, Spot[]][],
     private readonly refer: (owner: O, i: number) => R,

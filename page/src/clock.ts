@@ -63,9 +63,9 @@ function draw() {
     value: String(place()),
     disabled: !steps.length,
   });
-  const told = steps.length ? `step ${thousands(steps[place()])}` : "no checkpoint";
-  slider.setAttribute("aria-valuetext", told);
-  byId("now").textContent = told;
+  const text = steps.length ? `step ${thousands(steps[place()])}` : "no checkpoint";
+  slider.setAttribute("aria-valuetext", text);
+  byId("now").textContent = text;
   byId("play").textContent = state.playing ? "❚❚" : "▶";
   byId("play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
   const turned = groups()

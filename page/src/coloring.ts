@@ -1,4 +1,4 @@
-// What decides a line's color: what was chosen, or by itself what varies among the lines.
+// What decides a line's color: the reader's choice, or else what varies among the lines.
 
 import { words } from "./dom";
 import { chosenRuns, type Line, label, lone, protocolNames, shownLines, space, variedHere } from "./model";
@@ -59,14 +59,14 @@ export function coloring(): Coloring {
   const numeric = values.every((value) => Number.isFinite(Number(value)));
   values.sort((a, b) => (numeric ? Number(a) - Number(b) : a < b ? -1 : 1));
   const paint = key === "protocol" ? (value: string) => apart(protocolNames().indexOf(value)) : scale(values);
-  const told = (value: string) => {
+  const entryText = (value: string) => {
     const line = key === "run" ? shownLines().find((one) => read(one) === value) : undefined;
     return line && line.runs.length > 1 ? label(line, true) : value;
   };
   return {
     key,
     numeric: numeric && !named,
-    entries: values.map((value) => [told(value), paint(value)]),
+    entries: values.map((value) => [entryText(value), paint(value)]),
     read,
     of: (line) => paint(read(line)),
     ofRun: (run) => paint(ofRun(run)),

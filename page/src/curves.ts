@@ -35,7 +35,7 @@ const LABELS = 104;
 const charts = {} as { joint: Chart<Ref>; concepts: Chart<Ref> };
 const values = {} as { joint: Readout; concepts: Readout };
 
-// What tells a line from the others, in few words.
+// What distinguishes a line from the others, in few words.
 function nameOf(line: Line, all: Line[]): string {
   const several = (read: (one: Line) => string) => new Set(all.map(read)).size > 1;
   const of = (one: Line) => one.runs.map((run) => run.token).join();
@@ -122,12 +122,12 @@ function panels(surface: Surface, width: number, all: Line[]): Hit<Ref>[] {
           { color: color.line, width: 0.7 },
         );
     hits.push(...bands(surface, of, x, y, "joint", 0, paint.of, dashOf));
-    const told = colorKey().includes(".")
+    const title = colorKey().includes(".")
       ? `${words(colorKey())} ${value}`
       : colorKey() === "class"
         ? `class ${value}`
         : cut(label(of[0], true).length < 30 && colorKey() === "run" ? label(of[0], true) : String(value), 26);
-    surface.text(left, top - 5, told, { color: paint.of(of[0]), size: 11.5, bold: true });
+    surface.text(left, top - 5, title, { color: paint.of(of[0]), size: 11.5, bold: true });
     if (n < columns) charts.joint.spans.push(x);
   });
   return hits;
@@ -217,7 +217,7 @@ export function startCurves() {
     lookAt(ref.line, event.type === "pointerdown" ? null : ref.line.steps[ref.i]);
   };
   const at = () => `at step ${thousands(state.step ?? 0)}`;
-  const told = (of: Line[], read: (line: Line, i: number) => number) =>
+  const accuraciesNow = (of: Line[], read: (line: Line, i: number) => number) =>
     of
       .slice(0, 8)
       .map((line) => `${line.protocol} ${line.name} ${digits(read(line, line.index(state.step ?? 0)))}`)
@@ -231,7 +231,7 @@ export function startCurves() {
       cursor(surface, width, height, charts.joint.spans);
       values.joint?.draw(surface, 20, height - 38);
     },
-    label: () => `Joint accuracy against steps, ${at()}: ${told(shownLines(), (line, i) => line.joint[i])}`,
+    label: () => `Joint accuracy against steps, ${at()}: ${accuraciesNow(shownLines(), (line, i) => line.joint[i])}`,
   });
   charts.concepts = new Chart(byId("curve-concepts"), {
     name: "concept-accuracy",
@@ -245,7 +245,7 @@ export function startCurves() {
       `Accuracy of each concept against steps, ${at()}: ${space()
         .concepts.map(
           (concept, c) =>
-            `${concept.name} ${told(lines(["naive"], [comparedClass()]), (line, i) => line.accuracy[c][i])}`,
+            `${concept.name} ${accuraciesNow(lines(["naive"], [comparedClass()]), (line, i) => line.accuracy[c][i])}`,
         )
         .join("; ")}`,
   });

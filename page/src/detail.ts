@@ -1,7 +1,7 @@
 // The checkpoint that is looked at: its numbers and the images that were generated there.
 
 import type { Ref } from "./chart";
-import { byId, digits, make, thousands, told } from "./dom";
+import { byId, digits, make, messageOf, thousands } from "./dom";
 import { toLookAt } from "./look";
 import { type Kind, type Line, label, load, lone, settled, space, tabular, trajectoryOf, turnOf } from "./model";
 import { focused } from "./space";
@@ -44,13 +44,15 @@ function describe({ line, i }: Ref): void {
   const body = byId<HTMLTableElement>("numbers").tBodies[0];
   const row = (name: string, ...values: string[]) =>
     make("tr", {}, make("th", { scope: "row" }, name), ...values.map((value) => make("td", {}, value)));
-  const told = (of: Kind, c: number) => {
+  const withInterval = (of: Kind, c: number) => {
     const [a, b] = line.interval(of, c, i);
     const value = digits(line.value(of, c, i));
     return known ? `${value} (${digits(a)}–${digits(b)})` : value;
   };
   body.replaceChildren(
-    ...space().concepts.map((concept, c) => row(concept.name, told("accuracy", c), told("coordinate", c))),
+    ...space().concepts.map((concept, c) =>
+      row(concept.name, withInterval("accuracy", c), withInterval("coordinate", c)),
+    ),
     row("joint", digits(line.joint[i]), "–"),
   );
 }
@@ -106,7 +108,7 @@ async function images({ line, i }: Ref): Promise<void> {
         figures.push(make("p", { class: "quiet" }, `${single ? "" : `${run.name}: `}${why}`));
       }
     } catch (error) {
-      figures.push(make("p", { class: "quiet" }, `${run.name}: ${told(error)}`));
+      figures.push(make("p", { class: "quiet" }, `${run.name}: ${messageOf(error)}`));
     }
     if (mine !== ticket) return;
   }

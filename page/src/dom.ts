@@ -48,7 +48,7 @@ export const digits = (value: number | null | undefined): string =>
   value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(2);
 export const counted = (count: number, noun: string): string => `${thousands(count)} ${noun}${count === 1 ? "" : "s"}`;
 export const words = (setting: string): string => (setting.split(".").at(-1) ?? "").replaceAll("_", " ");
-export const told = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 export function save(name: string, blob: Blob | null): void {
   if (!blob) throw new Error(`${name} cannot be made`);

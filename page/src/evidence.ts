@@ -4,13 +4,24 @@
 import { carrier, payload } from "./carrier";
 import { Chart } from "./chart";
 import { byId, make, options, select } from "./dom";
+import { isReading } from "./findings";
 import { chosenRuns, groupsOf, model, settled, space, trajectoryOf } from "./model";
-import { amongClasses, concepts, frames, naive, type Subject, spread, told, way, ways, windowOf } from "./pictures";
+import {
+  amongClasses,
+  concepts,
+  finalAccuracies,
+  frames,
+  naive,
+  type Subject,
+  spread,
+  way,
+  ways,
+  windowOf,
+} from "./pictures";
 import { change, state, subscribe } from "./store";
 import type { Surface } from "./surface";
 import { explained } from "./terms";
 import { strip } from "./tiles";
-import { isReading } from "./told";
 import type { Finding } from "./types";
 
 const MOST_FRAMES = 7;
@@ -80,32 +91,35 @@ const LINKS: Link[] = [
 const LINKED = new Set([...LINKS.flatMap((link) => link.topics), "verdict"]);
 
 const charts: Chart[] = [];
-let of: Subject = { runs: [], ood: "", judged: null, shown: [] };
+let subject: Subject = { runs: [], ood: "", judged: null, shown: [] };
 let ticket = 0;
 
-const findings = () => model.told?.findings ?? [];
-const every = () => model.told?.groups ?? [];
+const findings = () => model.findings?.findings ?? [];
+const every = () => model.findings?.groups ?? [];
 const group = () => every().find((g) => g.name === state.group) ?? every()[0] ?? null;
 const heldOut = () => space().classes.find((c) => c.ood)?.name ?? space().classes.at(-1)?.name ?? "";
 
-// What the pictures are of: the setting whose evidence is told; before that, the first that is drawn.
+// What the pictures are of: the setting whose evidence is shown; before findings are there, the first
+// that is drawn.
 function gather() {
-  const told = group();
-  const names = new Set(told?.runs ?? []);
-  const runs = told ? model.index.runs.filter((run) => names.has(run.name)) : (groupsOf(chosenRuns(), "mean")[0] ?? []);
-  of = {
+  const setting = group();
+  const names = new Set(setting?.runs ?? []);
+  const runs = setting
+    ? model.index.runs.filter((run) => names.has(run.name))
+    : (groupsOf(chosenRuns(), "mean")[0] ?? []);
+  subject = {
     runs,
-    ood: told?.judged[0]?.class ?? heldOut(),
-    judged: told?.judged[0] ?? null,
-    shown: of.runs === runs ? of.shown : [],
+    ood: setting?.judged[0]?.class ?? heldOut(),
+    judged: setting?.judged[0] ?? null,
+    shown: subject.runs === runs ? subject.shown : [],
   };
 }
 
 // Images of the held-out class at some checkpoints of the first run that keeps some.
 async function images() {
   const mine = ++ticket;
-  const run = of.runs.find((r) => r.images);
-  const here = of;
+  const run = subject.runs.find((r) => r.images);
+  const here = subject;
   const steps = (run ? trajectoryOf(run.token)?.protocols.find((p) => p.name === "naive")?.steps : null) ?? [];
   const found = run
     ? await Promise.all(
@@ -135,11 +149,11 @@ function fill(link: Link, seen: Set<string>): void {
   const [first, ...rest] = mine;
   const card = byId(`link-${link.name}`);
   const open = card.querySelector("details")?.open;
-  const none = model.told
-    ? "Nothing is told of it: these runs do not hold what it takes."
+  const none = model.findings
+    ? "No finding: these runs do not hold the data for it."
     : isReading()
       ? "Reading the runs…"
-      : "Told with the findings.";
+      : "Shown with the findings.";
   byPlace(card, ".said").replaceChildren(
     first ? sentence("p", first, seen) : make("p", { class: "lead quiet" }, none),
     ...(rest.length
@@ -153,11 +167,11 @@ function fill(link: Link, seen: Set<string>): void {
         ]
       : []),
   );
-  byPlace(card, ".chart").hidden = Boolean(link.judged && model.told && !of.judged);
+  byPlace(card, ".chart").hidden = Boolean(link.judged && model.findings && !subject.judged);
   card.hidden = Boolean(model.index.of_table && !mine.length);
 }
 
-// What is no link of the chain: comparisons of settings, how far the judge can be trusted, the data.
+// Findings that are no link of the chain: comparisons of settings, how far the judge can be trusted, the data.
 function beside(seen: Set<string>): void {
   const mine = findings().filter((f) => !LINKED.has(f.topic) && (!f.group || f.group === group()?.name));
   byId("beside").replaceChildren(...(mine.length ? [make("ul", {}, ...mine.map((f) => sentence("li", f, seen)))] : []));
@@ -175,7 +189,7 @@ function draw() {
   const seen = new Set<string>(); // a word is explained where it comes first
   LINKS.forEach((link) => fill(link, seen));
   beside(seen);
-  byId("verdict-picture").hidden = Boolean(model.told && !of.judged && !carrier.live);
+  byId("verdict-picture").hidden = Boolean(model.findings && !subject.judged && !carrier.live);
   for (const chart of charts) chart.refresh();
   images();
 }
@@ -201,34 +215,34 @@ function card(link: Link): void {
       name: link.name,
       height: () => HEIGHT,
       draw: (surface, width, height) => {
-        link.draw(surface, width, height, of);
+        link.draw(surface, width, height, subject);
         return null;
       },
       label: () =>
-        `${link.question} Drawn is the ${link.shows}${link.judged && of.judged ? `: ${told(of.judged, link.name)}` : ""}.`,
+        `${link.question} Drawn is the ${link.shows}${link.judged && subject.judged ? `: ${finalAccuracies(subject.judged, link.name)}` : ""}.`,
     }),
   );
 }
 
 export function startEvidence() {
-  byId("told").classList.toggle("held", carrier.live);
+  byId("evidence").classList.toggle("held", carrier.live);
   LINKS.forEach(card);
   charts.push(
     new Chart(byId("verdict-picture"), {
       name: "verdict",
       height: () => HEIGHT,
       draw: (surface, width, height) => {
-        if (of.judged) ways(surface, width, height, of.judged, "verdict");
+        if (subject.judged) ways(surface, width, height, subject.judged, "verdict");
         return null;
       },
       label: () =>
-        of.judged
-          ? `Joint accuracy of class ${of.ood} against steps, ${Object.keys(of.judged.ways[0].seeds).length} seeds, ${of.judged.images} images each: ${told(of.judged, "verdict")}${windowOf(of.judged) ? `; hidden from step ${windowOf(of.judged)?.join(" to ")}` : ""}.`
+        subject.judged
+          ? `Joint accuracy of class ${subject.ood} against steps, ${Object.keys(subject.judged.ways[0].seeds).length} seeds, ${subject.judged.images} images each: ${finalAccuracies(subject.judged, "verdict")}${windowOf(subject.judged) ? `; hidden from step ${windowOf(subject.judged)?.join(" to ")}` : ""}.`
           : "No picture of the verdict.",
     }),
   );
   select("group").onchange = () => change({ group: select("group").value });
-  subscribe(["told", "group", "chosen", "data", "loaded", "space", "hiddenSeeds", "only"], draw);
+  subscribe(["findings", "group", "chosen", "data", "loaded", "space", "hiddenSeeds", "only"], draw);
   subscribe(["theme", "turns"], () => {
     for (const chart of charts) chart.refresh();
   });

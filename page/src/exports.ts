@@ -1,7 +1,7 @@
 // Data to take away: the trajectories of the chosen runs, with every setting.
 
 import { carrier } from "./carrier";
-import { byId, counted, save, told } from "./dom";
+import { byId, counted, messageOf, save } from "./dom";
 import { chosenRuns, each, load, space, trajectoryOf } from "./model";
 import type { Run, Settings } from "./types";
 
@@ -67,7 +67,7 @@ async function guarded(
     save(name, content);
     byId("data-note").textContent = without ? `Saved. ${without}` : `${counted(runs.length, "run")} saved.`;
   } catch (error) {
-    byId("data-note").textContent = `Not saved: ${told(error)}`;
+    byId("data-note").textContent = `Not saved: ${messageOf(error)}`;
   }
 }
 

@@ -98,7 +98,7 @@ function draw() {
   byId("space-box").hidden = model.index.spaces.length < 2;
 }
 
-// Of more than two values, between which two an axis runs.
+// Menus for the two values between which the axis of a concept with more than two values runs.
 function drawEnds(name: string, axis: number, used: boolean): void {
   const labels = axis < 0 ? [] : space().concepts[axis].labels;
   const many = used && labels.length > 2;
@@ -113,7 +113,7 @@ function drawEnds(name: string, axis: number, used: boolean): void {
     );
 }
 
-// The ends are different, as axes are.
+// The ends of an axis are two values: choosing the one at the other end swaps them.
 function setEnd(k: number, end: number, value: number): void {
   const axis = state.axes[k];
   const ends: [number, number] = [...endsOf(axis)];
@@ -122,7 +122,7 @@ function setEnd(k: number, end: number, value: number): void {
   change({ ends: { ...state.ends, [axis]: ends } });
 }
 
-// Axes are different: the one that is taken is given in exchange.
+// No two axes show the same concept: choosing one that another axis has swaps the two.
 function setAxis(k: number, axis: number): void {
   const axes = [...state.axes];
   const other = axes.indexOf(axis);

@@ -26,7 +26,7 @@ function settingsOf(protocol: string): string[] {
   return [...found];
 }
 
-// Every setting of every chosen run is asked for once a knob is turned; runs that come later, too.
+// Once a slider is moved, every setting of every chosen run is fetched; of runs that come later, too.
 export async function turn(knobs: Record<string, string>): Promise<void> {
   if (Object.keys(knobs).length) await ready();
   forget();
@@ -35,9 +35,9 @@ export async function turn(knobs: Record<string, string>): Promise<void> {
 
 async function ready(): Promise<void> {
   await each(chosenRuns(), async (run) => {
-    const told = await load("settings", run);
+    const settings = await load("settings", run);
     const kept = model.settings.get(run.token);
-    if (kept) kept.ready = told;
+    if (kept) kept.ready = settings;
   });
 }
 
@@ -80,7 +80,7 @@ function ofRuns(): Slider[] {
   });
 }
 
-// What is turned is looked at: point, images and curve are those of its protocol.
+// Moving a slider looks at its protocol: point, images and curve are those of it.
 function look(protocol: string): void {
   const now = focused();
   if (now && now.line.protocol !== protocol)
@@ -101,11 +101,11 @@ function draw(): void {
   }
   place.hidden = !shown.length;
   shown.forEach((slider, n) => {
-    const told = slider.at() ? slider.values[slider.at() - 1] : slider.rest;
+    const text = slider.at() ? slider.values[slider.at() - 1] : slider.rest;
     const knob = byId<HTMLInputElement>(`knob-${n}`);
     knob.value = String(slider.at());
-    knob.setAttribute("aria-valuetext", told);
-    byId(`knob-${n}-now`).textContent = told;
+    knob.setAttribute("aria-valuetext", text);
+    byId(`knob-${n}-now`).textContent = text;
   });
 }
 

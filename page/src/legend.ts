@@ -18,31 +18,31 @@ export function legend(): void {
     span.append(key, text);
     return span;
   };
-  const told: (string | HTMLElement)[] = [];
+  const items: (string | HTMLElement)[] = [];
   if (numeric && entries.length > 1) {
     const span = document.createElement("span");
     const key = document.createElement("i");
     key.className = "ramp";
     key.style.background = `linear-gradient(90deg, ${entries.map(([, css]) => css).join()})`;
     span.append(`${words(colorKey())} ${entries[0][0]}`, key, entries.at(-1)?.[0] ?? "");
-    told.push(span);
-  } else told.push(...entries.slice(0, 24).map(([text, css]) => node(text, css)));
-  if (entries.length > 24 && !numeric) told.push(`and ${entries.length - 24} more`);
+    items.push(span);
+  } else items.push(...entries.slice(0, 24).map(([text, css]) => node(text, css)));
+  if (entries.length > 24 && !numeric) items.push(`and ${entries.length - 24} more`);
   if (state.protocols.size > 1 && colorKey() !== "protocol")
-    told.push(
+    items.push(
       `dashes: ${protocolNames()
         .filter((n) => state.protocols.has(n))
         .map((n, i) => (i ? `${n} dashed` : `${n} solid`))
         .join(", ")}`,
     );
   const many = shownLines().some((line) => line.runs.length > 1);
-  told.push(
+  items.push(
     `cross: 95 % interval ${many ? "over runs (of two, their range)" : `of the ${tabular() ? "samples" : "images"} of one run`} · hollow: first checkpoint · star: turn`,
   );
   if (shownLines().some((line) => !onAxes(line)))
-    told.push("not drawn: classes with other values than those of the axes");
+    items.push("not drawn: classes with other values than those of the axes");
   place.replaceChildren(
-    ...told.map((item) =>
+    ...items.map((item) =>
       typeof item === "string" ? Object.assign(document.createElement("span"), { textContent: item }) : item,
     ),
   );

@@ -18,7 +18,7 @@ let logs = new Map<string, Log | null>();
 let ticket = 0;
 let kept = "";
 
-function stories(): [Run, Log][] {
+function runsWithLogs(): [Run, Log][] {
   return chosenRuns()
     .slice(0, MOST_LOGS)
     .flatMap((run): [Run, Log][] => {
@@ -28,18 +28,18 @@ function stories(): [Run, Log][] {
 }
 
 function empty(surface: Surface, width: number, height: number, why = ""): null {
-  const told =
+  const message =
     why ||
     (!chosenRuns().length
       ? "No run is chosen."
       : kept
         ? "These runs keep no training log."
         : "Reading the training logs…");
-  surface.text(width / 2, height / 2, told, { color: ink().quiet, size: 12, anchor: "middle" });
+  surface.text(width / 2, height / 2, message, { color: ink().quiet, size: 12, anchor: "middle" });
   return null;
 }
 
-// What a log holds of something, where it is told.
+// The points of a column of a log, where it has values.
 function points(log: Log, kind: string, x: Scale, y: Scale, wanted = (_: number) => true): [number, number][] {
   return log.step.flatMap((step, i): [number, number][] => {
     const value: Maybe = log[kind][i];
@@ -48,7 +48,7 @@ function points(log: Log, kind: string, x: Scale, y: Scale, wanted = (_: number)
 }
 
 function loss(surface: Surface, width: number, height: number): null {
-  const found = stories();
+  const found = runsWithLogs();
   const paint = coloringOfRuns();
   if (!found.length) return empty(surface, width, height);
   const kind = found.every(([, log]) => log.diffusion) ? "diffusion" : "loss";
@@ -72,7 +72,7 @@ function loss(surface: Surface, width: number, height: number): null {
 }
 
 function gamma(surface: Surface, width: number, height: number): null {
-  const logged = stories();
+  const logged = runsWithLogs();
   const found = logged.filter(([, log]) => log.gamma_0 && log.gamma_1);
   const paint = coloringOfRuns();
   if (!found.length) return empty(surface, width, height, logged.length ? "The training log holds no γ." : "");
@@ -125,7 +125,7 @@ async function fetchLogs() {
 }
 
 function ending(kind: string): string {
-  const found = stories();
+  const found = runsWithLogs();
   return (
     found
       .slice(0, 6)
@@ -139,7 +139,7 @@ export function startLogs() {
     name: "loss",
     draw: loss,
     over: (...where) => {
-      if (stories().length) cursor(...where);
+      if (runsWithLogs().length) cursor(...where);
     },
     label: () => `Training loss against steps: ${ending("diffusion")}`,
   });
@@ -147,7 +147,7 @@ export function startLogs() {
     name: "gamma",
     draw: gamma,
     over: (...where) => {
-      if (stories().some(([, log]) => log.gamma_0 && log.gamma_1)) cursor(...where);
+      if (runsWithLogs().some(([, log]) => log.gamma_0 && log.gamma_1)) cursor(...where);
     },
     label: () => `Noise schedule against steps, gamma(0): ${ending("gamma_0")}`,
   });

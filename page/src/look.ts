@@ -17,12 +17,12 @@ let ticket = 0;
 
 const box = () => byId<HTMLDialogElement>("look");
 
-// Images in rows, of which each can be looked at.
+// Images in rows, each of which can be opened.
 export function toLookAt(found: Strip, run: Run, at: Omit<Look, "token" | "column">, most: number): HTMLElement {
   const { protocol, name, step } = at;
   const columns = Math.min(8, most, found.columns);
-  const told = `${found.columns} images of class ${name} at step ${step}, ${protocol}, ${run.name}`;
-  const canvas = tileCanvas(found, columns, most, told);
+  const label = `${found.columns} images of class ${name} at step ${step}, ${protocol}, ${run.name}`;
+  const canvas = tileCanvas(found, columns, most, label);
   const place = make("div", { class: "walk" }, canvas);
   const side = found.tile + 1;
   const walker = new Walker(canvas);

@@ -8,10 +8,11 @@ import { startClock } from "./clock";
 import { startCompare } from "./compare";
 import { startCurves } from "./curves";
 import { startDetail } from "./detail";
-import { byId, counted, told as message } from "./dom";
+import { byId, counted, messageOf } from "./dom";
 import { startEvidence } from "./evidence";
 import { startExports } from "./exports";
 import { enter, startFilters } from "./filters";
+import { startFindings } from "./findings";
 import { startKnobs } from "./knobs";
 import { startLayout } from "./layout";
 import { startLogs } from "./logs";
@@ -39,19 +40,18 @@ import { startTable } from "./table";
 import { startTerms } from "./terms";
 import { startTheme } from "./theme";
 import { startTimeline } from "./timeline";
-import { startTold } from "./told";
 import type { Index, Run } from "./types";
 
 function facts() {
   const { runs } = model.index;
   const count = (status: string) => runs.filter((run) => run.status === status).length;
-  const told = ["running", "silent", "stopped", "failed", "diverged"]
+  const states = ["running", "silent", "stopped", "failed", "diverged"]
     .map((status): [number, string] => [count(status), status])
     .filter(([n]) => n)
     .map(([n, status]) => `${n} ${status}`);
   byId("facts").textContent = [
     counted(runs.length, "run"),
-    ...told,
+    ...states,
     settled()
       ? space()
           .concepts.map((c) => c.name)
@@ -97,7 +97,7 @@ function loadRuns(): void {
       touch("data", "loaded");
       loadTurns();
     })
-    .catch((error) => trouble(message(error)));
+    .catch((error) => trouble(messageOf(error)));
 }
 
 function trouble(text: string): void {
@@ -106,13 +106,13 @@ function trouble(text: string): void {
 }
 
 function live() {
-  const told = () => {
+  const connected = () => {
     byId("live").textContent = "live";
   };
-  told();
+  connected();
   carrier.watch(
     (index) => {
-      told();
+      connected();
       trouble(model.index.runs.length ? "" : byId("trouble").textContent);
       if (index) take(index);
     },
@@ -145,7 +145,7 @@ async function start() {
     startLook,
     startAsk,
     startSheets,
-    startTold,
+    startFindings,
     startEvidence,
     startTerms,
     startExports,
@@ -169,7 +169,7 @@ async function start() {
     take(await carrier.index());
     flush();
   } catch (error) {
-    trouble(`The runs cannot be listed: ${message(error)}`);
+    trouble(`The runs cannot be listed: ${messageOf(error)}`);
   }
   if (carrier.live) live();
 }

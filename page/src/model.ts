@@ -8,13 +8,13 @@ import { outdate, perChoice, state, touch } from "./store";
 import type {
   Columns,
   Details,
+  Findings,
   Index,
   Maybe,
   Part,
   Run,
   Settings,
   Space,
-  Told,
   Trajectory,
   Turn,
   Turns,
@@ -22,18 +22,18 @@ import type {
 
 interface Kept<T> {
   version: string;
-  told: Promise<T>;
+  answer: Promise<T>;
   ready?: T;
 }
 
 export const model = {
   index: { runs: [], spaces: [], varied: [], ledgers: [], left_out: [] } as Index,
   loaded: false,
-  trajectories: new Map<string, { version: string; told: Trajectory }>(),
+  trajectories: new Map<string, { version: string; trajectory: Trajectory }>(),
   details: new Map<string, Kept<Details>>(),
   settings: new Map<string, Kept<Settings>>(),
   turns: new Map<string, Turns>(),
-  told: null as Told | null,
+  findings: null as Findings | null,
 };
 // From more runs on, only those that are chosen are loaded, and a few are chosen at first.
 export const MANY = 300;
@@ -47,7 +47,7 @@ export const space = (): Space => model.index.spaces[state.space];
 export const settled = (): boolean => model.index.spaces.length > 0;
 // A table of another program: no images, log or config; a lone class need not be named.
 export const tabular = (): boolean => model.index.of_table === true;
-// The accuracy from which something counts as there.
+// The accuracy from which something counts as present.
 export const threshold = (): number => model.index.threshold ?? 0.8;
 export const lone = (): boolean => tabular() && space().classes.length < 2;
 export const ofClass = (name: string, before = ""): string => (lone() ? "" : `${before}class ${name}`);
@@ -61,7 +61,7 @@ export const chosenRuns = perChoice((): Run[] =>
   candidates().filter((run) => Object.entries(state.only).every(([name, value]) => run.values[name] === value)),
 );
 export const runOf = (token: string): Run | undefined => model.index.runs.find((run) => run.token === token);
-export const trajectoryOf = (token: string): Trajectory | null => model.trajectories.get(token)?.told ?? null;
+export const trajectoryOf = (token: string): Trajectory | null => model.trajectories.get(token)?.trajectory ?? null;
 // The settings in which runs differ, those that are chosen unless said; of another choice they are others.
 export const variedAmong = (runs: Run[]): string[] =>
   model.index.varied.filter((name) => new Set(runs.map((run) => run.values[name] ?? null)).size > 1);
@@ -69,14 +69,14 @@ export const variedHere = perChoice(() => variedAmong(chosenRuns()));
 export const variedInAll = perChoice(() => variedAmong(runsHere()));
 export const valuesOf = (run: Run): (string | null)[] => model.index.varied.map((name) => run.values[name] ?? null);
 
-// Under what a group of runs is kept: another version is another key.
+// The key under which what belongs to a group of runs is kept; a new version of a run changes it.
 export const keyOf = (runs: Run[]): string => runs.map((run) => run.token + run.version).join();
 
 export function settingName(run: Run): string {
-  const told = variedHere()
+  const varied = variedHere()
     .map((name) => [words(name), run.values[name]])
     .filter(([, value]) => value !== null && value !== undefined);
-  return told.map(([name, value]) => `${name} ${value}`).join(", ");
+  return varied.map(([name, value]) => `${name} ${value}`).join(", ");
 }
 
 export const protocolNames = perChoice(() => protocolsOf(chosenRuns()));
@@ -108,7 +108,8 @@ export async function loadTrajectories(runs: Run[]): Promise<void> {
     async (batch) => {
       try {
         const found = await carrier.trajectories(batch.map((run) => run.token));
-        for (const run of batch) model.trajectories.set(run.token, { version: run.version, told: found[run.token] });
+        for (const run of batch)
+          model.trajectories.set(run.token, { version: run.version, trajectory: found[run.token] });
       } finally {
         batch.forEach((run) => underWay.delete(key(run)));
       }
@@ -125,10 +126,10 @@ export async function loadTrajectories(runs: Run[]): Promise<void> {
 export async function load<K extends keyof Kinds>(kind: K, run: Run): Promise<Kinds[K]> {
   const all = model[kind] as Map<string, Kept<Kinds[K]>>;
   const kept = all.get(run.token);
-  if (kept?.version === run.version) return kept.told;
-  const told = carrier.get(kind, run.token);
-  all.set(run.token, { version: run.version, told });
-  return told;
+  if (kept?.version === run.version) return kept.answer;
+  const answer = carrier.get(kind, run.token);
+  all.set(run.token, { version: run.version, answer });
+  return answer;
 }
 
 export async function each<T>(items: T[], work: (item: T) => Promise<void>, atOnce = AT_ONCE): Promise<void> {
@@ -236,7 +237,7 @@ export class Line {
   }
 
   // 95 % interval at a checkpoint: over runs (of two, their range), or of the images of a single run; of
-  // width 0 where their number is not told.
+  // width 0 where their number is unknown.
   interval(kind: Kind, c: number, i: number): [number, number] {
     const key = `${kind}${c}:${i}`;
     let found = this.intervals.get(key);
@@ -324,7 +325,7 @@ export function label(line: Line, brief = false): string {
   return brief ? who : [ofClass(line.name), line.protocol, who].filter(Boolean).join(", ");
 }
 
-// Turns are those of the axes as they were judged.
+// Turns are known for the axes as they were judged alone, not between other values.
 export function turnOf(line: Line): Turn | null {
   if (moved()) return null;
   return model.turns.get(keyOf(line.runs))?.[line.name] ?? null;
@@ -339,11 +340,11 @@ export async function loadTurns(): Promise<void> {
     const key = keyOf(group);
     if (model.turns.has(key)) continue;
     try {
-      const told = await carrier.together(
+      const turns = await carrier.together(
         "turns",
         group.map((run) => run.token),
       );
-      model.turns.set(key, told ?? {});
+      model.turns.set(key, turns ?? {});
     } catch {
       model.turns.set(key, {});
     }

@@ -1,5 +1,5 @@
-// The curve beside the images: the joint accuracy of what is looked at against steps, at the setting that was
-// turned to, with the best of each step and plain prompting to compare.
+// The curve beside the images: the joint accuracy of what is looked at against steps, at the setting that
+// the sliders choose, with the best of each step and plain prompting to compare.
 
 import { scaleLinear } from "d3-scale";
 import { axes, Chart } from "./chart";
@@ -72,7 +72,7 @@ function over(surface: Surface, width: number, height: number): void {
   }
 }
 
-const told = () =>
+const accuraciesHere = () =>
   curves()
     .map(
       (line) =>
@@ -87,7 +87,7 @@ export function startNear(): void {
     draw,
     over,
     label: () =>
-      `Joint accuracy${ofClass(focused()?.line.name ?? "", " of ")} against steps, at step ${thousands(state.step ?? 0)}: ${told()}`,
+      `Joint accuracy${ofClass(focused()?.line.name ?? "", " of ")} against steps, at step ${thousands(state.step ?? 0)}: ${accuraciesHere()}`,
   });
   subscribe(
     ["focus", "data", "chosen", "protocols", "classes", "hiddenSeeds", "mode", "knobs", "only", "space", "theme"],

@@ -17,18 +17,19 @@ const MOST_VALUES = 60;
 const NEAR = 4; // pixels that a click may move
 const order = new Intl.Collator("en", { numeric: true }).compare;
 
-export const told = (run: Run, name: string): string =>
+// The value of a setting of a run, or its seed.
+export const valueText = (run: Run, name: string): string =>
   name === "seed" ? String(run.seed) : (run.values[name] ?? "–");
 
-// Settings that vary, and the seed; what has more values than can be told apart is left out.
+// Settings that vary, and the seed; what has too many values to be distinguishable is left out.
 export function axesOf(runs: Run[], varied: string[]): Axis[] {
   return [...varied, "seed"]
-    .map((name) => ({ name, values: [...new Set(runs.map((run) => told(run, name)))].sort(rising) }))
+    .map((name) => ({ name, values: [...new Set(runs.map((run) => valueText(run, name)))].sort(rising) }))
     .filter(({ values }) => values.length > 1 && values.length <= MOST_VALUES);
 }
 
 export const within = (run: Run, brushes: Record<string, string[]>): boolean =>
-  Object.entries(brushes).every(([name, values]) => values.includes(told(run, name)));
+  Object.entries(brushes).every(([name, values]) => values.includes(valueText(run, name)));
 
 function rising(a: string, b: string): number {
   const [x, y] = [Number(a), Number(b)];
@@ -73,7 +74,7 @@ function draw() {
 function combinations(runs: Run[]): string[][] {
   const found = new Map<string, string[]>();
   for (const run of runs) {
-    const values = axes.map((axis) => told(run, axis.name));
+    const values = axes.map((axis) => valueText(run, axis.name));
     found.set(values.join("\u0000"), values);
   }
   return [...found.values()];

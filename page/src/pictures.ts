@@ -1,5 +1,5 @@
-// The pictures of the verdict and of the chain of evidence. Each draws the numbers its sentence tells:
-// where a verdict was told, accuracies by the judge whose settings were chosen on other images.
+// The pictures of the verdict and of the chain of evidence. Each draws the numbers of its sentence:
+// where there is a verdict, accuracies by the judge, with settings chosen on other images.
 
 import { greatest, max, median, range, rollups } from "d3-array";
 import { scaleLinear } from "d3-scale";
@@ -21,8 +21,7 @@ const TOP = 16;
 const BOTTOM = 34;
 const IDLE = 0.6;
 
-// Accuracies against steps; returns where a step and a value lie.
-// What the pictures are of: some runs, their held-out class, what a verdict was told from, some images.
+// What the pictures are of: some runs, their held-out class, the numbers behind a verdict, some images.
 export interface Subject {
   runs: Run[];
   ood: string;
@@ -36,6 +35,7 @@ interface Plane {
   ends: Ends;
 }
 
+// Axes for accuracies against steps; returns where a step and a value lie.
 function plane(surface: Surface, width: number, bottom: number, last: number | undefined, yLabel: string): Plane {
   const x = scaleLinear([0, last || 1], [LEFT + 12, width - RIGHT]);
   const y = scaleLinear([0, 1.02], [bottom, TOP]);
@@ -68,7 +68,7 @@ const protocolColor = (name: string) =>
   isControl(name) ? ink().quiet : apart(Math.max(0, protocolNames().indexOf(name)));
 const last = (values: ArrayLike<Maybe>): Maybe => Array.from(values).findLast((v) => v !== null) ?? null;
 
-// The window of the seeds that have one: medians, as the sentence tells.
+// The window of the seeds that have one: medians, as in the sentence.
 export function windowOf(judged: Judged): [number, number] | null {
   const from = median(judged.windows, (w) => w.first);
   const to = median(judged.windows, (w) => w.last);
@@ -138,7 +138,8 @@ export function ways(surface: Surface, width: number, height: number, judged: Ju
   });
 }
 
-export const told = (judged: Judged, kind: string): string =>
+// Where each line of the picture ends, in words.
+export const finalAccuracies = (judged: Judged, kind: string): string =>
   [...naiveOf(judged), ...chosenWays(judged, kind)]
     .map((way) => `${way.name} ends at ${digits(last(means(way, kind === "verdict" ? seedsOf(judged) : undefined)))}`)
     .join(", ");
@@ -161,7 +162,7 @@ export function concepts(surface: Surface, width: number, height: number, { runs
   endLabels(surface, labels, at.ends);
 }
 
-// When plain prompting makes it: a line a seed, a dot where it has arrived for good.
+// When plain prompting succeeds: one line for each seed, a dot where it has emerged.
 export function naive(surface: Surface, width: number, height: number, { runs, ood, judged }: Subject): void {
   const color = ink();
   const [plain] = judged ? naiveOf(judged) : [];
@@ -226,7 +227,7 @@ function square(surface: Surface, width: number, height: number, { runs, ood }: 
   };
 }
 
-// The ways of all classes through concept space: beside which training class the held-out one goes.
+// The trajectories of all classes in concept space: which training class the held-out one passes.
 export function amongClasses(surface: Surface, width: number, height: number, of: Subject): void {
   const plane = square(surface, width, height, of);
   if (!plane) return;
@@ -243,7 +244,7 @@ export function amongClasses(surface: Surface, width: number, height: number, of
   }
 }
 
-// The way of the held-out class through concept space, with its turn.
+// The trajectory of the held-out class in concept space, with its turn.
 export function way(surface: Surface, width: number, height: number, of: Subject): void {
   const color = ink();
   const plane = square(surface, width, height, of);

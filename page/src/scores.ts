@@ -1,4 +1,4 @@
-// What the judge said of single images; asked for when it is looked at.
+// What the judge said of single images; fetched when an image is looked at.
 
 import { carrier } from "./carrier";
 import { load } from "./model";
@@ -10,7 +10,7 @@ export const FAILED = 0.5;
 
 export type Order = "made" | "worst" | "best" | "failures";
 
-// Of the images of a row of a sheet; null where they are not kept.
+// The scores of the images in a row of a sheet; null where they are not kept.
 export async function scoresOf(run: Run, protocol: string, step: number, row: number): Promise<RowScores | null> {
   const sheet = (await load("details", run)).sheets?.[protocol]?.[step];
   if (!sheet) return null;

@@ -1,6 +1,6 @@
 // Contact sheet: a class over all checkpoints, two protocols side by side.
 
-import { byId, context, counted, digits, options, save, select, thousands, told } from "./dom";
+import { byId, context, counted, digits, messageOf, options, save, select, thousands } from "./dom";
 import { chosenRuns, load, protocolsOf, settingAt, settled, space, trajectoryOf } from "./model";
 import { ink } from "./palette";
 import { arranged, failures, type Order, scoresOf } from "./scores";
@@ -74,7 +74,7 @@ function choices() {
   );
 }
 
-// The images of a row in the order that is wanted; scores are asked for only where that needs them.
+// The images of a row in the chosen order; scores are fetched only where the order needs them.
 async function part(of: Run, side: string, name: string, step: number): Promise<Side | null> {
   const setting = settingAt(of, side, name, step);
   const found = await strip(of, side, name, setting, step);
@@ -96,7 +96,7 @@ async function collect(): Promise<null> {
   try {
     details = await load("details", of);
   } catch (error) {
-    return note(told(error));
+    return note(messageOf(error));
   }
   const steps = [...new Set(sides.flatMap((side) => Object.keys(details.sheets?.[side] ?? {}).map(Number)))].sort(
     (a, b) => a - b,
@@ -203,7 +203,7 @@ function startsOf({ sides, widest, tile }: Shown): number[] {
   return sides.map((_, k) => LABEL + widest.slice(0, k).reduce((sum, columns) => sum + columns * cell + GAP, 0));
 }
 
-// Every image of the sheet as something to look at.
+// Every image of the sheet, to be opened.
 function cells(of: Shown): Cell[] {
   const starts = startsOf(of);
   const cell = cellOf(of.tile);

@@ -16,7 +16,8 @@ import { CORNERS, EDGES, Projection } from "./projection";
 import { CHOICE, change, state, subscribe, touch } from "./store";
 import type { Spot, Surface } from "./surface";
 
-const SILENT: Surface = { line() {}, area() {}, dots() {}, rect() {}, text() {}, image() {}, part() {}, clip() {} };
+// Draws nothing: for the layout alone.
+const NO_DRAWING: Surface = { line() {}, area() {}, dots() {}, rect() {}, text() {}, image() {}, part() {}, clip() {} };
 const MANY_POINTS = 5000;
 const MANY_LINES = 60;
 export const projection = new Projection();
@@ -94,8 +95,8 @@ function frame(surface: Surface, width: number, height: number): Stage {
       const ty = by ? top - 4 - thumb : top + h + 8;
       surface.image(thumbnail(name), tx, ty, thumb, thumb);
       surface.rect(tx, ty, thumb, thumb, { stroke: classColor(space(), name), line: 2 });
-      const told = small ? name : `${name} ${of.words}`;
-      surface.text(bx ? tx - 6 : tx + thumb + 6, by ? ty + 13 : ty + thumb - 2, told, {
+      const text = small ? name : `${name} ${of.words}`;
+      surface.text(bx ? tx - 6 : tx + thumb + 6, by ? ty + 13 : ty + thumb - 2, text, {
         color: classColor(space(), name),
         size: 12,
         bold: true,
@@ -121,10 +122,10 @@ function cube(surface: Surface, width: number, height: number): Stage {
       ),
     );
     const [px, py] = (k === 2 ? least(middles, (p) => p[0]) : greatest(middles, (p) => p[1])) ?? [0, 0];
-    const told = axis < 0 ? `step: 0 → ${thousands(lastStep())}` : axisLabel(axis);
-    const half = told.length * 3.3;
+    const text = axis < 0 ? `step: 0 → ${thousands(lastStep())}` : axisLabel(axis);
+    const half = text.length * 3.3;
     const x = k === 2 ? Math.max(half + 2, px - half - 10) : Math.max(half + 2, Math.min(width - half - 2, px));
-    surface.text(x, k === 2 ? py : Math.min(height - 4, py + 34), told, {
+    surface.text(x, k === 2 ? py : Math.min(height - 4, py + 34), text, {
       color: color.ink,
       size: 12,
       anchor: "middle",
@@ -247,7 +248,7 @@ function present(
 
 // A ring around what is looked at.
 function over(surface: Surface, width: number, height: number): void {
-  const { clip, place, color } = setUp(SILENT, width, height);
+  const { clip, place, color } = setUp(NO_DRAWING, width, height);
   const looked = focused();
   if (!looked) return;
   const spot = state.axes.slice(0, state.dims).map((axis) => valueAt(looked.line, looked.i, axis));

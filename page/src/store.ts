@@ -1,4 +1,4 @@
-// What is chosen. Views subscribe; several changes in one frame are told once.
+// What the reader has chosen. Views subscribe; they hear once of all changes in one frame.
 
 export interface Focus {
   token: string;
@@ -41,7 +41,7 @@ export const state = {
   focus: null as Focus | null,
   facet: "",
   compareClass: "",
-  told: "",
+  findings: "",
   group: "",
   narrow: false,
 };
@@ -56,7 +56,7 @@ const FLEETING = new Set<Key>([
   "playing",
   "turns",
   "theme",
-  "told",
+  "findings",
   "group",
   "narrow",
   "look",
@@ -68,7 +68,7 @@ const listeners: [Set<Key>, Listener][] = [];
 let waiting: Set<Key> | null = null;
 let choices = 0;
 
-// What follows from the choice is worked out once for each, because every line asks for it.
+// Something that follows from the choice: computed once for each choice, because every line needs it.
 export function perChoice<T>(read: () => T): () => T {
   let kept: { choice: number; value: T } | null = null;
   return () => {
@@ -77,7 +77,7 @@ export function perChoice<T>(read: () => T): () => T {
   };
 }
 
-// Runs or their data are others: what was worked out holds no more.
+// Runs or their data have changed: what was computed from them is out of date.
 export function outdate(): void {
   choices++;
 }

@@ -37,11 +37,11 @@ interface Column {
 }
 
 function columns(): Column[] {
-  const told = (value: Cell) => (value === null || value === undefined ? "–" : String(value));
+  const asText = (value: Cell) => (value === null || value === undefined ? "–" : String(value));
   return [
     { id: "name", title: "run", read: (run) => run.name, css: "run" },
     ...(tabular() ? [] : [{ id: "status", title: "status", read: (run: Run) => run.status }]),
-    { id: "seed", title: "seed", read: (run) => run.seed, number: true, text: told },
+    { id: "seed", title: "seed", read: (run) => run.seed, number: true, text: asText },
     {
       id: "steps",
       title: "scored to step",
@@ -66,7 +66,7 @@ function columns(): Column[] {
       title: words(name),
       hint: name,
       read: (run: Run) => run.values[name] ?? null,
-      text: told,
+      text: asText,
     })),
   ];
 }
@@ -176,7 +176,7 @@ export function choose(runs: Run[], on: boolean): void {
   change({ chosen });
 }
 
-// The rows that are not made yet.
+// A button for the rows that are not shown yet.
 function further(count: number, columns: number): HTMLElement {
   const more = () => {
     most += ROWS;
@@ -249,10 +249,10 @@ function sweeps() {
         ? make(
             "details",
             { "data-name": sweep.name, open: unfolded.has(sweep.name) },
-            make("summary", {}, `Sweep ${sweep.name}: ${sweep.told}`),
+            make("summary", {}, `Sweep ${sweep.name}: ${sweep.summary}`),
             make("ul", {}, ...sweep.runs.map((line) => make("li", {}, line))),
           )
-        : make("p", {}, `Sweep ${sweep.name}: ${sweep.told}`),
+        : make("p", {}, `Sweep ${sweep.name}: ${sweep.summary}`),
     ),
   );
 }

@@ -45,13 +45,13 @@ export function explained(text: string, seen = new Set<string>()): (Node | strin
   const nodes: (Node | string)[] = [];
   let from = 0;
   for (const found of text.matchAll(PATTERN)) {
-    const told = meaning.get(found[0].toLowerCase());
-    if (!told || seen.has(told)) continue;
-    seen.add(told);
+    const explanation = meaning.get(found[0].toLowerCase());
+    if (!explanation || seen.has(explanation)) continue;
+    seen.add(explanation);
     const end = found.index + found[0].length;
     const opening = text.slice(from, found.index).match(/[("]+$/)?.[0] ?? "";
     const closing = text.slice(end).match(/^[)".,;:]+/)?.[0] ?? "";
-    nodes.push(text.slice(from, found.index - opening.length), whole(opening, term(found[0], told), closing));
+    nodes.push(text.slice(from, found.index - opening.length), whole(opening, term(found[0], explanation), closing));
     from = end + closing.length;
   }
   return [...nodes, text.slice(from)];
@@ -62,28 +62,28 @@ function whole(opening: string, word: HTMLElement, closing: string): HTMLElement
   return opening || closing ? make("span", { class: "whole" }, opening, word, closing) : word;
 }
 
-function term(word: string, told: string): HTMLElement {
-  const element = make("button", { type: "button", class: "term", "aria-describedby": described(told) }, word);
-  element.addEventListener("pointerenter", () => show(element, told));
+function term(word: string, explanation: string): HTMLElement {
+  const element = make("button", { type: "button", class: "term", "aria-describedby": described(explanation) }, word);
+  element.addEventListener("pointerenter", () => show(element, explanation));
   element.addEventListener("pointerleave", hide);
-  element.addEventListener("focus", () => show(element, told));
+  element.addEventListener("focus", () => show(element, explanation));
   element.addEventListener("blur", hide);
-  element.addEventListener("click", () => show(element, told)); // a tap; Safari gives buttons no focus
+  element.addEventListener("click", () => show(element, explanation)); // a tap; Safari gives buttons no focus
   return element;
 }
 
 // What a screen reader says after the word; not part of the sentence.
-function described(told: string): string {
-  const id = `meaning-${[...meaning.values()].indexOf(told)}`;
-  if (!document.getElementById(id)) byId("meanings").append(make("span", { id }, told));
+function described(explanation: string): string {
+  const id = `meaning-${[...meaning.values()].indexOf(explanation)}`;
+  if (!document.getElementById(id)) byId("meanings").append(make("span", { id }, explanation));
   return id;
 }
 
 // One box for all words; it stays inside the window, below the word where there is room.
-function show(element: HTMLElement, told: string): void {
+function show(element: HTMLElement, explanation: string): void {
   const box = byId("tip");
   const word = element.getBoundingClientRect();
-  box.textContent = told;
+  box.textContent = explanation;
   box.hidden = false;
   const { width, height } = box.getBoundingClientRect();
   box.style.left = `${Math.max(8, Math.min(innerWidth - width - 8, word.left))}px`;

@@ -27,8 +27,7 @@ export function picture(source: string): Promise<HTMLImageElement> {
   return found;
 }
 
-// Where a class's images lie: { image, row, tile, columns }, or null if there are none.
-// Images of a row: row says where they lie in the picture, at which row of the sheet they are.
+// The images of one class and setting: their row in the loaded picture, and at: their row in the sheet.
 export interface Strip {
   image: HTMLImageElement;
   row: number;
@@ -37,6 +36,7 @@ export interface Strip {
   columns: number;
 }
 
+// The images of a class at a checkpoint; null if there are none.
 export async function strip(
   run: Run,
   protocol: string,

@@ -1,4 +1,4 @@
-// When each run shows each concept under each protocol: known between two checkpoints, or not yet.
+// When each run shows each concept under each protocol: known to lie between two checkpoints, or not yet reached.
 
 import { scaleLinear } from "d3-scale";
 import { axes, Chart, type Hit } from "./chart";

@@ -1,4 +1,4 @@
-// What the server tells, or the page's file holds; see the docstrings in presentation/explorer.
+// What the server answers, or the page's file holds; see the docstrings in presentation/explorer.
 
 export type Maybe = number | null;
 
@@ -38,7 +38,7 @@ export interface Run {
   checkpoints?: number[];
 }
 
-// What a model made when it was asked for a point.
+// The images that a model made for a point of concept space.
 export interface Answer {
   src: string;
   tile: number;
@@ -66,7 +66,7 @@ export interface Index {
   varied: string[];
   runs: Run[];
   left_out: string[];
-  sweeps?: { name: string; told: string; runs: string[] }[]; // how those among the folders stand
+  sweeps?: { name: string; summary: string; runs: string[] }[]; // the state of the sweeps in the folders
   ledgers: { name: string; problem?: string; rows: Claim[] }[];
   of_table?: boolean;
   threshold?: number;
@@ -123,7 +123,7 @@ export interface Settings {
   protocols: Record<string, Record<string, Swept>>;
 }
 
-// Of the images of a row of a sheet.
+// Scores of the images in a row of a sheet, one value an image.
 export interface RowScores {
   joint: Maybe[];
   accuracy: Maybe[][];
@@ -181,7 +181,7 @@ export interface Judged {
   windows: { seed: number; first: number; last: number; way: string }[];
 }
 
-export interface Told {
+export interface Findings {
   problems?: string[];
   findings: Finding[];
   groups: { name: string; runs: string[]; judged: Judged[] }[];
@@ -200,7 +200,7 @@ export interface Payload {
   settings?: Record<string, Settings>;
   details?: Record<string, Details>;
   turns?: Record<string, Turns>;
-  findings?: Record<string, Told>;
+  findings?: Record<string, Findings>;
   images?: string[];
   images_shown?: number;
   images_generated?: number;

@@ -1,5 +1,5 @@
-// Images on a canvas as something to go to: a click looks at one, and so does a button that lies on one
-// image and moves with the arrow keys.
+// Images on a canvas, to be opened: by a click, or by a button that lies on one image and moves with the
+// arrow keys.
 
 import { make } from "./dom";
 
@@ -67,7 +67,7 @@ export class Walker {
     });
   }
 
-  // at: on which image the button lies, unless said where it is.
+  // at: the image on which the button lies; by default it stays where it is.
   set(cells: Cell[], at = this.at): void {
     this.cells = cells;
     this.at = at;

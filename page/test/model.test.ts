@@ -30,8 +30,8 @@ function add(token: string, seed: number, steps: number[], joint: (number | null
     apart: "",
   };
   model.index.runs.push(run);
-  const told = { protocols: [{ name: "naive", settings: [""], steps, classes: { "11": columns(joint) } }] };
-  model.trajectories.set(token, { version: "1", told });
+  const trajectory = { protocols: [{ name: "naive", settings: [""], steps, classes: { "11": columns(joint) } }] };
+  model.trajectories.set(token, { version: "1", trajectory });
   state.chosen.add(token);
   forget();
 }
@@ -95,7 +95,7 @@ test("a single run's interval is that of its images", () => {
 
 test("coordinates move to other values of a concept", () => {
   add("a", 0, [0, 1], [0, 1]);
-  const part = model.trajectories.get("a")?.told.protocols[0].classes["11"];
+  const part = model.trajectories.get("a")?.trajectory.protocols[0].classes["11"];
   if (part)
     part.values = {
       0: [

@@ -72,7 +72,7 @@ def everything(page: Page) -> int:
     return int(page.locator("#plot").get_attribute("data-lines") or 0)
 
 
-def told(times: list[float]) -> str:
+def summary(times: list[float]) -> str:
     middle, high = times[len(times) // 2], times[int(len(times) * 0.95)]
     return f"median {middle:.0f} ms, 95 % {high:.0f} ms, longest {times[-1]:.0f} ms"
 
@@ -83,9 +83,13 @@ def measure(page: Page, url: str) -> None:
         print(f"server {server}: first picture {first:.2f} s, all runs {everyone:.2f} s")
     page.wait_for_timeout(3000)
     lines = page.locator("#plot").get_attribute("data-lines")
-    print(f"{lines} lines: hover {told(page.evaluate(HOVER))}; step {told(page.evaluate(STEP))}")
+    print(
+        f"{lines} lines: hover {summary(page.evaluate(HOVER))}; step {summary(page.evaluate(STEP))}"
+    )
     lines = everything(page)
-    print(f"{lines} lines: hover {told(page.evaluate(HOVER))}; step {told(page.evaluate(STEP))}")
+    print(
+        f"{lines} lines: hover {summary(page.evaluate(HOVER))}; step {summary(page.evaluate(STEP))}"
+    )
 
 
 def main(url: str = "") -> None:

@@ -41,12 +41,12 @@ class Clock:
         wall, page, server = self._now()
         self.begun = wall, 0.0 if visit else page, server
 
-    def told(self) -> str:
+    def elapsed(self) -> str:
         wall, page, server = (b - a for a, b in zip(self.begun, self._now(), strict=True))
         return f"{wall:.2f} s (computing: page {page:.2f} s, server {server:.2f} s)"
 
     def wait_for_the_server(self) -> None:
-        """Until it has computed nothing for a second, as what is told of a choice comes later."""
+        """Until it has computed nothing for a second, as the findings of a choice come later."""
         before = -1.0
         while (now := self._now()[2]) > before:
             before = now
@@ -80,8 +80,8 @@ def choose_listed(page: Page) -> float:
 
 def peak(process: int) -> float:
     """The most memory that a process has held, GiB."""
-    told = Path(f"/proc/{process}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", told)
+    status = Path(f"/proc/{process}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
     return int(found[1]) / 2**20
 
@@ -106,7 +106,7 @@ def main(runs: str = "10000", kept: str = "") -> None:
         for server in ("just started", "warm"):
             clock.start(visit=True)
             first_table(page, found[0])
-            print(f"server {server}: first table {clock.told()}")
+            print(f"server {server}: first table {clock.elapsed()}")
             page.wait_for_selector(READY, state="attached")
             clock.wait_for_the_server()
         for setting in ("color_separation-0.2,learning_rate-0.001,dropout-0.1/", "seed=7"):
@@ -114,7 +114,7 @@ def main(runs: str = "10000", kept: str = "") -> None:
             clock.wait_for_the_server()
             clock.start()
             choose_listed(page)
-            print(f"{page.locator('#chosen').inner_text()}: drawn in {clock.told()}")
+            print(f"{page.locator('#chosen').inner_text()}: drawn in {clock.elapsed()}")
         print(f"server: {peak(serving.pid):.2f} GiB at most")
         browser.close()
         serving.terminate()

@@ -25,7 +25,7 @@ def ready(page: Page, url: str) -> None:
     """Wait until everything that is in sight is drawn."""
     page.goto(url)
     page.wait_for_selector("html[data-ready]", state="attached")
-    expect(page.locator("#told .lead").first).not_to_contain_text("Reading", timeout=120_000)
+    expect(page.locator("#evidence .lead").first).not_to_contain_text("Reading", timeout=120_000)
     page.wait_for_selector("#tiles canvas, #tiles p")
     page.wait_for_timeout(2500)
 

@@ -1,6 +1,6 @@
 """Ten thousand runs: the list is there in two seconds, a hundred chosen ones are drawn in one.
 
-The limits leave room for a busy machine; ``measure_collection.py`` tells the times themselves.
+The limits leave room for a busy machine; ``measure_collection.py`` prints the times themselves.
 """
 
 from __future__ import annotations

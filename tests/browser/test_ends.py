@@ -37,7 +37,7 @@ def of_table(page: Page, tmp_path) -> Page:
 
 
 def hue(page: Page) -> str:
-    """The coordinate of class 20 along hue at the last step, as it is told beside the plot."""
+    """The coordinate of class 20 along hue at the last step, as it is written beside the plot."""
     row = page.locator("#detail tr", has_text="hue")
     return row.locator("td").nth(1).inner_text()
 

@@ -35,7 +35,7 @@ def lines(page: Page) -> int:
     return int(page.locator("#plot").get_attribute("data-lines") or 0)
 
 
-def told(page: Page) -> str:
+def description(page: Page) -> str:
     return page.locator("#what").inner_text()
 
 
@@ -228,11 +228,11 @@ def test_tapping_a_point_on_a_phone(browser, shown):
     box = page.locator("#plot .pad").bounding_box()
     page.locator("#time").fill("3")
     expect(page.locator("#now")).to_have_text("step 1,000")
-    seen = {told(page)}
+    seen = {description(page)}
     for share in (0.25, 0.3, 0.5, 0.75, 0.8):
         page.touchscreen.tap(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.75)
         page.wait_for_timeout(80)
-        seen.add(told(page))
+        seen.add(description(page))
     assert len(seen) > 1
     context.close()
 
@@ -245,7 +245,7 @@ def test_arrow_keys_go_through_checkpoints_and_lines(sweep):
     expect(sweep.locator("#what")).to_contain_text("step 2,500")
     sweep.keyboard.press("End")
     expect(sweep.locator("#what")).to_contain_text("step 3,000")
-    before = told(sweep)
+    before = description(sweep)
     sweep.keyboard.press("ArrowUp")
     expect(sweep.locator("#what")).not_to_have_text(before)
     sweep.keyboard.press("ArrowDown")
@@ -298,7 +298,7 @@ def test_the_table_is_sorted_and_filtered(sweep):
 
 
 def test_timeline_of_emergence_with_censoring(sweep, folder):
-    expect(sweep.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(sweep.locator("#evidence .lead").first).not_to_contain_text("Reading", timeout=20_000)
     text = label(sweep, "#emergence")
     assert "Emergence of class 11" in text
     assert "separation-0.5/seed-0 not by step 3,000" in text
@@ -319,7 +319,7 @@ def test_curves_of_loss_and_accuracy(sweep):
 
 
 def test_findings_and_claims(sweep):
-    expect(sweep.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(sweep.locator("#evidence .lead").first).not_to_contain_text("Reading", timeout=20_000)
     expect(sweep.locator("#group option")).to_have_count(3)
     expect(sweep.locator("#group")).to_contain_text("Color separation 0.5")
     expect(sweep.locator("#ledgers")).to_contain_text("Overprompting reaches class 11 earlier")

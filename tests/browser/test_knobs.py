@@ -77,7 +77,7 @@ def test_a_setting_of_the_runs_is_a_knob_as_well(page, shown):
     expect(page.locator("#chosen")).to_contain_text("6 of 6 runs")
 
 
-def test_an_image_tells_its_scores_and_leads_to_its_neighbors(swept, folder):
+def test_an_image_shows_its_scores_and_leads_to_its_neighbors(swept, folder):
     swept.locator("#tiles canvas").click(position={"x": 8, "y": 8})
     look = swept.locator("#look")
     expect(look).to_be_visible()

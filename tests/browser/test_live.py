@@ -107,7 +107,7 @@ def test_a_killed_run_is_shown_as_silent(page, serve, folder, tmp_path):
     expect(page.locator(".status")).to_have_text("silent for 60 minutes")
 
 
-def test_a_lost_server_is_told_and_found_again(context, serve, folder):
+def test_a_lost_server_is_reported_and_found_again(context, serve, folder):
     page = context.new_page()
     served = serve(folder)
     opened(page, served.url)
@@ -207,4 +207,4 @@ def test_kept_runs_say_that_there_are_no_images(page, serve, folder, tmp_path):
     page.locator("#sheet-box").scroll_into_view_if_needed()
     expect(page.locator("#sheet-note")).to_have_text("This run keeps no images.")
     assert "no training log" in label(page, "#curve-loss")
-    expect(page.locator("#told")).to_contain_text("No scores of single images were kept")
+    expect(page.locator("#evidence")).to_contain_text("No scores of single images were kept")

@@ -30,7 +30,7 @@ def looked(request, browser, shown):
         bypass_csp=True,
     )
     page = opened(context.new_page(), shown.url)
-    expect(page.locator("#told .lead").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(page.locator("#evidence .lead").first).not_to_contain_text("Reading", timeout=20_000)
     yield page
     context.close()
 
@@ -49,10 +49,10 @@ def test_no_serious_violation_of_accessibility(looked):
 
 
 def serious(page) -> list[tuple]:
-    """What axe finds that keeps somebody out."""
+    """The violations that axe finds and calls serious or critical."""
     found = page.evaluate(f"async () => (await axe.run(document, {RULES})).violations")
-    told = [v for v in found if v["impact"] in ("serious", "critical")]
-    return [(v["id"], v["help"], [n["target"] for n in v["nodes"]][:4]) for v in told]
+    severe = [v for v in found if v["impact"] in ("serious", "critical")]
+    return [(v["id"], v["help"], [n["target"] for n in v["nodes"]][:4]) for v in severe]
 
 
 def test_nothing_sticks_out_sideways(looked):

@@ -44,7 +44,7 @@ def test_it_shows_the_runs(offline):
     assert lines(offline) == 2 * 4
     expect(offline.locator("#tiles canvas").first).to_be_visible()
     expect(offline.locator("#group")).to_have_value("color separation 0.2")
-    expect(offline.locator("#told")).to_contain_text("Of all 4 runs of this file.")
+    expect(offline.locator("#evidence")).to_contain_text("Of all 4 runs of this file.")
     expect(offline.locator("#figure-list figure")).to_have_count(2)
     assert offline.locator("#figure-list img").first.evaluate("image => image.naturalWidth") > 100
     assert "2 panels, one for each color separation" in label(offline, "#multiples")
@@ -77,7 +77,7 @@ def test_everything_works_without_a_server(offline, folder):
 
 
 def test_a_finding_leads_to_its_figure(offline):
-    link = offline.locator("#told a").first
+    link = offline.locator("#evidence a").first
     expect(link).to_be_visible()
     target = link.get_attribute("href")
     assert target is not None

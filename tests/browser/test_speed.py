@@ -1,6 +1,6 @@
 """40 runs of 60 checkpoints under 4 protocols are drawn in seconds and pointed at in a frame.
 
-The limits leave room for a busy machine; ``measure.py`` tells the times themselves.
+The limits leave room for a busy machine; ``measure.py`` prints the times themselves.
 """
 
 from __future__ import annotations

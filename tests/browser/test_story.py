@@ -1,4 +1,4 @@
-"""The page tells its story first: verdict, evidence, words explained; its view is a link."""
+"""The page opens with its story: verdict, evidence, words explained; its view is a link."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_the_chain_of_evidence_in_order_with_its_pictures(story):
         assert painted(story, f"#link-{name} .chart") > 1000, name
         expect(story.locator(f"#link-{name} .lead")).not_to_be_empty()
     could = story.locator("#link-could .pad")
-    told = re.compile(r"every other way of asking: naive ends at 0\.\d+, overprompting-color ends")
-    expect(could).to_have_attribute("aria-label", told)
+    label = re.compile(r"every other way of asking: naive ends at 0\.\d+, overprompting-color ends")
+    expect(could).to_have_attribute("aria-label", label)
     rest = story.locator("#link-learned li")
     expect(rest).to_be_hidden()
     story.locator("#link-learned summary").click()

@@ -90,7 +90,7 @@ def make_table(space: ConceptSpace, seed: int, run: str, protocols: dict[str, di
 
 
 def make_training(seed: int, steps: int = 4400) -> pd.DataFrame:
-    """A loss curve that falls and never tells of the turn."""
+    """A loss curve that falls and never shows the turn."""
     rng = np.random.default_rng(seed)
     step = np.arange(1, steps + 1)
     loss = (3.5 + 60 * np.exp(-step / 90) + 6 * np.exp(-step / 900)) * rng.lognormal(0, 0.12, steps)

@@ -113,7 +113,9 @@ def test_underspecification_marks_runs_that_never_arrive():
 def test_the_story_needs_a_log_and_two_concepts(space):
     table, log = runs(1500), [make_training(0, 300)]
     turn = make_turn(900, 800, 1000)
-    text = words(story_figure(table, log, space, {}, turn=turn, title="t", told="what was found"))
+    text = words(
+        story_figure(table, log, space, {}, turn=turn, title="t", subtitle="what was found")
+    )
     assert "what was found" in text
     assert "a loss" in text
     assert "c trajectories in concept space" in text

@@ -221,7 +221,7 @@ def test_cross_validated_numbers_are_full_and_those_of_the_plain_probe_hollow(ta
     assert "one of 3 settings, by other images" in words(figure)
 
 
-def test_captions_tell_of_marks_only_where_there_are_some(tables):
+def test_captions_explain_marks_only_where_there_are_some(tables):
     table = tables(2, 3)
     none = {NAIVE: [], "overprompting": []}
     text = words(elicitation_figure(table, "11", best=cross_validated(table), emergence=none))
@@ -266,7 +266,7 @@ def test_marks_that_coincide_or_nearly_do_are_counted():
 def test_numbers_of_the_signal_stand_by_their_concept(space):
     table = distances(space)
     table.loc[0, "distance"] = 0.1
-    figure = signal_figure(space, {"a": (table, {}), "b": (table, {})}, told="found")
+    figure = signal_figure(space, {"a": (table, {}), "b": (table, {})}, subtitle="found")
     bars = figure.axes[2]
     means = table.groupby("concept")["distance"].mean()
     labels = [label.get_text() for label in bars.get_yticklabels()]

@@ -61,8 +61,8 @@ def masked(tmp_path_factory):
 
 def test_page_of_one_run_with_every_protocol(tmp_path):
     run = write_evaluated(tmp_path / "one", 0, {"train.condition_dropout": 0.2}, ALL)
-    told = write_page([run], tmp_path / "page.html")
-    text = " ".join(f.text for f in told)
+    findings = write_page([run], tmp_path / "page.html")
+    text = " ".join(f.text for f in findings)
     names = {"trajectory", "story", "curves", "elicitation", "timeline", "guidance", "signal"}
     assert saved(tmp_path / "page-figures") == names
     assert "Trajectories by guidance weight" in captions(tmp_path / "page.html")
@@ -80,8 +80,8 @@ def test_page_of_several_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "draw", only_curves)
     protocols = {k: ALL[k] for k in (NAIVE, "overprompting-color")}
     runs = [write_evaluated(tmp_path / f"s{k}", k, turns=protocols) for k in range(2)]
-    told = write_page(runs, tmp_path / "page.html")
-    text = " ".join(f.text for f in told)
+    findings = write_page(runs, tmp_path / "page.html")
+    text = " ".join(f.text for f in findings)
     assert "means of 2 seeds" in text
     assert "does not: in 2 of 2 seeds" in text
     assert "the lowest of all runs" in text
@@ -91,13 +91,13 @@ def test_page_of_several_seeds(tmp_path, monkeypatch):
 
 
 def test_page_of_masked_shares(masked, tmp_path):
-    told = write_page(masked, tmp_path / "page.html")
-    assert [f.topic for f in told[:2]] == ["underspecification"] * 2
-    assert told[0].text.startswith(
+    findings = write_page(masked, tmp_path / "page.html")
+    assert [f.topic for f in findings[:2]] == ["underspecification"] * 2
+    assert findings[0].text.startswith(
         "By the share of masked prompts, the color coordinate of 11 ends"
     )
-    assert "with 100 % not by step 3000 in 2 of 2 seeds" in told[1].text
-    assert any(f.text.startswith("50 % of prompts masked: under naive prompting") for f in told)
+    assert "with 100 % not by step 3000 in 2 of 2 seeds" in findings[1].text
+    assert any(f.text.startswith("50 % of prompts masked: under naive prompting") for f in findings)
     assert captions(tmp_path / "page.html") == [
         "Effect of masked prompts",
         "OOD trajectories by setting",
@@ -118,19 +118,19 @@ def test_page_of_any_other_setting(tmp_path):
         write_evaluated(tmp_path / f"d{d}", 0, {"data.color_separation": d}, {NAIVE: {"": turn}})
         for d, turn in ((0.6, 700.0), (0.3, 1500.0))
     ]
-    told = write_page(runs, tmp_path / "page.html")
-    assert told[0].text == "Color separation 0.3: hidden capability: not to be told."
-    texts = [f.text for f in told]
+    findings = write_page(runs, tmp_path / "page.html")
+    assert findings[0].text == "Color separation 0.3: hidden capability: not to be told."
+    texts = [f.text for f in findings]
     assert any(t.startswith("Color separation 0.3: training classes end with") for t in texts)
-    assert any(f.text.startswith("Color separation 0.6: the probe is right") for f in told)
+    assert any(f.text.startswith("Color separation 0.6: the probe is right") for f in findings)
     assert saved(tmp_path / "page-figures") == {"conditions", "signal"}
 
 
 def test_page_of_runs_that_differ_in_several_settings(masked, tmp_path):
     other = {"data.color_separation": 0.21, "data.masked_share": 0.5, "data.masked_class": "01"}
     run = write_evaluated(tmp_path / "other", 0, other)
-    told = write_page([masked[0], run], tmp_path / "page.html")
-    assert told[0].text == (
+    findings = write_page([masked[0], run], tmp_path / "page.html")
+    assert findings[0].text == (
         "The runs differ in color separation and masked share, so no sentence compares one setting "
         "with another."
     )
@@ -152,20 +152,20 @@ def test_page_of_kept_runs(masked, tmp_path):
         for name in ("config.toml", "run.json", "trajectory.parquet"):
             shutil.copy(run.path / name, kept / name)
     runs = [Run(tmp_path / run.path.name) for run in masked[:2]]
-    told = write_page(runs, tmp_path / "page.html")
-    assert told[1].text == "No other way of asking than plain prompting was tried."
+    findings = write_page(runs, tmp_path / "page.html")
+    assert findings[1].text == "No other way of asking than plain prompting was tried."
     assert captions(tmp_path / "page.html")[0] == "Learning trajectory in concept space"
     details = inside(tmp_path / "page.html")["details"].values()
     assert all("This run keeps no images." in d["notes"] for d in details)
 
 
 def test_page_of_runs_with_other_concepts(masked, tmp_path):
-    """Each is told of on its own, and nothing compares them."""
+    """Each has findings of its own, and nothing compares them."""
     other = write_evaluated(tmp_path / "shape", 0, {"data.concepts": ("shape", "size")})
-    told = write_page([masked[0], other], tmp_path / "page.html")
-    assert told[0].text.startswith("The runs differ in concepts, so no sentence compares")
-    assert any(f.text.startswith("Concepts color,size: training classes end") for f in told)
-    assert any(f.text.startswith("Concepts shape,size: training classes end") for f in told)
+    findings = write_page([masked[0], other], tmp_path / "page.html")
+    assert findings[0].text.startswith("The runs differ in concepts, so no sentence compares")
+    assert any(f.text.startswith("Concepts color,size: training classes end") for f in findings)
+    assert any(f.text.startswith("Concepts shape,size: training classes end") for f in findings)
     assert captions(tmp_path / "page.html") == []
     names = [
         [c["name"] for c in s["concepts"]]
@@ -175,7 +175,7 @@ def test_page_of_runs_with_other_concepts(masked, tmp_path):
 
 
 def test_runs_that_differ_in_their_classes_alone_are_not_averaged(tmp_path):
-    """Runs of a world of one's own: their configs do not tell which concepts it has."""
+    """Runs of a world of one's own: their configs do not say which concepts it has."""
     runs = [write_evaluated(tmp_path / f"s{seed}", seed) for seed in range(4)]
     train, ood = paper_split(2)
     for run, names in zip(
@@ -183,17 +183,17 @@ def test_runs_that_differ_in_their_classes_alone_are_not_averaged(tmp_path):
     ):
         concepts = tuple(Concept(n, ("0", "1"), ((0.0,), (1.0,))) for n in names.split())
         write_space(run.path, ConceptSpace(concepts, train, ood))
-    told = write_page(runs, tmp_path / "page.html")
+    findings = write_page(runs, tmp_path / "page.html")
     groups = {f["group"] for f in inside(tmp_path / "page.html")["findings"]["*"]["findings"]}
     assert groups == {
         "",
         "concepts color, size (00 01 10 without 11)",
         "concepts size, color (00 01 10 without 11)",
     }
-    assert not any("of 4 seeds" in finding.text for finding in told)
+    assert not any("of 4 seeds" in finding.text for finding in findings)
 
 
-def test_masking_a_variable_that_is_no_concept_tells_no_effect(tmp_path):
+def test_masking_a_variable_that_is_no_concept_has_no_effect(tmp_path):
     shown = ("color", "size", "background")
     runs = [
         write_evaluated(
@@ -208,9 +208,9 @@ def test_masking_a_variable_that_is_no_concept_tells_no_effect(tmp_path):
         )
         for share in (0.0, 1.0)
     ]
-    told = write_page(runs, tmp_path / "page.html")
-    assert not [f for f in told if f.topic == "underspecification"]
-    assert any(f.text.startswith("100 % of prompts masked: training classes") for f in told)
+    findings = write_page(runs, tmp_path / "page.html")
+    assert not [f for f in findings if f.topic == "underspecification"]
+    assert any(f.text.startswith("100 % of prompts masked: training classes") for f in findings)
 
 
 def test_a_run_is_not_given_twice(masked):

@@ -61,7 +61,7 @@ def test_three_concepts_are_shown_from_three_sides() -> None:
     space = make_space(3)
     tables = [make_table(space, seed, f"run-{seed}", {NAIVE: {"": 2900.0}}) for seed in (0, 1)]
     case = Case(pd.concat(tables), space, make_images(space))
-    figure = sides_figure({"one": case, "two": case}, told="found")
+    figure = sides_figure({"one": case, "two": case}, subtitle="found")
     panels = [axes for axes in figure.axes if axes.texts]
     assert len(panels) == 2 * 3
     for axes, pair in zip(panels, [(0, 1), (0, 2), (1, 2)] * 2, strict=True):

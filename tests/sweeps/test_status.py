@@ -98,7 +98,7 @@ def test_the_page_is_told_how_a_sweep_stands_and_follows_no_link_that_leads_out(
     assert told == [
         {
             "name": "out",
-            "told": "3 runs: 1 done, 2 failed",
+            "summary": "3 runs: 1 done, 2 failed",
             "runs": [
                 "level/seed-1: failed, there is no room",
                 "level/seed-2: failed, a link that leads out; it is not read",
@@ -107,7 +107,7 @@ def test_the_page_is_told_how_a_sweep_stands_and_follows_no_link_that_leads_out(
     ]
     (out / "failures.json").write_text('{"failures": 3}')
     (told,) = Standing([out])()
-    assert "failures.json is damaged" in told["told"]
+    assert "failures.json is damaged" in told["summary"]
 
 
 def test_the_command_tells_the_cost_runs_the_file_and_says_how_it_stands(

@@ -50,7 +50,7 @@ class Standing:
         self._until = 0.0
 
     def __call__(self) -> list[dict[str, Any]]:
-        """``[{"name": ..., "told": a sentence, "runs": [a sentence, ...]}]``."""
+        """``[{"name": ..., "summary": a sentence, "runs": [a sentence, ...]}]``."""
         if time.monotonic() >= self._until:
             self._told = [_told(root) for root in self.roots if (root / SWEEP).is_file()]
             self._until = time.monotonic() + PAUSE
@@ -62,7 +62,7 @@ def _told(root: Path) -> dict[str, Any]:
     try:
         found = status(root, within=root)
     except (UserError, OSError) as error:
-        return {"name": name, "told": str(error), "runs": []}
+        return {"name": name, "summary": str(error), "runs": []}
     lines = unfinished(found)
     more = [f"and {len(lines) - MOST} more"] if len(lines) > MOST else []
-    return {"name": name, "told": sentence(found), "runs": [*lines[:MOST], *more]}
+    return {"name": name, "summary": sentence(found), "runs": [*lines[:MOST], *more]}

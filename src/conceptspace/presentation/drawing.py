@@ -35,7 +35,7 @@ from conceptspace.presentation.figures import (
 )
 from conceptspace.presentation.figures.guidance import PROTOCOL as GUIDANCE
 from conceptspace.presentation.figures.strips import tiles
-from conceptspace.presentation.worlds import Spaced
+from conceptspace.presentation.worlds import HasSpace
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, NAIVE, PROBE
@@ -75,7 +75,7 @@ FIGURE_OF = {
 
 
 def draw(
-    runs: Sequence[Run], table: pd.DataFrame, best: pd.DataFrame | None, world: Spaced
+    runs: Sequence[Run], table: pd.DataFrame, best: pd.DataFrame | None, world: HasSpace
 ) -> dict[str, Figure]:
     """Every figure that the runs have data for, by the name of its file."""
     space = world.space
@@ -111,12 +111,12 @@ def keeps_log(run: Run) -> bool:
 
 
 def class_images(world: World) -> dict[str, NDArray[np.float32]]:
-    """An image of each class that there is one of, (3, height, width); noiseless for shapes."""
+    """An image of each class that has one, shape (3, height, width); noiseless for shapes."""
     found = {str(c): border.picture(world, c) for c in world.space.classes}
     return {name: image.numpy() for name, image in found.items() if image is not None}
 
 
-def images_of(run: Run, world: Spaced) -> dict[str, NDArray[Any]]:
+def images_of(run: Run, world: HasSpace) -> dict[str, NDArray[Any]]:
     """An image of each class: rendered, or those that a run kept of data that are not rendered.
 
     Raises:
@@ -165,12 +165,13 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
         sheets = run.sheets(protocol)
         if step in sheets:
             images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
-    told = "Hidden capability: no"
+    subtitle = "Hidden capability: no"
     if window.found:
-        told = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
-    told += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
+        subtitle = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
+    subtitle += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
     words = space.describe(ood)
-    return {"hidden": window_figure(best, window, ood, images, step, words=words, told=told)}
+    figure = window_figure(best, window, ood, images, step, words=words, subtitle=subtitle)
+    return {"hidden": figure}
 
 
 def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> str:
@@ -189,8 +190,8 @@ def _elicitation(
     spans = [
         Span(p, e.lower, e.upper, not e.reached, f"seed {seed}")
         for seed in sorted(table["seed"].unique())
-        for p, of in found.items()
-        for e in of
+        for p, emergences in found.items()
+        for e in emergences
         if e.seed == seed
     ]
     known = best.loc[best["concept"] == JOINT, PROBE].notna().all()
@@ -211,5 +212,5 @@ def _elicitation(
 
 
 def _reached(found: Mapping[str, Sequence[emergence.Emergence]]) -> dict[str, list[float]]:
-    """The steps of those that got there."""
-    return {p: [e.upper for e in of if e.reached] for p, of in found.items()}
+    """Of each protocol the steps at which runs reached the threshold."""
+    return {p: [e.upper for e in each if e.reached] for p, each in found.items()}

@@ -17,9 +17,9 @@ from conceptspace.presentation.explorer.offline import write
 from conceptspace.presentation.explorer.render import require_replaceable
 from conceptspace.presentation.explorer.run_findings import (
     SettingFindings,
-    answered,
     best_of,
     findings_by_setting,
+    findings_payload,
     single_scores,
     trajectories,
 )
@@ -39,8 +39,8 @@ def write_page(
 
     Args:
         runs: one or several. Runs that differ in one setting beside the seed are compared; with
-            more, each setting is told of on its own, and no figure compares them. Copies, damaged
-            runs and those that have diverged are left out, and the page says so.
+            more, each setting has findings of its own, and no figure compares them. Copies,
+            damaged runs and those that have diverged are left out, and the page says so.
         path: the HTML file.
         left_out: what has been left out already.
         note: Markdown that stands on the page, below the verdict.
@@ -60,7 +60,7 @@ def write_page(
     twice = [LeftOut(run.name, "as named twice", shared=True) for run in runs if run not in once]
     return of_countable(
         entries_of(distinct(once)),
-        lambda kept, findings_by_setting: _write(kept, findings_by_setting, path, note),
+        lambda kept, without: _write(kept, without, path, note),
         [*left_out, *twice],
     )
 
@@ -89,10 +89,14 @@ def _write(
     write(
         [run for group in found.groups.values() for run in group],
         path,
-        told=answered(groups, lambda finding: figure_of(finding, figures)),
+        findings=findings_payload(groups, lambda finding: figure_of(finding, figures)),
         figures={TITLES[name]: figure for name, figure in rendered.items()},
         title=f"{found.label}: {len(runs)} runs".capitalize() if found.setting else "",
         left_out=left_out,
         note=note,
     )
-    return [prefixed(f, of.name) if of.name else f for of in groups for f in of.findings]
+    return [
+        prefixed(finding, group.name) if group.name else finding
+        for group in groups
+        for finding in group.findings
+    ]

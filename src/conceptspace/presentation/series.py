@@ -79,13 +79,13 @@ def series(
     runs = values.to_numpy(dtype=float)
     if len(runs) > 1:
         low, high = over_runs(runs)
-        told = f"95 % Student interval over {len(runs)} runs"
-        interval = told if len(runs) > 2 else "range of 2 runs"
+        student = f"95 % Student interval over {len(runs)} runs"
+        interval = student if len(runs) > 2 else "range of 2 runs"
     else:
         samples = rows.set_index("step")["samples"].loc[values.columns].to_numpy(dtype=float)
         low, high = wilson(runs[0], samples) if samples.all() else (runs[0], runs[0])
         interval = f"95 % binomial interval of {samples.min():.0f} images"
-        interval = interval if samples.all() else "no interval, as numbers of samples are not told"
+        interval = interval if samples.all() else "no interval, as numbers of samples are unknown"
     return Series(values.columns.to_numpy(dtype=np.int64), runs, low, high, interval)
 
 

@@ -40,8 +40,8 @@ CONCEPT_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.", ":", (0, (3, 1, 1, 
 MARGIN = 0.008
 LETTERS = 124
 KEY = 8
-"""Where a line of text starts, as a share of the width; letters an inch, by points of the font; and
-for how many letters a legend's key and its gaps take room."""
+"""Where a line of text starts, as a share of the width; letters in an inch, times the font size in
+points; and how many letters wide a legend's key and its gaps are."""
 
 MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*")
 
@@ -131,11 +131,11 @@ def pixels(image: ArrayLike) -> NDArray[np.uint8]:
     return array
 
 
-def heading(figure: Figure, title: str, told: str = "") -> None:
+def heading(figure: Figure, title: str, subtitle: str = "") -> None:
     """A neutral title, and below it what was found with its interval and number of seeds."""
-    if not title and not told:
+    if not title and not subtitle:
         return
-    lines = _wrapped(figure, told, SMALL)
+    lines = _wrapped(figure, subtitle, SMALL)
     first = "\n" if title else ""
     style: dict[str, Any] = {"x": MARGIN, "ha": "left", "color": INK}
     figure.suptitle(first + lines, fontsize=SMALL, linespacing=1.35, **style)
@@ -165,7 +165,7 @@ def _coinciding(
             groups[-1].append((x, y))
         else:
             groups.append([(x, y)])
-    return [(of[0][0], float(np.mean([y for _, y in of])), len(of)) for of in groups]
+    return [(group[0][0], float(np.mean([y for _, y in group])), len(group)) for group in groups]
 
 
 def panels_over_legend(
@@ -185,7 +185,7 @@ def panels_over_legend(
 
 
 def fitting(handles: Sequence[Artist], most: int) -> int:
-    """How many columns of a legend fit the width of a page, at most so many."""
+    """How many columns of a legend fit the width of a page, but at most ``most``."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=0) + KEY
     return max(1, min(most, int(WIDTH * LETTERS / SMALL) // longest))
 
@@ -208,7 +208,7 @@ def draw_tile(
 
 
 def detected(turn: Turn | None) -> Turn | None:
-    """The turn, where it is one."""
+    """The turn if it was detected, else None."""
     return turn if turn is not None and turn.detected else None
 
 

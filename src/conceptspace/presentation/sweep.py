@@ -1,4 +1,4 @@
-"""Runs that differ in one setting beside the seed: grouped, told and drawn."""
+"""Runs that differ in one setting beside the seed: grouped, compared and drawn."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MASKING = ("data.masked_class", "data.masked_concept")
 """Settings without effect where the masked share is 0."""
 
 SPACE = "concepts"
-"""What tells runs apart that differ in their classes and in no setting, like recorded ones."""
+"""Stands for concepts and classes where runs, e.g. recorded ones, differ in these alone."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def setting_names(runs: Sequence[Run]) -> list[str]:
 
 
 def effective(run: Run, name: str) -> Any:
-    """The value of a setting; None where it has no effect. Of ``SPACE`` it tells the classes."""
+    """The value of a setting; None where it has no effect. Of ``SPACE``, concepts and classes."""
     if name == SPACE:
         names, train, ood = _classes(run)
         return f"{', '.join(names)} ({' '.join(train)} without {' '.join(ood) or 'any'})"
@@ -155,12 +155,12 @@ def masking_effect(
 
 def effect_findings(effect: Underspecification | None) -> list[Finding]:
     """What masking does, as findings."""
-    told = sentences(effect) if effect else []
-    return [Finding("underspecification", text[0].upper() + text[1:] + ".") for text in told]
+    texts = sentences(effect) if effect else []
+    return [Finding("underspecification", text[0].upper() + text[1:] + ".") for text in texts]
 
 
 def prefixed(finding: Finding, prefix: str) -> Finding:
-    """A finding of one group."""
+    """A finding with the name of its group in front."""
     text = finding.text
     return Finding(finding.topic, f"{prefix[0].upper()}{prefix[1:]}: {text[0].lower()}{text[1:]}")
 

@@ -16,7 +16,7 @@ from conceptspace.files import write_atomically
 from conceptspace.presentation.explorer.of_table import has_joint, table_payload
 from conceptspace.presentation.explorer.offline import drawn, verdict_lines
 from conceptspace.presentation.explorer.render import page, require_replaceable
-from conceptspace.presentation.explorer.run_findings import finding_tree
+from conceptspace.presentation.explorer.run_findings import finding_payload
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
 from conceptspace.presentation.style import Rendered
 
@@ -31,7 +31,7 @@ def analyze(
     source: Mapping[str, str] | None = None,
     levels: Levels = LEVELS,
 ) -> list[Finding]:
-    """Tell what a table says, and write it as one offline page.
+    """State the findings of a table, and write them as one offline page.
 
     Emergence steps with their censoring, the order of the concepts, the turn where two or more make
     a trajectory, and the hidden window between the plain and every other way of asking.
@@ -41,8 +41,8 @@ def analyze(
             way of asking of its own.
         path: the HTML file; None writes none.
         title: of the page.
-        source: where the table comes from, by what is told, e.g. ``{"file": "evals.csv"}``.
-        levels: by which accuracies something counts as there, or as not there.
+        source: where the table comes from, as names and values, e.g. ``{"file": "evals.csv"}``.
+        levels: the accuracies at which something counts as present, or as absent.
 
     Returns:
         The findings, which stand on the page.
@@ -63,7 +63,7 @@ def analyze(
     payload["figures"] = [drawn(FIGURE, Rendered(figure))]
     payload["findings"]["*"] = {
         "problems": [],
-        "findings": [finding_tree(f, "", FIGURE if f.topic == "verdict" else "") for f in found],
+        "findings": [finding_payload(f, "", FIGURE if f.topic == "verdict" else "") for f in found],
         "groups": [
             {"name": "", "runs": [r["name"] for r in payload["index"]["runs"]], "judged": []}
         ],

@@ -1,4 +1,4 @@
-"""The concept space of a run, whatever world its images come from: what ``space.json`` tells."""
+"""The concept space of a run, whatever world its images come from."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from conceptspace.tables import JOINT
 
 
 @runtime_checkable
-class Spaced(Protocol):
-    """A world as far as its runs are drawn: a concept space, and for shapes what renders them."""
+class HasSpace(Protocol):
+    """What the page needs of a world: its concept space; a rendered world can do more."""
 
     @property
     def space(self) -> ConceptSpace:
@@ -29,17 +29,17 @@ class Spaced(Protocol):
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """A world of one's own, of which no more is known than its run keeps.
+class RecordedWorld:
+    """A world of the user's own, of which no more is known than its run keeps.
 
     Attributes:
-        space: as ``space.json`` tells it.
+        space: as ``space.json`` has it.
     """
 
     space: ConceptSpace
 
 
-def world_of(run: Run) -> Spaced:
+def world_of(run: Run) -> HasSpace:
     """The world of a run's config, or the space that the run keeps if that is another.
 
     Raises:
@@ -49,13 +49,13 @@ def world_of(run: Run) -> Spaced:
     if not isinstance(run.description, RunConfig):
         if kept is None:
             raise UserError(f"{run.path} was recorded, and its space.json is missing")
-        return Recorded(kept)
+        return RecordedWorld(kept)
     data = run.description.data
     if kept is not None and not data.pages_render:
-        return Recorded(kept)  # nothing is rendered, so neither data nor code need be there
+        return RecordedWorld(kept)  # nothing is rendered, so neither data nor code need be there
     built = world(data)
     if kept is not None:
-        return built if kept == built.space else Recorded(kept)
+        return built if kept == built.space else RecordedWorld(kept)
     if _concepts(run) <= {*built.space.names, JOINT}:
         return built
     raise UserError(

@@ -68,7 +68,7 @@ def test_images_of_a_point_inside_and_outside_the_classes(run):
     assert content(run.path) == before
 
 
-def test_what_cannot_be_asked_is_told(run, tmp_path, monkeypatch):
+def test_what_cannot_be_asked_says_why(run, tmp_path, monkeypatch):
     asker = PointAsker()
     with pytest.raises(UserError, match="keeps no checkpoint of step 8"):
         asker(run, "v", 8, [0.0, 0.0])

@@ -1,4 +1,4 @@
-"""A collection on the page tells what the run folders tell."""
+"""A collection on the page shows what the run folders show."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def test_trajectories_and_findings_are_those_of_the_folders(folder: Path) -> Non
     for token in tokens:
         assert ours[token]["protocols"] == theirs[token]["protocols"]
         assert ours[token]["emergence"] == theirs[token]["emergence"]
-    told, wanted = collected.findings(tokens[:2]), folders.findings(tokens[:2])
-    assert told["problems"] == wanted["problems"] == []
+    found, wanted = collected.findings(tokens[:2]), folders.findings(tokens[:2])
+    assert found["problems"] == wanted["problems"] == []
     verdicts = [f["text"] for f in wanted["findings"] if f["topic"] in ("verdict", "elicitation")]
     assert verdicts
     assert [
-        f["text"] for f in told["findings"] if f["topic"] in ("verdict", "elicitation")
+        f["text"] for f in found["findings"] if f["topic"] in ("verdict", "elicitation")
     ] == verdicts
     assert collected.settings(tokens[0])["protocols"] == folders.settings(tokens[0])["protocols"]
     assert collected.turns(tokens[:2])["problems"] == []
@@ -77,20 +77,20 @@ def test_trajectories_do_not_wait_for_runs_that_are_unpacked(folder: Path) -> No
 
     shown._collection.unpack = slow
     with ThreadPoolExecutor(2) as pool:
-        told = pool.submit(shown.details, tokens[3])
+        pending = pool.submit(shown.details, tokens[3])
         assert unpacking.wait(60)
         drawn = pool.submit(shown.trajectories, tokens).result(timeout=60)
         assert shown.index()["runs"]
         go_on.set()
-        assert told.result(timeout=60)["toml"]
+        assert pending.result(timeout=60)["toml"]
     assert set(drawn["runs"]) == set(tokens)
 
 
-def test_what_is_not_there_is_told(folder: Path) -> None:
+def test_what_is_not_there_is_named(folder: Path) -> None:
     shown = CollectedLibrary(folder / "collection")
     token = shown.index()["runs"][0]["token"]
-    told = shown.trajectories([token, "0" * 12])["runs"]
-    assert told["0" * 12]["problems"] == ["there is no such run; it may have been moved"]
+    answers = shown.trajectories([token, "0" * 12])["runs"]
+    assert answers["0" * 12]["problems"] == ["there is no such run; it may have been moved"]
     for ask in (lambda: shown.trajectories(["0" * 12]), lambda: shown.image(token, "naive", 250)):
         with pytest.raises(NotThere):
             ask()
@@ -156,6 +156,6 @@ def test_too_many_runs_for_a_page_are_refused(
 ) -> None:
     monkeypatch.setattr("conceptspace.presentation.explorer.collected.MOST", 2)
     write_many(tmp_path / "many", 3, checkpoints=2)
-    told = r"3 runs of .* are too many for one page, 2 are the most"
-    with pytest.raises(UserError, match=told), unpacked([tmp_path / "many"], {}):
+    message = r"3 runs of .* are too many for one page, 2 are the most"
+    with pytest.raises(UserError, match=message), unpacked([tmp_path / "many"], {}):
         pass

@@ -135,7 +135,7 @@ def test_who_is_answered_may_take_longer_than_the_patience(folder, monkeypatch):
         assert ask(port, "/api/index")[0] == 200
 
 
-def test_where_all_are_being_answered_a_new_one_is_told(folder, monkeypatch):
+def test_where_all_are_being_answered_a_new_one_is_refused(folder, monkeypatch):
     monkeypatch.setattr(connections, "most_connections", lambda: 4)
     monkeypatch.setattr(Library, "index", lambda self: time.sleep(2) or {"runs": []})
     request = b"GET /api/index HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n"

@@ -1,4 +1,4 @@
-"""A run counts once; what is damaged, has diverged or is a copy is named, and the rest is told."""
+"""A run counts once; what is damaged, has diverged or is a copy is named, and the rest is shown."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def served(folder):
     return listed, library.findings(tokens), library
 
 
-def texts(told):
-    return " ".join(finding["text"] for finding in told["findings"])
+def texts(findings):
+    return " ".join(finding["text"] for finding in findings["findings"])
 
 
 def written(folder, monkeypatch):
@@ -54,14 +54,14 @@ def test_copies_and_loops_are_no_seeds(seeds, monkeypatch):
     for number in range(20):
         shutil.copytree(seeds / "s0", seeds / "copies" / f"c{number:02d}")
     (seeds / "loop").symlink_to(".")
-    listed, told, library = served(seeds)
+    listed, findings, library = served(seeds)
     assert [run["name"] for run in listed["runs"]] == ["copies/c00", "s1", "s2"]
     assert listed["left_out"] == [
         "Left out as links to what is shown already: loop.",
         "Left out as copies of runs that count already: copies/c01, copies/c02, copies/c03 "
         "and 17 more.",
     ]
-    assert texts(told) == alone
+    assert texts(findings) == alone
     assert "means of 3 seeds" in alone
     everything = [found.token for found in library.shelf().runs]
     assert len(everything) == 23
@@ -92,9 +92,9 @@ def test_another_run_of_one_seed_stands_apart(seeds, monkeypatch):
     apart = {run["name"]: run["apart"] for run in listed["runs"]}
     assert apart["half"] == "It has the settings and the seed of s0, but other scores."
     assert [name for name in apart if not apart[name]] == ["s0", "s1", "s2"]
-    told = library.findings([run["token"] for run in listed["runs"]])
-    assert "means of 3 seeds" in texts(told)
-    assert "half: It has the settings and the seed of s0" in told["problems"][0]
+    findings = library.findings([run["token"] for run in listed["runs"]])
+    assert "means of 3 seeds" in texts(findings)
+    assert "half: It has the settings and the seed of s0" in findings["problems"][0]
     text = written(seeds, monkeypatch)
     assert "means of 3 seeds" in text
     assert "Left out: half" in text
@@ -128,8 +128,8 @@ def fifo(name):
     return damage
 
 
-def record(**told):
-    return lambda run: (run / "run.json").write_text(json.dumps(told))
+def record(**information):
+    return lambda run: (run / "run.json").write_text(json.dumps(information))
 
 
 def edited(*changes):
@@ -211,16 +211,16 @@ def test_one_bad_run_does_not_silence_the_others(seeds, monkeypatch, name):
     listed, _, library = served(seeds)
     assert [run["name"] for run in listed["runs"]] == ["s0", "s1", "s2"]
     tokens = [run["token"] for run in listed["runs"]]
-    told = library.findings(tokens)
-    assert "means of 2 seeds" in texts(told)
-    (problem,) = told["problems"]
+    findings = library.findings(tokens)
+    assert "means of 2 seeds" in texts(findings)
+    (problem,) = findings["problems"]
     assert problem.startswith("Left out: s1: ")
     assert reason in problem
     assert "11" in library.turns(tokens)
     text = written(seeds, monkeypatch)
     assert "means of 2 seeds" in text
     assert "Left out: s1: " in text
-    with pytest.raises(UserError, match="no run is left to tell of"):
+    with pytest.raises(UserError, match="no run is left that counts"):
         page.write_page(runs_in([seeds / "s1"])[0], seeds / "one.html")
 
 
@@ -245,10 +245,10 @@ def test_info_does_not_take_a_scored_run_for_a_new_one(seeds, capsys):
 def test_info_of_several_runs_names_the_bad_one(seeds, capsys):
     edited(('"color"', '"texture"'))(seeds / "s1")
     assert main(["info", str(seeds)]) == 0
-    told = capsys.readouterr().out
-    assert re.findall(r"^run +(s.)$", told, re.MULTILINE) == ["s0", "s1", "s2"]
-    assert len(re.findall(r"^status +", told, re.MULTILINE)) == 2
-    assert re.search(r"run +s1\nproblem +.*'texture' is not possible", told)
+    output = capsys.readouterr().out
+    assert re.findall(r"^run +(s.)$", output, re.MULTILINE) == ["s0", "s1", "s2"]
+    assert len(re.findall(r"^status +", output, re.MULTILINE)) == 2
+    assert re.search(r"run +s1\nproblem +.*'texture' is not possible", output)
     fifo("run.json")(seeds / "s1")  # reading it would wait for ever
     edited(('"texture"', '"color"'))(seeds / "s1")
     assert main(["info", str(seeds)]) == 0
@@ -267,9 +267,9 @@ def test_a_folder_called_like_a_config_is_named(seeds, monkeypatch):
 
 def test_a_name_that_is_no_text_is_shown(seeds, monkeypatch):
     os.rename(seeds / "s1", os.fsencode(seeds) + b"/s\xff")
-    listed, told, library = served(seeds)
+    listed, findings, library = served(seeds)
     assert [run["name"] for run in listed["runs"]] == ["s0", "s2", r"s\xff"]
-    assert "means of 3 seeds" in texts(told)
+    assert "means of 3 seeds" in texts(findings)
     content, without = library.table([run["token"] for run in listed["runs"]])
     assert (content[:4], without) == (b"PAR1", [])
     assert "means of 3 seeds" in written(seeds, monkeypatch)
@@ -282,13 +282,13 @@ def test_copies_of_a_checkpoints_scores_do_not_count(seeds):
     assert texts(served(seeds)[1]) == before
 
 
-def test_the_command_tells_the_rest(seeds, capsys, monkeypatch):
+def test_the_command_shows_the_rest(seeds, capsys, monkeypatch):
     monkeypatch.setattr(page, "draw", lambda *_: {})
     torn("trajectory.parquet")(seeds / "s1")
     assert main(["report", str(seeds), "-o", str(seeds / "out.html")]) == 0
-    told = capsys.readouterr().out
-    assert "Left out: s1: " in told
-    assert "means of 2 seeds" in told
+    output = capsys.readouterr().out
+    assert "Left out: s1: " in output
+    assert "means of 2 seeds" in output
     assert main(["report", str(seeds / "s1")]) == 2
     assert "trajectory.parquet is damaged" in capsys.readouterr().err
 
@@ -322,7 +322,7 @@ def test_a_world_of_ones_own_is_reported(tmp_path, capsys):
         write_space(run.path, ConceptSpace(tuple(concepts), train, ood))
     assert main(["report", str(tmp_path), "-o", str(tmp_path / "p.html")]) == 0
     assert main(["report", str(tmp_path / "own-0"), "-o", str(tmp_path / "q.html")]) == 0
-    listed, told, _ = served(tmp_path)
+    listed, findings, _ = served(tmp_path)
     assert [c["name"] for c in listed["spaces"][0]["concepts"]] == ["hue", "a scale"]
-    assert told["problems"] == []
-    assert "means of 2 seeds" in texts(told)
+    assert findings["problems"] == []
+    assert "means of 2 seeds" in texts(findings)

@@ -1,4 +1,4 @@
-"""Runs are found wherever they lie; what only looks like one is told; links cannot lead out."""
+"""Runs are found wherever they lie; what only looks like one is named; links cannot lead out."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_links_that_loop_show_every_run_once(tmp_path):
     (tmp_path / "self").symlink_to("self")
     shelf = discover([tmp_path])
     assert [found.name for found in shelf.runs] == ["b", "sweep/a"]
-    (told,) = sentences(shelf.left_out)
-    assert told == "Left out as links to what is shown already: a1, loop, sweep/up."
+    (sentence,) = sentences(shelf.left_out)
+    assert sentence == "Left out as links to what is shown already: a1, loop, sweep/up."
 
 
 def test_one_folder_named_twice_is_shown_once(tmp_path):

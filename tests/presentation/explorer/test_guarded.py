@@ -47,11 +47,11 @@ def test_a_file_of_a_run(tmp_path, name, how):
     library = Library([tmp_path / "shown"])
     listed = library.index()
     token = listed["runs"][0]["token"]
-    told = json.dumps([listed, library.trajectory(token), library.details(token)])
+    text = json.dumps([listed, library.trajectory(token), library.details(token)])
     reason = REASONS[how]
     if (name, how) == ("config.toml", "FIFO"):
         name, reason = "a", "is not a run: it has no config.toml"
-    assert f"{name} {reason}" in told
+    assert f"{name} {reason}" in text
 
 
 @pytest.mark.parametrize("how", REASONS)
@@ -88,8 +88,8 @@ def test_a_folder_of_a_run(tmp_path, name):
     library = Library([tmp_path / "shown"], ask=PointAsker())
     listed = library.index()["runs"][0]
     assert listed["checkpoints"] == ([] if name == "checkpoints" else [1])
-    told = json.dumps([listed, library.findings([listed["token"]])])
-    assert re.search(rf"/{name}[^ ]* {REASONS['link']}", told)
+    text = json.dumps([listed, library.findings([listed["token"]])])
+    assert re.search(rf"/{name}[^ ]* {REASONS['link']}", text)
 
 
 @pytest.mark.parametrize("how", REASONS)
@@ -98,6 +98,6 @@ def test_a_ledger(tmp_path, how):
     shown.mkdir()
     (shown / "ledger.json").write_text('[{"claim": "secret"}]')
     instead(shown / "ledger.json", how, tmp_path / "outside")
-    told = ledger_table("ledger.json", shown / "ledger.json", shown)
-    assert told["rows"] == []
-    assert REASONS[how] in told["problem"]
+    ledger = ledger_table("ledger.json", shown / "ledger.json", shown)
+    assert ledger["rows"] == []
+    assert REASONS[how] in ledger["problem"]

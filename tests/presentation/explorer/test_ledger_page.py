@@ -26,8 +26,8 @@ def read(tmp_path, content):
 
 
 def test_rows_in_words(tmp_path):
-    told = read(tmp_path, [ROW])
-    assert told == {
+    ledger = read(tmp_path, [ROW])
+    assert ledger == {
         "name": "fig06/ledger.json",
         "rows": [
             {
@@ -45,13 +45,13 @@ def test_rows_in_words(tmp_path):
 
 def test_an_object_with_rows_and_a_reason(tmp_path):
     row = {"claim": "c", "effect": None, "verdict": "undecided", "reason": "too few seeds"}
-    told = read(tmp_path, {"number": "15", "rows": [row]})
-    assert told["rows"][0]["figure"] == "15"
-    assert told["rows"][0]["effect"] == "–"
-    assert told["rows"][0]["reason"] == "too few seeds"
+    ledger = read(tmp_path, {"number": "15", "rows": [row]})
+    assert ledger["rows"][0]["figure"] == "15"
+    assert ledger["rows"][0]["effect"] == "–"
+    assert ledger["rows"][0]["reason"] == "too few seeds"
 
 
-def test_damaged_and_foreign_ledgers_are_told(tmp_path):
+def test_damaged_and_foreign_ledgers_are_named(tmp_path):
     assert "cannot be read" in read(tmp_path, '[{"claim": "half')["problem"]
     assert read(tmp_path, {"rows": 3})["problem"] == "the ledger is no list of claims"
     assert read(tmp_path, ["a", "b"])["rows"] == []

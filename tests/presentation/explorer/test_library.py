@@ -75,18 +75,18 @@ def test_every_folder_is_listed_with_what_is_wrong(library):
     json.dumps(library.index(), allow_nan=False)
 
 
-def test_whatever_a_run_holds_it_is_told_and_not_raised(library):
+def test_whatever_a_run_holds_is_reported_and_not_raised(library):
     of = tokens(library)
-    told = library.trajectories(list(of.values()))["runs"]
-    assert len(told[of["whole"]]["protocols"]) == 2
-    assert told[of["whole"]]["problems"] == []
-    assert "trajectory.parquet is damaged" in told[of["torn"]]["problems"][0]
-    assert "lacks the columns" in told[of["columns"]]["problems"][0]
-    assert told[of["started"]]["notes"] == ["No checkpoint has been scored yet."]
-    assert told[of["toml"]]["problems"]
-    for each in told.values():
+    answers = library.trajectories(list(of.values()))["runs"]
+    assert len(answers[of["whole"]]["protocols"]) == 2
+    assert answers[of["whole"]]["problems"] == []
+    assert "trajectory.parquet is damaged" in answers[of["torn"]]["problems"][0]
+    assert "lacks the columns" in answers[of["columns"]]["problems"][0]
+    assert answers[of["started"]]["notes"] == ["No checkpoint has been scored yet."]
+    assert answers[of["toml"]]["problems"]
+    for each in answers.values():
         assert {"protocols", "emergence", "notes", "problems", "version"} == each.keys()
-    json.dumps(told, allow_nan=False)
+    json.dumps(answers, allow_nan=False)
 
 
 def test_details_of_runs_with_and_without_images(library):
@@ -114,8 +114,8 @@ def test_what_breaks_in_an_unforeseen_way_stays_with_its_run(library, monkeypatc
 
     monkeypatch.setattr("conceptspace.analysis.points.protocols", broken)
     of = tokens(library)
-    told = library.trajectory(of["whole"])
-    assert told["problems"] == ["its files cannot be shown (RuntimeError: unforeseen)"]
+    answer = library.trajectory(of["whole"])
+    assert answer["problems"] == ["its files cannot be shown (RuntimeError: unforeseen)"]
     assert "unforeseen" in caplog.text
 
 
@@ -170,20 +170,20 @@ def test_settings_in_which_runs_differ(tmp_path):
     write_evaluated(tmp_path / "a", 0)
     write_evaluated(tmp_path / "b", 1)
     write_evaluated(tmp_path / "c", 0, masked)
-    told = Library([tmp_path]).index()
+    answer = Library([tmp_path]).index()
     names = ["data.masked_class", "data.masked_concept", "data.masked_share"]
-    assert told["varied"] == names
-    values = [run["values"] for run in told["runs"]]
+    assert answer["varied"] == names
+    values = [run["values"] for run in answer["runs"]]
     assert values[0] == values[1] == dict(zip(names, (None, None, "0"), strict=True))
     assert values[2] == dict(zip(names, ("01", "color", "0.5"), strict=True))
-    assert [run["seed"] for run in told["runs"]] == [0, 1, 0]
-    assert len(told["spaces"]) == 1
+    assert [run["seed"] for run in answer["runs"]] == [0, 1, 0]
+    assert len(answer["spaces"]) == 1
     concepts = {"data.concepts": ("shape", "size")}
     write_evaluated(tmp_path / "d", 0, concepts)
-    told = Library([tmp_path]).index()
-    assert [run["space"] for run in told["runs"]] == [0, 0, 0, 1]
+    answer = Library([tmp_path]).index()
+    assert [run["space"] for run in answer["runs"]] == [0, 0, 0, 1]
     shape = {"name": "shape", "labels": ["circle", "triangle"], "axis": [0, 1]}
-    assert told["spaces"][1]["concepts"][0] == shape
+    assert answer["spaces"][1]["concepts"][0] == shape
 
 
 def test_findings_and_turns_of_runs_together(tmp_path):
@@ -192,12 +192,12 @@ def test_findings_and_turns_of_runs_together(tmp_path):
     write_evaluated(tmp_path / "other", 0, {"data.color_separation": 0.4})
     library = Library([tmp_path])
     of = tokens(library)
-    told = library.findings([of["s0"], of["s1"]])
-    assert told["problems"] == []
-    assert {f["group"] for f in told["findings"]} == {""}
-    assert told["findings"][0]["text"] == "Hidden capability: not to be told."
-    assert "means of 2 seeds" in " ".join(f["text"] for f in told["findings"])
-    assert told["groups"] == [{"name": "", "runs": ["s0", "s1"], "judged": []}]
+    answer = library.findings([of["s0"], of["s1"]])
+    assert answer["problems"] == []
+    assert {f["group"] for f in answer["findings"]} == {""}
+    assert answer["findings"][0]["text"] == "Hidden capability: not to be told."
+    assert "means of 2 seeds" in " ".join(f["text"] for f in answer["findings"])
+    assert answer["groups"] == [{"name": "", "runs": ["s0", "s1"], "judged": []}]
     both = library.findings(list(of.values()))["findings"]
     assert {f["group"] for f in both} == {"color separation 0.15", "color separation 0.4"}
     turns = library.turns([of["s0"], of["s1"]])

@@ -1,4 +1,4 @@
-"""A run that stopped is told as stopped, one that was killed as silent."""
+"""A run that stopped is shown as stopped, one that was killed as silent."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.offline import payload, write
 from conceptspace.presentation.explorer.render import embedded
-from conceptspace.presentation.explorer.run_findings import SettingFindings, answered
+from conceptspace.presentation.explorer.run_findings import SettingFindings, findings_payload
 from conceptspace.presentation.figures import Span, emergence_timeline
 from conceptspace.presentation.style import Rendered
 from conceptspace.store import Run
@@ -136,11 +136,13 @@ def test_page_is_self_contained(run_folder, tmp_path):
 def test_every_name_is_text(tmp_path):
     run = write_run(tmp_path / HOSTILE, make_space(2), protocols={"naive": {"": 2900.0}})
     run.note(machine=HOSTILE, nested={"<b>": ["</script>"]})
-    told = [Finding("turn", HOSTILE), Finding("verdict", HOSTILE)]
+    findings = [Finding("turn", HOSTILE), Finding("verdict", HOSTILE)]
     path = write(
         [run],
         tmp_path / "report.html",
-        told=answered([SettingFindings("</script>", [HOSTILE], told)], lambda finding: HOSTILE),
+        findings=findings_payload(
+            [SettingFindings("</script>", [HOSTILE], findings)], lambda finding: HOSTILE
+        ),
         note=HOSTILE,
         figures={HOSTILE: Rendered(emergence_timeline([Span("naive", 1, 2)]))},
     )

@@ -39,8 +39,8 @@ def small() -> pd.DataFrame:
 
 def test_payload_of_a_small_table_is_exactly_this():
     space = make_space(2)
-    told = trajectory(protocols(small(), space), space)
-    assert told["protocols"] == [
+    answer = trajectory(protocols(small(), space), space)
+    assert answer["protocols"] == [
         {
             "name": "naive",
             "settings": [""],
@@ -71,7 +71,7 @@ def test_payload_of_a_small_table_is_exactly_this():
         },
     ]
     key = {"class": "11", "protocol": "naive", "last": 200}
-    assert told["emergence"][:3] == [
+    assert answer["emergence"][:3] == [
         key | {"concept": "color", "lower": 200, "upper": None},
         key | {"concept": "size", "lower": 0, "upper": None},
         key | {"concept": "joint", "lower": 200, "upper": None},
@@ -80,8 +80,8 @@ def test_payload_of_a_small_table_is_exactly_this():
 
 def test_every_setting_is_there_for_those_who_ask():
     space = make_space(2)
-    told = settings(protocols(small(), space), space)
-    assert told["sweep"] == {
+    answer = settings(protocols(small(), space), space)
+    assert answer["sweep"] == {
         "11": {
             "joint": [[0.2, 0.6], [0.5, 0.4]],
             "samples": [[12, 12], [12, 12]],
@@ -93,15 +93,15 @@ def test_every_setting_is_there_for_those_who_ask():
 
 def test_best_settings_and_emergence_agree_with_the_analysis(tables):
     table, space = tables(2, 1), make_space(2)
-    told = trajectory(protocols(table, space), space)
+    answer = trajectory(protocols(table, space), space)
     best = highest(table)
-    for protocol in told["protocols"]:
+    for protocol in answer["protocols"]:
         rows = best[(best["protocol"] == protocol["name"]) & (best["concept_class"] == "11")]
         joint = rows[rows["concept"] == JOINT].set_index("step")["accuracy"]
         np.testing.assert_allclose(
             protocol["classes"]["11"]["joint"], joint[list(STEPS)], atol=6e-5
         )
-    for row in told["emergence"]:
+    for row in answer["emergence"]:
         chosen = best[(best["protocol"] == row["protocol"])].assign(setting="best")
         (found,) = find_emergence(chosen, row["class"], row["protocol"], concept=row["concept"])
         assert row["lower"] == found.lower
@@ -115,12 +115,12 @@ def test_what_was_not_measured_is_null():
     table = table[~((table["step"] == 100) & (table["protocol"] == "sweep"))]
     table = pd.concat([table, small().query("step == 100 and setting == 'a'").assign(step=300)])
     table.loc[table["step"] == 300, "accuracy"] = np.inf
-    told = trajectory(protocols(table, space), space)
-    assert told["protocols"][0]["classes"]["11"]["coordinate"][0] == [0.7, None]
-    json.dumps(told, allow_nan=False)
+    answer = trajectory(protocols(table, space), space)
+    assert answer["protocols"][0]["classes"]["11"]["coordinate"][0] == [0.7, None]
+    json.dumps(answer, allow_nan=False)
 
 
-def test_rows_of_unknown_classes_are_told():
+def test_rows_of_unknown_classes_are_named():
     space, table = make_space(2), small()
     table.loc[table["step"] == 200, "concept_class"] = "777"
     dense = protocols(table, space)
@@ -143,6 +143,6 @@ def test_one_and_three_concepts():
     for dimensions in (1, 3):
         space = make_space(dimensions)
         table = make_table(space, 0, "r", {"naive": {"": 900.0}})
-        told = trajectory(protocols(table, space), space)
+        answer = trajectory(protocols(table, space), space)
         name = str(space.classes[-1])
-        assert len(told["protocols"][0]["classes"][name]["coordinate"]) == dimensions
+        assert len(answer["protocols"][0]["classes"][name]["coordinate"]) == dimensions

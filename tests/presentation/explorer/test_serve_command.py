@@ -1,4 +1,4 @@
-"""The command: prints an address, serves until it is told to stop, refuses what is unsafe."""
+"""The command: prints an address, serves until it is stopped, refuses what is unsafe."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def test_it_serves_until_it_is_interrupted(folder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--bind", "0.0.0.0"], "would show the runs to other machines"),
         (["--bind", "0.0.0.0", "--token", "short"], "16 or more letters"),
         (["--port", "99999"], "choose another --port"),
     ],
 )
-def test_what_is_refused(folder, capsys, monkeypatch, arguments, told):
+def test_what_is_refused(folder, capsys, monkeypatch, arguments, message):
     monkeypatch.delenv("CONCEPTSPACE_TOKEN", raising=False)
     assert main(["serve", str(folder), *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert main(["serve", str(folder / "none")]) == 2
     assert "is not a folder" in capsys.readouterr().err
 

@@ -87,8 +87,8 @@ def test_the_page_and_its_policy(port):
 
 def test_everything_that_the_page_asks_for(port, folder):
     token = token_of(port)
-    told = json.loads(ask(port, f"/api/trajectories?runs={token}")[2])
-    assert told["runs"][token]["protocols"][0]["name"] == "naive"
+    answer = json.loads(ask(port, f"/api/trajectories?runs={token}")[2])
+    assert answer["runs"][token]["protocols"][0]["name"] == "naive"
     details = json.loads(ask(port, f"/api/details/{token}")[2])
     assert details["figures"] == [{"name": "curves", "src": f"api/figures/{token}/curves.png"}]
     sheet = details["sheets"]["naive"]["4400"]
@@ -220,7 +220,7 @@ def test_other_addresses_need_a_token(folder):
     opened.close()
 
 
-def test_a_port_that_is_taken_is_told(port):
+def test_a_port_that_is_taken_is_reported(port):
     with pytest.raises(UserError, match=f"cannot listen on 127.0.0.1, port {port}"):
         listen("127.0.0.1", port, "")
     with pytest.raises(UserError, match="choose another --port"):

@@ -54,7 +54,7 @@ def run(tmp_path_factory):
     return made
 
 
-def test_the_server_and_a_file_tell_the_same(run):
+def test_the_server_and_a_file_give_the_same(run):
     library = Library([run.path.parent])
     token = library.index()["runs"][0]["token"]
     served = library.scores(token, "naive", 500)["rows"]
@@ -70,7 +70,7 @@ def test_the_server_and_a_file_tell_the_same(run):
     json.dumps(data, allow_nan=False)
 
 
-def test_a_sheet_without_scores_is_told(run):
+def test_a_sheet_without_scores_says_so(run):
     (run.path / "scores" / "naive" / "step-00000250.parquet").unlink()
     library = Library([run.path.parent])
     token = library.index()["runs"][0]["token"]

@@ -1,7 +1,7 @@
 """Fifty clients while runs are made, replaced and deleted: no failure, and nothing piles up.
 
 The long test takes the seconds that ``CONCEPTSPACE_STRESS_SECONDS`` says, two minutes without it,
-and tells the server's memory once a minute:
+and prints the server's memory once a minute:
 ``CONCEPTSPACE_STRESS_SECONDS=3600 pytest -s -m slow tests/presentation/explorer/test_stress.py``.
 A reader of the long test thinks ``CONCEPTSPACE_STRESS_PAUSE`` seconds between two requests in the
 mean (2 without it); those of the short one do not think.
@@ -70,9 +70,9 @@ class Server:
         self.process.kill()
         self.process.communicate()
         self.errors.seek(0)
-        told = self.errors.read()
+        errors = self.errors.read()
         self.errors.close()
-        return told
+        return errors
 
 
 class Load:
@@ -202,14 +202,14 @@ def stress(folder: Path, seconds: float, pause: float) -> tuple[Load, list[tuple
         time.sleep(1)
         measured.append((server.memory(), server.handles()))
     finally:
-        told = server.close()
+        errors = server.close()
     print(
         f"\n{sum(load.answers.values())} answers {dict(load.answers)}, {load.reopened} connections "
         f"opened again, {load.changes} changes; {measured[0][0] / MEGABYTE:.0f} MB before, "
         f"{measured[-1][0] / MEGABYTE:.0f} MB after, {measured[-1][1]} handles at the end"
     )
     assert load.failures == []
-    assert "Traceback" not in told
+    assert "Traceback" not in errors
     assert load.answers[200] > 0
     assert load.changes > 0
     assert max(handles for _, handles in measured) < idle + 4 * CLIENTS

@@ -61,7 +61,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             data.space,
             emergence=reached,
             title=TITLE,
-            told=caption(rows["fig01c-order"]),
+            subtitle=caption(rows["fig01c-order"]),
         )
     }
 

@@ -85,7 +85,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     found = caption(rows["fig02-signal"]).replace(
         "seeds", f"repetitions of {IMAGES} images a class"
     )
-    return {"fig02": signal_figure(data.space, drawn, title=TITLE, told=found)}
+    return {"fig02": signal_figure(data.space, drawn, title=TITLE, subtitle=found)}
 
 
 def checks(data: Data) -> list[Row]:

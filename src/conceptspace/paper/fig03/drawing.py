@@ -43,7 +43,7 @@ class SpeedPanel:
 
 @styled
 def speed_figure(
-    rows: Mapping[str, Mapping[str, SpeedPanel]], *, title: str = "", told: str = ""
+    rows: Mapping[str, Mapping[str, SpeedPanel]], *, title: str = "", subtitle: str = ""
 ) -> Figure:
     """1 / (steps to the threshold) against the signal, a column for each concept.
 
@@ -51,7 +51,7 @@ def speed_figure(
         rows: by the accuracy that reaches the threshold, with ``{}`` for the concept, the panels
             by concept; all rows have the same concepts.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     concepts = list(next(iter(rows.values())))
     order = [(accuracy, concept) for accuracy in rows for concept in concepts]
@@ -73,7 +73,7 @@ def speed_figure(
     if any(not run.reached for panel in shown for runs in panel.runs for run in runs):
         parts.append("Arrow: not reached by the end, so slower than that, and in how many runs.")
     footnote(figure, " ".join(parts))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

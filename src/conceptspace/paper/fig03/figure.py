@@ -79,7 +79,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
         "joint accuracy": {name: _speed(sweep, sweep.joint) for name, sweep in data.items()},
     }
     found = [caption(row) for name, row in rows.items() if name.endswith("-alone")]
-    return {"fig03": speed_figure(panels, title=TITLE, told="\n".join(found))}
+    return {"fig03": speed_figure(panels, title=TITLE, subtitle="\n".join(found))}
 
 
 def _speed(sweep: SeparationSweep, runs: Mapping[float, Mapping[int, Emergence]]) -> SpeedPanel:

@@ -88,7 +88,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             label=LABEL,
             classes=["00", ood],
             title=TITLE,
-            told=caption(rows["fig04-rise"]),
+            subtitle=caption(rows["fig04-rise"]),
         ),
         "fig13": conditions_figure(
             tables,
@@ -97,7 +97,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             label=LABEL,
             classes=[str(c) for c in data.space.classes],
             title=f"{TITLE}, all classes",
-            told=f"{caption(rows['fig04-turn'])}\n{caption(rows['fig13-straight'])}",
+            subtitle=f"{caption(rows['fig04-turn'])}\n{caption(rows['fig13-straight'])}",
         ),
     }
 

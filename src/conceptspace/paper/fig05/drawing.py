@@ -100,7 +100,7 @@ def theory_family(
 
 @styled
 def theory_fits(
-    fits: Mapping[str, Eq1Fit], concepts: Sequence[str], *, title: str = "", told: str = ""
+    fits: Mapping[str, Eq1Fit], concepts: Sequence[str], *, title: str = "", subtitle: str = ""
 ) -> Figure:
     """Measured trajectories with the fitted Eq. 1 and the best null.
 
@@ -108,7 +108,7 @@ def theory_fits(
         fits: by the title of their panel.
         concepts: names of the two axes.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     columns = 2 if len(fits) in (2, 4) else min(len(fits), COLUMNS)
     rows = -(-len(fits) // columns)
@@ -143,7 +143,7 @@ def theory_fits(
         "Dots: means over seeds. Light to dark: early to late. ΔAICc: by how much Eq. 1 is better "
         "(+) or worse (-) than the best null; from 2 on it counts.",
     )
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

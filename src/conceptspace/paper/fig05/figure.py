@@ -67,7 +67,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             {f"color separation {level:g}": fitted for level, fitted in fits.items()},
             data.concepts,
             title=f"Eq. 1 fitted to the trajectories of {what}",
-            told=found,
+            subtitle=found,
         )
         for name, what, fits, found in cases
     }

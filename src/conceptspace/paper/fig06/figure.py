@@ -159,7 +159,7 @@ def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
         plain=plain,
         turn=sample.turn,
         title=TITLE,
-        told=caption(row),
+        subtitle=caption(row),
     )
 
 
@@ -176,7 +176,7 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
         last_step=float(data.first.table["step"].max()),
         hollow=statistic == PLAIN,
         title=f"Step from which class {data.ood} is made, by seed and way of asking",
-        told=caption(row),
+        subtitle=caption(row),
     )
 
 

@@ -64,7 +64,9 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Color at the end, and steps, against the share."""
     found = caption(rows["fig08-delay"])
-    return {"fig08": underspecification_figure(data.found, data.labels, title=TITLE, told=found)}
+    return {
+        "fig08": underspecification_figure(data.found, data.labels, title=TITLE, subtitle=found)
+    }
 
 
 def checks(data: Data) -> list[Row]:

@@ -19,7 +19,7 @@ def shares_figure(
     *,
     label: str,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """One row of images per condition, evenly picked over its seeds.
 
@@ -27,7 +27,7 @@ def shares_figure(
         images: by condition and seed, shape (count, height, width, 3), bytes.
         label: what the conditions are values of.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     every = {name: np.concatenate(list(of.values())) for name, of in images.items()}
     rows = len(images)
@@ -47,5 +47,5 @@ def shares_figure(
     counts = sorted({len(of) for of in every.values()})
     total = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     footnote(figure, f"{columns} of {total} kept images in each row, evenly picked over the seeds.")
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure

@@ -95,7 +95,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             data.images,
             label="masked prompts",
             title=TITLE,
-            told=caption(rows["fig09a-shift"]),
+            subtitle=caption(rows["fig09a-shift"]),
         )
     }
     if data.generated:
@@ -104,7 +104,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             {f"{100 * level:g} %": images for level, images in data.generated.items()},
             label="masked prompts",
             title=f'Images of "{ood}" at the last checkpoint',
-            told=caption(rows["fig09a-purple"]),
+            subtitle=caption(rows["fig09a-purple"]),
         )
     return figures
 

@@ -29,7 +29,7 @@ def fan_figure(
     concepts: Sequence[str],
     *,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """Left the measured means over seeds, right the fitted Eq. 2, in the same colors.
 
@@ -38,7 +38,7 @@ def fan_figure(
         percents: the shares, in the order of the fit.
         concepts: names of the masked concept and of the other one.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     figure = Figure(figsize=(WIDTH, 5.0), layout="constrained")
     colors = shades(len(percents))
@@ -66,5 +66,5 @@ def fan_figure(
         "Hollow: first checkpoint; large mark: last. a: means over seeds. b: s with its 95 % "
         f"interval; ΔAICc against the best null {fitted.margin:+.0f}; from 2 on it counts.",
     )
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure

@@ -66,7 +66,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Measured and fitted fan."""
     names = [data.space.names[i] for i in (data.masked, 1 - data.masked)]
     found = f"{caption(rows['fig09b-shift'])}\n{caption(rows['fig09b-fit'])}"
-    return {"fig09b": fan_figure(data.fitted, data.percents, names, title=TITLE, told=found)}
+    return {"fig09b": fan_figure(data.fitted, data.percents, names, title=TITLE, subtitle=found)}
 
 
 def checks(data: Data) -> list[Row]:

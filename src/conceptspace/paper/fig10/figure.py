@@ -76,7 +76,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             protocols=[NAIVE, PROTOCOL],
             emergence={p: [e.upper for e in of if e.reached] for p, of in emergence.items()},
             title=TITLE,
-            told=caption(rows["fig10-overprompting-color-earlier"]),
+            subtitle=caption(rows["fig10-overprompting-color-earlier"]),
         )
     }
 

@@ -100,7 +100,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     style: dict[str, Any] = {
         "turn": data.whole[0],
         "title": TITLE,
-        "told": caption(rows["fig12-unremarkable"]),
+        "subtitle": caption(rows["fig12-unremarkable"]),
     }
     if not data.logs:
         return {"fig12": learning_curves(data.table, None, data.space, **style)}

@@ -66,7 +66,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             of.images,
             turn=of.turn,
             title=what,
-            told=caption(rows[f"fig14-{pair}-stronger"]),
+            subtitle=caption(rows[f"fig14-{pair}-stronger"]),
         )
         figures[f"fig14b-{pair}"] = elicitation_figure(
             of.table,
@@ -76,7 +76,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             turn=of.turn,
             labels=labels(pair),
             title=what,
-            told=caption(rows[f"fig14-{pair}-hidden"]),
+            subtitle=caption(rows[f"fig14-{pair}-hidden"]),
         )
         if len(of.sheets) > 1:
             figures[f"images-{pair}"] = image_strips(

@@ -46,13 +46,13 @@ class Case:
 
 
 @styled
-def sides_figure(cases: Mapping[str, Case], *, title: str = "", told: str = "") -> Figure:
+def sides_figure(cases: Mapping[str, Case], *, title: str = "", subtitle: str = "") -> Figure:
     """One row per case: the mean trajectories of all classes over each pair of concepts.
 
     Args:
         cases: under their titles; each has three concepts.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
 
     Raises:
         UserError: a case has not three concepts.
@@ -73,7 +73,7 @@ def sides_figure(cases: Mapping[str, Case], *, title: str = "", told: str = "") 
         row[0].set_title(text, color=INK, loc="left")
     parts = [next(iter(painters.values())).note(), "Each row shows one cube from its three sides."]
     footnote(figure, " ".join(parts))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

@@ -71,7 +71,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Every case on the three sides of the cube."""
     cases = {name: drawing.Case(case.table, case.space, case.images) for name, case in data.items()}
     found = "\n".join(caption(row) for row in rows.values())
-    return {"fig15": drawing.sides_figure(cases, title=TITLE, told=found)}
+    return {"fig15": drawing.sides_figure(cases, title=TITLE, subtitle=found)}
 
 
 def pages(data: Data) -> Mapping[str, str]:

@@ -78,7 +78,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """One square per class, one trajectory per weight."""
     found = caption(rows["fig16-emergence"])
-    drawn = guidance_figure(data.table, data.space, data.images, title=TITLE, told=found)
+    drawn = guidance_figure(data.table, data.space, data.images, title=TITLE, subtitle=found)
     return {"fig16": drawn}
 
 

@@ -69,7 +69,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
                 p: [e.upper for e in of.values() if e.reached] for p, of in data.emergence.items()
             },
             title=TITLE,
-            told="\n".join(caption(row) for row in rows.values()),
+            subtitle="\n".join(caption(row) for row in rows.values()),
         )
     }
 

@@ -1,4 +1,4 @@
-"""Asking a kept checkpoint for a few images of a point in concept space, while one looks on.
+"""Ask a kept checkpoint for a few images of a point in concept space, from the page.
 
 Nothing is written. One request is worked on at a time and one waits; each makes a few images, and
 is given up after a while.
@@ -40,10 +40,10 @@ from conceptspace.worlds.config import WORLDS
 from conceptspace.worlds.rendered import RenderedWorld
 
 IMAGES = 8
-"""That are made for a point."""
+"""How many are made for a point."""
 
 MOST_STEPS = 50
-"""Denoising steps, where the run's evaluation takes more."""
+"""At most so many denoising steps, even where the run's evaluation takes more."""
 
 MOST_WEIGHTS = 10**8
 LARGEST = 128
@@ -94,7 +94,7 @@ class PointAsker:
             at: coordinate of each concept; 0 and 1 are the means of its first two values.
 
         Raises:
-            Busy: see there.
+            AskerBusy: one request is being worked on and another one waits.
             UserError: the run has no such checkpoint, cannot be asked, or takes too long.
         """
         if not self._places.acquire(blocking=False):
@@ -115,8 +115,8 @@ class PointAsker:
         if self._kept is None or self._kept[0] != key:
             self._kept = None
             self._kept = key, _Asked(run, step)
-        told = self._kept[1].images(at, until)
-        return told | {"seconds": round(time.monotonic() - began, 2)}
+        answer = self._kept[1].images(at, until)
+        return answer | {"seconds": round(time.monotonic() - began, 2)}
 
 
 class _Asked:
@@ -151,8 +151,8 @@ class _Asked:
         made = self.model.decode(x)
         tiles = as_tiles(made)
         row = np.concatenate([pixels(tile.numpy()) for tile in tiles], axis=1)
-        told = {"src": uri(png(Image.fromarray(row))), "tile": tiles.shape[-1], "columns": IMAGES}
-        return told | {"asked": asked, **self._judged(made)}
+        strip = {"src": uri(png(Image.fromarray(row))), "tile": tiles.shape[-1], "columns": IMAGES}
+        return strip | {"asked": asked, **self._judged(made)}
 
     def _prompt(self, at: Sequence[float]) -> tuple[Tensor, list[float]]:
         """The concept vector of a point, and the point after its concepts were cut."""

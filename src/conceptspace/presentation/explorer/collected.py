@@ -1,4 +1,4 @@
-"""A collection for the page: thousands of runs, of which those are read that are looked at."""
+"""A collection for the page: thousands of runs; only those that are looked at are read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ MOST = 300
 
 
 class CollectedLibrary:
-    """What :class:`~conceptspace.presentation.explorer.library.Library` tells, of a collection.
+    """A collection with the methods of a folder of runs.
+
+    See :class:`~conceptspace.presentation.explorer.library.Library` for what they return.
 
     The list of runs and their trajectories come from the collection. For the rest, the runs that
     are asked for are unpacked into a temporary folder.
@@ -144,8 +146,8 @@ class CollectedLibrary:
 
     def _renew(self) -> None:
         """Forget everything if the collection was written anew."""
-        told = (self.path / MARK).stat()
-        stamp = told.st_mtime_ns, told.st_size
+        stat = (self.path / MARK).stat()
+        stamp = stat.st_mtime_ns, stat.st_size
         if stamp == self._stamp:
             return
         self._collection = Collection(self.path)
@@ -193,7 +195,7 @@ class CollectedLibrary:
             self._unpacked([Found(name, self.path).token])
         since = int(self._stamp[0] / 1e9) if self._stamp else 0
         common = {"since": since, "version": self._version, "images": False}
-        steps = [None if pd.isna(of) else int(of) for of in runs["steps"]]
+        steps = [None if pd.isna(count) else int(count) for count in runs["steps"]]
         rows = zip(
             self._names.items(),
             kinds.tolist(),

@@ -35,7 +35,7 @@ class Connection(H11Protocol):
     A connection without a whole request for :data:`PATIENCE` seconds is closed, however many bytes
     drip in, and so is one that takes nothing of its answer for as long. Where all connections are
     taken, the one that has waited longest without a request makes room; where all are being
-    answered, a new one is told so with 503.
+    answered, a new one is refused with status 503.
     """
 
     _timer: asyncio.TimerHandle | None = None
@@ -88,7 +88,7 @@ class Connection(H11Protocol):
         return self._timer.when() if self._timer else 0.0
 
     def _wait_no_more(self) -> None:
-        """The next request has come, and the client takes what it is answered."""
+        """Stop the clock if a request is being answered and the client takes the answer."""
         answering = self.cycle is not None and not self.cycle.response_complete
         if answering and not self.flow.write_paused:
             self._disarm()

@@ -20,7 +20,7 @@ from conceptspace.presentation.explorer import details, spaces
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.index import Entry, read_entry
 from conceptspace.presentation.explorer.left_out import LeftOut, sentences
-from conceptspace.presentation.explorer.run_findings import known
+from conceptspace.presentation.explorer.run_findings import checked_information
 from conceptspace.store import Run
 from conceptspace.tables import JOINT, KEYS, NAIVE, SCORE_COLUMNS
 
@@ -91,7 +91,7 @@ def of_countable(
     work: Callable[[list[Entry], list[str]], T],
     before: Sequence[LeftOut] = (),
 ) -> T:
-    """Do something with the runs that count; where that fails, without those that are at fault.
+    """Do some work with the runs that count; if it fails, again without those at fault.
 
     Args:
         entries: runs, readable or not.
@@ -144,8 +144,8 @@ def damage(entry: Entry) -> str:
         if not table["concept_class"][naive].isin(classes).any():
             return f"trajectory.parquet has no row of the config's classes {', '.join(classes)}"
         if (seeds := sorted(table["seed"].unique())) != [seed]:
-            told = ", ".join(map(str, seeds))
-            return f"trajectory.parquet is of seed {told}, config.toml of seed {seed}"
+            listed = ", ".join(map(str, seeds))
+            return f"trajectory.parquet is of seed {listed}, config.toml of seed {seed}"
     except (UserError, OSError) as error:
         return str(error)
     except Exception as error:  # whatever a table may hold
@@ -164,7 +164,7 @@ def hidden_fault(entry: Entry) -> str:
             _require_numbers(best, [*KEYS, "honest"], ("honest", "accuracy"), "best settings")
         if keeps_log(run):
             details.training_curves(run.training())
-        known(run)
+        checked_information(run)
         return " ".join(details.sheet_index(run)[1])
     except (UserError, OSError) as error:
         return str(error)
@@ -175,10 +175,10 @@ def hidden_fault(entry: Entry) -> str:
 def _worked(
     entries: list[Entry], left_out: list[LeftOut], work: Callable[[list[Entry], list[str]], T]
 ) -> T:
-    told = sentences(left_out)
+    texts = sentences(left_out)
     if not entries:
-        raise UserError("no run is left to tell of. " + " ".join(told))
-    return work(entries, told)
+        raise UserError("no run is left that counts. " + " ".join(texts))
+    return work(entries, texts)
 
 
 def _require_numbers(
@@ -191,7 +191,7 @@ def _require_numbers(
 
 
 def _identity(entry: Entry) -> tuple[Any, ...]:
-    """Equal for runs that are the same by what was asked of them."""
+    """Equal for runs of the same seed, settings and concept space."""
     assert entry.run is not None
     assert entry.space is not None
     return entry.run.description.seed, frozenset(entry.values.items()), spaces.key(entry.space)

@@ -1,4 +1,4 @@
-"""What is asked for of a run once it is looked at: log, contact sheets, config and provenance."""
+"""The details of a run: its training log, contact sheets, config and provenance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tree = dict[str, Any]
 
 
 def details(run: Run, sheets: Tree, problems: Sequence[str] = ()) -> Tree:
-    """The rest of a run.
+    """The details of a run, for the page.
 
     ::
 
@@ -34,7 +34,7 @@ def details(run: Run, sheets: Tree, problems: Sequence[str] = ()) -> Tree:
          "notes": ["this run keeps no images", ...]}
 
     Args:
-        run: an existing folder; what it lacks or what is damaged is told in the notes.
+        run: an existing folder; the notes say what it lacks and what is damaged.
         sheets: of each protocol, by step; see :func:`sheet`.
         problems: what was wrong with sheets that are left out.
     """

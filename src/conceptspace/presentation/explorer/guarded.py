@@ -1,4 +1,4 @@
-"""Runs read with care: no link is followed out of what is shown, nothing is opened that may block.
+"""Runs read with care: no link leads out of the shown folder, nothing is opened that may block.
 
 A FIFO, a socket or a device among a run's files would hold the reader for ever.
 """
@@ -27,7 +27,7 @@ def require_plain(path: Path, within: Path | None) -> None:
 
     Raises:
         UserError: says what the path is.
-        OSError: the system cannot tell.
+        OSError: the system does not say.
     """
     require_within(path, within)
     try:

@@ -59,7 +59,7 @@ class Cut:
 def fitting_cut(
     series: Sequence[Sequence[Stored]], budget: int
 ) -> tuple[Cut, list[list[bytes | None]]]:
-    """The most generous cut whose PNGs fit into ``budget`` bytes, and the PNGs.
+    """The cut that keeps most images of those whose PNGs fit into ``budget`` bytes, and the PNGs.
 
     First images of each row are dropped, then settings that are not the best, then checkpoints.
 

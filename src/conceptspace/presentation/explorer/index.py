@@ -55,7 +55,7 @@ class Entry:
 
 
 def read_entry(found: Found) -> Entry:
-    """Read what a run folder says of itself; whatever is wrong is told, nothing is raised."""
+    """Read a run folder; whatever is wrong with it stands in the problems, nothing is raised."""
     problems: list[str] = []
     if found.problem:
         how = State("unreadable", 0, found.problem)
@@ -86,10 +86,8 @@ def read_entry(found: Found) -> Entry:
         problems.append(str(error))
     values = {name: _shown(effective(run, name)) for name in setting_names([run])}
     digest, rows = _content(run)
-    told = tuple(problems)
-    return Entry(
-        found, how, run, world.space, images, values, told, digest, rows, of_divergence(how.status)
-    )
+    apart = of_divergence(how.status)
+    return Entry(found, how, run, world.space, images, values, tuple(problems), digest, rows, apart)
 
 
 def index(
@@ -166,7 +164,7 @@ def _listed(
 
 
 def _content(run: Guarded) -> tuple[str, int]:
-    """SHA-256 and number of rows of a trajectory, for telling copies from runs of their own."""
+    """SHA-256 and number of rows of a trajectory, by which copies are recognized."""
     path = run.folder.trajectory
     try:
         require_plain(path, run.within)

@@ -1,4 +1,4 @@
-"""The numbers that a verdict was told from, for the pictures beside its sentences."""
+"""The numbers behind a verdict, for the pictures beside its sentences."""
 
 from __future__ import annotations
 

@@ -33,17 +33,18 @@ def ledger_table(name: str, path: Path, within: Path | None = None) -> Tree:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return empty | {"problem": "the ledger is no list of claims"}
     figure = content.get("number") if isinstance(content, dict) else None
-    told = [_row({"figure": figure} | row) for row in rows]
-    return {"name": name, "rows": told, "problem": ""}
+    texts = [_row({"figure": figure} | row) for row in rows]
+    return {"name": name, "rows": texts, "problem": ""}
 
 
 def _row(row: Tree) -> Tree:
-    told = {column: _text(row.get(column)) for column in COLUMNS}
+    """A row of the ledger as texts, by column."""
+    texts = {column: _text(row.get(column)) for column in COLUMNS}
     if row.get("unit"):
-        told["effect"] += f" {row['unit']}"
+        texts["effect"] += f" {row['unit']}"
     if row.get("reason"):
-        told["reason"] = _text(row["reason"])
-    return told
+        texts["reason"] = _text(row["reason"])
+    return texts
 
 
 def _text(value: Any) -> str:

@@ -15,7 +15,7 @@ class LeftOut:
     Attributes:
         name: on the page.
         reason: why; with ``shared`` the rest of "left out ...: NAMES".
-        shared: whether many may be left out for this very reason, and are told of together.
+        shared: whether several may be left out for this very reason; one sentence then names them.
     """
 
     name: str

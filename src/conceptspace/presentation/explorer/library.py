@@ -1,4 +1,4 @@
-"""The folder that is shown, read when asked and kept until its files change."""
+"""The folders that are shown: read on request, answers kept until files change."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BLANK: dict[str, Tree] = {
         "figures": [],
     },
 }
-"""What is told of a run beside its problems if it cannot be read."""
+"""What the page gets in place of the content of a run that cannot be read."""
 
 
 GONE = "there is no such run; it may have been moved"
@@ -65,7 +65,7 @@ class Library:
     Args:
         roots: run folders, or folders of them.
         ask: what makes images of a point in concept space; None if models are not asked.
-        standing: tells how the sweeps among them stand, see ``Index`` of the page's
+        standing: returns how the sweeps among them stand, see ``Index`` of the page's
             ``types.ts``.
 
     Raises:
@@ -105,32 +105,34 @@ class Library:
         shelf = self.shelf()
         counted = once([self._entry(found) for found in shelf.runs])
         left_out = sentences([*shelf.left_out, *counted.left_out])
-        ledgers = [ledger_table(of.name, of.path, of.within) for of in shelf.ledgers]
-        told = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
-        told["sweeps"] = self.standing()
+        ledgers = [ledger_table(found.name, found.path, found.within) for found in shelf.ledgers]
+        answer = index(counted.entries, ledgers, self.title, left_out=left_out, live=live)
+        answer["sweeps"] = self.standing()
         if self.asks is not None:
-            for listed, entry in zip(told["runs"], counted.entries, strict=True):
+            for listed, entry in zip(answer["runs"], counted.entries, strict=True):
                 listed["checkpoints"] = steps_of(entry.run) if entry.run else []
-        return told
+        return answer
 
     def trajectory(self, token: str) -> Tree:
         """See :func:`conceptspace.analysis.points.trajectory`."""
         return self._of_run("trajectory", token, _trajectory)
 
     def trajectories(self, tokens: Sequence[str]) -> Tree:
-        """Those of many runs at once: ``{"runs": {token: trajectory}}``; the gone are told so.
+        """Those of many runs at once: ``{"runs": {token: trajectory}}``.
+
+        A run that is gone has an empty trajectory and says so in its problems.
 
         Raises:
             NotThere: none of them is there.
         """
         self._there(tokens)
-        told = {}
+        answers = {}
         for token in dict.fromkeys(tokens):
             try:
-                told[token] = self.trajectory(token)
+                answers[token] = self.trajectory(token)
             except NotThere:
-                told[token] = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
-        return {"runs": told}
+                answers[token] = {"version": "", "problems": [GONE], **BLANK["trajectory"]}
+        return {"runs": answers}
 
     def warm(self) -> None:
         """Read every run once, so that the first visitor need not wait."""
@@ -148,14 +150,14 @@ class Library:
         def read(entry: Entry, run: Run) -> Tree:
             sheets, problems = details.sheet_index(run)
             version = entry.state.version
-            told = {
+            described = {
                 name: {
                     str(step): details.sheet(sheet, f"api/images/{token}/{name}/{step}?v={version}")
-                    for step, sheet in of.items()
+                    for step, sheet in by_step.items()
                 }
-                for name, of in sheets.items()
+                for name, by_step in sheets.items()
             }
-            return details.details(run, told, problems) | {"figures": figure_links(run, token)}
+            return details.details(run, described, problems) | {"figures": figure_links(run, token)}
 
         return self._of_run("details", token, read)
 
@@ -164,12 +166,12 @@ class Library:
         return self._of_runs("turns", tokens, run_findings.turns_of_classes)
 
     def findings(self, tokens: Sequence[str]) -> Tree:
-        """See :func:`~conceptspace.presentation.explorer.run_findings.answered`."""
+        """See :func:`~conceptspace.presentation.explorer.run_findings.findings_payload`."""
 
-        def tell(runs: Sequence[Run]) -> Tree:
-            return run_findings.answered(run_findings.findings_by_setting(runs))
+        def read(runs: Sequence[Run]) -> Tree:
+            return run_findings.findings_payload(run_findings.findings_by_setting(runs))
 
-        return self._of_runs("findings", tokens, tell)
+        return self._of_runs("findings", tokens, read)
 
     def table(self, tokens: Sequence[str]) -> tuple[bytes, list[str]]:
         """The trajectories of runs as Parquet, and sentences on those that cannot be read.
@@ -180,7 +182,7 @@ class Library:
         """
         there, gone = self._there(tokens)
         entries = [self._entry(found) for found in there]
-        left_out = [LeftOut(e.found.name, told) for e in entries if (told := damage(e))]
+        left_out = [LeftOut(e.found.name, reason) for e in entries if (reason := damage(e))]
         names = {each.name for each in left_out}
         runs = [e.run for e in entries if e.run is not None and e.found.name not in names]
         without = [GONE] * bool(gone) + sentences(left_out)
@@ -281,7 +283,7 @@ class Library:
         return there, gone
 
     def _forget_what_is_gone(self) -> None:
-        """Keep nothing of runs that are no longer there."""
+        """Drop what is kept of runs that are no longer there."""
         there = self._runs
         for token in {*list(self._entries), *list(self._locks)} - there.keys():
             self._entries.pop(token, None)
@@ -298,7 +300,7 @@ class Library:
         return entry
 
     def _of_run(self, kind: str, token: str, read: Callable[[Entry, Run], Tree]) -> Tree:
-        """What is kept of a run, or else read; who asks meanwhile waits for the same answer."""
+        """The kept answer for a run, or else a new one; requests meanwhile wait for the same."""
         self._found(token)
         with self._locks[token]:
             return self._kept_or_read(kind, token, read)
@@ -308,26 +310,28 @@ class Library:
         kept = self._kept.get((kind, token))
         if kept and kept[0] == entry.state.version:
             return kept[1]
-        told: Tree = {"version": entry.state.version, "problems": [], **BLANK[kind]}
+        answer: Tree = {"version": entry.state.version, "problems": [], **BLANK[kind]}
         if entry.run is None:
-            told["problems"] = list(entry.problems)
+            answer["problems"] = list(entry.problems)
         else:
             try:
-                told |= read(entry, entry.run)
+                answer |= read(entry, entry.run)
             except OSError as error:  # may pass, so it is not kept
-                return told | {"problems": [str(error)]}
+                return answer | {"problems": [str(error)]}
             except UserError as error:
-                told["problems"] = [str(error)]
+                answer["problems"] = [str(error)]
             except Exception as error:
                 LOG.exception("cannot read %s of %r", kind, entry.found.name)
-                told["problems"] = [f"its files cannot be shown ({type(error).__name__}: {error})"]
-        self._kept[kind, token] = (entry.state.version, told)
-        return told
+                answer["problems"] = [
+                    f"its files cannot be shown ({type(error).__name__}: {error})"
+                ]
+        self._kept[kind, token] = (entry.state.version, answer)
+        return answer
 
     def _of_runs(
         self, kind: str, tokens: Sequence[str], read: Callable[[Sequence[Run]], Tree]
     ) -> Tree:
-        """What is told of the runs that count; which do not, and why, stands in the problems."""
+        """The answer for the runs that count; the problems name the others and say why."""
         there, gone = self._there(tokens)
         entries = [self._entry(found) for found in there]
         version = ",".join(entry.state.version for entry in entries) + "," * len(gone)
@@ -340,20 +344,22 @@ class Library:
             kept = self._kept.get((kind, *tokens))
             if kept and kept[0] == version:
                 return kept[1]
-            told: Tree = {"version": version}
+            answer: Tree = {"version": version}
             try:
-                told |= of_countable(entries, work)
+                answer |= of_countable(entries, work)
             except OSError as error:  # may pass, so it is not kept
-                return told | {"problems": [str(error)]}
+                return answer | {"problems": [str(error)]}
             except UserError as error:
-                told["problems"] = [str(error)]
+                answer["problems"] = [str(error)]
             except Exception as error:
-                LOG.exception("cannot tell %s", kind)
-                told["problems"] = [f"nothing can be told ({type(error).__name__}: {error})"]
+                LOG.exception("cannot compute %s", kind)
+                answer["problems"] = [
+                    f"the {kind} cannot be computed ({type(error).__name__}: {error})"
+                ]
             if len(self._kept) > LARGEST:
                 self._kept = {key: kept for key, kept in self._kept.items() if len(key) == 2}
-            self._kept[kind, *tokens] = (version, told)
-            return told
+            self._kept[kind, *tokens] = (version, answer)
+            return answer
 
 
 def _guarded(found: Found) -> Entry:

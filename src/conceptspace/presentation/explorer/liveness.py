@@ -29,7 +29,7 @@ class State:
     Attributes:
         status: "not started", "running", "silent" (its ``run.json`` says running, but nothing has
             been written for long: the process was killed, or hangs), "stopped", "failed",
-            "diverged", "finished", or "unknown" where ``run.json`` does not tell.
+            "diverged", "finished", or "unknown" where ``run.json`` does not say.
         since: Unix time of its newest file, in whole seconds.
         version: changes when its files do.
     """
@@ -67,11 +67,11 @@ def _marks(path: Path) -> Iterator[tuple[str, int, int]]:
             places += listed(path / name, "*/")
     for place in places:
         try:
-            told = place.stat()
+            stat = place.stat()
         except OSError:
             continue
-        size = told.st_size if S_ISREG(told.st_mode) else 0
-        yield place.relative_to(path).as_posix(), told.st_mtime_ns, size
+        size = stat.st_size if S_ISREG(stat.st_mode) else 0
+        yield place.relative_to(path).as_posix(), stat.st_mtime_ns, size
 
 
 def _gap(checkpoints: Path) -> float:

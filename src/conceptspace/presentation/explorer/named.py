@@ -10,7 +10,7 @@ from conceptspace.store import Run
 
 
 class Renamed(Run):
-    """A run under a name that tells it from others of its folder's name."""
+    """A run under another name than its folder's, which other runs may have, too."""
 
     def __init__(self, run: Run, name: str) -> None:
         super().__init__(run.path)
@@ -23,7 +23,7 @@ class Renamed(Run):
 
 
 def distinct(runs: Sequence[Run]) -> list[Run]:
-    """Runs under names that no two of them share: with as much of their path as it takes."""
+    """Runs under distinct names: those with the same name get as much of their path as it takes."""
     count = Counter(run.name for run in runs)
     names = [run.name if count[run.name] == 1 else _longer(run, runs) for run in runs]
     return [Renamed(run, legible(name)) for run, name in zip(runs, names, strict=True)]

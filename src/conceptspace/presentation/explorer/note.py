@@ -60,8 +60,8 @@ def _text(part: str) -> str:
 def _block(lines: list[str]) -> str:
     """One paragraph, or lines that are headings and lists."""
     made = []
-    for kind, of in groupby(filter(str.strip, lines), _kind):
-        made.append(BLOCKS[kind]([line.strip() for line in of]))
+    for kind, group in groupby(filter(str.strip, lines), _kind):
+        made.append(BLOCKS[kind]([line.strip() for line in group]))
     return "".join(made)
 
 

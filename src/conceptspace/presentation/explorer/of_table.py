@@ -1,4 +1,4 @@
-"""The page of a table that has no run folder: what it says, and nothing made up."""
+"""The page of a table without a run folder: what the table holds, and nothing made up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.quantities import classes_of
 from conceptspace.analysis.table_findings import turn_of_table, turn_text
 from conceptspace.analysis.trajectories import concepts_of
-from conceptspace.presentation.explorer.run_findings import turned
+from conceptspace.presentation.explorer.run_findings import turn_payload
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of
 
@@ -34,28 +34,28 @@ class TableAxes:
         names: the concepts, in the order of the table.
         classes: in order.
         many: how many values a concept with more than two has.
-        told: concepts of which the table holds the probability of each value.
+        complete: concepts of which the table holds the probability of every value.
     """
 
     names: tuple[str, ...]
     classes: tuple[str, ...]
     many: Mapping[str, int]
-    told: frozenset[str]
+    complete: frozenset[str]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> TableAxes:
         """Those of a trajectory table."""
         names, classes = concepts_of(table), tuple(classes_of(table))
         single = columns_of(table)
-        sizes, told = {}, []
+        sizes, complete = {}, []
         for place, name in enumerate(names):
             own = table.loc[table["concept"] == name, single]
             there = [p for p in single if own[p].notna().all()]
             asked = max(int(digits[place]) for digits in classes) + 1
             if max(asked, len(there)) > 2:
                 sizes[name] = max(asked, len(there))
-                told += [name] if len(there) == sizes[name] else []
-        return cls(names, classes, sizes, frozenset(told))
+                complete += [name] if len(there) == sizes[name] else []
+        return cls(names, classes, sizes, frozenset(complete))
 
 
 def table_payload(
@@ -63,13 +63,13 @@ def table_payload(
 ) -> Tree:
     """What the page of a table finds inside; see :func:`offline.payload` for its form.
 
-    Besides, the index says ``"of_table": true`` and which ``"protocols"`` are drawn at first.
+    The index has two more entries: ``"of_table": true``, and ``"protocols"``, those drawn at first.
 
     Args:
         table: trajectory table of one setting a way of asking.
         title: of the page.
-        source: where it comes from, by what is told, e.g. file and SHA-256.
-        threshold: accuracy from which something counts as there.
+        source: where it comes from, as names and values, e.g. file and SHA-256.
+        threshold: accuracy from which something counts as present.
     """
     axes = TableAxes.of(table)
     names = [str(name) for name in dict.fromkeys(table["run"])]
@@ -130,8 +130,8 @@ def _described(axes: TableAxes) -> Tree:
 
 
 def _concept(axes: TableAxes, name: str) -> Tree:
-    """Of more than two values, all where they are told; else how much the asked one is there."""
-    if name in axes.many and name not in axes.told:
+    """All values of a concept; if probabilities are missing, the asked value against the rest."""
+    if name in axes.many and name not in axes.complete:
         labels = ["other values", "the value asked for"]
         return {"name": name, "labels": labels, "axis": [0, 1], "asked": True}
     labels = [str(value) for value in range(axes.many.get(name, 2))]
@@ -163,7 +163,7 @@ def _turns(table: pd.DataFrame, tokens: Mapping[str, str]) -> Tree:
         rows = table[table["run"].isin(group)]
         turns = {name: turn_of_table(rows, name) for name in classes_of(rows)}
         found[",".join(tokens[name] for name in group)] = {
-            name: turned(turn, turn_text(rows, name, turn))
+            name: turn_payload(turn, turn_text(rows, name, turn))
             for name, turn in turns.items()
             if turn is not None
         }

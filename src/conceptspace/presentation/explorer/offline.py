@@ -35,7 +35,7 @@ def write(
     runs: Sequence[Run],
     path: Path,
     *,
-    told: Tree | None = None,
+    findings: Tree | None = None,
     figures: Mapping[str, Rendered] | None = None,
     title: str = "",
     image_budget: int = IMAGE_BUDGET,
@@ -47,8 +47,8 @@ def write(
     Args:
         runs: evaluated runs.
         path: the HTML file.
-        told: what the runs say, see
-            :func:`~conceptspace.presentation.explorer.run_findings.answered`.
+        findings: of the runs, see
+            :func:`~conceptspace.presentation.explorer.run_findings.findings_payload`.
         figures: under their titles.
         title: of the page; otherwise the run's name, or the number of runs.
         image_budget: most bytes of PNG for all generated images; beyond it fewer are embedded.
@@ -64,20 +64,24 @@ def write(
     named = distinct(runs)
     title = title or (named[0].name if len(named) == 1 else f"{len(named)} runs")
     data = payload(named, title, image_budget=image_budget, left_out=left_out)
-    data["findings"]["*"] = {"problems": [], **(told or {"findings": [], "groups": []})}
+    data["findings"]["*"] = {"problems": [], **(findings or {"findings": [], "groups": []})}
     data["figures"] = [drawn(name, figure) for name, figure in (figures or {}).items()]
-    html = page(title, data, connect=False, verdict=verdict_lines(told), note=note)
+    html = page(title, data, connect=False, verdict=verdict_lines(findings), note=note)
     write_atomically(path, html.encode())
     return path
 
 
-def verdict_lines(told: Tree | None) -> list[str]:
-    """The sentences of every verdict, each setting under its name; those that all share, once."""
-    found = [f for f in (told or {"findings": []})["findings"] if f["topic"] == "verdict"]
+def verdict_lines(payload: Tree | None) -> list[str]:
+    """The sentences of every verdict, after the name of its setting; once if all are equal.
+
+    Args:
+        payload: see :func:`~conceptspace.presentation.explorer.run_findings.findings_payload`.
+    """
+    found = [f for f in (payload or {"findings": []})["findings"] if f["topic"] == "verdict"]
     by_group: dict[str, list[str]] = {}
     for f in found:
         by_group.setdefault(f["group"], []).append(str(f["text"]))
-    if len(by_group) > 1 and len({tuple(of) for of in by_group.values()}) == 1:
+    if len(by_group) > 1 and len({tuple(texts) for texts in by_group.values()}) == 1:
         return next(iter(by_group.values()))
     return [f"{f['group']}: {f['text']}" if f["group"] else str(f["text"]) for f in found]
 
@@ -114,7 +118,9 @@ def payload(
         points.protocols(run.trajectory(), _space(e)) for run, e in zip(runs, entries, strict=True)
     ]
     found = [details.sheet_index(run) for run in runs]
-    sheets, told = _sheets([of for of, _ in found], dense, entries, image_budget)
+    sheets, images = _sheets(
+        [by_protocol for by_protocol, _ in found], dense, entries, image_budget
+    )
     answers: Tree = {
         "index": index(entries, [], title, left_out=left_out),
         "trajectory": {},
@@ -122,11 +128,11 @@ def payload(
         "details": {},
         "findings": {},
         "turns": _turns(runs, tokens),
-        **told,
+        **images,
         "table": "data:application/vnd.apache.parquet;base64,"
         + base64.b64encode(tables.parquet(runs)).decode(),
     }
-    for run, entry, each, of, (_, problems) in zip(
+    for run, entry, each, kept_sheets, (_, problems) in zip(
         runs, entries, dense, sheets, found, strict=True
     ):
         token, space = entry.found.token, _space(entry)
@@ -134,7 +140,9 @@ def payload(
         notes = {"notes": points.strays(each)}
         answers["trajectory"][token] = common | points.trajectory(each, space) | notes
         answers["settings"][token] = common | {"protocols": points.settings(each, space)}
-        answers["details"][token] = common | details.details(run, of, problems) | {"figures": []}
+        answers["details"][token] = (
+            common | details.details(run, kept_sheets, problems) | {"figures": []}
+        )
     return answers
 
 
@@ -164,10 +172,10 @@ def _space(entry: Entry) -> ConceptSpace:
 
 def _turns(runs: Sequence[Run], tokens: Sequence[str]) -> Tree:
     """Turns of every run, and of the runs of every setting together."""
-    of = dict(zip((run.name for run in runs), tokens, strict=True))
+    token_of = dict(zip((run.name for run in runs), tokens, strict=True))
     groups = [[run] for run in runs] + list(conditions(runs).groups.values())
     return {
-        ",".join(of[run.name] for run in group): run_findings.turns_of_classes(group)
+        ",".join(token_of[run.name] for run in group): run_findings.turns_of_classes(group)
         for group in groups
     }
 
@@ -179,30 +187,36 @@ def _sheets(
     budget: int,
 ) -> tuple[list[Tree], Tree]:
     """Of each run the sheets that fit into the budget; and the images that they refer to."""
-    places = [(at, name, of) for at, found in enumerate(indexed) for name, of in found.items()]
-    stored = [_stored(of, name, dense[at], _space(entries[at])) for at, name, of in places]
+    places = [
+        (at, name, by_step) for at, found in enumerate(indexed) for name, by_step in found.items()
+    ]
+    stored = [
+        _stored(by_step, name, dense[at], _space(entries[at])) for at, name, by_step in places
+    ]
     cut, kept = fitting_cut(stored, budget)
     images: list[str] = []
-    told: list[Tree] = [{} for _ in indexed]
-    for (at, name, of), items, pngs in zip(places, stored, kept, strict=True):
-        told[at][name] = {}
-        for step, item, content in zip(of, items, pngs, strict=True):
+    kept_sheets: list[Tree] = [{} for _ in indexed]
+    for (at, name, by_step), items, pngs in zip(places, stored, kept, strict=True):
+        kept_of_protocol: Tree = {}
+        kept_sheets[at][name] = kept_of_protocol
+        for step, item, content in zip(by_step, items, pngs, strict=True):
             if content is not None:
                 cut_sheet = _cut_sheet(item, cut, f"#{len(images)}")
-                told[at][name][str(step)] = cut_sheet | _scored(entries[at], name, step, item, cut)
+                scores = _scored(entries[at], name, step, item, cut)
+                kept_of_protocol[str(step)] = cut_sheet | scores
                 images.append(uri(content))
-    generated = max((s.columns for _, _, of in places for s in of.values()), default=0)
+    generated = max((s.columns for _, _, by_step in places for s in by_step.values()), default=0)
     shown = {"images_shown": min(cut.columns, generated), "images_generated": generated}
-    return told, {"images": images, **shown}
+    return kept_sheets, {"images": images, **shown}
 
 
 def _stored(
-    of: Mapping[int, Sheet], name: str, dense: list[points.Dense], space: ConceptSpace
+    by_step: Mapping[int, Sheet], name: str, dense: list[points.Dense], space: ConceptSpace
 ) -> list[Stored]:
     """The sheets of a protocol with the rows of each step's best settings."""
     known = next((d for d in dense if d.name == name), None)
     found = []
-    for step, sheet in of.items():
+    for step, sheet in by_step.items():
         rows = []
         if known is not None and step in known.steps:
             chosen = known.best[known.steps.index(step)]
@@ -225,7 +239,7 @@ def _scored(entry: Entry, protocol: str, step: int, stored: Stored, cut: Cut) ->
     run = entry.run
     try:
         found = None if run is None else scores_of(run, protocol, step)
-    except UserError:  # the images are shown without them; findings tell of the damage
+    except UserError:  # the images are shown without them; the findings name the damage
         return {}
     if found is None:
         return {}
@@ -235,7 +249,6 @@ def _scored(entry: Entry, protocol: str, step: int, stored: Stored, cut: Cut) ->
 
 
 def _cut_sheet(stored: Stored, cut: Cut, source: str) -> Tree:
-    told = details.sheet(stored.sheet, source)
-    rows = cut.rows(stored)
-    kept = [told["rows"][row] for row in rows]
-    return told | {"columns": min(cut.columns, stored.sheet.columns), "rows": kept}
+    whole = details.sheet(stored.sheet, source)
+    kept = [whole["rows"][row] for row in cut.rows(stored)]
+    return whole | {"columns": min(cut.columns, stored.sheet.columns), "rows": kept}

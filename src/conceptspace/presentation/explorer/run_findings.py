@@ -41,7 +41,7 @@ class SettingFindings:
         name: the setting in words; empty for all runs.
         runs: the names of its runs; empty where nothing but sentences compares settings.
         findings: in order.
-        judged: what its verdict was told from, see :func:`judged.judged`; empty without.
+        judged: the numbers behind its verdict, see :func:`judged.judged`; empty without a verdict.
     """
 
     name: str
@@ -57,7 +57,7 @@ def findings_by_setting(runs: Sequence[Run]) -> list[SettingFindings]:
         runs: evaluated; under names that no two of them share.
 
     Returns:
-        First, under no name, what is told of all runs.
+        First, under no name, the findings of all runs together, if there are any.
 
     Raises:
         UserError: a run has no trajectory, or two have the same setting and seed.
@@ -73,25 +73,29 @@ def findings_by_setting(runs: Sequence[Run]) -> list[SettingFindings]:
     return [SettingFindings("", (), every), *named] if every else named
 
 
-def answered(
-    told: Sequence[SettingFindings], figure: Callable[[Finding], str] = lambda _: ""
+def findings_payload(
+    settings: Sequence[SettingFindings], figure: Callable[[Finding], str] = lambda _: ""
 ) -> Tree:
-    """What runs say, for the page.
+    """The findings of runs, for the page.
 
-    ``{"findings": [see :func:`finding_tree`], "groups": [{"name": a setting in words or empty,
+    ``{"findings": [see :func:`finding_payload`], "groups": [{"name": a setting in words or empty,
     "runs": [names], "judged": [see :func:`~conceptspace.presentation.explorer.judged.judged`]}]}``
     """
     return {
-        "findings": [finding_tree(f, of.name, figure(f)) for of in told for f in of.findings],
+        "findings": [
+            finding_payload(f, setting.name, figure(f))
+            for setting in settings
+            for f in setting.findings
+        ],
         "groups": [
-            {"name": of.name, "runs": list(of.runs), "judged": list(of.judged)}
-            for of in told
-            if of.runs
+            {"name": setting.name, "runs": list(setting.runs), "judged": list(setting.judged)}
+            for setting in settings
+            if setting.runs
         ],
     }
 
 
-def finding_tree(finding: Finding, group: str, figure: str = "") -> Tree:
+def finding_payload(finding: Finding, group: str, figure: str = "") -> Tree:
     """``{"topic", "text", "group", "figure"}``; the group is a setting in words or empty."""
     return {"topic": finding.topic, "text": finding.text, "group": group, "figure": figure}
 
@@ -120,7 +124,7 @@ def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> SettingFin
     best = best_of(runs, table, scores)
     own = findings(table, scores, *classes, words, logs, space.names, best)
     if best is None and table["protocol"].nunique() > 1:
-        text = "No scores of single images were kept, so nothing is told of other protocols."
+        text = "No scores of single images were kept, so there are no findings on other protocols."
         own.append(Finding("elicitation", text))
     every = own + _probe(runs) + _data(runs)
     shown = [judged(best, str(c)) for c in space.ood_classes[:1] if best is not None]
@@ -134,8 +138,8 @@ def best_of(
 ) -> pd.DataFrame | None:
     """The best settings of runs, see :func:`conceptspace.analysis.elicitation.best_settings`.
 
-    None where only plain prompting was tried, or a run keeps neither scores nor what was found in
-    them.
+    None where only plain prompting was tried, or a run keeps neither the scores of its images nor
+    the best settings that were found in them.
     """
     if table["protocol"].nunique() < 2:
         return None
@@ -175,11 +179,11 @@ def turns_of_classes(runs: Sequence[Run]) -> Tree:
     for name in space.ood_classes:
         turn = turn_of(table, name, space.train_classes, space.names)
         if turn is not None:
-            found[str(name)] = turned(turn, turn_sentence(turn, name))
+            found[str(name)] = turn_payload(turn, turn_sentence(turn, name))
     return found
 
 
-def turned(turn: Turn, text: str) -> Tree:
+def turn_payload(turn: Turn, text: str) -> Tree:
     """A turn and its sentence for the page; see :func:`turns_of_classes`."""
     low, high = turn.step_interval
     return {
@@ -200,14 +204,14 @@ def _incomparable(found: Sweep) -> list[Finding]:
 
 def _probe(runs: Sequence[Run]) -> list[Finding]:
     """How far the probe can be trusted; the lowest of several runs counts."""
-    told = [known(run) for run in runs]
-    held_out = [i.get("probe", {}).get("accuracy", {}) for i in told]
-    same = [i.get("probe_agreement", {}) for i in told]
+    information = [checked_information(run) for run in runs]
+    held_out = [each.get("probe", {}).get("accuracy", {}) for each in information]
+    same = [each.get("probe_agreement", {}) for each in information]
     lowest = " (the lowest of all runs)" if len(runs) > 1 else ""
     parts = []
     if all(held_out):
         parts.append(f"the probe is right on held-out images in {_lowest(held_out)}")
-    second = [i.get("judge", {}) for i in told]
+    second = [each.get("judge", {}) for each in information]
     two = all(isinstance(judge, dict) and judge.get("agreement") for judge in second)
     if all(same) and not two:
         parts.append(f"on valid generated images it agrees with the judge in {_lowest(same)}")
@@ -219,7 +223,7 @@ def _probe(runs: Sequence[Run]) -> list[Finding]:
 
 
 def _two_probes(judges: Sequence[Tree], same: Sequence[Tree], lowest: str) -> Finding:
-    """What decides where no read-out exists, and how far its two probes agree."""
+    """Where no read-out exists: how two probes judge instead, and how far they agree."""
     valid = min(judge["valid"] for judge in judges)
     foils = max(max(judge["foils"].values()) for judge in judges)
     real = _lowest([judge["agreement"] for judge in judges])
@@ -235,55 +239,57 @@ def _two_probes(judges: Sequence[Tree], same: Sequence[Tree], lowest: str) -> Fi
 
 
 def _data(runs: Sequence[Run]) -> list[Finding]:
-    """Which images were seen, where they were not rendered."""
-    each = [known(run).get("data") for run in runs]
-    seen = {told["digest"]: told for told in each if told}
-    return [Finding("data", _seen(findings_by_setting)) for findings_by_setting in seen.values()]
+    """Which images the runs trained on, where these were not rendered."""
+    each = [checked_information(run).get("data") for run in runs]
+    by_digest = {data["digest"]: data for data in each if data}
+    return [Finding("data", _data_sentence(data)) for data in by_digest.values()]
 
 
-def known(run: Run) -> Tree:
-    """What ``run.json`` tells, if probe and data are told as a run does.
+def checked_information(run: Run) -> Tree:
+    """The content of ``run.json``, if what it says of probe, judge and data is complete.
 
     Raises:
-        UserError: it is damaged, or they are not.
+        UserError: the file is damaged, or a part is missing or of another type.
     """
-    told = run.information()
+    information = run.information()
     try:
-        _lowest([told.get("probe", {}).get("accuracy", {})])
-        _lowest([told.get("probe_agreement", {})])
-        if isinstance(judge := told.get("judge"), dict) and judge.get("agreement"):
+        _lowest([information.get("probe", {}).get("accuracy", {})])
+        _lowest([information.get("probe_agreement", {})])
+        if isinstance(judge := information.get("judge"), dict) and judge.get("agreement"):
             _two_probes([judge], [judge["agreement"]], "")
-        if told.get("data"):
-            _seen(told["data"])
+        if information.get("data"):
+            _data_sentence(information["data"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         path = run.folder.information
         raise UserError(
-            f"{path} is damaged: of the probe or the data it tells nonsense ({error})"
+            f"{path} is damaged: what it says of the probe or the data makes no sense ({error})"
         ) from None
-    return told
+    return information
 
 
 OWN_DATA = "data of one's own"
-"""What images are of which nothing else is told."""
+"""How images are called of which ``run.json`` says nothing else."""
 
 
-def _seen(told: Tree) -> str:
-    if "attributes" not in told:
-        images = ", ".join(f"{name}: {count}" for name, count in told["images"].items())
-        what = told.get("what", OWN_DATA)
+def _data_sentence(data: Tree) -> str:
+    """Which images, how many, how large, and their SHA-256."""
+    if "attributes" not in data:
+        images = ", ".join(f"{name}: {count}" for name, count in data["images"].items())
+        what = data.get("what", OWN_DATA)
         return (
-            f"The images are {what}, {told['resolution']}×{told['resolution']} pixels "
-            f"({images}); SHA-256: {told['digest'][:16]}…"
+            f"The images are {what}, {data['resolution']}×{data['resolution']} pixels "
+            f"({images}); SHA-256: {data['digest'][:16]}…"
         )
-    available = ", ".join(f"{name}: {count}" for name, count in told["available"].items())
+    available = ", ".join(f"{name}: {count}" for name, count in data["available"].items())
     return (
-        f"The images are {told['per_class']} of each class from {told['root']}, scaled to "
-        f"{told['resolution']}×{told['resolution']}, with the attributes "
-        f"{' and '.join(told['attributes'])}; the folder lists {told['images']} "
-        f"({available}); SHA-256 of the files used: {told['digest'][:16]}…"
+        f"The images are {data['per_class']} of each class from {data['root']}, scaled to "
+        f"{data['resolution']}×{data['resolution']}, with the attributes "
+        f"{' and '.join(data['attributes'])}; the folder lists {data['images']} "
+        f"({available}); SHA-256 of the files used: {data['digest'][:16]}…"
     )
 
 
 def _lowest(shares: Sequence[Tree]) -> str:
+    """Of each concept the smallest of some shares, in words."""
     least = {name: min(of_run[name] for of_run in shares) for name in shares[0]}
     return " and ".join(f"{100 * value:.1f} % ({name})" for name, value in least.items())

@@ -133,8 +133,8 @@ class Answers:
             return PlainTextResponse(f"asking a model needs the header {ASKING}: 1", 403)
         where = request.path_params
         point = _point(request)
-        told = await run_in_threadpool(self.library.ask, where["token"], where["step"], point)
-        return JSONResponse(told)
+        answer = await run_in_threadpool(self.library.ask, where["token"], where["step"], point)
+        return JSONResponse(answer)
 
     async def figure(self, request: Request) -> Response:
         """A figure in a run's folder."""
@@ -143,7 +143,7 @@ class Answers:
         return await run_in_threadpool(_png, request, path)
 
     async def table(self, request: Request) -> Response:
-        """Trajectories as Parquet; the header Left-Out tells of runs that are not in it."""
+        """Trajectories as Parquet; the header Left-Out names runs that are not in it."""
         content, left_out = await run_in_threadpool(self.library.table, _tokens(request))
         headers = {"Left-Out": quote(" ".join(left_out))}
         return Response(content, media_type="application/vnd.apache.parquet", headers=headers)
@@ -234,7 +234,7 @@ def listen(bind: str, port: int, token: str) -> socket.socket:
 
 
 def server(library: Shown, opened: socket.socket, token: str) -> uvicorn.Server:
-    """A server on a socket; ``run(sockets=[opened])`` serves until it is told to stop."""
+    """A server on a socket; ``run(sockets=[opened])`` serves until it is stopped."""
     app = application(library, token=token, port=opened.getsockname()[1])
     config = uvicorn.Config(
         app,
@@ -276,7 +276,7 @@ def _point(request: Request) -> list[float]:
 
 
 class Repeated:
-    """A tree as JSON that is asked for again and again; made once, while it is the same one."""
+    """JSON of a value that is requested over and over; encoded anew only for another object."""
 
     def __init__(self) -> None:
         self._last: tuple[Any, bytes] = None, b""

@@ -40,8 +40,8 @@ def scored(
 
     ``{"joint": [0.98, ...], "accuracy": [one list for each concept], "valid": [1.0, ...]}``, each
     as long as the row is wide. The joint accuracy of an image is the product over its concepts;
-    "valid" says whether there is one valid object, and is missing where no judge told. What is not
-    known is null.
+    "valid" says whether there is one valid object, and is missing where no judge said so. Unknown
+    values are null.
 
     Args:
         scores: see :meth:`conceptspace.store.Run.scores`; of one protocol and step.
@@ -49,24 +49,24 @@ def scored(
         columns: images of a row.
         concepts: in the order of the bits of the classes.
     """
-    told: list[Tree | None] = []
+    found: list[Tree | None] = []
     by_row = dict(list(scores.groupby(["setting", "concept_class"], sort=False)))
     for row in rows:
         own = by_row.get((row["setting"], row["concept_class"]))
         if own is None:
-            told.append(None)
+            found.append(None)
             continue
         wide = own.pivot_table(index="concept", columns="sample", values="accuracy")
         accuracy = wide.reindex(index=list(concepts), columns=range(columns)).to_numpy(np.float64)
         each: Tree = {
             "joint": _rounded(accuracy.prod(axis=0)),
-            "accuracy": [_rounded(of) for of in accuracy],
+            "accuracy": [_rounded(of_concept) for of_concept in accuracy],
         }
         if VALID in own and own[VALID].notna().any():
             valid = own.groupby("sample")[VALID].min().reindex(range(columns))
             each["valid"] = _rounded(valid.to_numpy(np.float64))
-        told.append(each)
-    return told
+        found.append(each)
+    return found
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:

@@ -48,7 +48,7 @@ def space_tree(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
 
 
 def key(space: ConceptSpace) -> str:
-    """Equal for runs that can be drawn in one picture."""
+    """A text that is equal for runs that can be drawn in one picture."""
     tree = space_tree(space, {})
     return repr(tree)
 

@@ -30,7 +30,7 @@ from conceptspace.tables import JOINT, NAIVE
 
 MOST_PANELS = 9
 MOST_BANDS = 4
-"""Lines in a panel whose intervals can still be told apart."""
+"""Lines in a panel up to which intervals are drawn: more would not be distinguishable."""
 
 COLUMNS = 2
 
@@ -47,7 +47,7 @@ def asked_figure(
         table: trajectory table of one setting a way of asking.
         windows: the quantities, at most :data:`MOST_PANELS`, with the window of each seed; the
             medians of those that were found are shaded.
-        threshold: accuracy from which something counts as there; a dashed line.
+        threshold: accuracy from which something counts as present; a dashed line.
     """
     columns = min(len(windows), COLUMNS)
     rows = -(-len(windows) // columns)
@@ -59,25 +59,27 @@ def asked_figure(
         axes.set_axis_off()
     for axes in panels[: len(windows)]:
         axes.axhline(threshold, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
-    told = [_panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)]
+    intervals = [
+        _panel(axes, table, q, windows[q]) for axes, q in zip(panels, windows, strict=False)
+    ]
     runs = len(next(iter(windows.values())))
     notes = [f"Lines: means of {runs} runs." if runs > 1 else "One run."]
-    notes += [f"Bands: {interval}." for interval in dict.fromkeys(filter(None, told))]
+    notes += [f"Bands: {interval}." for interval in dict.fromkeys(filter(None, intervals))]
     notes.append(f"Dashed black: {threshold:g}.")
-    if any(window.found for of in windows.values() for window in of):
+    if any(window.found for of_seeds in windows.values() for window in of_seeds):
         median = ", median of the runs that have one" if runs > 1 else ""
         notes.append(f"Yellow: the hidden window{median}.")
     footnote(figure, " ".join(notes))
     return figure
 
 
-def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Window]) -> str:
-    rows = table[table["concept_class"] == of.concept_class]
-    rows = rows[rows["concept"] == of.concept]
+def _panel(axes: Axes, table: pd.DataFrame, quantity: Quantity, windows: Sequence[Window]) -> str:
+    rows = table[table["concept_class"] == quantity.concept_class]
+    rows = rows[rows["concept"] == quantity.concept]
     names = sorted(map(str, rows["protocol"].unique()), key=lambda name: (name != NAIVE, name))
     interval = ""
     for name, (color, marker) in looks(names).items():
-        drawn = series(rows, of.concept_class, of.concept, "accuracy", name)
+        drawn = series(rows, quantity.concept_class, quantity.concept, "accuracy", name)
         style: dict[str, Any] = {
             "color": color,
             "ls": "-" if elicits(name) else "--",
@@ -101,8 +103,8 @@ def _panel(axes: Axes, table: pd.DataFrame, of: Quantity, windows: Sequence[Wind
             "color": TURN_INK,
         }
         axes.text(middle, 1.04, label, **placed)
-    what = "joint accuracy" if of.concept == JOINT else f"accuracy of {of.concept}"
-    axes.set_title(of.name, pad=12 if hit else 6)
+    what = "joint accuracy" if quantity.concept == JOINT else f"accuracy of {quantity.concept}"
+    axes.set_title(quantity.name, pad=12 if hit else 6)
     axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel=what)
     axes.grid(axis="y", color=GRID, lw=0.4)
     axes.legend(loc="upper left", bbox_to_anchor=(-0.04, -0.2))

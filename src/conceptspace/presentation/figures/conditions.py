@@ -56,7 +56,7 @@ def conditions_figure(
     classes: Sequence[str] = (),
     protocol: str = NAIVE,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """One unit square per class; in it one trajectory per condition, the mean over its runs.
 
@@ -69,7 +69,7 @@ def conditions_figure(
         classes: which; empty: the OOD classes.
         protocol: whose curves; the best setting of each checkpoint if it has several.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
 
     Raises:
         UserError: there is no class to show, or only one concept.
@@ -86,7 +86,7 @@ def conditions_figure(
     handles = _handles(colors)
     panels = panels_over_legend(figure, rows, columns, handles, title=label, ncols=len(handles))
     corners: Any = class_images
-    by_condition = any(isinstance(of, Mapping) for of in class_images.values())
+    by_condition = any(isinstance(value, Mapping) for value in class_images.values())
     for axes, name in zip(panels.flat, shown, strict=False):
         unit_square(axes, space, PAIR)
         if by_condition:
@@ -103,7 +103,7 @@ def conditions_figure(
     for unused in panels.flat[len(shown) :]:
         unused.set_axis_off()
     footnote(figure, _note([table["run"].nunique() for table in best.values()]))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

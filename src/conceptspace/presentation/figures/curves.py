@@ -52,7 +52,7 @@ def learning_curves(
     turn: Turn | None = None,
     emergence: Mapping[str, Sequence[Step]] | None = None,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """Loss, joint accuracy of every class, and the accuracy of each concept in every OOD class.
 
@@ -66,7 +66,7 @@ def learning_curves(
         emergence: for each concept the steps at which runs reached the threshold for good in the
             OOD class (of a space with one), one for each run that did.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     turn = detected(turn)
     table = highest(of_protocol(table, protocol))
@@ -101,7 +101,7 @@ def learning_curves(
         )
     notes += [turn_note(turn)] if turn else []
     footnote(figure, " ".join(notes))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

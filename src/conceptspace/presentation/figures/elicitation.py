@@ -68,12 +68,12 @@ def elicitation_figure(
     turn: Turn | None = None,
     labels: Mapping[str, str] | None = None,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """One panel per protocol: every run as a thin line, their mean as a thick one.
 
-    What is confirmed and cross-validated is drawn full; dashed and hollow are the best of several
-    settings by their own score, and the plain probe.
+    Full: settings chosen on some images and scored on others, by the judge. Dashed: the best of
+    several settings by the very score that is drawn. Hollow: the plain probe.
 
     Args:
         table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
@@ -88,7 +88,7 @@ def elicitation_figure(
         turn: of the trajectory; drawn if it is detected.
         labels: panel titles of protocols; otherwise their names.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     turn = detected(turn)
     table = table[table["concept_class"] == ood_class]
@@ -124,9 +124,9 @@ def elicitation_figure(
     for unused in panels.flat[len(chosen) :]:
         unused.set_axis_off()
     figure.supylabel(f"joint accuracy of class {ood_class}", fontsize=9, color=INK)
-    marked = [any(of.values()) for of in (emergence or {}, plain or {})]
+    marked = [any(steps.values()) for steps in (emergence or {}, plain or {})]
     footnote(figure, _note(list(curves.values()), threshold, marked, turn))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

@@ -21,7 +21,7 @@ def guidance_figure(
     class_images: Mapping[str, ArrayLike],
     *,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """One unit square per class; in it one trajectory per guidance weight.
 
@@ -31,7 +31,7 @@ def guidance_figure(
         space: at least two concepts.
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1].
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
 
     Raises:
         UserError: there are no such rows, or only one concept.
@@ -47,5 +47,5 @@ def guidance_figure(
         classes=[str(c) for c in space.classes if c in measured],
         protocol=PROTOCOL,
         title=title,
-        told=told,
+        subtitle=subtitle,
     )

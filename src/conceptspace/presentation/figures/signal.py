@@ -37,7 +37,7 @@ DIRECTIONS = np.array([[1.0, 0.0], [0.0, 1.0], [0.55, 0.38], [-0.45, 0.6], [0.3,
 
 @styled
 def signal_figure(
-    space: ConceptSpace, settings: Mapping[str, Setting], title: str = "", told: str = ""
+    space: ConceptSpace, settings: Mapping[str, Setting], title: str = "", subtitle: str = ""
 ) -> Figure:
     """A concept-space diagram for each setting, its edges sized by the signal; numbers below.
 
@@ -47,7 +47,7 @@ def signal_figure(
             columns ``concept, from_class, to_class, distance`` (mean squared pixel difference of
             two classes that differ in that concept alone); images are as in ``trajectory_figure``.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
 
     Where no two classes differ in one concept alone there is no signal to draw: the figure shows
     the classes and says so.
@@ -77,7 +77,7 @@ def signal_figure(
         parts.append("Numbers at edges, their width and dots: mean squared pixel difference of two")
         parts[-1] += " classes, values from 0 to 1; bars and length of edges: mean over the pairs."
     footnote(figure, " ".join(parts))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 
@@ -147,7 +147,7 @@ def _edge_label(axes: Axes, ends: Array, text: str, away: float) -> None:
 
 
 def _bars(axes: Axes, space: ConceptSpace, table: pd.DataFrame, largest: float) -> None:
-    """The mean of each concept, which its label tells, and the pairs of classes as dots."""
+    """A bar for the mean of each concept, with its value in the label; a dot for each pair."""
     labels = []
     for index, name in enumerate(space.names):
         values = table.loc[table["concept"] == name, "distance"].to_numpy(dtype=float)

@@ -112,11 +112,11 @@ def corner_rows(
         name, vertical = here[0], 1 if y else -1
         outer = -REACH + 0.01 if x == 0 else 1 + REACH - 0.01
         middle = y + vertical * (margins[y] + tile / 2)
-        for index, (condition, of) in enumerate(images.items()):
+        for index, (condition, of_class) in enumerate(images.items()):
             place = (index if x == 0 else index - count + 1) * (tile + 0.015)
             at = outer + place + (tile / 2 if x == 0 else -tile / 2)
-            if name in of:
-                draw_tile(axes, of[name], at, middle, tile, colors[condition])
+            if name in of_class:
+                draw_tile(axes, of_class[name], at, middle, tile, colors[condition])
         axes.text(
             outer,
             middle + vertical * (tile / 2 + 0.02),

@@ -34,7 +34,7 @@ def story_figure(
     *,
     turn: Turn | None = None,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """The loss, the joint accuracy of every class, and the trajectory with its turn as a star.
 
@@ -45,7 +45,7 @@ def story_figure(
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1].
         turn: a line with its interval in the panels over steps, a star on the trajectory.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
 
     Raises:
         UserError: no training log, or not two concepts.
@@ -71,5 +71,5 @@ def story_figure(
     square.set_title("c  trajectories in concept space")
     notes += [painter.note()] + (["Yellow: that step with its 95 % interval."] if turn else [])
     footnote(figure, " ".join(notes))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure

@@ -67,11 +67,11 @@ def emergence_timeline(
     last_step: Step | None = None,
     hollow: bool = False,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """One row for each run, in it one lane for each way of asking; the marks of a row are joined.
 
-    Lanes keep marks of the same step apart. What was not reached stands beyond the last step.
+    Lanes keep marks of the same step apart. Runs that did not get there stand beyond the last step.
 
     Args:
         spans: rows and lanes come in the order in which they first occur.
@@ -79,7 +79,7 @@ def emergence_timeline(
         last_step: where training ended; otherwise the largest step among the spans.
         hollow: for a statistic that decides nothing.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     rows = list(dict.fromkeys(span.row for span in spans))
     lanes = looks(list(dict.fromkeys(span.label for span in spans)))
@@ -107,12 +107,12 @@ def emergence_timeline(
     axes.spines["left"].set_visible(False)
     _legend(axes, spans, lanes, hollow)
     footnote(figure, _note(spans, hollow, turn))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
-    """Of each way of asking: naive blue, what elicits magenta, everything else gray."""
+    """Color and marker of each way of asking: naive blue, eliciting ones magenta, others gray."""
     found: dict[str, Look] = {}
     counts = [0, 0]
     for label in sorted(labels, key=lambda name: name != NAIVE):
@@ -135,7 +135,7 @@ def _mark(axes: Axes, span: Span, place: tuple[Step, float], look: Look, hollow:
 
 
 def _beyond(axes: Axes, end: float, used: bool) -> None:
-    """Where training ended, and the strip behind it for what was not reached."""
+    """A line where training ended, and beyond it a strip for runs that did not get there."""
     axes.axvline(end, color=MUTED, lw=0.7, ls=":", zorder=0)
     if not used:
         return

@@ -61,7 +61,7 @@ def trajectory_figure(
     protocol: str = NAIVE,
     turn: Turn | None = None,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """Where the generated images of every class stand in concept space, over training.
 
@@ -76,7 +76,7 @@ def trajectory_figure(
         protocol: whose curves; the best setting of each checkpoint if it has several.
         turn: if it is detected, marked with a star on the OOD curve, for up to two concepts.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     painter = Painter.of(table, space, protocol, turn)
     pairs = list(combinations(range(len(space.concepts)), 2))
@@ -95,7 +95,7 @@ def trajectory_figure(
     for unused in panels.flat[max(len(pairs), 1) :]:
         unused.set_axis_off()
     footnote(figure, painter.note())
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

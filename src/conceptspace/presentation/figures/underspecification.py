@@ -30,7 +30,7 @@ def underspecification_figure(
     labels: tuple[str, str] = ("bit 0", "bit 1"),
     *,
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """End coordinate and steps to the threshold against the share of masked prompts.
 
@@ -38,7 +38,7 @@ def underspecification_figure(
         found: the analysis.
         labels: the masked concept's values, of bit 0 and of bit 1.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -47,7 +47,8 @@ def underspecification_figure(
     ticks = [100 * level.share for level in found.levels]
     margin = 0.4 * _gap(found)
     names = [
-        f"{tick:g} %\nn = {len(of.runs)}" for tick, of in zip(ticks, found.levels, strict=True)
+        f"{tick:g} %\nn = {len(level.runs)}"
+        for tick, level in zip(ticks, found.levels, strict=True)
     ]
     for axes in (left, right):
         axes.set_xticks(ticks, names)
@@ -55,7 +56,7 @@ def underspecification_figure(
         axes.set_xlim(ticks[0] - margin, ticks[-1] + margin)
         axes.grid(axis="y", color=GRID, lw=0.4)
     footnote(figure, _note(found))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""One run's hidden capability: when it was there unseen, and what the images of one step show."""
+"""One run's hidden capability: when it could be elicited only, and the images of one step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def window_figure(
     threshold: float = 0.8,
     words: str = "",
     title: str = "",
-    told: str = "",
+    subtitle: str = "",
 ) -> Figure:
     """Joint accuracy of one run asked plainly, otherwise, and by controls, with images of a step.
 
@@ -57,7 +57,7 @@ def window_figure(
         threshold: drawn as a line.
         words: the class in words.
         title: above the figure, neutral.
-        told: what was found.
+        subtitle: below the title; what was found, in words.
     """
     rows = best[(best["concept"] == JOINT) & (best["concept_class"] == ood_class)]
     figure = Figure(figsize=(WIDTH, 3.4 + 0.5 * len(images)), layout="constrained")
@@ -106,7 +106,7 @@ def window_figure(
             "same noise."
         )
     footnote(figure, " ".join(parts))
-    heading(figure, title, told)
+    heading(figure, title, subtitle)
     return figure
 
 

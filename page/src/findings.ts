@@ -1,13 +1,13 @@
-// What runs say: the verdict, the ledgers of claims, saved figures, configs. See evidence.js for the
-// sentences between verdict and ledgers.
+// The verdict, the ledgers of claims, saved figures and configs. See evidence.ts for the findings
+// between verdict and ledgers.
 
 import { groups as groupBy, rollups } from "d3-array";
 import { carrier, payload } from "./carrier";
-import { byId, make, told as message } from "./dom";
+import { byId, make, messageOf } from "./dom";
 import { chosenRuns, keyOf, load, model, settled, tabular } from "./model";
 import { change, state, subscribe } from "./store";
 import { explained } from "./terms";
-import type { Claim, Details, Finding, Run, Told } from "./types";
+import type { Claim, Details, Finding, Findings, Run } from "./types";
 
 const AT_ONCE = 60;
 const EACH = 0.5; // seconds that the server takes for a run with scores, about
@@ -17,13 +17,13 @@ let kept = "";
 let ticket = 0;
 
 let reading = true;
-// Whether what runs say is under way; of many it is told only when that is asked for.
+// Whether findings are being read; those of many runs are read only on request.
 export const isReading = (): boolean => reading;
 
 const long = (runs: number) =>
   runs * EACH < 90 ? `${Math.ceil((runs * EACH) / 5) * 5} seconds` : `${Math.ceil((runs * EACH) / 60)} minutes`;
 
-// Ask what the chosen runs say together; of many only when that is wanted, because it keeps the server busy.
+// Read the findings of the chosen runs; of many only on request, because that keeps the server busy.
 async function findings(asked = false): Promise<void> {
   const runs = chosenRuns();
   const key = keyOf(runs);
@@ -41,41 +41,41 @@ async function findings(asked = false): Promise<void> {
     notes();
     verdict(
       [],
-      `What ${runs.length} runs say together takes about ${long(runs.length)} to tell, so it is told when asked for.`,
+      `The findings of ${runs.length} runs take about ${long(runs.length)}, so they are computed on request.`,
     );
-    const button = make("button", { type: "button", click: () => findings(true) }, "Tell the findings");
+    const button = make("button", { type: "button", click: () => findings(true) }, "Compute the findings");
     byId("verdict-text").append(button);
     return;
   }
   reading = true;
   if (asked || (carrier.live && runs.length > SOON)) {
     verdict([], `Reading ${runs.length} runs, about ${long(runs.length)}; the rest of the page is there meanwhile.`);
-    change({ told: "" });
+    change({ findings: "" });
   }
-  let told: Told | null;
+  let found: Findings | null;
   try {
-    told = await carrier.together(
+    found = await carrier.together(
       "findings",
       runs.map((run) => run.token),
     );
   } catch (error) {
-    told = { problems: [message(error)], findings: [], groups: [] };
+    found = { problems: [messageOf(error)], findings: [], groups: [] };
   }
   if (mine !== ticket) return;
   kept = key;
-  take(told);
-  verdict((told?.findings ?? []).filter((finding) => finding.topic === "verdict"));
+  take(found);
+  verdict((found?.findings ?? []).filter((finding) => finding.topic === "verdict"));
   const all = model.index.runs.length;
   const whole = !carrier.live && all > 1 ? [make("p", { class: "quiet" }, `Of all ${all} runs of this file.`)] : [];
-  return notes(...(told?.problems ?? []).map((text) => make("p", { class: "problem" }, text)), ...whole);
+  return notes(...(found?.problems ?? []).map((text) => make("p", { class: "problem" }, text)), ...whole);
 }
 
-function take(told: Told | null): void {
-  model.told = told;
-  change({ told: told ? kept : "" });
+function take(found: Findings | null): void {
+  model.findings = found;
+  change({ findings: found ? kept : "" });
 }
 
-const notes = (...nodes: Node[]) => byId("told-notes").replaceChildren(...nodes);
+const notes = (...nodes: Node[]) => byId("evidence-notes").replaceChildren(...nodes);
 
 // The answer to the main question, above everything else: its first sentence large.
 function verdict(
@@ -106,7 +106,7 @@ function verdict(
   byId("verdict-text").replaceChildren(...(found.length ? parts : [make("p", { class: "quiet" }, none)]));
 }
 
-// A verdict that every setting shares stands once.
+// A verdict that is the same for every setting is written once.
 function onceIfTheSame(found: Finding[]): Finding[] {
   const texts = new Set(groupBy(found, (f) => f.group).map(([, of]) => of.map((f) => f.text).join()));
   const groups = new Set(found.map((f) => f.group));
@@ -163,7 +163,9 @@ function ledgers() {
 }
 
 function figure(id: string, name: string, source: string, width: number): HTMLElement {
-  const says = (model.told?.findings ?? []).filter((finding) => finding.figure === name).map((finding) => finding.text);
+  const says = (model.findings?.findings ?? [])
+    .filter((finding) => finding.figure === name)
+    .map((finding) => finding.text);
   const image = make("img", { src: source, alt: [name, ...says].join(". "), loading: "lazy" });
   if (width) image.style.maxWidth = `${width}px`;
   const box = make("div", { tabindex: "0", role: "region", "aria-label": `Figure: ${name}` }, image);
@@ -177,19 +179,19 @@ function embeddedFigures() {
 }
 
 async function open(run: Run, place: HTMLElement): Promise<void> {
-  let told: Partial<Details>;
+  let details: Partial<Details>;
   try {
-    told = await load("details", run);
+    details = await load("details", run);
   } catch (error) {
-    told = { notes: [message(error)] };
+    details = { notes: [messageOf(error)] };
   }
-  const facts = Object.entries(told.provenance ?? {}).map(([name, value]) =>
+  const facts = Object.entries(details.provenance ?? {}).map(([name, value]) =>
     make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value)),
   );
   place.replaceChildren(
-    ...[...(told.problems ?? []), ...(told.notes ?? [])].map((text) => make("p", { class: "quiet" }, text)),
-    ...(told.toml
-      ? [make("h3", {}, "Config (TOML; enough to repeat the run)"), make("pre", { tabindex: "0" }, told.toml)]
+    ...[...(details.problems ?? []), ...(details.notes ?? [])].map((text) => make("p", { class: "quiet" }, text)),
+    ...(details.toml
+      ? [make("h3", {}, "Config (TOML; enough to repeat the run)"), make("pre", { tabindex: "0" }, details.toml)]
       : []),
     ...(facts.length
       ? [
@@ -201,7 +203,7 @@ async function open(run: Run, place: HTMLElement): Promise<void> {
           ),
         ]
       : []),
-    ...(told.figures ?? []).map((f) => figure("", `${f.name} (${run.name})`, f.src, 0)),
+    ...(details.figures ?? []).map((f) => figure("", `${f.name} (${run.name})`, f.src, 0)),
   );
 }
 
@@ -237,10 +239,10 @@ function configs() {
   );
 }
 
-export function startTold() {
+export function startFindings() {
   byId("verdict-text").classList.toggle("held", carrier.live); // it comes late, and must not move the plot under the cursor
   embeddedFigures();
-  subscribe(["told"], embeddedFigures);
+  subscribe(["findings"], embeddedFigures);
   let wait = 0;
   subscribe(["loaded", "chosen", "hiddenSeeds", "space", "only"], () => {
     if (!settled() || !model.loaded) return;
