@@ -59,7 +59,7 @@ def elicitation(
     rows = best[best["concept_class"] == ood]
     asked = [protocol for protocol in rows["protocol"].unique() if protocol != NAIVE]
     present = sorted(asked, key=lambda protocol: (is_control(protocol), teaches(protocol)))
-    told = _gap(rows, ood, [p for p in present if elicits(p)])
+    reported = _gap(rows, ood, [p for p in present if elicits(p)])
     for protocol in present:
         fair = honest_emergence(best, ood, protocol)
         honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
@@ -69,13 +69,13 @@ def elicitation(
         if rows[PROBE].notna().all():
             plain = emergence.survival(honest_emergence(best, ood, protocol, PROBE))
             text += f"; by the plain probe, best of the sweep, {arrival(plain, 'it')}"
-        told.append(Finding("elicitation" if elicits(protocol) else "control", text))
+        reported.append(Finding("elicitation" if elicits(protocol) else "control", text))
         same = [r for r in naive if r.seed in {run.seed for run in fair}]
         later = behind(same, fair, "naive prompting", protocol)
-        told.append(Finding("emergence" if elicits(protocol) else "control", later))
+        reported.append(Finding("emergence" if elicits(protocol) else "control", later))
         if elicits(protocol):
-            told += _coincidence(fair, protocol, turn)
-    return told + _first(rows, ood)
+            reported += _coincidence(fair, protocol, turn)
+    return reported + _first(rows, ood)
 
 
 def is_control(protocol: str) -> bool:

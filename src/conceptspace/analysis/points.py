@@ -270,9 +270,9 @@ def numbers(values: Array) -> list[Any]:
     finite = np.isfinite(rounded)
     if finite.all():
         return rounded.tolist()
-    told = rounded.astype(object)
-    told[~finite] = None
-    return told.tolist()
+    with_nulls = rounded.astype(object)
+    with_nulls[~finite] = None
+    return with_nulls.tolist()
 
 
 def _protocol(dense: Dense, space: Axes) -> Tree:

@@ -238,12 +238,12 @@ def trend_note(found: Trend, level: str) -> str:
         level: what varies, e.g. ``"share"``.
     """
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.3f}"
-    told = f"no trend with the {level}"
+    trend = f"no trend with the {level}"
     if not found.decidable:
-        told = "too few runs, or too much alike, to decide"
+        trend = "too few runs, or too much alike, to decide"
     elif found.p_value <= SIGNIFICANCE:
-        told = f"{'later' if found.sign > 0 else 'earlier'} at a larger {level}"
-    return f"Log-rank test for trend over all {found.runs} runs: {told} ({p}, permutations)."
+        trend = f"{'later' if found.sign > 0 else 'earlier'} at a larger {level}"
+    return f"Log-rank test for trend over all {found.runs} runs: {trend} ({p}, permutations)."
 
 
 def _level(share: float, runs: list[Emergence], ends: list[float], horizon: float) -> Level:

@@ -35,8 +35,8 @@ ONE_SEED = (
 )
 
 SCALING = "latent-control-scaling"
-"""A control that is told beside it: it keeps the prompt and makes it louder, so it may well elicit
-what the model can do."""
+"""A control with a clause of its own in the verdict: it keeps the prompt and makes it louder, so it
+may well elicit what the model can do."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Window:
         return self.checkpoints >= HOLD
 
 
-UNTOLD = "Hidden capability: not to be told."
-"""How a verdict begins for which something is missing."""
+UNDECIDED = "Hidden capability: cannot be decided."
+"""How a verdict begins when something that it needs is missing."""
 
 
 def windows(best: pd.DataFrame, ood: str) -> list[Window]:
@@ -79,7 +79,7 @@ def windows(best: pd.DataFrame, ood: str) -> list[Window]:
 
 
 def accuracies(best: pd.DataFrame, ood: str) -> pd.DataFrame:
-    """What the verdict is told from: joint accuracies, index seed and step, a column each way.
+    """The basis of the verdict: joint accuracies, index seed and step, one column for each way.
 
     Settings are chosen on one half of the images and scored on the other; before the training
     classes are ready, an accuracy counts as 0.
@@ -187,8 +187,8 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
     share = f" in {arrived} of {seeds} seeds" if seeds > 1 else ""
     lines.append(f"Plain prompting {makes} it by the end of training{share}.")
     against = _against(found, held, mean.get(SCALING, 0.0))
-    told = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
-    return [*lines, f"{told}."]
+    last = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
+    return [*lines, f"{last}."]
 
 
 def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: float) -> str:
@@ -234,16 +234,16 @@ def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
     """What speaks against a hidden capability, in clauses."""
     seeds, kicked = len(found), _kicked(found)
     without = seeds - sum(w.found for w in found)
-    told = []
+    clauses = []
     if without:
-        told.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
+        clauses.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
     if kicked:
-        told.append(f"in {kicked} of {seeds} seeds {_named(held)} makes it as well")
+        clauses.append(f"in {kicked} of {seeds} seeds {_named(held)} makes it as well")
     if not held:
-        told.append("no control was asked, so it is open how specific that way is")
+        clauses.append("no control was asked, so it is open how specific that way is")
     if scaled >= THRESHOLD:
-        told.append("a louder prompt is enough")
-    return [*told, ONE_SEED] if seeds == 1 else told
+        clauses.append("a louder prompt is enough")
+    return [*clauses, ONE_SEED] if seeds == 1 else clauses
 
 
 def _kicked(found: list[Window]) -> int:

@@ -13,7 +13,7 @@ from threading import Thread
 import torch
 
 from conceptspace import events
-from conceptspace.analysis.verdict import UNTOLD
+from conceptspace.analysis.verdict import UNDECIDED
 from conceptspace.cache import probe_cache
 from conceptspace.cli import dry_run
 from conceptspace.cli.configured import configured
@@ -186,15 +186,15 @@ def _report(
     left_out: Sequence[LeftOut] = (),
     note: str = "",
 ) -> None:
-    """Write the page, and tell its findings on the terminal: the verdict, then the others.
+    """Write the page, and print its findings: the verdict, then the others.
 
-    With a topic only those that have it; where none has, or the verdict is not to be told, all.
+    With a topic only those that have it; where none has, or the verdict cannot be decided, all.
     """
     from conceptspace.presentation.page import write_page
 
     found = write_page(runs, path, left_out, note)
     chosen = [finding for finding in found if finding.topic == topic]
-    told = chosen and not any(UNTOLD in finding.text for finding in chosen)
-    for finding in chosen if told else found:
+    answered = chosen and not any(UNDECIDED in finding.text for finding in chosen)
+    for finding in chosen if answered else found:
         print(finding.text if finding.topic == "verdict" else f"- {finding.text}")
     print(f"page: {path}", file=sys.stderr)
