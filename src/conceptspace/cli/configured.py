@@ -52,12 +52,12 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
 
 def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     """The preset that a config file starts from: its own, the one asked for, or quick."""
-    told = values.get("preset", asked or "quick")
-    if told not in list(STARTS):
+    preset = values.get("preset", asked or "quick")
+    if preset not in list(STARTS):
         raise UserError(
-            f"{path}: there is no preset {told!r}; they are {', '.join(STARTS)}"
-            f"{meant(str(told), STARTS)}"
+            f"{path}: there is no preset {preset!r}; they are {', '.join(STARTS)}"
+            f"{meant(str(preset), STARTS)}"
         )
-    if asked not in (None, told):
-        raise UserError(f"{path} starts from the preset {told}, the command line from {asked}")
-    return str(told)
+    if asked not in (None, preset):
+        raise UserError(f"{path} starts from the preset {preset}, the command line from {asked}")
+    return str(preset)

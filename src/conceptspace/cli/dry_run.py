@@ -1,4 +1,4 @@
-"""What a command would do, told without doing it."""
+"""What a command would do, printed without doing it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def of_run(
     device: torch.device,
     processes: int = 1,
 ) -> int:
-    """Tell what `run` would make, in which time, memory and space.
+    """Print what `run` would make, in which time, memory and space.
 
     Raises:
         UserError: see :func:`conceptspace.store.open_or_create`.
@@ -76,7 +76,7 @@ def of_evaluation(
     sweeps: Mapping[str, Sequence[float]],
     own: Mapping[str, Mapping[str, Any]],
 ) -> int:
-    """Tell which checkpoints `evaluate` would score under which protocols.
+    """Print which checkpoints `evaluate` would score under which protocols.
 
     Raises:
         UserError: there is no such protocol, or scores are damaged.

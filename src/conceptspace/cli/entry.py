@@ -1,4 +1,4 @@
-"""The entry of the command line: what a user or the system can mend is told in one sentence."""
+"""The entry of the command line: one sentence for what a user or the system can mend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN_MODULES = ("analyze", "bench", "completion", "info", "reproduce", "sweep")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    What the user or the system can mend is told in one sentence, without a traceback.
+    What the user or the system can mend is reported in one sentence, without a traceback.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -31,7 +31,7 @@ CONFIGURABLE = ("quickstart", "run", "signal")
 TAKING_SETTINGS = (*CONFIGURABLE, "evaluate")
 
 BUILT_IN = ("shapes", "unet")
-"""Kinds of which all settings are told where no kind is named."""
+"""Kinds whose settings are all listed where no kind is named."""
 
 EXAMPLES = {
     "quickstart": "conceptspace quickstart --out runs/first",
@@ -50,7 +50,7 @@ EXAMPLES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells what is wrong in one sentence, with the nearest name that is known."""
+    """A parser that says in one sentence what is wrong, with the nearest name that is known."""
 
     commands: Mapping[str, Parser] = NOTHING
     """The parsers of its commands."""
@@ -80,12 +80,12 @@ INTERRUPTED = 130
 
 
 def parser(
-    told: Mapping[str, Sequence[Setting]] = NOTHING, kinds: Mapping[str, str] = NOTHING
+    flags: Mapping[str, Sequence[Setting]] = NOTHING, kinds: Mapping[str, str] = NOTHING
 ) -> Parser:
     """The parser of all commands.
 
     Args:
-        told: settings that are flags, by command; `evaluate` takes those of protocols.
+        flags: settings that are flags, by command; `evaluate` takes those of protocols.
         kinds: of which these settings are, by section, where a command line names any.
     """
     top = Parser(
@@ -142,10 +142,12 @@ def parser(
         configurable.add_argument(
             "--print-config", action="store_true", help="only print the config, for --config"
         )
-        add_settings(configurable, told.get(name, ()))
+        add_settings(configurable, flags.get(name, ()))
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
     _add_evaluate(evaluate)
-    add_settings(evaluate, [s for s in told.get("evaluate", ()) if s.name.startswith("protocols.")])
+    add_settings(
+        evaluate, [s for s in flags.get("evaluate", ()) if s.name.startswith("protocols.")]
+    )
     _add_report(add("report", "Write one offline page of one or several runs."))
     table_flags.add_flags(
         add("analyze", "Tell what a table of steps and accuracies says, of any model.")
@@ -180,8 +182,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         own, arguments = _own_flags(arguments)
     kinds = kinds_named(arguments) if configurable else {}
     foreign = any(kind not in BUILT_IN for kind in kinds.values())
-    told = {name: settings(**kinds) if foreign else stored()} if name in TAKING_SETTINGS else {}
-    top = parser(told, kinds)
+    flags = {name: settings(**kinds) if foreign else stored()} if name in TAKING_SETTINGS else {}
+    top = parser(flags, kinds)
     if name in CONFIGURABLE[1:] and any(a.partition("=")[0] == "--preset" for a in arguments):
         raise UserError(
             "unknown argument --preset; the preset comes first, without a dash: "

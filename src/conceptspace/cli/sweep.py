@@ -41,7 +41,7 @@ RECORDS = (SWEEP, FAILURES)
 
 
 def sweep(options: Namespace) -> int:
-    """Carry out a sweep file, or tell how a sweep stands."""
+    """Carry out a sweep file, or print how a sweep stands."""
     if options.file == STATUS:
         return _status(options)
     if options.file == COLLECT:
@@ -86,7 +86,7 @@ def sweep(options: Namespace) -> int:
     where = out if store is None else store.url
     print(f"how they stand: conceptspace sweep status {where}", file=sys.stderr)
     if store is None and failed < len(plans):
-        _tell_collected(collect_plans(out, [plan.name for plan in plans]), out)
+        _print_collected(collect_plans(out, [plan.name for plan in plans]), out)
     return 1 if failed else 0
 
 
@@ -169,7 +169,7 @@ def _collect(options: Namespace) -> int:
     out = options.folder
     if isinstance(out, str):
         raise UserError(f"fetch the sweep first: conceptspace sweep fetch {out} --out DIR")
-    _tell_collected(collect_plans(out, [run.name for run in planned_runs(out)[0]]), out)
+    _print_collected(collect_plans(out, [run.name for run in planned_runs(out)[0]]), out)
     return 0
 
 
@@ -218,7 +218,7 @@ def collect_plans(out: Path, names: Sequence[str]) -> dict[str, str]:
     return left_out | collect(begun, out / COLLECTION)
 
 
-def _tell_collected(left_out: Mapping[str, str], out: Path) -> None:
+def _print_collected(left_out: Mapping[str, str], out: Path) -> None:
     for name, reason in left_out.items():
         print(f"not in the collection: {name}: {reason}", file=sys.stderr)
     print(f"all runs in one: {out / COLLECTION}", file=sys.stderr)

@@ -8,17 +8,17 @@ from pathlib import Path
 from conceptspace.cli.numbers import count
 
 STATUS = "status"
-"""The word that stands in the file's place to ask how a sweep stands."""
+"""The word in the place of the file that asks how a sweep stands."""
 
 COLLECT = "collect"
-"""Likewise to collect its runs."""
+"""The word in the place of the file that collects its runs."""
 
 FETCH = "fetch"
-"""Likewise to fetch its runs from a storage."""
+"""The word in the place of the file that fetches its runs from a storage."""
 
 
 def add_flags(command: ArgumentParser) -> None:
-    """Tell a parser what a sweep takes."""
+    """Add the arguments of `sweep` to a parser."""
     command.add_argument(
         "file",
         metavar="FILE.toml|status|collect|fetch",
