@@ -40,7 +40,7 @@ def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (SECOND[:2], r"gives float32 of shape \(2, 2\) where .* of shape \(3, 2\) belong"),
         (SECOND.long(), "gives int64 of shape"),
@@ -56,11 +56,11 @@ def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
         ((SECOND, VALID, 1), "answers with a pair"),
     ],
 )
-def test_other_answers_are_refused_in_one_sentence(answer, told):
+def test_other_answers_are_refused_in_one_sentence(answer, message):
     def mine(images):
         return answer
 
-    with pytest.raises(UserError, match=told) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         checked_judge(mine, CONCEPTS)(IMAGES)
     assert "mine" in str(refused.value)
     assert "\n" not in str(refused.value)
