@@ -54,9 +54,9 @@ class Collection:
         if not is_collection(path):
             raise UserError(f"{path} is no collection: it has no {MARK}")
         with sound(path / MARK):
-            told = read_record(path / MARK)
-            self.parts, self.varied = int(told["parts"]), [str(name) for name in told["varied"]]
-            self.count = int(told["runs"])
+            mark = read_record(path / MARK)
+            self.parts, self.varied = int(mark["parts"]), [str(name) for name in mark["varied"]]
+            self.count = int(mark["runs"])
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -92,14 +92,14 @@ class Collection:
             UserError: a setting does not vary, or no run has the values.
         """
         chosen = pd.Series(True, index=self.runs.index)
-        for name, told in asked.items():
+        for name, wanted in asked.items():
             if name != "seed" and name not in self.varied:
                 known = ", ".join(["seed", *self.varied])
                 raise UserError(f"{name} does not vary in {self.path}; {known} may be chosen by")
             column = self.runs[name if name == "seed" else PREFIX + name]
-            chosen &= column.map(lambda value, told=told: _is_one_of(value, told.split(",")))
+            chosen &= column.map(lambda value, wanted=wanted: _is_one_of(value, wanted.split(",")))
         if not chosen.any():
-            raise UserError(f"no run of {self.path} has {told_of(asked)}")
+            raise UserError(f"no run of {self.path} has {in_words(asked)}")
         return list(self.runs.index[chosen])
 
     def trajectories(self, names: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -176,7 +176,7 @@ class Collection:
         return self.runs.loc[asked]
 
 
-def told_of(asked: Mapping[str, str]) -> str:
+def in_words(asked: Mapping[str, str]) -> str:
     """What was asked for, in words."""
     return " and ".join(f"{name} = {value}" for name, value in asked.items())
 
@@ -196,7 +196,7 @@ def open_part(place: Path, footer: parquet.FileMetaData | None = None) -> parque
 
 @contextmanager
 def sound(place: Path) -> Iterator[None]:
-    """Tell in one sentence that a file is damaged.
+    """Report in one sentence that a file is damaged.
 
     Raises:
         UserError: what is read there is not what was written.
