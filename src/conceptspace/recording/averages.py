@@ -82,5 +82,5 @@ def agreements(averages: Sequence[Averaged], concepts: Sequence[str]) -> dict[st
 
 
 def _stamp(path: Path) -> Stamp:
-    told = path.stat()
-    return told.st_ino, told.st_size, told.st_mtime_ns
+    file = path.stat()
+    return file.st_ino, file.st_size, file.st_mtime_ns

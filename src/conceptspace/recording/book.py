@@ -83,7 +83,7 @@ class Book:
         """Gather the averages of all scores in ``trajectory.parquet``.
 
         Args:
-            concepts: of which ``run.json`` tells how far probe and judge agree.
+            concepts: for each, ``run.json`` says how far probe and judge agree.
             metadata: kept with the table.
 
         Raises:

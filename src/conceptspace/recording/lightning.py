@@ -114,9 +114,9 @@ class LightningRecorder(Callback):
 
     def _close(self, failure: BaseException | None) -> None:
         if self.recorder.open:
-            what = (None, None, None)
-            told = what if failure is None else (type(failure), failure, failure.__traceback__)
-            self.recorder.__exit__(*told)
+            none = (None, None, None)
+            raised = none if failure is None else (type(failure), failure, failure.__traceback__)
+            self.recorder.__exit__(*raised)
 
 
 @contextmanager

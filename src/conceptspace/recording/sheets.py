@@ -110,8 +110,8 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
             raise damaged_sheet(path) from None
         sheet = np.concatenate([*(old[i * height : (i + 1) * height] for i in kept), sheet])
         names = [before[i] for i in kept] + names
-    told = {"step": step, "tile": height, "columns": samples, "rows": names}
-    write_atomically(path, encoded(sheet, told))
+    index = {"step": step, "tile": height, "columns": samples, "rows": names}
+    write_atomically(path, encoded(sheet, index))
 
 
 def encoded(pixels: NDArray[np.uint8], index: Mapping[str, Any]) -> bytes:
