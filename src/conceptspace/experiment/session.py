@@ -103,7 +103,7 @@ class Session:
         """Train to the end, scoring every checkpoint under naive prompting.
 
         A run that was interrupted goes on where it was, and writes what it would have written.
-        ``run.json`` tells how the session ended ("finished", "stopped", or "failed" by an
+        ``run.json`` says how the session ended ("finished", "stopped", or "failed" by an
         exception) and how many seconds all sessions took; a killed process leaves "running".
 
         Args:
