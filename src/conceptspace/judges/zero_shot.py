@@ -91,8 +91,8 @@ class ZeroShot:
             )
 
     @property
-    def told(self) -> dict[str, Any]:
-        """Everything that decides beside the encoders, as JSON."""
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides besides the encoders, as JSON."""
         return {
             "texts": self.texts,
             "invalid": self.invalid,
@@ -222,10 +222,10 @@ def _embeddings(found: Any, count: int, what: str) -> Tensor:
     """Embeddings of length 1, checked, on the CPU."""
     right = isinstance(found, Tensor) and found.ndim == 2 and len(found) == count
     if not right or not found.is_floating_point():
-        told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise UserError(
             f"the {what} encoder gives floating-point embeddings (number of {what}s, width), not "
-            f"{told}"
+            f"{given}"
         )
     found = found.detach().cpu().float()
     if not bool(found.isfinite().all()) or bool((found.norm(dim=1) == 0).any()):
