@@ -52,7 +52,7 @@ class Fitting(ABC):
         """Look at an untrained model.
 
         Raises:
-            UserError: the model lacks something; the sentence tells what it has.
+            UserError: the model lacks something; the sentence says what it has.
         """
 
 

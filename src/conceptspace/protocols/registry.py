@@ -242,9 +242,9 @@ def make(name: str, run: Context) -> Protocol:
     made: Any = of.make(name, replace(run, own=own_settings(of, run.config)))
     called = getattr(made, "name", None)
     if called != name or not callable(getattr(made, "settings", None)):
-        told = f"one called {called!r}" if isinstance(called, str) else type(made).__name__
+        result = f"one called {called!r}" if isinstance(called, str) else type(made).__name__
         raise UserError(
-            f"the family {of.name} was asked for the protocol {name!r}, and made {told}"
+            f"the family {of.name} was asked for the protocol {name!r}, and made {result}"
         )
     return cast(Protocol, made)
 
@@ -266,8 +266,8 @@ def own_settings(of: Family, config: RunConfig) -> Section | None:
     try:
         return of.settings.model_validate(tuples(given))
     except ValidationError as error:
-        told = complaint(error, dict(of.settings.model_fields))
-        raise UserError(f"[protocols.{of.name}] {told}") from None
+        reason = complaint(error, dict(of.settings.model_fields))
+        raise UserError(f"[protocols.{of.name}] {reason}") from None
 
 
 def completed(config: RunConfig) -> RunConfig:

@@ -189,7 +189,7 @@ def from_diffusers(
         encode: pixels -> latents, without which a U-Net of latents cannot be fine-tuned.
 
     Raises:
-        UserError: diffusers is not installed; the U-Net is none of these; or it tells no shape.
+        UserError: diffusers is not installed; the U-Net is none of these, or of unknown shape.
     """
     library = diffusers()
     if isinstance(unet, library.UNet2DConditionModel):
