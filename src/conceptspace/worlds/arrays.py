@@ -48,10 +48,10 @@ class ArrayWorld(Pools):
         names: of the values, likewise.
         held_out: classes that are never trained; ``"paper"`` for those with more than one value
             other than the first.
-        train: classes that are; all others that exist unless told.
+        train: classes that are; by default all others that exist.
         resolution: pixels per side; may be left out for squares, others are scaled to it.
-        per_class: images taken of each class, chosen at random once and for all seeds; all unless
-            told.
+        per_class: images taken of each class, chosen at random once and for all seeds; by default
+            all.
         shown: by concept, the numbers in [0, 1] that prompts show of each value, in their order,
             e.g. ``{"hue": [(0.6, 0.4, 0.4), (0.4, 0.4, 0.6)]}``, which are exaggerated away from
             1/2; of all other concepts one-hot codes.
@@ -198,9 +198,9 @@ def _encoded(space: ConceptSpace, encode: Encode) -> dict[str, Tensor]:
         first = next(iter(prompts.values()), prompt)
         right = isinstance(prompt, Tensor) and prompt.ndim in (1, 2) and prompt.numel() > 0
         if not right or not bool(torch.isfinite(prompt).all()):
-            told = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
+            given = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
             raise UserError(
-                f"the encoder gives {told} for {space.describe(name)}; one tensor of finite "
+                f"the encoder gives {given} for {space.describe(name)}; one tensor of finite "
                 "numbers belongs there, a vector or a sequence (tokens, width), without a mask"
             )
         if prompt.shape != first.shape:

@@ -50,7 +50,7 @@ class DataConfig(Kind):
         """Look for what would go wrong later, as far as that is quick, before a run begins.
 
         Raises:
-            UserError: tells what.
+            UserError: says what would go wrong.
         """
 
     def variables(self) -> tuple[str, ...]:

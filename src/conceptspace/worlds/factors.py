@@ -83,7 +83,7 @@ def show(found: Factors, shown: Shown) -> Factors:
 def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: int) -> Factors:
     """Concepts from columns of values, one for each image.
 
-    Values are told apart by their text: 1, 1.0 and "1" are the same. Those of numbers stand in the
+    Values are compared by their text: 1, 1.0 and "1" are the same. Those of numbers stand in the
     order of the numbers, others in that of the alphabet.
 
     Args:

@@ -201,8 +201,8 @@ def _cached(path: Path) -> dict[str, Tensor] | None:
     """The tensors of a file whose hash is the one beside it, else None."""
     try:
         content = path.read_bytes()
-        told = json.loads(path.with_suffix(".json").read_text())
-        return load_tensors(content) if told["sha256"] == sha256(content) else None
+        record = json.loads(path.with_suffix(".json").read_text())
+        return load_tensors(content) if record["sha256"] == sha256(content) else None
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
