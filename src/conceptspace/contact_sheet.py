@@ -100,11 +100,11 @@ def _read(path: Path, content: bytes) -> tuple[int, Sheet]:
         texts = [data for name, data in _chunks(content) if name == b"tEXt"]
         marked = [text for text in texts if text.startswith(KEYWORD.encode() + b"\0")]
         if marked:
-            told = json.loads(marked[0].partition(b"\0")[2])
+            index = json.loads(marked[0].partition(b"\0")[2])
         else:  # sheets up to version 0.3 have their index in a file of its own
-            told = json.loads(path.with_suffix(".json").read_text())
-        sheet = Sheet(path, int(told["tile"]), list(told["rows"]), int(told["columns"]))
-        return int(told["step"]), sheet
+            index = json.loads(path.with_suffix(".json").read_text())
+        sheet = Sheet(path, int(index["tile"]), list(index["rows"]), int(index["columns"]))
+        return int(index["step"]), sheet
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         raise damaged_sheet(path) from None
 

@@ -277,7 +277,7 @@ class ConceptSpace:
         :func:`conceptspace.values.axis`; without a held-out class, 0 and 1.
 
         Args:
-            ood_class: the first of them unless told.
+            ood_class: a held-out class; by default the first of them.
         """
         held_out = ood_class or (self.ood_classes[0] if self.ood_classes else None)
         return {
