@@ -254,7 +254,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def not_scored(path: Path) -> UserError:
-    """What to say of a run without scores."""
+    """The error for a run without scores."""
     return UserError(f"{path} has not been evaluated; run: {command('evaluate', path)}")
 
 
@@ -333,7 +333,7 @@ def _typed(information: dict[str, Any]) -> dict[str, Any]:
 
 
 def difference(old: Description, new: Description) -> str:
-    """The first settings in which two configs differ, as a phrase."""
+    """The first settings in which two configs differ, in words."""
     a, b = dotted(old.model_dump()), dotted(new.model_dump())
     keys = dict.fromkeys([*a, *b])
     changed = [

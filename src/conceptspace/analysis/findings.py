@@ -102,9 +102,9 @@ def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: 
 
     Args:
         table: see :func:`findings`.
-        best: likewise.
+        best: see :func:`findings`.
         ood: the class.
-        words: the same in words.
+        words: the class in words.
     """
     rows = table[table["concept_class"] == ood]
     steps = rows["step"].nunique()
@@ -310,14 +310,14 @@ def _order(of: Evidence) -> list[Finding]:
 
 
 def _emerged(of: Evidence) -> list[Finding]:
-    """When plain prompting gets there."""
+    """When plain prompting makes the class."""
     found = emergence.survival(emergence.find_emergence(of.table, of.ood))
     arrives = arrival(found, f"joint accuracy on {of.ood}")
     return [Finding("emergence", f"under naive prompting, {arrives}")]
 
 
 def _elicited(of: Evidence) -> list[Finding]:
-    """When other ways of asking do, and what controls make."""
+    """When other ways of asking make the class, and what controls make."""
     if of.best is None or not (of.best["concept_class"] == of.ood).any():
         return []
     naive = emergence.find_emergence(of.table, of.ood)

@@ -149,7 +149,7 @@ def student_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
 
 
 def middle(draws: Array) -> tuple[float, float]:
-    """Between which numbers the middle 95 % of draws lie, shape (draws,)."""
+    """The two numbers between which the middle 95 % of draws lie; draws have shape (draws,)."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 

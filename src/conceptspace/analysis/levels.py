@@ -38,4 +38,4 @@ class Levels:
 
 
 LEVELS = Levels()
-"""Those of the verdict on runs."""
+"""The levels of the verdict on runs; the default for tables."""

@@ -1,4 +1,4 @@
-"""Anybody's table as a trajectory table: what it does not say is filled in, and only that.
+"""Anybody's table as a trajectory table: columns that it lacks are filled in, and only those.
 
 A long table has a row for each accuracy, a wide one a column for each way of asking, each skill, or
 both. A table without classes is about one prompt that asks for every skill: its class is all ones,
@@ -18,7 +18,7 @@ from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, KEYS, NAIVE, require_keys
 
 ONLY = "accuracy"
-"""What the one quantity of a table without concepts is called."""
+"""Name of the only quantity of a table without concepts."""
 
 PLAIN = (NAIVE, "plain")
 """Names that are taken for the plain way of asking where none is named."""
@@ -30,7 +30,7 @@ MISSING = ("nan", "NaN", "NA", "None", "null", "-")
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a table of another program keeps what.
+    """In which columns a table of another program keeps what.
 
     Attributes:
         columns: ``{"their name": "our name"}``, ours being those of ``tables.TRAJECTORY_COLUMNS``.

@@ -1,7 +1,7 @@
 """What a table of anybody's skills says: what emerges when, in which order, and what is hidden.
 
 Every quantity is looked at under the plain way of asking (``naive``) and every other one. Steps are
-in the table's own unit. What the table is silent about is said in a sentence of its own.
+in the table's own unit. What the table cannot answer has a sentence of its own.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _reached(
 
 
 def _between(runs: list[Emergence]) -> str:
-    """Between which checkpoints it lies."""
+    """The checkpoints between which the emergence lies, in words."""
     there = survival(runs)
     low, high = there.bracket
     if not np.isfinite(high):

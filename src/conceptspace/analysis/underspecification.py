@@ -1,4 +1,4 @@
-"""What masked training prompts do to an OOD class. Paper section 5, Figs. 8 and 9a.
+"""How masked training prompts change an OOD class. Paper section 5, Figs. 8 and 9a.
 
 For a share alpha of the training images of one class, e.g. red triangles, the prompt does not show
 one concept, e.g. the color. The OOD class that shares the other concept (blue triangle) is then

@@ -119,7 +119,7 @@ def gates(protocols: list[str]) -> list[str]:
 
 
 def _window(seed: int, wide: pd.DataFrame, reached: float, fails: float, idle: float) -> Window:
-    """Of one seed: ``wide`` has one row for each step, one column for each protocol."""
+    """The window of one seed; ``wide`` has one row for each step, one column for each protocol."""
     asked = others([str(p) for p in wide.columns])
     shown = hidden = np.zeros(len(wide), dtype=np.bool_)
     if asked:

@@ -1,4 +1,4 @@
-"""Runs of a plan on the terminal: a line for each that begins, ends or fails."""
+"""Runs of a plan on the terminal: a line whenever one begins, ends or fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conceptspace.sweeps.progress import Failed, Finished, Lost, Progress, Start
 from conceptspace.sweeps.record import begin, remembered
 
 Engine = Callable[[Callable[[], bool]], Iterator[Progress]]
-"""From what asks whether to stop to what happens."""
+"""From a function that says whether to stop to the events of the runs."""
 
 
 def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) -> int:

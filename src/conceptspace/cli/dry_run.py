@@ -62,7 +62,7 @@ def of_run(
 
 
 def _standing(folder: Path, config: RunConfig) -> str:
-    """How the run in a folder stands."""
+    """Whether there is a run in a folder, and how far it is."""
     if not RunFolder(folder).config.exists():
         return f"new in {folder}"
     confirmed(folder, config)

@@ -15,7 +15,7 @@ from conceptspace.files import read_whole, toml
 from conceptspace.hints import meant
 
 WANTED = {"N": "a whole number", "X": "a number", "true|false": "true or false"}
-"""What a flag takes, by the form of its setting."""
+"""What a flag takes, in words, by the form of its setting."""
 
 
 def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
@@ -146,7 +146,7 @@ def converted(name: str, text: str, annotation: Any) -> Any:
 
 
 def _item(annotation: Any) -> Any:
-    """The type of a value, or of each in a list, without bounds."""
+    """The type of a value, or of each value in a list, without bounds."""
     origin = get_origin(annotation)
     if origin is Annotated or origin is tuple:
         return _item(get_args(annotation)[0])

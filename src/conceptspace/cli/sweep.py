@@ -93,7 +93,7 @@ def sweep(options: Namespace) -> int:
 def _engine(
     options: Namespace, plans: Sequence[Plan], resources: Resources, jobs: int
 ) -> tuple[Callable[[Callable[[], bool]], Iterator[Progress]], int]:
-    """What works on the runs, and how many at once; 0 where that is a cluster's business."""
+    """What works on the runs, and on how many at once; 0 if a cluster decides that."""
     out: Path = options.out
     if options.engine == "local":
         if options.address:
@@ -192,12 +192,12 @@ def _warn(problems: Sequence[str]) -> None:
 
 
 def here(store: Store) -> Path:
-    """The folder of what is kept here of a sweep in a storage."""
+    """The local folder for a sweep in a storage."""
     return sweep_cache() / sha256(store.url.encode())[:16]
 
 
 def _brought(engine: Engine, store: Store, out: Path) -> Engine:
-    """The engine, while what the sweep keeps of itself is brought to the storage."""
+    """The engine, while the files of the sweep itself are copied to the storage."""
 
     def events(stop: Callable[[], bool]) -> Iterator[Progress]:
         push_records(store, out, RECORDS)

@@ -35,7 +35,7 @@ from conceptspace.run_folder import RunFolder
 from conceptspace.tables import TRAJECTORY_COLUMNS
 
 LISTED = ("run", "seed", "preset", "steps", "status", "space")
-"""What is read of every run at once, beside its settings."""
+"""Columns that are read for all runs at once, besides their settings."""
 
 
 class Collection:
@@ -111,7 +111,7 @@ class Collection:
         yield from self._groups(TRAJECTORIES, names)
 
     def points(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """What a page draws of runs, as JSON; see :func:`conceptspace.analysis.points.drawn`.
+        """What a page draws for runs, as JSON; see :func:`conceptspace.analysis.points.drawn`.
 
         Raises:
             UserError: there is no such run, or a part is damaged.
@@ -212,7 +212,7 @@ def sound(place: Path) -> Iterator[None]:
 
 
 def uncoded(table: pd.DataFrame) -> pd.DataFrame:
-    """Texts in place of categories, and no column that only other runs have."""
+    """The table with texts in place of categories, without columns that only other runs have."""
     there = [n for n in table if n in TRAJECTORY_COLUMNS or table[n].notna().any()]
     coded = [n for n in there if isinstance(table[n].dtype, pd.CategoricalDtype)]
     return table[there].astype(dict.fromkeys(coded, str))

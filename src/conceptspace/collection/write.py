@@ -39,7 +39,7 @@ from conceptspace.tables import NAIVE
 
 @dataclass(frozen=True)
 class Member:
-    """What a collection keeps of a run.
+    """What a collection keeps for each run.
 
     Attributes:
         name: in the collection.
@@ -96,7 +96,7 @@ def collect(runs: Mapping[str, Run], folder: Path) -> dict[str, str]:
 
 
 def member(name: str, run: Run) -> Member:
-    """A run as a collection keeps it.
+    """What a collection keeps of a run.
 
     Raises:
         UserError: it has no trajectory yet, or is damaged.
@@ -155,7 +155,7 @@ def write(members: Sequence[Member], folder: Path) -> None:
 
 
 def _parts(folder: Path) -> int:
-    """Parts of the collection that was there; 0 where there was none, or it is damaged."""
+    """Number of parts of the collection that was there; 0 if there was none, or it is damaged."""
     try:
         return int(read_record(folder / MARK)["parts"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -204,7 +204,7 @@ def _write(path: Path, table: pa.Table, rows: int) -> None:
 
 
 def _points(of: Member, table: pd.DataFrame) -> str:
-    """What a page draws of a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
+    """What a page draws for a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
     try:
         points = drawn(table, space_of(of.space))
     except UserError as error:
@@ -213,7 +213,7 @@ def _points(of: Member, table: pd.DataFrame) -> str:
 
 
 def _same(place: Path, table: pa.Table) -> bool:
-    """Whether a part of these runs is there."""
+    """Whether a part with exactly these runs is there."""
     try:
         return bool(parquet.read_table(place, page_checksum_verification=True).equals(table))
     except (OSError, ValueError, pa.ArrowException):

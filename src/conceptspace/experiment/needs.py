@@ -1,4 +1,4 @@
-"""What a run will need of memory and disk, estimated before anything is made.
+"""How much memory and disk a run will need, estimated before anything is made.
 
 The estimate counts the tensors that are there at the same time: images, weights with their average
 and the optimizer's moments, activations, the judge's masks; and the files: checkpoints, training
@@ -62,7 +62,7 @@ class Needs:
     disk: int
 
     def memory(self, device: torch.device, processes: int = 1) -> int:
-        """Of the computer, where a device computes; 2 processes where training has one of its
+        """Bytes of the computer's memory, if ``device`` computes; 2 processes if training has its
         own.
         """
         return processes * self.program + (self.tensors if device.type == "cpu" else 0)

@@ -1,4 +1,4 @@
-"""Code of one's own that an experiment runs: who says that it may, and that it stays the same.
+"""A user's own code that an experiment runs: asking whether it may, and that it stays the same.
 
 A run folder that somebody sent names files in its config, and brings them along. Reading it runs
 none of them; going on with it does, so that takes a word of the user's.

@@ -225,7 +225,7 @@ class Session:
     def _judge(
         self, settings: ProbeSettings, stop: Callable[[], bool]
     ) -> Generator[Event, None, Judge | None]:
-        """What decides beside the probe; two probes that agree where the config says so."""
+        """The judge that decides besides the probe; two probes that agree if the config says so."""
         share = self.config.probe.agreement
         if not share:
             own = self.config.data.judge(self.world)
@@ -250,11 +250,11 @@ class Session:
         return judge
 
     def _stopped(self) -> Stopped:
-        """Before the training went on."""
+        """The exception for a stop before the training went on."""
         return Stopped(max(checkpoint.saved_steps(self.run.folder.resume), default=0))
 
     def _introduce(self) -> Iterator[Event]:
-        """Keep how classes look and where their images are from, unless pages render them."""
+        """Store an image of each class and where it is from, unless pages render the classes."""
         if self.config.data.pages_render:
             return
         yield Notice("images: reading them, or taking them from the cache")
@@ -267,7 +267,7 @@ class Session:
         yield from training.events(stop, self._score_naive)
 
     def _score_naive(self, step: int, weights: Mapping[str, Tensor]) -> Iterator[Event]:
-        """Score a new checkpoint under naive prompting, unless it has been."""
+        """Score a new checkpoint under naive prompting, unless that is done."""
         if self.book.missing(Naive(), step):
             yield self._score(weights, Naive(), step)
             self._collect()
@@ -347,7 +347,7 @@ class Session:
         return model
 
     def _environment(self) -> dict[str, Any]:
-        """What a result depends on beside its config."""
+        """What a result depends on besides its config."""
         device = self.device
         gpu = device.type == "cuda"
         name = torch.cuda.get_device_name(device) if gpu else platform.processor()

@@ -76,7 +76,7 @@ def judge_in_words(judge: AnyJudge) -> str:
 
 
 def judge_record(judge: AnyJudge) -> dict[str, Any]:
-    """A judge for ``run.json``: its name, and what decides of a zero-shot judge or a probe."""
+    """A judge for ``run.json``: its name; of a zero-shot judge or probe all that determines it."""
     found: dict[str, Any] = {"judge": judge_in_words(judge)}
     if isinstance(judge, ZeroShot):
         return found | judge.settings

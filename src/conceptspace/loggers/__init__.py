@@ -1,4 +1,4 @@
-"""Where numbers and pictures of a run go beside its folder: TensorBoard, W&B, MLflow, or your own.
+"""Where numbers and pictures of a run go besides its folder: TensorBoard, W&B, MLflow, or your own.
 
 A logger is anything with the three methods of :class:`Logger`. :func:`logged` feeds loggers from
 the events of a run, :class:`~conceptspace.recording.recorder.Recorder` from its checkpoints.

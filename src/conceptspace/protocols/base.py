@@ -65,7 +65,7 @@ class Costly:
         return 1
 
     def beside(self, denoising_steps: int) -> int:
-        """Images that pass through the network at a checkpoint, beside those that are judged.
+        """Images that pass through the network at a checkpoint, besides those that are judged.
 
         Args:
             denoising_steps: that the sampler takes for an image.

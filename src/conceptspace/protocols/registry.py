@@ -36,7 +36,7 @@ GROUP = "conceptspace.protocols"
 
 
 ELSEWHERE = "one of your own is named FILE.py:NAME or module:NAME on the command line"
-"""Where protocols are that are not known, for messages."""
+"""Where else a protocol may be defined, for messages."""
 
 
 @dataclass(frozen=True)

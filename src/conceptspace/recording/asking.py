@@ -98,7 +98,7 @@ class Asker:
 
 
 def _generator(model: Any, protocol: str) -> Callable[[Any, Noise], Any]:
-    """What makes images: the model, or the one behind edited embeddings."""
+    """The model that makes the images: the given one, or the one behind edited embeddings."""
     if not isinstance(model, Embedding):
         made: Callable[[Any, Noise], Any] = model
         return made
@@ -120,7 +120,7 @@ def _require_count(prompts: Any, count: int, protocol: str) -> None:
 
 @contextmanager
 def _in_peace(model: Any) -> Iterator[None]:
-    """Evaluation mode, and afterwards the mode and random numbers that there were."""
+    """Evaluation mode meanwhile; afterwards mode and random numbers are as they were before."""
     mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
     with torch.random.fork_rng(), mode:
         yield

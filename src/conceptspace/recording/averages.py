@@ -13,12 +13,12 @@ from conceptspace.store import read_scores
 from conceptspace.tables import KEYS
 
 Stamp = tuple[int, int, int]
-"""Number, size and time of change of a file, which is replaced and never changed in place."""
+"""Inode, size and time of change of a file, which is replaced and never changed in place."""
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """What is known of one file of scores.
+    """The averages of one file of scores.
 
     Attributes:
         stamp: of the file that was read or written.

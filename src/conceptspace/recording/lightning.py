@@ -21,7 +21,7 @@ except ImportError as error:
     ) from None
 
 SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
-"""Strategies that leave no process with a whole model."""
+"""Strategies under which no process has the whole model."""
 
 
 class LightningRecorder(Callback):

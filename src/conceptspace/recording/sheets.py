@@ -64,7 +64,7 @@ def write_pictures(run: Run, pictures: Mapping[str, Tensor]) -> None:
 def as_tiles(
     images: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch 3 side side"]:
-    """Images as they are stored: square and in RGB.
+    """Images in the form that is stored: square and in RGB.
 
     Grey becomes three equal channels, a fourth channel is opacity on white, and what is not square
     is centered on white.

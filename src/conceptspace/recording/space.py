@@ -25,7 +25,7 @@ def write_space(folder: Path, space: ConceptSpace) -> None:
 
 
 def record_of(space: ConceptSpace) -> dict[str, Any]:
-    """A concept space as it is kept."""
+    """A concept space as it is stored in JSON."""
     return {
         "concepts": [asdict(concept) for concept in space.concepts],
         "train_classes": list(space.train_classes),

@@ -124,7 +124,7 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
 
 
 def information(folder: Path, step: int) -> dict[str, Any]:
-    """What was saved beside the tensors: step, sha256 and the further values.
+    """What was saved besides the tensors: step, sha256 and the further values.
 
     Raises:
         ValueError: the file is damaged.

@@ -69,7 +69,7 @@ class DataConfig(Kind):
         return None
 
     def judge_memory(self) -> int:
-        """About how many bytes the judge takes."""
+        """About how many bytes of memory the judge takes."""
         return 0
 
     @model_validator(mode="after")

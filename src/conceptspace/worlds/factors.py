@@ -1,4 +1,4 @@
-"""Columns of values as concepts: which values there are, what they are called, who has which."""
+"""Columns of values as concepts: which values there are, their names, and which image has which."""
 
 from __future__ import annotations
 

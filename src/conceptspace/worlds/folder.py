@@ -1,4 +1,4 @@
-"""A folder of pictures as a world: with a table of attributes, or with a subfolder a class."""
+"""A folder of pictures as a world: with a table of attributes, or a subfolder for each class."""
 
 from __future__ import annotations
 
