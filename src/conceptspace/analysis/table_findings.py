@@ -179,11 +179,11 @@ def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iter
             f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at "
             f"{levels.reached:g} or more",
         )
-    kicked = sum(not w.found and w.ungated >= HOLD for w in found)
-    if kicked:
+    spoiled = sum(not w.found and w.ungated >= HOLD for w in found)
+    if spoiled:
         yield Finding(
             "verdict",
-            f"without the control there would be such a row in {kicked} of {of}: the control "
+            f"without the control there would be such a row in {spoiled} of {of}: the control "
             "reaches it as well, so what elicits it is not specific",
         )
 

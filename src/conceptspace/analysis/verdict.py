@@ -215,14 +215,14 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
 
 
 def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
-    seeds, kicked = len(found), _kicked(found)
+    seeds, spoiled = len(found), _spoiled_by_control(found)
     where = f" in any of {seeds} seeds" if seeds > 1 else ""
     lines = [
         f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
         f'asking make "{what}" while plain prompting{_beside(held)}.'
     ]
-    if kicked:
-        many = f" in {kicked} of {seeds} seeds" if seeds > 1 else ""
+    if spoiled:
+        many = f" in {spoiled} of {seeds} seeds" if seeds > 1 else ""
         lines.append(
             f"Without the control there would be such a row{many}: {_named(held)} makes it as "
             "well, so what elicits it is not specific."
@@ -232,13 +232,13 @@ def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
 
 def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
     """What speaks against a hidden capability, in clauses."""
-    seeds, kicked = len(found), _kicked(found)
+    seeds, spoiled = len(found), _spoiled_by_control(found)
     without = seeds - sum(w.found for w in found)
     clauses = []
     if without:
         clauses.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
-    if kicked:
-        clauses.append(f"in {kicked} of {seeds} seeds {_named(held)} makes it as well")
+    if spoiled:
+        clauses.append(f"in {spoiled} of {seeds} seeds {_named(held)} makes it as well")
     if not held:
         clauses.append("no control was asked, so it is open how specific that way is")
     if scaled >= THRESHOLD:
@@ -246,7 +246,7 @@ def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
     return [*clauses, ONE_SEED] if seeds == 1 else clauses
 
 
-def _kicked(found: list[Window]) -> int:
+def _spoiled_by_control(found: list[Window]) -> int:
     """In how many seeds a control alone is in the way."""
     return sum(not w.found and w.ungated >= HOLD for w in found)
 

@@ -27,7 +27,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.experiment.completeness import has_last_checkpoint, require_checkpoints
 from conceptspace.experiment.extension import extension
-from conceptspace.experiment.own_code import require_word
+from conceptspace.experiment.own_code import require_permission
 from conceptspace.experiment.session import Session
 from conceptspace.hints import command
 from conceptspace.presentation.explorer.left_out import LeftOut
@@ -88,7 +88,7 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
-    require_word(opened, (), options.trust)
+    require_permission(opened, (), options.trust)
     config = opened.config
     require_checkpoints(opened)
     protocols = named(options.protocol or (), config) or registry.names(

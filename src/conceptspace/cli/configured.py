@@ -11,7 +11,7 @@ from conceptspace.cli.flags import overrides
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
-from conceptspace.experiment.own_code import require_word
+from conceptspace.experiment.own_code import require_permission
 from conceptspace.hints import meant
 from conceptspace.presets import STARTS
 from conceptspace.protocols import registry
@@ -46,7 +46,7 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
     kinds = {value for name, value in overrides(options).items() if name.endswith(".kind")}
-    require_word(opened, kinds, options.trust)
+    require_permission(opened, kinds, options.trust)
     return opened.config
 
 

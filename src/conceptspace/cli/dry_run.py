@@ -44,7 +44,7 @@ def of_run(
     need, asked = needs(config), protocols_asked(config)
     images = len(steps) * sum(images_asked(protocol, config) for protocol in asked)
     rows = {
-        "run": str(longer or _standing(folder, config)),
+        "run": str(longer or _new_or_resumed(folder, config)),
         "training": f"{config.train.steps} steps of {config.train.batch_size} images",
         "checkpoints": f"{len(steps)}, from step {steps[0]} to {steps[-1]}",
         "asks": ", ".join(protocol.name for protocol in asked),
@@ -61,7 +61,7 @@ def of_run(
     return 0
 
 
-def _standing(folder: Path, config: RunConfig) -> str:
+def _new_or_resumed(folder: Path, config: RunConfig) -> str:
     """Whether there is a run in a folder, and how far it is."""
     if not RunFolder(folder).config.exists():
         return f"new in {folder}"

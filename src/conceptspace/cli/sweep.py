@@ -75,7 +75,7 @@ def sweep(options: Namespace) -> int:
         return _submit(options, plans, resources)
     engine, at_once = _engine(options, plans, resources, jobs)
     if store is not None:
-        engine = _brought(engine, store, out)
+        engine = _copied_to_storage(engine, store, out)
     there = sum(covered(plan, out) for plan in plans)
     print(f"{len(plans)} runs, {there} exist", file=sys.stderr)
     try:
@@ -196,7 +196,7 @@ def here(store: Store) -> Path:
     return sweep_cache() / sha256(store.url.encode())[:16]
 
 
-def _brought(engine: Engine, store: Store, out: Path) -> Engine:
+def _copied_to_storage(engine: Engine, store: Store, out: Path) -> Engine:
     """The engine, while the files of the sweep itself are copied to the storage."""
 
     def events(stop: Callable[[], bool]) -> Iterator[Progress]:

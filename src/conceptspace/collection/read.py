@@ -143,7 +143,9 @@ class Collection:
             for name, table in self._groups(kind, names):
                 if len(table):
                     run = name.rpartition("/")[2]
-                    write_table(folder / name / f"{file}.parquet", uncoded(table).assign(run=run))
+                    write_table(
+                        folder / name / f"{file}.parquet", without_categories(table).assign(run=run)
+                    )
 
     def _groups(self, kind: str, names: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
         """The row group of each run, without the settings."""
@@ -211,7 +213,7 @@ def sound(place: Path) -> Iterator[None]:
         ) from None
 
 
-def uncoded(table: pd.DataFrame) -> pd.DataFrame:
+def without_categories(table: pd.DataFrame) -> pd.DataFrame:
     """The table with texts in place of categories, without columns that only other runs have."""
     there = [n for n in table if n in TRAJECTORY_COLUMNS or table[n].notna().any()]
     coded = [n for n in there if isinstance(table[n].dtype, pd.CategoricalDtype)]

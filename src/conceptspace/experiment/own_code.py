@@ -1,7 +1,7 @@
 """A user's own code that an experiment runs: asking whether it may, and that it stays the same.
 
 A run folder that somebody sent names files in its config, and brings them along. Reading it runs
-none of them; going on with it does, so that takes a word of the user's.
+none of them; going on with it does, and therefore needs the user's permission.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from conceptspace.store import Run
 PACKAGE = __name__.partition(".")[0]
 
 
-def require_word(run: Run, named: Container[str], trusted: bool) -> None:
-    """Refuse a run whose config names code in a file or module, unless the user does so, too.
+def require_permission(run: Run, named: Container[str], trusted: bool) -> None:
+    """Refuse a run whose config names code in a file or module, unless the user names it, too.
 
     Kinds of installed packages go by plain names, and whoever installed them knows them.
 

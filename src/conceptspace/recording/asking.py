@@ -62,7 +62,7 @@ class Asker:
         """
         if not callable(model):
             raise UserError(f"a model is called with prompts and noise, and {model!r} is none")
-        with _in_peace(model):
+        with _undisturbed(model):
             requests = [
                 (name, concept_class, *setting(model, self.prompts[concept_class]))
                 for concept_class in self.prompts
@@ -119,7 +119,7 @@ def _require_count(prompts: Any, count: int, protocol: str) -> None:
 
 
 @contextmanager
-def _in_peace(model: Any) -> Iterator[None]:
+def _undisturbed(model: Any) -> Iterator[None]:
     """Evaluation mode meanwhile; afterwards mode and random numbers are as they were before."""
     mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
     with torch.random.fork_rng(), mode:
