@@ -301,7 +301,7 @@ NUMBERS = {
 
 
 class TestBounds:
-    """Every number has a smallest and a largest value, which its description tells."""
+    """Every number has a smallest and a largest value, which its description names."""
 
     @pytest.mark.parametrize("name", sorted(NUMBERS))
     def test_beyond_them_is_refused_in_one_sentence(self, name):

@@ -206,7 +206,7 @@ READING = [
 
 @pytest.fixture
 def strangers(run: Run, here: Path) -> Path:
-    """The folder that somebody sent, with files that would tell if they were run."""
+    """The folder that somebody sent, with files that leave a trace if they are run."""
     (here / "stripes.py").rename(here / "stripes_of_strangers.py")
     (here / "stripes.py").write_text(STRANGE)
     (here / "mlp.py").write_text(STRANGE)
@@ -238,7 +238,7 @@ def test_the_page_runs_none_of_it_either(strangers, here):
 
 
 def test_a_collection_of_runs_runs_none_of_it(strangers, here):
-    """Not even where the run does not tell its concepts."""
+    """Not even where the run does not name its concepts."""
     assert member("kept", Run(strangers)).seed == 0
     (strangers / "space.json").unlink()
     with pytest.raises(UserError, match=r"'stripes.py:Stripes' is not loaded"):

@@ -27,7 +27,7 @@ def session(
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The hashes of all files but those that tell of times."""
+    """The hashes of all files but those that hold times."""
     files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
     left_out = ("run.json", "training.parquet")
     return {n: sha256(p.read_bytes()).hexdigest() for n, p in files.items() if n not in left_out}

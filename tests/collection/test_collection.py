@@ -1,4 +1,4 @@
-"""A collection holds what its runs hold, by columns, and tells when it does not."""
+"""A collection holds what its runs hold, by columns, and reports when it does not."""
 
 from __future__ import annotations
 

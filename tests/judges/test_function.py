@@ -48,7 +48,7 @@ def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
         (SECOND * 3, r"gives numbers from 0 to 3; probabilities lie in 0..1"),
         (SECOND - 0.5, r"gives numbers from -0.5 to 0.5"),
         (SECOND * float("nan"), "NaN or infinite"),
-        ({"hue": BOTH["hue"]}, "tells of hue, and the concepts are hue, side"),
+        ({"hue": BOTH["hue"]}, "answers for hue, and the concepts are hue, side"),
         ({**BOTH, "hue": SECOND[:, :1]}, r"concept hue, gives .* of shape \(3, 1\)"),
         ({**BOTH, "hue": BOTH["hue"] / 2}, "concept hue, gives probabilities whose sum is not 1"),
         ((SECOND, VALID.float()), "gives float32 of shape .* as valid, where booleans"),

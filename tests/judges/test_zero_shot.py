@@ -205,7 +205,7 @@ def test_a_real_clip_says_what_its_own_forward_pass_says(clip):
         with torch.no_grad():
             own = model(**inputs).logits_per_image.softmax(1)
         torch.testing.assert_close(found.probabilities[:, place, : len(some)], own)
-    assert found.probabilities.std(0).max() > 1e-4  # images are told apart
+    assert found.probabilities.std(0).max() > 1e-4  # images differ
 
 
 def test_a_text_that_does_not_fit_is_not_cut_off(clip):

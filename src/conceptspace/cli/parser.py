@@ -109,18 +109,18 @@ def parser(
         )
 
     quickstart = add(
-        "quickstart", "Train the quick preset, ask it in every way and tell the verdict."
+        "quickstart", "Train the quick preset, ask it in every way and print the verdict."
     )
     quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
     run = add(
         "run",
-        "Train a model, tell its verdict and write its page; goes on with an existing run, "
+        "Train a model, print its verdict and write its page; goes on with an existing run, "
         "also to more steps than were planned.",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
     _add_trust(run)
     for training in (quickstart, run):
-        training.add_argument("--dry-run", action="store_true", help="only tell what it would do")
+        training.add_argument("--dry-run", action="store_true", help="only print what it would do")
         _add_device(training)
         _add_precision(training)
         _add_processes(training)
@@ -150,7 +150,7 @@ def parser(
     )
     _add_report(add("report", "Write one offline page of one or several runs."))
     table_flags.add_flags(
-        add("analyze", "Tell what a table of steps and accuracies says, of any model.")
+        add("analyze", "Print what a table of steps and accuracies says, of any model.")
     )
     _add_reproduce(add("reproduce", "Run, draw and check figures of the paper; skips what exists."))
     sweep_flags.add_flags(
@@ -160,7 +160,7 @@ def parser(
     _add_serve(
         add("serve", "Show all runs of a folder in the browser, while they train and after.")
     )
-    info = add("info", "Tell about this installation, or about runs.")
+    info = add("info", "Print facts about this installation, or about runs.")
     info.add_argument(
         "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
     )
@@ -226,7 +226,7 @@ def _add_evaluate(command: Parser) -> None:
         command.add_argument(
             f"--{sweep}", type=numbers, metavar="A,B,...", help="in place of the run's"
         )
-    command.add_argument("--dry-run", action="store_true", help="only tell what it would score")
+    command.add_argument("--dry-run", action="store_true", help="only print what it would score")
     _add_trust(command)
     _add_device(command)
     _add_precision(command)

@@ -22,7 +22,7 @@ def add_flags(command: ArgumentParser) -> None:
     command.add_argument(
         "file",
         metavar="FILE.toml|status|collect|fetch",
-        help="the sweep; or status, to tell how one stands; or collect, for all runs in one; or "
+        help="the sweep; or status, to print how one stands; or collect, for all runs in one; or "
         "fetch, to copy one from a storage",
     )
     command.add_argument(
@@ -36,7 +36,7 @@ def add_flags(command: ArgumentParser) -> None:
         "--out", type=_place, metavar="DIR|URL", help="where the runs go, e.g. s3://bucket/sweep"
     )
     command.add_argument(
-        "--dry-run", action="store_true", help="only tell the runs, the hours and the disk"
+        "--dry-run", action="store_true", help="only print the runs, the hours and the disk"
     )
     command.add_argument("--json", action="store_true", help="status as JSON")
     engine = command.add_argument_group("who works")

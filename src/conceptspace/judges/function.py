@@ -94,7 +94,7 @@ def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: 
         names = [concept.name for concept in concepts]
         if set(answer) != set(names):
             raise UserError(
-                f"{what} tells of {', '.join(map(str, answer))}, and the concepts are "
+                f"{what} answers for {', '.join(map(str, answer))}, and the concepts are "
                 f"{', '.join(names)}"
             )
         each = zip(names, sizes, strict=True)

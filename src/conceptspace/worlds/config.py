@@ -88,7 +88,7 @@ class UnreadData(DataConfig):
     model_config = ConfigDict(extra="allow")
 
     def world(self) -> Any:
-        """Nothing.
+        """Always raises, since the code was not imported.
 
         Raises:
             UserError: always.
@@ -99,7 +99,7 @@ class UnreadData(DataConfig):
         )
 
     def settings(self) -> dict[str, Any]:
-        """As they were stored."""
+        """The settings as they were stored."""
         return super().settings() | (self.model_extra or {})
 
 

@@ -54,7 +54,7 @@ class Diffusers(GenerativeModel, FineTunable, Hookable):
         return self.sampled(prompts, noise)
 
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """Those of the U-Net."""
+        """The modules of the U-Net by name."""
         found: Iterator[tuple[str, nn.Module]] = self.unet.named_modules()
         return found
 
@@ -207,7 +207,7 @@ def from_diffusers(
     if shape is None:
         size = unet.config.sample_size
         if size is None:
-            raise UserError("the U-Net does not tell its sample_size; give shape=(c, h, w)")
+            raise UserError("the U-Net has no sample_size; give shape=(c, h, w)")
         height, width = (size, size) if isinstance(size, int) else size
         shape = (unet.config.in_channels, height, width)
     kind, nothing = kinds[null is not None], None if null is None else torch.as_tensor(null)
@@ -287,7 +287,7 @@ def _attending(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
 
 @contextmanager
 def _silent(pipeline: Any) -> Iterator[None]:
-    """Without the pipeline's progress bar."""
+    """Switch the pipeline's progress bar off meanwhile."""
     before = dict(getattr(pipeline, "_progress_bar_config", {}))
     pipeline.set_progress_bar_config(**{**before, "disable": True})
     try:
