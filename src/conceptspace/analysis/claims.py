@@ -50,7 +50,7 @@ class Row:
         claim: what would be true, one sentence.
         effect: mean over seeds, at least, if the interval has no upper end; NaN if unknown.
         low: lower end of its 95 % interval over seeds, minus infinity if nothing is known.
-        high: upper end, likewise.
+        high: upper end, infinite if nothing is known.
         unit: of the effect.
         criterion: when the claim holds, in words.
         verdict: by that criterion.

@@ -169,8 +169,8 @@ def _long(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     columns = {frozenset(part.columns) for part in parts}
     if len(columns) > 1:
         raise UserError(
-            f"{name}: name the way of asking of every column of accuracies, or of none; and its "
-            "concept likewise"
+            f"{name}: name the way of asking of every column of accuracies, or of none; the "
+            "same holds for its concept"
         )
     return pd.concat(parts, ignore_index=True)
 

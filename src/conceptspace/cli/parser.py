@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
     def refuse_unknown(self, arguments: Sequence[str]) -> None:
-        """Raise ``UserError`` for the first flag that is none of this parser's."""
+        """Raise ``UserError`` for the first flag that this parser does not know."""
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
         for argument in arguments:
             flag = argument.partition("=")[0]

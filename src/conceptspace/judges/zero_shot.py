@@ -51,13 +51,13 @@ class ZeroShot:
         texts: of each concept's values, ``{"hue": ["a red thing", "a blue thing"]}``; several for
             one value in a list of their own.
         scale: s, 1 over the temperature.
-        invalid: texts of what is no valid object, ``["a photo of nothing"]``.
+        invalid: texts for images without a valid object, ``["a photo of nothing"]``.
         least: cosine from -1 to 1.
 
     Raises:
-        UserError: a concept has fewer than two texts, a text is none, scale or least is out of
-            range, or an encoder answers with something else than embeddings; the image encoder when
-            it is called.
+        UserError: a concept has fewer than two texts, a text is of the wrong form, scale or least
+            is out of range, or an encoder answers with something else than embeddings; the image
+            encoder when it is called.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ def from_clip(
         padding: of texts; "max_length" for models that were trained so, as SigLIP.
 
     Raises:
-        UserError: the model is none of this kind, a text is longer than it takes, or see
+        UserError: the model is not of this kind, a text is longer than it takes, or see
             :class:`ZeroShot`.
     """
     needed = ("get_image_features", "get_text_features", "logit_scale")

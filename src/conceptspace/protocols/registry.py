@@ -110,7 +110,7 @@ def family(
         usual: see :class:`Family`.
 
     Raises:
-        UserError: there is another family of that name, or the name is none for a folder.
+        UserError: there is another family of that name, or the name cannot be that of a folder.
     """
 
     def add(make: Maker) -> Maker:

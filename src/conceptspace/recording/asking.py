@@ -61,7 +61,9 @@ class Asker:
             Diverged: an image holds a value that is not finite.
         """
         if not callable(model):
-            raise UserError(f"a model is called with prompts and noise, and {model!r} is none")
+            raise UserError(
+                f"a model is called with prompts and noise, and {model!r} cannot be called"
+            )
         with _undisturbed(model):
             requests = [
                 (name, concept_class, *setting(model, self.prompts[concept_class]))

@@ -45,7 +45,7 @@ class ArrayWorld(Pools):
             are shown to model and probe as three equal channels. Or a function that reads the
             images of given rows, an increasing array of numbers.
         factors: a column for each concept, see :func:`conceptspace.worlds.factors.read_factors`.
-        names: of the values, likewise.
+        names: of the values, see the same function.
         held_out: classes that are never trained; ``"paper"`` for those with more than one value
             other than the first.
         train: classes that are; by default all others that exist.
@@ -59,8 +59,8 @@ class ArrayWorld(Pools):
             without it they are one-hot codes, one after the other.
 
     Raises:
-        UserError: images, columns, names or classes are none, or do not fit together; a training
-            class has no image, or a class fewer than ``per_class``.
+        UserError: images, columns, names or classes are of the wrong form, or do not fit together;
+            a training class has no image, or a class fewer than ``per_class``.
     """
 
     augmentation = None

@@ -27,7 +27,7 @@ def from_torch(
         options: of :class:`ArrayWorld`.
 
     Raises:
-        UserError: an image or a target is none; see :class:`ArrayWorld`.
+        UserError: an image or a target is of the wrong form; see :class:`ArrayWorld`.
     """
     pairs = (dataset[index] for index in range(len(dataset)))
     return _world(((image, factors(target)) for image, target in pairs), resolution, options)

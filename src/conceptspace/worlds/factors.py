@@ -94,8 +94,8 @@ def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: 
         count: of the images.
 
     Raises:
-        UserError: a column is none, lacks a value or has another length; there is one value or more
-            than ten; or the names do not fit.
+        UserError: a column holds something else, lacks a value or has another length; there is one
+            value or more than ten; or the names do not fit.
     """
     if not columns:
         raise UserError("a concept space needs at least one column of values")

@@ -239,7 +239,7 @@ def from_pipeline(pipeline: Any, arguments: Callable[[Any], Mapping[str, Any]]) 
             ``lambda texts: {"prompt": texts, "num_inference_steps": 30}``.
 
     Raises:
-        UserError: diffusers is not installed, or the pipeline is none.
+        UserError: diffusers is not installed, or the pipeline is something else.
     """
     if not isinstance(pipeline, diffusers().DiffusionPipeline):
         raise UserError(f"a pipeline of diffusers is needed, not a {type(pipeline).__name__}")
