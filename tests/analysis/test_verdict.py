@@ -246,11 +246,11 @@ def test_by_single_images_of_a_judge_the_verdict_comes_first() -> None:
     images["accuracy"] = images["coordinate"]
     others = table.assign(accuracy=table["coordinate"].fillna(0.01)).drop(columns="honest")
     labels = {"00": "red large", "11": "blue small"}
-    found = findings(others, images, ["00"], ["11"], labels)
-    assert [f.topic for f in found][:4] == ["verdict"] * 4
-    assert found[0].text.startswith("Hidden capability: yes. From step 200 to 500")
-    assert found[3].text.startswith("Against it: it is one seed")
-    assert "verdict" not in [f.topic for f in found[4:]]
+    reported = findings(others, images, ["00"], ["11"], labels)
+    assert [f.topic for f in reported][:4] == ["verdict"] * 4
+    assert reported[0].text.startswith("Hidden capability: yes. From step 200 to 500")
+    assert reported[3].text.startswith("Against it: it is one seed")
+    assert "verdict" not in [f.topic for f in reported[4:]]
     blank = images.assign(accuracy=images["accuracy"].where(images["protocol"] != OVER, 0.0))
     found = best_settings(others, blank)
     assert not any(w.found for w in windows(found, "11"))
