@@ -92,8 +92,8 @@ def _row(one: Setting) -> str:
 
 def run_folder() -> str:
     """What is in a run's folder, as the module that opens it tells."""
-    told = inspect.cleandoc(folder_of_a_run.__doc__ or "")
-    tree = told.partition("::\n\n")[2]
+    text = inspect.cleandoc(folder_of_a_run.__doc__ or "")
+    tree = text.partition("::\n\n")[2]
     lines = [line.removeprefix("    ") for line in tree.splitlines()]
     columns = (
         f"The columns of `trajectory.parquet` are `{', '.join(store.TRAJECTORY_COLUMNS)}`. "

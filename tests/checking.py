@@ -1,4 +1,4 @@
-"""Types of every call are checked in the tests; shapes where a module tells of them."""
+"""Types of every call are checked in the tests; shapes where a module names them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from beartype import BeartypeConf
 from beartype.claw import beartype_package
 
 PACKAGE = "conceptspace"
-TOLD = ("jaxtyping", "TYPE_CHECKING", "async def")
-"""Words of modules that tell of shapes, whose annotations name what they do not import, or whose
+SHAPED = ("jaxtyping", "TYPE_CHECKING", "async def")
+"""Words of modules that name shapes, whose annotations name what they do not import, or whose
 functions have to stay coroutines: those that jaxtyping looks after."""
 
 SWITCHED = ("recording/recorder.py", "protocols/naive.py")
@@ -38,6 +38,6 @@ def _shaped() -> Iterator[str]:
     root = Path(found.origin).parent
     for path in sorted(root.rglob("*.py")):
         place, text = path.relative_to(root), path.read_text()
-        told = any(word in text for word in TOLD) or place.as_posix() in SWITCHED
-        if told and path.name != "__init__.py":
+        shaped = any(word in text for word in SHAPED) or place.as_posix() in SWITCHED
+        if shaped and path.name != "__init__.py":
             yield ".".join((PACKAGE, *place.with_suffix("").parts))

@@ -45,7 +45,7 @@ def own_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of what is told beside the figures."""
+    """For tests of the texts beside the figures."""
     from undrawn import leave_undrawn
 
     leave_undrawn(monkeypatch)

@@ -147,8 +147,8 @@ def sheet(folder: Path, config: RunConfig, step: int, does: Behavior) -> None:
     place = folder / "samples" / NAIVE / f"step-{step:08d}.png"
     place.parent.mkdir(parents=True)
     pixels = (np.concatenate(strips) * 255).round().astype(np.uint8)
-    told = {"step": step, "tile": world.resolution, "rows": rows, "columns": 4}
-    place.write_bytes(encoded(pixels, told))
+    marks = {"step": step, "tile": world.resolution, "rows": rows, "columns": 4}
+    place.write_bytes(encoded(pixels, marks))
 
 
 def plant_all(

@@ -43,9 +43,9 @@ def test_commands_say_so_and_fail(tmp_path, monkeypatch, capsys, place, command)
     monkeypatch.chdir(tmp_path)
     options = [] if command == "info" else ["--out", str(tmp_path / "run")]
     assert main([command, *options]) != 0
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert cache.VARIABLE in told
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert cache.VARIABLE in error
     assert not (tmp_path / "run").exists()
 
 

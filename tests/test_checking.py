@@ -1,4 +1,4 @@
-"""The tests check what is passed: types everywhere, and shapes where a module tells of them."""
+"""The tests check what is passed: types everywhere, and shapes where a module names them."""
 
 from __future__ import annotations
 

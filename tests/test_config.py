@@ -301,7 +301,7 @@ NUMBERS = {
 
 
 class TestBounds:
-    """Every number has a smallest and a largest value, which its description tells."""
+    """Every number has a smallest and a largest value, which its description names."""
 
     @pytest.mark.parametrize("name", sorted(NUMBERS))
     def test_beyond_them_is_refused_in_one_sentence(self, name):
@@ -376,8 +376,10 @@ class TestVersions:
     )
     def test_an_unknown_key_of_a_newer_version_names_both(self, values):
         own = version("conceptspace")
-        told = rf"; conceptspace 99\.1 wrote it, which is newer than this {re.escape(own)}: install"
-        with pytest.raises(UserError, match=told):
+        message = (
+            rf"; conceptspace 99\.1 wrote it, which is newer than this {re.escape(own)}: install"
+        )
+        with pytest.raises(UserError, match=message):
             merged(paper(), values | {"version": "99.1"}, "x.toml")
         for same in (own, "0.0.1"):
             with pytest.raises(UserError) as error:
@@ -402,16 +404,16 @@ class TestVersions:
             merged(quick(), header, "x")
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "fault"),
         [
             ("", r"lacks preset, seed, data.concepts and \d+ more"),
             ("[train]\nsteps = 3\n", "lacks preset, seed"),
         ],
     )
-    def test_an_emptied_config_of_a_run_is_not_the_paper_preset(self, tmp_path, content, told):
+    def test_an_emptied_config_of_a_run_is_not_the_paper_preset(self, tmp_path, content, fault):
         run, _ = open_or_create(tmp_path / "run", quick())
         (run.path / "config.toml").write_text(content)
-        with pytest.raises(UserError, match=f"config.toml is not whole: it {told}") as error:
+        with pytest.raises(UserError, match=f"config.toml is not whole: it {fault}") as error:
             _ = Run(run.path).config
         assert "\n" not in str(error.value)
 

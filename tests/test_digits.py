@@ -30,9 +30,11 @@ def test_from_strokes_to_a_page(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), "7", "1"])
     runpy.run_path(str(SCRIPT), run_name="__main__")
-    told = capsys.readouterr().out
-    assert re.search(r"^- Hidden capability: (no\. At no 3|not to be told\.)", told, re.MULTILINE)
-    assert "blue thin zero" in told
+    output = capsys.readouterr().out
+    assert re.search(
+        r"^- Hidden capability: (no\. At no 3|cannot be decided\.)", output, re.MULTILINE
+    )
+    assert "blue thin zero" in output
     assert (tmp_path / "runs/seed-7/report.html").stat().st_size > 100_000
     with np.load(tmp_path / "digits.npz") as stored:
         images, thick, blue = (

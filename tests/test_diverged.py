@@ -1,4 +1,4 @@
-"""A run whose numbers are not finite ends as diverged, and is told as such."""
+"""A run whose numbers are not finite ends as diverged, and is reported as such."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def test_a_run_that_diverges_says_so(tmp_path, capsys):
     )
     file.write_text(config.to_toml())
     assert main(["run", "--config", str(file), "--out", str(folder)]) == 1
-    told = capsys.readouterr().err
-    assert "conceptspace: training diverged at step" in told
-    assert "smaller train.learning_rate than 1000" in told
-    assert "Traceback" not in told
+    error = capsys.readouterr().err
+    assert "conceptspace: training diverged at step" in error
+    assert "smaller train.learning_rate than 1000" in error
+    assert "Traceback" not in error
     assert json.loads((folder / "run.json").read_text())["status"] == "diverged"
     assert main(["info", str(folder)]) == 0
     assert "diverged" in capsys.readouterr().out

@@ -172,8 +172,8 @@ def test_pages_that_are_generated_tell_what_the_code_has(tmp_path: Path) -> None
     paper = (tmp_path / "paper.md").read_text()
     for name, figure in FIGURES.items():
         quick, full = figure.cost["quick"], figure.cost["paper"]
-        told = (f"`{name}`", figure.number, figure.claim, figure.endpoint, quick, full)
-        assert f"| {' | '.join(told)} |" in paper
+        cells = (f"`{name}`", figure.number, figure.claim, figure.endpoint, quick, full)
+        assert f"| {' | '.join(cells)} |" in paper
     for preset in PRESETS:
         runs = paper.partition(f"## Runs of `{preset}`")[2]
         for figure in FIGURES.values():

@@ -34,7 +34,7 @@ def shows(name: str) -> bool:
 def test_every_example_says_what_comes_out() -> None:
     found = examples()
     assert {"ConceptSpace", "ArrayWorld", "from_function", "read_trajectory"} <= found.keys()
-    told: list[str] = []
+    failures: list[str] = []
     for test in found.values():
-        doctest.DocTestRunner().run(test, out=told.append)
-    assert told == []
+        doctest.DocTestRunner().run(test, out=failures.append)
+    assert failures == []

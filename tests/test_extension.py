@@ -116,9 +116,9 @@ def test_cut_short_it_leaves_a_whole_run(tmp_path, monkeypatch, written):
     config = found.config if written else short
     assert Run(folder).config == config
     Run(folder).begin()
-    told = Run(folder).information()
-    assert ("extensions" in told) is written
-    assert "extending" not in told
+    information = Run(folder).information()
+    assert ("extensions" in information) is written
+    assert "extending" not in information
     other = found.config if not written else short
     (folder / "config.toml").write_text(other.text())
     with pytest.raises(UserError, match="not the config with which the run was begun"):
@@ -133,9 +133,9 @@ class TestRefused:
         short, _ = both("linear")
         folder = self.folder(tmp_path, short)
         asked = short.model_copy(update={"train": short.train.model_copy(update={"steps": 11})})
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as error:
             extension(folder, asked)
-        assert "--train.steps 10 or --train.steps 12 would keep them" in str(told.value)
+        assert "--train.steps 10 or --train.steps 12 would keep them" in str(error.value)
 
     @pytest.mark.parametrize(("kind", "first"), [("sqrt", 500), ("log", 500)])
     def test_the_steps_it_names_do_fit(self, tmp_path, kind, first):
@@ -148,9 +148,9 @@ class TestRefused:
         )
         folder = self.folder(tmp_path, short)
         asked = short.train.model_copy(update={"steps": 30_000})
-        with pytest.raises(UserError, match=r"--train.steps \d+ would keep them") as told:
+        with pytest.raises(UserError, match=r"--train.steps \d+ would keep them") as error:
             extension(folder, short.model_copy(update={"train": asked}))
-        steps = int(str(told.value).split("would keep")[0].split()[-1])
+        steps = int(str(error.value).split("would keep")[0].split()[-1])
         longer = short.train.model_copy(update={"steps": steps})
         found = extension(folder, short.model_copy(update={"train": longer}))
         planned = parts.checkpoints(found.config)
@@ -208,11 +208,11 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys, probe_cache_folder
     list(tiny_session(folder, short, probe_cache_folder).execute())
     asked = ["run", "--out", str(folder), "--train.steps", "12"]
     assert main([*asked, "--dry-run"]) == 0
-    told = f"the run in {folder} goes on from step 8 to 12, with 6 checkpoints"
-    assert told in capsys.readouterr().out
+    message = f"the run in {folder} goes on from step 8 to 12, with 6 checkpoints"
+    assert message in capsys.readouterr().out
     assert Run(folder).config == short
     assert main(asked) == 0
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert checkpoint.saved_steps(folder / "checkpoints") == [2, 4, 6, 8, 10, 12]
     assert json.loads((folder / "run.json").read_text())["status"] == "finished"
     assert main([*asked[:-1], "13"]) == 2

@@ -47,7 +47,7 @@ def test_they_fit_any_two_attributes(tmp_path: Path, name: str) -> None:
     parts.validate(merged(STARTS[name](), nested(few), "test"))
 
 
-def test_what_is_needed_is_told_before_any_image_is_read(
+def test_what_is_needed_is_reported_before_any_image_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", "faces", "--out", str(tmp_path / "run"), "--dry-run"]) == 2
@@ -61,8 +61,8 @@ def test_a_dry_run_tells_time_and_disk(tmp_path: Path, capsys: pytest.CaptureFix
     words += " --probe.images-per-class 10 --probe.held-out-per-class 10 --model.channels 8,16"
     words += f" --data.resolution 16 --out {tmp_path / 'run'}"
     assert main(words.split()) == 0
-    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert told["training"] == "400000 steps of 64 images"
-    assert told["disk"].startswith("about ")
-    assert "from the beginning" in told["time"]
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert rows["training"] == "400000 steps of 64 images"
+    assert rows["disk"].startswith("about ")
+    assert "from the beginning" in rows["time"]
     assert not (tmp_path / "run").exists()

@@ -67,9 +67,9 @@ def test_there_is_no_judge_and_the_probe_decides(done: Run) -> None:
 
 
 def test_a_run_tells_which_data_it_saw(done: Run, root: Path) -> None:
-    told = done.information()["data"]
-    assert told["root"] == str(root)
-    assert told["digest"] == parts.world(done.config.data).digest
+    information = done.information()["data"]
+    assert information["root"] == str(root)
+    assert information["digest"] == parts.world(done.config.data).digest
     assert sorted(path.name for path in done.pictures.glob("*")) == [
         "00.png",
         "01.png",
@@ -84,15 +84,15 @@ def test_the_page_needs_no_data_and_tells_which_there_were(
     hidden = root.with_name("hidden")
     root.rename(hidden)
     try:
-        told = write_page([done], tmp_path / "page.html")
+        found = write_page([done], tmp_path / "page.html")
     finally:
         hidden.rename(root)
-    (seen,) = [finding.text for finding in told if finding.topic == "data"]
+    (seen,) = [finding.text for finding in found if finding.topic == "data"]
     assert f"16 of each class from {root}, scaled to 8×8" in seen
     assert "Not_Male and Smiling" in seen
     assert done.information()["data"]["digest"][:16] in seen
     assert seen.split(",")[0] in (tmp_path / "page.html").read_text()
-    assert not any(finding.topic == "readout" for finding in told)
+    assert not any(finding.topic == "readout" for finding in found)
     figures = {p.stem for p in (tmp_path / "page-figures").glob("*.png")}
     assert figures >= {"trajectory", "elicitation"}
 
@@ -112,7 +112,7 @@ def test_training_goes_on_with_the_same_images(root: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"evaluate__strengths": (0.3, 1.9)}, "must all exceed 1"),
         ({"evaluate__protocols": ("overprompting-color",)}, "no protocol 'overprompting-color'"),
@@ -124,10 +124,10 @@ def test_training_goes_on_with_the_same_images(root: Path, tmp_path: Path) -> No
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_work(
-    root: Path, changes: dict[str, object], told: str
+    root: Path, changes: dict[str, object], message: str
 ) -> None:
     config = faces_config(root, **changes)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         parts.validate(config)
 
 

@@ -23,12 +23,12 @@ class Kept:
     """A logger of one's own: a list of everything."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, dict[str, float]]] = []
+        self.logged: list[tuple[int, dict[str, float]]] = []
         self.pictures: list[tuple[int, str, tuple[int, ...]]] = []
         self.closed = 0
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
-        self.told.append((step, dict(values)))
+        self.logged.append((step, dict(values)))
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> None:
         assert pixels.dtype == np.uint8
@@ -53,9 +53,9 @@ def test_steps_carry_loss_and_gradient_norm_of_the_training_log(run: tuple[Run, 
     stored, kept = run
     assert isinstance(kept, Logger)
     training = stored.training().set_index("step")
-    told = {step: values for step, values in kept.told if "train/loss" in values}
-    assert set(told) == {1, 9}  # the first and the last; every tenth between
-    for step, values in told.items():
+    losses = {step: values for step, values in kept.logged if "train/loss" in values}
+    assert set(losses) == {1, 9}  # the first and the last; every tenth between
+    for step, values in losses.items():
         assert values["train/loss"] == pytest.approx(training.loc[step, "loss"])
         assert values["train/grad_norm"] == pytest.approx(training.loc[step, "grad_norm"])
 
@@ -64,7 +64,7 @@ def test_checkpoints_tell_accuracies_valid_images_and_the_sheet(run: tuple[Run, 
     stored, kept = run
     joint = stored.trajectory().query("concept == 'joint'")
     for step in (0, 4, 9):
-        (values,) = [v for s, v in kept.told if s == step and "valid/naive" in v]
+        (values,) = [v for s, v in kept.logged if s == step and "valid/naive" in v]
         for name, accuracy in (
             joint[joint["step"] == step].set_index("concept_class")["accuracy"].items()
         ):
@@ -79,7 +79,7 @@ def test_checkpoints_tell_accuracies_valid_images_and_the_sheet(run: tuple[Run, 
 def test_numbers_that_are_not_finite_are_left_out(run: tuple[Run, Kept]) -> None:
     kept = Kept()
     list(logged([Trained(10, 20)], run[0], [kept]))
-    assert kept.told == [(10, {})]
+    assert kept.logged == [(10, {})]
 
 
 def test_a_recorder_feeds_loggers_of_ones_own(tmp_path: Path) -> None:
@@ -94,13 +94,13 @@ def test_a_recorder_feeds_loggers_of_ones_own(tmp_path: Path) -> None:
 
     with Recorder(tmp_path / "run", space, judge, samples=2, loggers=[kept]) as recorder:
         recorder.checkpoint(4, model, loss=1.5, grad_norm=0.25)
-    assert (4, {"train/loss": 1.5, "train/grad_norm": 0.25}) in kept.told
-    assert any("accuracy/naive/0" in values for _, values in kept.told)
+    assert (4, {"train/loss": 1.5, "train/grad_norm": 0.25}) in kept.logged
+    assert any("accuracy/naive/0" in values for _, values in kept.logged)
     assert [name for _, name, _ in kept.pictures] == ["samples/naive"]
     assert kept.closed == 1
 
 
-def test_an_unknown_or_missing_logger_is_told(
+def test_an_unknown_or_missing_logger_is_refused(
     run: tuple[Run, Kept], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match="there is no logger 'clearml'; they are tensorboard"):

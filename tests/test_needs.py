@@ -64,7 +64,7 @@ def test_presets_fit_a_small_machine():
         ({"train__steps": 10**9}, "disk", 50 * GIGABYTE),
     ],
 )
-def test_what_is_large_is_told(changes, part, least):
+def test_what_is_large_needs_much(changes, part, least):
     assert getattr(changed(**changes), part) > least
 
 
@@ -140,9 +140,9 @@ def test_a_run_beyond_the_machine_is_refused_before_its_folder_is_made(
 ):
     monkeypatch.setattr(needs, "_memory", lambda: 64 * GIGABYTE)
     assert main(["run", "paper", "--device", "cpu", "--out", str(tmp_path / "run"), *flags]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "of memory, and this machine has 64 GB" in told
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "of memory, and this machine has 64 GB" in error
     assert not (tmp_path / "run").exists()
 
 
@@ -156,7 +156,7 @@ def test_two_processes_need_the_memory_of_two(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--train.batch-size", "100000000000"], "less than or equal to 65536"),
         (["--train.checkpoints", "100000000"], "less than or equal to 100000"),
@@ -168,13 +168,13 @@ def test_two_processes_need_the_memory_of_two(tmp_path, monkeypatch):
         (["--protocols.fine-tuning.steps", "1" + "0" * 30], "is not possible: 1 to 1000000"),
     ],
 )
-def test_what_no_machine_has_is_out_of_bounds(tmp_path, capsys, flags, told):
+def test_what_no_machine_has_is_out_of_bounds(tmp_path, capsys, flags, message):
     assert main(["run", "quick", "--out", str(tmp_path / "run"), *flags]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_is_told(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(10**9, 10**9, 10**6))
     with pytest.raises(UserError, match=r"of disk, and at .* is free 1 MB; take fewer") as error:
@@ -190,7 +190,7 @@ def test_what_a_run_holds_already_is_not_asked_for_again(tmp_path, monkeypatch):
     needs.require(quick(), tmp_path, CPU)
 
 
-def test_a_small_gpu_is_told(tmp_path, monkeypatch):
+def test_a_small_gpu_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 10**9))
     with pytest.raises(UserError, match="of GPU memory, and the GPU has 1 GB"):
         needs.require(paper(), tmp_path, torch.device("cuda"))

@@ -137,12 +137,12 @@ def test_a_finding_is_a_function_and_a_line(tmp_path: Path) -> None:
     try:
         spec.loader.exec_module(module)
         asked = (made_up(), None, ["00", "01", "10"], ["11"], {c: c for c in CLASSES})
-        told = [finding.text for finding in module.findings(*asked)]
+        texts = [finding.text for finding in module.findings(*asked)]
         before = [finding.text for finding in findings.findings(*asked)]
     finally:
         del sys.modules[spec.name]
-    assert [text for text in told if text not in before] == ["11 was asked for at 4 checkpoints."]
-    assert set(before) < set(told)
+    assert [text for text in texts if text not in before] == ["11 was asked for at 4 checkpoints."]
+    assert set(before) < set(texts)
 
 
 def test_every_public_name_has_a_home() -> None:

@@ -85,9 +85,9 @@ def test_a_file_that_has_changed_is_refused(run, here, capsys, name, text, words
     (here / name).write_text(text + "\n# another comment\n")
     capsys.readouterr()
     assert main(words.split()) == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert f"{name} has changed since the run was begun with it" in told
-    assert remedy in told
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert f"{name} has changed since the run was begun with it" in message
+    assert remedy in message
     assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
     (here / name).write_text(text)
     assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 0
@@ -104,9 +104,9 @@ def test_a_module_beside_a_file_that_has_changed_is_refused(run, here, capsys, m
     (here / "louder_by.py").write_text("TIMES = 2\n")
     capsys.readouterr()
     assert main(words) == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert "louder_by.py has changed since it was asked with it" in told
-    assert "give the new protocol another name" in told
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "louder_by.py has changed since it was asked with it" in message
+    assert "give the new protocol another name" in message
 
 
 def test_modules_beside_a_file_are_found_as_they_are_imported(tmp_path):
@@ -134,9 +134,9 @@ def test_a_protocol_that_has_changed_is_refused(run, here, capsys, monkeypatch):
     monkeypatch.delitem(registry._registered, "louder")  # as in a new process
     (here / "mine.py").write_text(PROTOCOL.replace("k * h", "2 * k * h"))
     assert main(words) == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert "mine.py has changed since it was asked with it" in told
-    assert "give the new protocol another name" in told
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "mine.py has changed since it was asked with it" in message
+    assert "give the new protocol another name" in message
 
 
 ENCODED = """
@@ -173,9 +173,9 @@ def test_what_a_world_decides_by_is_kept_and_only_what_fits_it_is_asked(here):
     own = {"data": {"kind": "encoded.py:Encoded", "images_per_class": 16}}
     config = merged(merged(TINY, own, "test"), SHORT, "test")
     list(tiny_session(here / "run", config, here / "probes").execute())
-    told = Run(here / "run").information()
-    assert told["judge"].startswith("zero-shot ")
-    assert (told["invalid"], told["texts"]["hue"]) == (["none"], [["0"], ["one"]])
+    information = Run(here / "run").information()
+    assert information["judge"].startswith("zero-shot ")
+    assert (information["invalid"], information["texts"]["hue"]) == (["none"], [["0"], ["one"]])
     assert main(["evaluate", "run", "--trust", "--device", "cpu"]) == 0
     usual = registry.names(parts.context(config), usual=True)
     assert usual == ["naive", "patching"]
@@ -206,7 +206,7 @@ READING = [
 
 @pytest.fixture
 def strangers(run: Run, here: Path) -> Path:
-    """The folder that somebody sent, with files that would tell if they were run."""
+    """The folder that somebody sent, with files that leave a trace if they are run."""
     (here / "stripes.py").rename(here / "stripes_of_strangers.py")
     (here / "stripes.py").write_text(STRANGE)
     (here / "mlp.py").write_text(STRANGE)
@@ -221,11 +221,13 @@ def test_the_code_that_a_strangers_run_names_is_not_run(strangers, here, words, 
     with contextlib.suppress(SystemExit):  # --help
         main(words.split())
     assert not (here / "it-ran").exists()
-    told = capsys.readouterr().err
+    error = capsys.readouterr().err
     if words in ("run --out run", "evaluate run"):
-        assert "run would run code that its config names, stripes.py:Stripes and mlp.py:Mlp" in told
-        assert "add --trust if you know that code" in told
-        assert told.count("\n") == 1
+        assert (
+            "run would run code that its config names, stripes.py:Stripes and mlp.py:Mlp" in error
+        )
+        assert "add --trust if you know that code" in error
+        assert error.count("\n") == 1
 
 
 def test_the_page_runs_none_of_it_either(strangers, here):
@@ -236,7 +238,7 @@ def test_the_page_runs_none_of_it_either(strangers, here):
 
 
 def test_a_collection_of_runs_runs_none_of_it(strangers, here):
-    """Not even where the run does not tell its concepts."""
+    """Not even where the run does not name its concepts."""
     assert member("kept", Run(strangers)).seed == 0
     (strangers / "space.json").unlink()
     with pytest.raises(UserError, match=r"'stripes.py:Stripes' is not loaded"):
@@ -244,7 +246,7 @@ def test_a_collection_of_runs_runs_none_of_it(strangers, here):
     assert not (here / "it-ran").exists()
 
 
-def test_who_trusts_it_runs_it_and_is_told_that_it_has_changed(strangers, here, capsys):
+def test_who_trusts_it_runs_it_and_learns_that_it_has_changed(strangers, here, capsys):
     assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 2
     assert (here / "it-ran").exists()
     assert "cannot be imported from" in capsys.readouterr().err
@@ -259,8 +261,8 @@ def test_naming_one_file_does_not_run_the_other(strangers, here, capsys):
 
 
 def test_a_record_of_other_types_is_damaged(run, here, capsys):
-    told = run.information() | {"code": {"data": "stripes.py"}}
-    write_record(run.path / "run.json", told)
+    information = run.information() | {"code": {"data": "stripes.py"}}
+    write_record(run.path / "run.json", information)
     capsys.readouterr()
     assert main(["evaluate", "run", "--protocol", "naive", "--trust"]) == 2
     assert "run.json is damaged (code is {'data': 'stripes.py'})" in capsys.readouterr().err

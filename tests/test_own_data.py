@@ -53,9 +53,9 @@ def test_a_run_on_three_shapes_is_scored_by_its_probe_and_reported(sprites: Path
         rows = shape[shape["concept_class"].str[0] == str(value)]
         assert rows["accuracy"].to_numpy() == pytest.approx(rows[f"p{value}"].to_numpy())
     assert shape["coordinate"].to_numpy() == pytest.approx((1 + shape["p1"] - shape["p0"]) / 2)
-    told = " ".join(f.text for f in write_page([session.run], tmp_path / "page.html"))
-    assert "cross small" in told
-    assert "The images are data of one's own" in told
+    text = " ".join(f.text for f in write_page([session.run], tmp_path / "page.html"))
+    assert "cross small" in text
+    assert "The images are data of one's own" in text
     assert "square" in (tmp_path / "page.html").read_text()
 
 
@@ -110,9 +110,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), REFUSED)
-def test_what_is_refused_before_any_work(sprites: Path, change, told):
-    with pytest.raises(UserError, match=told) as error:
+@pytest.mark.parametrize(("change", "message"), REFUSED)
+def test_what_is_refused_before_any_work(sprites: Path, change, message):
+    with pytest.raises(UserError, match=message) as error:
         parts.validate(merged(config(sprites), {"data": change}, "test"))
     assert "\n" not in str(error.value)
 

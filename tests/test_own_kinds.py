@@ -65,10 +65,10 @@ def test_a_world_in_one_file_is_stopped_resumed_asked_and_shown_without_it(here:
 
 def test_a_world_of_an_installed_package(here: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     (here / "stripes.py").rename(here / "striped_world.py")
-    told = here / "striped-1.0.dist-info"
-    told.mkdir()
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: striped\nVersion: 1.0\n")
-    (told / "entry_points.txt").write_text(
+    metadata = here / "striped-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: striped\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
         "[conceptspace.worlds]\nstripes = striped_world:Stripes\n"
     )
     monkeypatch.syspath_prepend(str(here))
@@ -125,11 +125,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("flags", "told"), REFUSED)
-def test_what_is_wrong_is_told_in_one_sentence(here: Path, flags: str, told: str, capsys):
+@pytest.mark.parametrize(("flags", "message"), REFUSED)
+def test_what_is_wrong_is_refused_in_one_sentence(here: Path, flags: str, message: str, capsys):
     assert main(f"run quick {flags} --out run".split()) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
     assert not (here / "run").exists()
 

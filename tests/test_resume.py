@@ -99,10 +99,10 @@ def test_what_a_run_leaves(uninterrupted):
     folder = uninterrupted("plain")
     assert checkpoint.saved_steps(folder / "checkpoints") == [0, 4, 9]
     assert checkpoint.saved_steps(folder / "resume") == [4, 9]
-    told = json.loads((folder / "run.json").read_text())
-    assert told["status"] == "finished"
-    assert told["seconds"] > 0
-    assert len(told["probe"]["hash"]) == 64
+    information = json.loads((folder / "run.json").read_text())
+    assert information["status"] == "finished"
+    assert information["seconds"] > 0
+    assert len(information["probe"]["hash"]) == 64
     table = pd.read_parquet(folder / "trajectory.parquet")
     assert sorted(table["step"].unique()) == [0, 4, 9]
     assert set(table["concept_class"]) == {"00", "01", "10", "11"}
@@ -111,7 +111,7 @@ def test_what_a_run_leaves(uninterrupted):
 
 
 class TestRunJson:
-    def told(self, folder):
+    def information(self, folder):
         return json.loads((folder / "run.json").read_text())
 
     def test_seconds_add_up_over_sessions(self, tmp_path, probe_cache_folder, monkeypatch):
@@ -123,23 +123,23 @@ class TestRunJson:
             first = next(clock)
             with contextlib.suppress(Stopped):
                 list(tiny_session(folder, config, probe_cache_folder).execute(after(calls)))
-            seconds = self.told(folder)["seconds"]
+            seconds = self.information(folder)["seconds"]
             assert seconds == before + (next(clock) - 1) - (first + 1)
             before = seconds
-        assert self.told(folder)["status"] == "finished"
+        assert self.information(folder)["status"] == "finished"
 
     def test_stopped_while_scoring(self, tmp_path, probe_cache_folder):
         folder, config = tmp_path / "run", tiny_config()
         with pytest.raises(Stopped):
             list(tiny_session(folder, config, probe_cache_folder).execute(after(10)))
-        assert self.told(folder)["status"] == "stopped"
-        assert self.told(folder)["seconds"] > 0
+        assert self.information(folder)["status"] == "stopped"
+        assert self.information(folder)["seconds"] > 0
 
     def test_stopped_while_the_probe_is_trained(self, tmp_path):
         folder, config = tmp_path / "run", tiny_config()
         with pytest.raises(Stopped):
             list(tiny_session(folder, config, tmp_path / "cache").execute(after(1)))
-        assert self.told(folder)["status"] == "stopped"
+        assert self.information(folder)["status"] == "stopped"
 
     @pytest.mark.parametrize(
         ("exception", "status"), [(RuntimeError, "failed"), (KeyboardInterrupt, "stopped")]
@@ -153,15 +153,15 @@ class TestRunJson:
         session._score = end
         with pytest.raises(exception):
             list(session.execute())
-        assert self.told(tmp_path / "run")["status"] == status
-        assert self.told(tmp_path / "run")["seconds"] > 0
+        assert self.information(tmp_path / "run")["status"] == status
+        assert self.information(tmp_path / "run")["seconds"] > 0
 
     def test_left_by_its_caller(self, tmp_path, probe_cache_folder):
         events = tiny_session(tmp_path / "run", tiny_config(), probe_cache_folder).execute()
         next(events)
-        assert self.told(tmp_path / "run")["status"] == "running"
+        assert self.information(tmp_path / "run")["status"] == "running"
         events.close()
-        assert self.told(tmp_path / "run")["status"] == "stopped"
+        assert self.information(tmp_path / "run")["status"] == "stopped"
 
 
 def test_stopped_while_the_probe_is_trained(tmp_path, uninterrupted, probe_cache_folder):
@@ -230,10 +230,10 @@ def test_a_damaged_newest_state_gives_way_to_the_older(tmp_path, uninterrupted, 
         list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
     newest = folder / "resume" / f"{step_name(6)}.safetensors"
     damage(newest)
-    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
-    assert any(str(newest) in text and "damaged" in text and "older" in text for text in told)
-    assert "resuming at step 4" in told
-    assert not [text for text in told if "from step 0" in text]
+    texts = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert any(str(newest) in text and "damaged" in text and "older" in text for text in texts)
+    assert "resuming at step 4" in texts
+    assert not [text for text in texts if "from step 0" in text]
     assert results(folder) == results(uninterrupted("plain"))
 
 
@@ -261,21 +261,21 @@ def test_without_a_whole_state_it_starts_anew(tmp_path, uninterrupted, probe_cac
     for path in (folder / "resume").glob("*.safetensors"):
         damage(path)
     events = list(tiny_session(folder, config, probe_cache_folder).execute())
-    told = notices(events)
+    texts = notices(events)
     lost = f"no whole training state is left in {folder / 'resume'}; starting again from step 0"
-    assert lost in told
-    assert not [text for text in told if "resuming" in text]
+    assert lost in texts
+    assert not [text for text in texts if "resuming" in text]
     assert [e.step for e in events if isinstance(e, Trained)] == list(range(1, 10))
     assert results(folder) == results(uninterrupted("plain"))
 
 
 def test_without_any_state_it_says_so_where_there_were_checkpoints(tmp_path, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
-    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
-    assert not [text for text in told if "from step 0" in text], "not in a new run"
+    texts = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert not [text for text in texts if "from step 0" in text], "not in a new run"
     shutil.rmtree(folder / "resume")
-    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
-    assert [text for text in told if "from step 0" in text]
+    texts = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert [text for text in texts if "from step 0" in text]
 
 
 def test_a_damaged_log_is_set_aside_and_the_run_goes_on(
@@ -286,8 +286,8 @@ def test_a_damaged_log_is_set_aside_and_the_run_goes_on(
         list(tiny_session(folder, config, probe_cache_folder).execute(after(6)))
     log, aside = folder / "training.parquet", folder / "training.parquet.damaged"
     log.write_bytes(b"nonsense")
-    told = notices(tiny_session(folder, config, probe_cache_folder).execute())
-    assert [t for t in told if str(log) in t and aside.name in t and "from step 6" in t]
+    texts = notices(tiny_session(folder, config, probe_cache_folder).execute())
+    assert [t for t in texts if str(log) in t and aside.name in t and "from step 6" in t]
     assert aside.read_bytes() == b"nonsense"
     assert list(pd.read_parquet(log)["step"]) == [7, 8, 9]
     assert results(folder) == results(uninterrupted("plain"))
@@ -343,8 +343,8 @@ def test_a_lost_checkpoint_is_made_again(tmp_path, uninterrupted, probe_cache_fo
     list(tiny_session(folder, config, probe_cache_folder).execute())
     how(folder / "checkpoints" / f"{step_name(step)}.safetensors")
     events = list(tiny_session(folder, config, probe_cache_folder).execute())
-    told = f"the checkpoints of step {step} are missing or damaged in {folder / 'checkpoints'}"
-    assert any(text.startswith(told) for text in notices(events))
+    notice = f"the checkpoints of step {step} are missing or damaged in {folder / 'checkpoints'}"
+    assert any(text.startswith(notice) for text in notices(events))
     assert results(folder) == results(uninterrupted("plain"))
 
 

@@ -265,7 +265,7 @@ class TestForm:
         assert Concept(name, ("a", "b"), ((0.0,), (1.0,))).name == name
 
     @pytest.mark.parametrize(
-        ("labels", "means", "told"),
+        ("labels", "means", "message"),
         [
             (("a", "b", "c"), ((0.0,), (1.0,)), "3 labels and 2 means"),
             (("a", "b"), ((0.0,), (0.5,), (1.0,)), "2 labels and 3 means"),
@@ -279,8 +279,8 @@ class TestForm:
             (("a", "b"), ((0.0,), (float("inf"),)), "not finite"),
         ],
     )
-    def test_values_have_a_label_and_a_mean_each(self, unchecked_types, labels, means, told):
-        with pytest.raises(UserError, match=told) as error:
+    def test_values_have_a_label_and_a_mean_each(self, unchecked_types, labels, means, message):
+        with pytest.raises(UserError, match=message) as error:
             Concept("hue", labels, means)
         one_sentence(error)
 

@@ -107,11 +107,11 @@ def test_notes_add_up(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told", ['{"seconds": "many"}', '{"status": 3}', '{"probe": "x"}', '{"config": 7}']
+    "content", ['{"seconds": "many"}', '{"status": 3}', '{"probe": "x"}', '{"config": 7}']
 )
-def test_text_in_the_place_of_a_number_is_damage(tmp_path, told):
+def test_text_in_the_place_of_a_number_is_damage(tmp_path, content):
     run, _ = open_or_create(tmp_path, TINY)
-    (tmp_path / "run.json").write_text(told)
+    (tmp_path / "run.json").write_text(content)
     with pytest.raises(UserError, match=r"run\.json is damaged .* is "):
         run.information()
 
@@ -207,7 +207,7 @@ def test_a_damaged_sheet_is_named_with_its_remedy(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError) as error:
         run.sheets()
-    told = str(error.value)
-    assert told.startswith(f"{path} is damaged; delete ")
-    assert str(tmp_path / "scores" / "naive" / "step-00000004.parquet") in told
-    assert f"conceptspace evaluate {tmp_path} --protocol naive" in told
+    message = str(error.value)
+    assert message.startswith(f"{path} is damaged; delete ")
+    assert str(tmp_path / "scores" / "naive" / "step-00000004.parquet") in message
+    assert f"conceptspace evaluate {tmp_path} --protocol naive" in message

@@ -27,7 +27,7 @@ def session(
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The hashes of all files but those that tell of times."""
+    """The hashes of all files but those that hold times."""
     files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
     left_out = ("run.json", "training.parquet")
     return {n: sha256(p.read_bytes()).hexdigest() for n, p in files.items() if n not in left_out}
@@ -58,10 +58,10 @@ def test_a_process_of_its_own_makes_the_same_run(
     events = list(session(tmp_path / "run", probe_cache_folder).execute())
     assert contents(tmp_path / "run") == contents(alone)
     assert losses(tmp_path / "run") == losses(alone)
-    told, before = Run(tmp_path / "run").information(), Run(alone).information()
-    assert told["status"] == "finished"
-    assert told["replaced"] == before["replaced"]
-    assert told["probe"] == before["probe"]
+    information, before = Run(tmp_path / "run").information(), Run(alone).information()
+    assert information["status"] == "finished"
+    assert information["replaced"] == before["replaced"]
+    assert information["probe"] == before["probe"]
     assert [e.step for e in events if isinstance(e, Trained)] == list(range(1, 10))
     scored = [(e.step, e.protocol) for e in events if isinstance(e, Evaluated)]
     assert sorted(scored) == sorted((s, p) for s in (0, 4, 9) for p in ("naive", *PROTOCOLS))
@@ -109,7 +109,7 @@ def test_it_goes_on_after_a_kill_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_its_divergence_is_told_as_such(tmp_path: Path, probe_cache_folder: Path) -> None:
+def test_its_divergence_is_reported_as_such(tmp_path: Path, probe_cache_folder: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(Diverged, match=r"training diverged at step \d"):
         list(

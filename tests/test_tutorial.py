@@ -27,9 +27,9 @@ def test_from_a_concept_space_to_sentences(
 ) -> None:
     """With so few steps nothing is learned, but everything is used."""
     run(2, tmp_path, monkeypatch)
-    signal, *told = capsys.readouterr().out.splitlines()
+    signal, *lines = capsys.readouterr().out.splitlines()
     assert set(eval(signal)) == {"color", "size", "shape"}
-    assert [line[:3] for line in told] == ["011", "101", "110", "111"]
-    assert all(re.search(r"taken for [01]{3} at \d+ checkpoints; joint accuracy", t) for t in told)
+    assert [line[:3] for line in lines] == ["011", "101", "110", "111"]
+    assert all(re.search(r"taken for [01]{3} at \d+ checkpoints; joint accuracy", t) for t in lines)
     assert (tmp_path / "tutorial.png").stat().st_size > 50_000
     assert (tmp_path / "tutorial.svg").exists()

@@ -87,11 +87,11 @@ class TestAxes:
 
     def test_by_names(self):
         assert SPACE.between(hue=("green", "red")) == {"hue": (1, 0)}
-        for given_, told in (
+        for given_, message in (
             ({"tone": ("a", "b")}, "no concept 'tone'"),
             ({"hue": ("red", "x")}, "'x'"),
         ):
-            with pytest.raises(UserError, match=told):
+            with pytest.raises(UserError, match=message):
                 SPACE.between(**given_)
 
 
@@ -104,16 +104,16 @@ class TestTables:
         assert other.values.ravel() == pytest.approx((1 + np.linspace(0.9, 0, 10)) / 2)
         assert checked_table(found)["p2"].equals(found["p2"])
 
-    def test_two_values_stay_as_they_are_and_lacking_ones_are_told(self):
+    def test_two_values_stay_as_they_are_and_missing_ones_are_refused(self):
         found = table()
         assert along(found, {"light": (0, 1)}).equals(found)
         plain = found.drop(columns=["p0", "p1", "p2"])
         assert along(plain, {"hue": (0, 1)}).equals(plain)
-        for name, change, told in (
+        for name, change, message in (
             ("hue", plain, "no probabilities of the single values of 'hue'"),
             ("hue", found.drop(columns="p2"), "no probabilities of value 2 of 'hue'"),
         ):
-            with pytest.raises(UserError, match=told):
+            with pytest.raises(UserError, match=message):
                 along(change, {name: (0, 2)})
 
     def test_memorization_tells_the_value(self):
@@ -130,10 +130,10 @@ class TestTables:
         renamed = table().replace({"concept": {"light": "a light"}})
         renamed = renamed.sort_values(["step", "concept_class", "concept"], ignore_index=True)
         words = {str(c): SPACE.describe(c) for c in SPACE.classes}
-        told = findings(
+        found = findings(
             renamed, None, SPACE.train_classes, ["21"], words, concepts=("hue", "a light")
         )
-        text = " ".join(finding.text for finding in told)
+        text = " ".join(finding.text for finding in found)
         assert "21 (blue bright) is taken for 01 (red bright)" in text
 
 

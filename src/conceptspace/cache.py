@@ -1,4 +1,4 @@
-"""Where things that several runs share are kept."""
+"""Folders of files that several runs share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def native_cache() -> Path:
 
 
 def sweep_cache() -> Path:
-    """The folder of what is kept here of sweeps in a storage.
+    """The local folder for sweeps in a storage.
 
     Raises:
         UserError: it cannot be made or written.

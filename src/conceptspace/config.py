@@ -234,8 +234,8 @@ def merged(
 
     Args:
         base: where all other values come from; where a kind changes, those that both have.
-        values: as read from TOML; sections are mappings. ``version`` and ``format`` tell who wrote
-            them.
+        values: as read from TOML; sections are mappings. ``version`` and ``format`` say what
+            wrote them.
         source: named in the error message, e.g. a file name.
         reading: whether settings of kinds of one's own stay as they are, and nothing is imported.
 

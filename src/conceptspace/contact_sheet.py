@@ -1,4 +1,4 @@
-"""Contact sheets, read: a PNG of generated images that says itself what each row shows.
+"""Reading contact sheets: a PNG of generated images that also holds what each row shows.
 
 The index is a text chunk of the PNG, so that both are replaced at once. Every chunk carries a
 CRC-32, which is verified.
@@ -17,7 +17,7 @@ from conceptspace.errors import UserError
 from conceptspace.hints import command
 
 KEYWORD = "conceptspace"
-"""Of the text chunk that holds the index."""
+"""Keyword of the text chunk that holds the index."""
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -71,7 +71,7 @@ def sheet_content(path: Path) -> bytes:
 
 
 def damaged_sheet(path: Path) -> UserError:
-    """What to say of a contact sheet that cannot be read."""
+    """The error for a contact sheet that cannot be read."""
     run, protocol = path.parents[2], path.parent.name
     scores = run / "scores" / protocol / f"{path.stem}.parquet"
     return UserError(
@@ -81,7 +81,7 @@ def damaged_sheet(path: Path) -> UserError:
 
 
 def scored_again(run: Path, protocol: str) -> str:
-    """How what was scored is made again, the end of a sentence."""
+    """The end of a sentence that says how to make lost scores again."""
     again = command("evaluate", run, "--protocol", protocol)
     return (
         f"run: {again}; or, if the model is not kept in the run, record its checkpoints once more"
@@ -100,11 +100,11 @@ def _read(path: Path, content: bytes) -> tuple[int, Sheet]:
         texts = [data for name, data in _chunks(content) if name == b"tEXt"]
         marked = [text for text in texts if text.startswith(KEYWORD.encode() + b"\0")]
         if marked:
-            told = json.loads(marked[0].partition(b"\0")[2])
+            index = json.loads(marked[0].partition(b"\0")[2])
         else:  # sheets up to version 0.3 have their index in a file of its own
-            told = json.loads(path.with_suffix(".json").read_text())
-        sheet = Sheet(path, int(told["tile"]), list(told["rows"]), int(told["columns"]))
-        return int(told["step"]), sheet
+            index = json.loads(path.with_suffix(".json").read_text())
+        sheet = Sheet(path, int(index["tile"]), list(index["rows"]), int(index["columns"]))
+        return int(index["step"]), sheet
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         raise damaged_sheet(path) from None
 

@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """Bad input, told in one sentence: what is wrong, where, and what would be right.
+    """Bad input, described in one sentence: what is wrong, where, and what would be right.
 
     The command line prints it without a traceback and exits with ``status``.
     """

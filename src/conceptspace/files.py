@@ -1,6 +1,6 @@
 """Writing files so that a crash leaves the old content or the new, never half of it.
 
-And reading them so that a damaged one is told in one sentence, and is never taken for another:
+And reading them so that a damaged one is reported in one sentence, and is never taken for another:
 tables and records carry a SHA-256 of what they hold.
 """
 

@@ -107,7 +107,7 @@ NIGHT: dict[str, Any] = {
     "train.steps": 400_000,
     "train.checkpoints": 30,
 }
-"""Where the reduced preset differs: a quarter of the pixels, two fifths of the steps."""
+"""Settings of the reduced preset: a quarter of the pixels, two fifths of the steps."""
 
 
 def faces() -> RunConfig:

@@ -1,4 +1,4 @@
-"""What can be added without touching this package: things by name.
+"""Classes by name, which can be added without touching this package.
 
 A name is one of four:
 

@@ -25,7 +25,7 @@ import re
 from pathlib import Path
 
 STEP = re.compile(r"step-(\d{8,})")
-"""File stem of what belongs to a step."""
+"""Stem of the names of files that belong to a step."""
 
 LOCK = ".lock"
 """Name of the file that the process which works on a run holds locked."""

@@ -17,10 +17,10 @@ from conceptspace.tables import JOINT
 from conceptspace.values import axis
 
 NAME = re.compile(r"\w(?:[\w .+-]{0,62}\w)?")
-"""What a concept can be called: it is part of the names of protocols, of folders and of files."""
+"""Allowed names of concepts: they are part of the names of protocols, folders and files."""
 
 DIGITS = "0123456789"
-"""The values of a concept in a class; there are at most as many."""
+"""Digits for the values of a concept in a class, so there are at most ten values."""
 
 
 class ConceptClass(str):
@@ -277,7 +277,7 @@ class ConceptSpace:
         :func:`conceptspace.values.axis`; without a held-out class, 0 and 1.
 
         Args:
-            ood_class: the first of them unless told.
+            ood_class: a held-out class; by default the first of them.
         """
         held_out = ood_class or (self.ood_classes[0] if self.ood_classes else None)
         return {

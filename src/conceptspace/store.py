@@ -105,33 +105,36 @@ class Run:
         return self.description.settings()
 
     def _fits(self, digest: str) -> bool:
-        """Whether the run was begun with a config, goes on with it, or does not tell."""
+        """Whether the run was begun with a config or goes on with it; true if nobody can say."""
         try:
-            told = self.information()
+            information = self.information()
         except UserError:
             return True
-        extending = told.get("extending", {}).get("config")
-        return told.get("config") in (None, digest) or extending == digest
+        extending = information.get("extending", {}).get("config")
+        return information.get("config") in (None, digest) or extending == digest
 
     def begin(self) -> None:
         """Tie the run to its config, if it is not yet.
 
         A change of the config that was cut short counts if the config had been written.
         """
-        told = self.information()
-        if "config" in told and "extending" not in told:
+        information = self.information()
+        if "config" in information and "extending" not in information:
             return
-        digest, change = _digest(self.folder.config), told.pop("extending", None)
+        digest, change = _digest(self.folder.config), information.pop("extending", None)
         if change is not None and change.get("config") == digest:
-            told |= {"config": digest, "extensions": [*told.get("extensions", []), change]}
-        write_record(self.folder.information, {"config": digest} | told)
+            information |= {
+                "config": digest,
+                "extensions": [*information.get("extensions", []), change],
+            }
+        write_record(self.folder.information, {"config": digest} | information)
 
     def change_config(self, config: Description, **change: Any) -> None:
         """Let a run go on with another config, under its lock.
 
-        ``run.json`` lists such changes as ``extensions``: what is told of each, when it was made,
-        and the digests of the config before it and after it. At every moment between, either
-        config is whole and the run's.
+        ``run.json`` lists such changes as ``extensions``: for each the values of ``change``, the
+        time, and the digests of the config before and after it. At every moment between, one of
+        the two configs is whole and the run's.
         """
         self.begin()
         text, before = config.text(), self.information()["config"]
@@ -167,7 +170,7 @@ class Run:
             return _typed(read_record(path)) if path.exists() else {}
         except ValueError as error:
             raise UserError(
-                f"{path} is damaged ({error}); delete it: it tells versions and times, and "
+                f"{path} is damaged ({error}); delete it: it holds versions and times, and "
                 "the next run or evaluate writes it anew"
             ) from None
 
@@ -251,7 +254,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def not_scored(path: Path) -> UserError:
-    """What to say of a run without scores."""
+    """The error for a run without scores."""
     return UserError(f"{path} has not been evaluated; run: {command('evaluate', path)}")
 
 
@@ -312,8 +315,8 @@ def _digest_of(values: dict[str, Any]) -> str:
     return sha256(json.dumps(values, sort_keys=True, default=str).encode())
 
 
-def _typed(told: dict[str, Any]) -> dict[str, Any]:
-    """What ``run.json`` tells, if the values that are computed with are of their type."""
+def _typed(information: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``run.json``, if the values that are computed with are of their type."""
     types: dict[str, Any] = {
         "seconds": (int, float),
         "status": str,
@@ -324,13 +327,13 @@ def _typed(told: dict[str, Any]) -> dict[str, Any]:
         "extensions": list,
     }
     for key, kind in types.items():
-        if key in told and not isinstance(told[key], kind):
-            raise ValueError(f"{key} is {told[key]!r}")
-    return told
+        if key in information and not isinstance(information[key], kind):
+            raise ValueError(f"{key} is {information[key]!r}")
+    return information
 
 
 def difference(old: Description, new: Description) -> str:
-    """The first settings in which two configs differ, as a phrase."""
+    """The first settings in which two configs differ, in words."""
     a, b = dotted(old.model_dump()), dotted(new.model_dump())
     keys = dict.fromkeys([*a, *b])
     changed = [

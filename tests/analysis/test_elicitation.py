@@ -1,4 +1,4 @@
-"""What is told of other ways of asking counts from when the training classes are valid."""
+"""What is found by other ways of asking counts from when the training classes are valid."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def test_the_sentences_say_the_same() -> None:
 def test_the_probes_best_setting_is_its_own() -> None:
     """The judge sees nothing valid at setting 3, where the plain probe is surest."""
     table, scores = planted(0)
-    told = {"2": 0.6, "3": 0.99}
+    probe = {"2": 0.6, "3": 0.99}
     for data in (table, scores):
         swept = data["protocol"] == "over"
-        data.loc[swept, "probe"] = data.loc[swept, "setting"].map(told)
+        data.loc[swept, "probe"] = data.loc[swept, "setting"].map(probe)
     best = best_settings(table, scores)
     joint = best[(best["protocol"] == "over") & (best["concept"] == JOINT)]
     assert (joint["probe"] == 0.99).all()

@@ -50,7 +50,7 @@ def planted(
     return pd.concat(parts, ignore_index=True), pd.concat(images, ignore_index=True)
 
 
-def told(
+def by_topic(
     protocols: Mapping[str, Mapping[str, Sequence[float]]], steps: Sequence[int] = STEPS
 ) -> dict[str, list[str]]:
     found = findings(*planted(protocols, steps), TRAIN, ["11"], LABELS)
@@ -61,7 +61,7 @@ def told(
 
 
 def test_one_seed_is_not_counted_and_has_no_interval() -> None:
-    text = told({"naive": {"": [700]}})
+    text = by_topic({"naive": {"": [700]}})
     assert text["in-distribution"] == [
         "Training classes end with a joint accuracy of 0.96 on 00, 0.96 on 01, 0.96 on 10; 3 of 3 "
         "are at 0.9 or above."
@@ -75,8 +75,8 @@ def test_one_seed_is_not_counted_and_has_no_interval() -> None:
     assert "seed" not in str(text)
 
 
-def test_memorization_is_told_up_to_the_turn() -> None:
-    first, lean = told({"naive": {"": [700]}}, STEPS[:5])["memorization"]
+def test_memorization_is_reported_up_to_the_turn() -> None:
+    first, lean = by_topic({"naive": {"": [700]}}, STEPS[:5])["memorization"]
     assert first == (
         "11 (blue small) is taken for 01 (red small), with a probability of up to 0.96, from step "
         "300 to 500."
@@ -85,7 +85,7 @@ def test_memorization_is_told_up_to_the_turn() -> None:
         "Up to step 500 the trajectory of 11 leans towards size: its accuracy is 0.73 above that "
         "of color on average."
     )
-    first, lean = told({"naive": {"": [700, 700, 800]}})["memorization"]
+    first, lean = by_topic({"naive": {"": [700, 700, 800]}})["memorization"]
     assert first.startswith(
         "11 (blue small) is taken for 01 (red small) in 3 of 3 seeds, with a probability of up to "
         "0.96 (mean over seeds), from step 300 to 600 (medians)"
@@ -95,16 +95,16 @@ def test_memorization_is_told_up_to_the_turn() -> None:
 
 def test_a_class_that_is_made_at_once_is_not_memorized() -> None:
     steps = [300, 400, 500]
-    assert told({"naive": {"": [0]}}, steps)["memorization"] == [
+    assert by_topic({"naive": {"": [0]}}, steps)["memorization"] == [
         "11 (blue small) is not taken for a training class at any checkpoint."
     ]
-    assert told({"naive": {"": [0, 0]}}, steps)["memorization"] == [
+    assert by_topic({"naive": {"": [0, 0]}}, steps)["memorization"] == [
         "11 (blue small) is not taken for a training class in any of 2 seeds."
     ]
 
 
 def test_hidden_gap_and_controls_of_one_seed() -> None:
-    text = told(
+    text = by_topic(
         {
             "naive": {"": [INF]},
             "latent-intervention": {"a": [700], "b": [INF]},
@@ -135,7 +135,7 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
 
 
 def test_a_control_that_succeeds_is_said_to() -> None:
-    text = told({"naive": {"": [900]}, "latent-control-random": {"a": [200], "b": [800]}})[
+    text = by_topic({"naive": {"": [900]}, "latent-control-random": {"a": [200], "b": [800]}})[
         "control"
     ]
     assert text[0].startswith(
@@ -154,22 +154,22 @@ def test_the_verdict_comes_first() -> None:
     assert ranks == sorted(ranks)
 
 
-def test_why_a_verdict_is_not_to_be_told() -> None:
+def test_why_a_verdict_cannot_be_decided() -> None:
     def verdict(table: pd.DataFrame, images: pd.DataFrame | None) -> list[str]:
-        told = findings(table, images, TRAIN, ["11"], LABELS)
-        return [f.text for f in told if f.topic == "verdict"]
+        found = findings(table, images, TRAIN, ["11"], LABELS)
+        return [f.text for f in found if f.topic == "verdict"]
 
     asked = {"naive": {"": [INF]}, "overprompting-color": {"a": [500]}}
     table, images = planted(asked, STEPS)
-    untold, why = verdict(table, None)
-    assert untold == "Hidden capability: not to be told."
+    undecided, why = verdict(table, None)
+    assert undecided == "Hidden capability: cannot be decided."
     assert why.startswith("No scores of single images were kept")
     assert verdict(planted({"naive": {"": [500]}}, STEPS)[0], None) == [
-        untold,
+        undecided,
         "No other way of asking than plain prompting was tried.",
     ]
     few = [part[part["step"] <= STEPS[1]] for part in (table, images)]
-    assert verdict(*few) == [untold, "A window needs 3 scored checkpoints, and there are 2."]
+    assert verdict(*few) == [undecided, "A window needs 3 scored checkpoints, and there are 2."]
     best = best_settings(table, images)
     kept = findings(table, None, TRAIN, ["11"], LABELS, best=best)
     assert [f.text for f in kept if f.topic == "verdict"] == verdict(table, images)
@@ -253,7 +253,7 @@ def test_two_runs_of_one_seed_are_refused() -> None:
         require_distinct_seeds(table)
 
 
-def test_the_plain_probe_is_told_apart() -> None:
+def test_the_plain_probe_is_reported_apart() -> None:
     table, images = planted({"naive": {"": [INF]}, "patching": {"": [900]}}, STEPS)
     early = (images["protocol"] == "patching") & (images["step"] >= 500)
     images["probe"] = images["accuracy"].where(~early, 0.98)

@@ -53,7 +53,7 @@ def test_names_of_another_program(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"concept_class": 11}, "concept_class holds numbers"),
         ({"accuracy": 90.0}, r"from 90 to 90; it is a share in \[0, 1\]"),
@@ -75,12 +75,12 @@ def test_names_of_another_program(tmp_path):
         ({"concept_class": "11"}, "two rows have the same keys, .*'concept_class': '11'"),
     ],
 )
-def test_what_is_no_trajectory_is_refused(change, told):
-    with pytest.raises(UserError, match=told):
+def test_what_is_no_trajectory_is_refused(change, message):
+    with pytest.raises(UserError, match=message):
         checked_table(table().assign(**change))
 
 
-def test_plain_pandas_is_told_what_it_lost(tmp_path):
+def test_what_plain_pandas_lost_is_named(tmp_path):
     path = tmp_path / "table.csv"
     table().to_csv(path, index=False)
     with pytest.raises(UserError, match="in which 01 and 1 are the same"):
@@ -94,8 +94,8 @@ def test_a_file_that_is_no_table_is_named(tmp_path):
         read_trajectory(path)
 
 
-class TestTold:
-    """What the reader does only when it is told."""
+class TestOptions:
+    """What the reader does only on request."""
 
     def test_percentages(self, tmp_path):
         path = tmp_path / "table.csv"
@@ -138,8 +138,8 @@ class TestTold:
         found = read(restore_zeros=True)
         assert found["concept_class"].tolist() == table()["concept_class"].tolist()
 
-    def test_zeros_that_cannot_be_told(self):
-        """A class longer than the run has concepts cannot be told from its number."""
+    def test_zeros_that_cannot_be_restored(self):
+        """A class longer than the run has concepts cannot be restored from its number."""
         rows = table()
         rows["concept_class"] = rows["concept_class"].map({"01": 1, "11": 111})
         with pytest.raises(UserError, match="'01' has 2 of 3 digits"):

@@ -75,7 +75,7 @@ def test_a_named_column_stands_in_for_one_of_our_name():
     assert found["step"].tolist() == rows["tokens"].tolist()
 
 
-def test_what_was_not_measured_is_left_out_when_told(tmp_path):
+def test_what_was_not_measured_is_left_out_on_request(tmp_path):
     path = tmp_path / "gaps.csv"
     path.write_text("step,accuracy\n10,0.1\n20,\n30,nan\n40,0.4\n")
     with pytest.raises(UserError, match=r"accuracy has no number in 2 of 4 rows; --skip-empty"):
@@ -84,7 +84,7 @@ def test_what_was_not_measured_is_left_out_when_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"columns": {"loss": "accuracy"}}, "has no column 'loss'; it has step, skill, acc"),
         ({"columns": {}}, "lacks the columns accuracy; it has step, skill, acc: say which one"),
@@ -100,25 +100,25 @@ def test_what_was_not_measured_is_left_out_when_told(tmp_path):
         ({"percent": True}, "no accuracy exceeds 1, so they are no percentages"),
     ],
 )
-def test_what_does_not_fit_is_told_in_a_sentence(options, told):
+def test_what_does_not_fit_is_refused_in_one_sentence(options, message):
     defaults = {"columns": {"skill": "concept", "acc": "accuracy"}}
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         read_trajectory(long(), **{**defaults, **options})
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("ways", "options", "told"),
+    ("ways", "options", "message"),
     [
         (("x", "y"), {}, "which of the ways of asking x, y is the plain one"),
         (("x", "y"), {"plain": "x", "controls": ["x"]}, "'x' cannot be .* and a control"),
         (("naive", "y"), {"plain": "y"}, "'y' cannot be .* beside one that is called naive"),
     ],
 )
-def test_one_way_of_asking_is_plain(ways, options, told):
+def test_one_way_of_asking_is_plain(ways, options, message):
     rows = pd.concat([long(way=way) for way in ways])
     names = {"skill": "concept", "acc": "accuracy", "way": "protocol"}
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         read_trajectory(rows, names, **options)
 
 

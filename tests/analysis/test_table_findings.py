@@ -28,16 +28,16 @@ def skills(at, seeds=(0, 1, 2), **more):
     return read_trajectory(pd.DataFrame(rows, columns=columns), **more)
 
 
-def told(table, topic):
+def texts_on(table, topic):
     return [f.text for f in table_findings(table) if f.topic == topic]
 
 
 NEVER = 9999
 
 
-def test_a_planted_window_is_told_with_its_control():
+def test_a_planted_window_is_found_with_its_control():
     at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): NEVER}
-    answer, text = told(skills(at, controls=["random"]), "verdict")
+    answer, text = texts_on(skills(at, controls=["random"]), "verdict")
     assert answer == (
         'Hidden window of "add": yes in 3 of 3 seeds, from step 600 to 1500 (medians).'
     )
@@ -48,42 +48,42 @@ def test_a_planted_window_is_told_with_its_control():
 
 def test_a_control_that_does_as_well_takes_the_window():
     at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): 550}
-    first, _, third = told(skills(at, controls=["random"]), "verdict")
+    first, _, third = texts_on(skills(at, controls=["random"]), "verdict")
     assert first == 'Hidden window of "add": no in any of 3 seeds.'
     assert third.startswith("Without the control there would be such a row in 3 of 3 seeds")
 
 
 def test_without_a_window_no_is_the_answer():
     at = {("naive", "add"): 550, ("five", "add"): 550}
-    first, _ = told(skills(at), "verdict")
+    first, _ = texts_on(skills(at), "verdict")
     assert first == 'Hidden window of "add": no in any of 3 seeds.'
 
 
 def test_seeds_that_lack_a_way_of_asking_are_counted_apart():
     table = skills({("naive", "add"): 1550, ("five", "add"): 550})
     only = table[(table["protocol"] == "naive") | (table["seed"] == 1)]
-    first, _ = told(only, "verdict")
+    first, _ = texts_on(only, "verdict")
     assert "yes in 1 of 1 seeds with every way of asking, from step 600 to 1500" in first
     other = table[(table["protocol"] == "naive") | (table["step"] > 9000)]
     never = table[(table["protocol"] == "five") & (table["step"] == 100)].assign(step=150)
-    (text,) = told(pd.concat([other, never]), "verdict")
+    (text,) = texts_on(pd.concat([other, never]), "verdict")
     assert text.endswith("no checkpoint has every way of asking, so it is not known.")
 
 
 def test_one_way_of_asking_cannot_say():
     table = skills({("naive", "add"): 550})
-    assert told(table, "verdict") == []
-    assert any("no other way of asking" in text.lower() for text in told(table, "data"))
+    assert texts_on(table, "verdict") == []
+    assert any("no other way of asking" in text.lower() for text in texts_on(table, "data"))
 
 
 def test_emergence_is_censored_and_ordered():
     at = {("naive", "add"): 550, ("naive", "carry"): 1050, ("naive", "root"): NEVER}
-    texts = told(skills(at), "emergence")
+    texts = texts_on(skills(at), "emergence")
     assert texts[0].startswith('Asked plainly, "add" reaches 0.8 at step 600 (median of 3 seeds')
     assert texts[0].endswith("the median lies after step 500 and not after step 600, as "
                              "checkpoints go.")  # fmt: skip
     assert texts[2] == 'Asked plainly, "root" does not reach 0.8 by step 2000 in 3 of 3 seeds.'
-    order = told(skills(at), "order")
+    order = texts_on(skills(at), "order")
     assert order[0] == (
         'Order of emergence, asked plainly: "add" (step 600), then "carry" (step 1100); not by the '
         'end in half of the seeds: "root".'
@@ -93,7 +93,7 @@ def test_emergence_is_censored_and_ordered():
 
 
 def test_what_was_there_at_the_first_checkpoint_may_be_older():
-    texts = told(skills({("naive", "add"): 0}, seeds=(0,)), "emergence")
+    texts = texts_on(skills({("naive", "add"): 0}, seeds=(0,)), "emergence")
     assert texts == [
         'Asked plainly, "add" reaches 0.8 at step 100; that is the first checkpoint, and it may '
         "have been there before."
@@ -101,42 +101,42 @@ def test_what_was_there_at_the_first_checkpoint_may_be_older():
 
 
 def test_two_skills_between_the_same_checkpoints_have_no_order():
-    texts = told(skills({("naive", "add"): 550, ("naive", "carry"): 551}, (0,)), "order")
-    assert texts[-1].endswith("which of them is first cannot be told from these checkpoints.")
+    texts = texts_on(skills({("naive", "add"): 550, ("naive", "carry"): 551}, (0,)), "order")
+    assert texts[-1].endswith("which of them is first cannot be decided from these checkpoints.")
 
 
 def test_the_turn_of_two_skills():
     at = {("naive", "add"): 550, ("naive", "carry"): 1550}
-    (text,) = told(skills(at), "turn")
+    (text,) = texts_on(skills(at), "turn")
     assert text.startswith('The trajectory of "add" and "carry" turns by 9')
-    (text,) = told(skills({("naive", "add"): 550}), "turn")
+    (text,) = texts_on(skills({("naive", "add"): 550}), "turn")
     assert text == "A turn needs two concepts, and the table has one."
 
 
-def test_the_turn_does_not_hang_on_numbers_of_samples_that_are_not_told():
+def test_the_turn_does_not_depend_on_unknown_numbers_of_samples():
     """Their common size does not matter, so that any number may stand in for it."""
     at = {("naive", "add"): 550, ("naive", "carry"): 1550}
-    untold = skills(at)
-    assert told(untold, "turn") == told(untold.assign(samples=100), "turn")
+    unknown = skills(at)
+    assert texts_on(unknown, "turn") == texts_on(unknown.assign(samples=100), "turn")
 
 
 def test_a_joint_accuracy_is_the_one_that_decides():
     at = {("naive", "a"): 1450, ("naive", "all"): 1550, ("x", "a"): 450, ("x", "all"): 550}
-    text, _ = told(skills(at, joint="all"), "verdict")
+    text, _ = texts_on(skills(at, joint="all"), "verdict")
     assert text.startswith("Hidden window of the joint accuracy: yes")
 
 
-def test_of_many_skills_only_those_with_a_window_are_told():
+def test_of_many_skills_only_those_with_a_window_are_reported():
     at = {("naive", f"skill {n}"): 550 for n in range(20)}
     at |= {("naive", "late"): 1550, ("five", "late"): 550}
-    texts = told(skills(at), "verdict")
+    texts = texts_on(skills(at), "verdict")
     assert texts[0] == "Of 21 accuracies 1 have a hidden window."
     assert texts[1].startswith('Hidden window of "late": yes')
     assert len(texts) == 3
 
 
 def test_one_seed_has_no_interval():
-    texts = told(skills({("naive", "add"): 550}, seeds=(7,)), "data")
+    texts = texts_on(skills({("naive", "add"): 550}, seeds=(7,)), "data")
     assert "This is one seed: nothing has an interval, and other seeds may differ." in texts
 
 

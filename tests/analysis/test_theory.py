@@ -181,7 +181,7 @@ def test_eq_2_moves_the_end_in_proportion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda: simulate_eq1([0, 0], START, biased=(1, 0)), "times that increase"),
         (lambda: simulate_eq2([0, 1], (0, 0, 0), percent=5.0), "two finite coordinates"),
@@ -190,6 +190,6 @@ def test_eq_2_moves_the_end_in_proportion() -> None:
         (lambda: sense_of_rotation(np.full((5, 2), np.nan)), "finite coordinates"),
     ],
 )
-def test_bad_input_is_told(call: Callable[[], object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_bad_input_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         call()

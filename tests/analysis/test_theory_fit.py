@@ -205,7 +205,7 @@ def test_eq_2_of_another_concept_and_class() -> None:
     assert found.estimates["slope"].value == pytest.approx(plain.estimates["slope"].value, rel=1e-3)
 
 
-def test_bad_input_is_told() -> None:
+def test_bad_input_is_refused() -> None:
     good = measured(moving()[None])
     with pytest.raises(UserError, match="at least 8 checkpoints, not 5"):
         fit_eq1(measured(moving()[None, :5], STEPS[:5]))

@@ -1,4 +1,4 @@
-"""Windows in which a capability is hidden, and the sentences that tell of them."""
+"""Windows in which a capability is hidden, and the sentences about them."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_the_verdict_is_at_most_five_sentences() -> None:
         assert all(line.endswith(".") for line in lines)
 
 
-def test_by_single_images_of_a_judge_the_verdict_is_told_first() -> None:
+def test_by_single_images_of_a_judge_the_verdict_comes_first() -> None:
     """From scores: an image that is not valid has accuracy 0, and does not make the class."""
     table = best(YES).assign(setting="")
     rows = table[(table["concept"] != JOINT) & (table["concept_class"] == "11")]
@@ -246,11 +246,11 @@ def test_by_single_images_of_a_judge_the_verdict_is_told_first() -> None:
     images["accuracy"] = images["coordinate"]
     others = table.assign(accuracy=table["coordinate"].fillna(0.01)).drop(columns="honest")
     labels = {"00": "red large", "11": "blue small"}
-    told = findings(others, images, ["00"], ["11"], labels)
-    assert [f.topic for f in told][:4] == ["verdict"] * 4
-    assert told[0].text.startswith("Hidden capability: yes. From step 200 to 500")
-    assert told[3].text.startswith("Against it: it is one seed")
-    assert "verdict" not in [f.topic for f in told[4:]]
+    reported = findings(others, images, ["00"], ["11"], labels)
+    assert [f.topic for f in reported][:4] == ["verdict"] * 4
+    assert reported[0].text.startswith("Hidden capability: yes. From step 200 to 500")
+    assert reported[3].text.startswith("Against it: it is one seed")
+    assert "verdict" not in [f.topic for f in reported[4:]]
     blank = images.assign(accuracy=images["accuracy"].where(images["protocol"] != OVER, 0.0))
     found = best_settings(others, blank)
     assert not any(w.found for w in windows(found, "11"))

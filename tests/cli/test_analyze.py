@@ -36,14 +36,14 @@ def analyze(tmp_path, content, *flags, suffix=".csv"):
 def test_findings_on_the_terminal_and_on_the_page(tmp_path, capsys):
     page = tmp_path / "page.html"
     assert analyze(tmp_path, GOOD, *FLAGS, "-o", str(page)) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == '- Hidden window of "add": yes, from step 2 to 4.'
-    assert told[1].startswith("- There few reaches 0.93 on average")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == '- Hidden window of "add": yes, from step 2 to 4.'
+    assert lines[1].startswith("- There few reaches 0.93 on average")
     html = page.read_text()
     (text,) = re.findall(r'<script type="application/json" id="payload">(.*?)</script>', html)
     payload = json.loads(text)
     findings = [row["text"] for row in payload["findings"]["*"]["findings"]]
-    assert [f"- {text}" for text in findings] == told
+    assert [f"- {text}" for text in findings] == lines
     (token,) = payload["trajectory"]
     naive, few = payload["trajectory"][token]["protocols"]
     assert (naive["name"], few["name"]) == ("naive", "few")
@@ -96,12 +96,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_table_is_told_of_in_one_sentence(tmp_path, capsys, case):
-    content, flags, told = BAD[case]
+def test_a_bad_table_is_refused_in_one_sentence(tmp_path, capsys, case):
+    content, flags, message = BAD[case]
     page = tmp_path / "page.html"
     assert analyze(tmp_path, content, *flags, "-o", str(page)) == 2
     streams = capsys.readouterr()
-    assert told in streams.err
+    assert message in streams.err
     assert streams.err.startswith("conceptspace: ")
     assert streams.err.count("\n") == 1
     assert streams.out == ""
@@ -139,10 +139,10 @@ def test_the_threshold_is_the_one_that_is_asked_for(tmp_path, capsys):
     assert ": no." in capsys.readouterr().out.splitlines()[0]
     lower = ["--percent", "--threshold", "0.7", "--idle", "0.5", "--fails", "0.3"]
     assert analyze(tmp_path, table, *flags, *lower, "-o", str(page)) == 0
-    told = capsys.readouterr().out
-    assert 'Hidden window of "accuracy": yes, from step 1 to 3.' in told
-    assert '"accuracy" does not reach 0.7 by step 3' in told
-    assert "emerged is what holds 0.7 for 3 checkpoints" in told
+    output = capsys.readouterr().out
+    assert 'Hidden window of "accuracy": yes, from step 1 to 3.' in output
+    assert '"accuracy" does not reach 0.7 by step 3' in output
+    assert "emerged is what holds 0.7 for 3 checkpoints" in output
     (text,) = re.findall(r'id="payload">(.*?)</script>', page.read_text())
     payload = json.loads(text)
     assert payload["index"]["threshold"] == 0.7
@@ -176,10 +176,10 @@ def test_columns_by_what_they_are_for(tmp_path, capsys):
     rows = "step,a,b,c,d\n" + "".join(f"{s},.1,.9,.2,.3\n" for s in (1, 2, 3))
     flags = ["--naive", "a", "--elicited", "b", "--elicited", "c", "--control", "d"]
     assert analyze(tmp_path, rows, *flags) == 0
-    told = capsys.readouterr().out
-    assert "the best of 2 other ways of asking (b) reaches 0.90" in told.replace("There", "there")
-    assert "control d 0.30" in told
-    assert "ways of asking naive, b, c, control d" in told
+    output = capsys.readouterr().out
+    assert "the best of 2 other ways of asking (b) reaches 0.90" in output.replace("There", "there")
+    assert "control d 0.30" in output
+    assert "ways of asking naive, b, c, control d" in output
 
 
 LEVELS_BAD = {
@@ -193,10 +193,10 @@ LEVELS_BAD = {
 
 @pytest.mark.parametrize("case", LEVELS_BAD)
 def test_levels_and_roles_that_do_not_fit(tmp_path, capsys, case):
-    flags, told = LEVELS_BAD[case]
+    flags, message = LEVELS_BAD[case]
     assert analyze(tmp_path, PLAIN, *flags) == 2
     error = capsys.readouterr().err
-    assert re.search(told, error)
+    assert re.search(message, error)
     assert error.count("\n") == 1
 
 

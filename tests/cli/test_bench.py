@@ -12,20 +12,20 @@ from conceptspace.cli.bench import bench
 def test_smallest_measures_every_work(tmp_path, capsys):
     path = tmp_path / "bench.json"
     assert main(["bench", "--smallest", "--device", "cpu", "-o", str(path)]) == 0
-    told = json.loads(path.read_text())
-    assert {"processor", "threads", "torch", "precision", "operations"} <= set(told["machine"])
-    assert set(told["peak_gflops"]) == {"float32", "bfloat16"}
-    works = [row["work"].split(",")[0] for row in told["compared"]]
+    report = json.loads(path.read_text())
+    assert {"processor", "threads", "torch", "precision", "operations"} <= set(report["machine"])
+    assert set(report["peak_gflops"]) == {"float32", "bfloat16"}
+    works = [row["work"].split(",")[0] for row in report["compared"]]
     assert works == ["quick step", "paper step", "quick sampling", "paper sampling"]
-    for row in told["compared"]:
+    for row in report["compared"]:
         assert row["ratio"] > 0
         assert row["share"] == pytest.approx(
-            row["gflops"] / told["peak_gflops"][told["machine"]["precision"]]
+            row["gflops"] / report["peak_gflops"][report["machine"]["precision"]]
         )
     assert all(work in capsys.readouterr().out for work in works[:1])
-    assert any("first step" in name for name in told["others"])
-    assert told["quick_step_ms"]["other convolutions, backward"] > 0
-    assert len(told["growth"]) == 9
+    assert any("first step" in name for name in report["others"])
+    assert report["quick_step_ms"]["other convolutions, backward"] > 0
+    assert len(report["growth"]) == 9
 
 
 def test_an_existing_file_is_kept(tmp_path, capsys):
@@ -42,12 +42,12 @@ def test_repeats_must_be_a_number(capsys):
     assert callable(bench)
 
 
-def test_the_ablation_is_told_and_written(tmp_path, capsys):
+def test_the_ablation_is_printed_and_written(tmp_path, capsys):
     path = tmp_path / "ablation.json"
     command = ["bench", "--ablation", "quick", "--smallest", "--device", "cpu", "-o", str(path)]
     assert main(command) == 0
-    told = json.loads(path.read_text())
-    assert told["preset"] == "quick"
-    assert {"processor", "operations"} <= set(told["machine"])
-    assert set(told["ablation"][0]) == {"name", "milliseconds", "plain", "beside", "gain"}
+    report = json.loads(path.read_text())
+    assert report["preset"] == "quick"
+    assert {"processor", "operations"} <= set(report["machine"])
+    assert set(report["ablation"][0]) == {"name", "milliseconds", "plain", "beside", "gain"}
     assert "with norms and GELU" in capsys.readouterr().out

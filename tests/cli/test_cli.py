@@ -233,7 +233,7 @@ class TestHelp:
         assert "One or more of shape, x, y, color, size, background. " in out
         assert "--protocols.steering.strengths X,..." in out
 
-    def test_what_is_told_of_settings_is_what_the_models_say(self):
+    def test_descriptions_of_settings_are_those_of_the_models(self):
         assert stored() == settings(), f"refresh {STORED}: make settings"
 
     def test_settings_of_a_kind_that_is_named(self, capsys):
@@ -344,9 +344,9 @@ class TestWithoutTheRun:
         printed.write_text(capsys.readouterr().out)
         assert main(["run", "--config", str(printed), "--print-config"]) == 0
         assert capsys.readouterr().out == printed.read_text()
-        told = load(printed, quick())
-        assert (told.seed, told.train.steps, told.preset) == (4, 5000, "quick")
-        assert "steering" in told.protocols
+        config = load(printed, quick())
+        assert (config.seed, config.train.steps, config.preset) == (4, 5000, "quick")
+        assert "steering" in config.protocols
 
     @pytest.mark.parametrize("command", ["quickstart", "signal"])
     def test_a_config_of_other_commands(self, command, capsys, tmp_path, monkeypatch):
@@ -468,9 +468,9 @@ class TestRun:
         monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
         asked = ["--precision", precision]
         assert main(["run", "--config", str(path), "--out", str(folder), *asked]) == 0
-        told = Run(folder).information()
-        assert told["precision"] == precision
-        assert told["operations"]
+        information = Run(folder).information()
+        assert information["precision"] == precision
+        assert information["operations"]
 
     def test_report_of_several_runs_needs_a_place(self, tmp_path, capsys):
         for name in ("a", "b"):
@@ -489,9 +489,9 @@ class TestRun:
             text=True,
             env=environment(),
         )
-        told = []
+        lines = []
         for line in process.stderr:
-            told.append(line)
+            lines.append(line)
             if line.startswith("step "):
                 process.send_signal(signal.SIGINT)
                 break
@@ -513,7 +513,7 @@ class TestRun:
         assert not list(folder.rglob(".*.tmp"))
 
 
-def test_info_tells_about_the_installation(capsys, probe_cache_folder):
+def test_info_describes_the_installation(capsys, probe_cache_folder):
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert torch.__version__ in out

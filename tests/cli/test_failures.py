@@ -1,4 +1,4 @@
-"""What the system refuses is told in one sentence, with a status that is not zero."""
+"""What the system refuses is reported in one sentence, with a status that is not zero."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_a_full_disk_under_the_checkpoints_loses_none(tmp_path, tiny, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(files, "DISK", FullBelow("checkpoints"))
         assert main(tiny) == 1
-    told = sentence(capsys)
-    assert re.match(r"conceptspace: No space left on device: .*/checkpoints/step-00000000", told)
+    message = sentence(capsys)
+    assert re.match(r"conceptspace: No space left on device: .*/checkpoints/step-00000000", message)
     assert Run(tmp_path / "r").information()["status"] == "failed"
     assert main(tiny) == 0
     assert checkpoint.saved_steps(tmp_path / "r" / "checkpoints") == [0, 3, 6]
@@ -75,9 +75,9 @@ def test_stopping_does_not_say_that_something_was_saved(tmp_path, tiny, monkeypa
 
     monkeypatch.setattr(files, "DISK", FullBelow("resume"))
     assert main(tiny) == 1
-    told = sentence(capsys)
-    assert "No space left on device" in told
-    assert "go on with" not in told
+    message = sentence(capsys)
+    assert "No space left on device" in message
+    assert "go on with" not in message
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.EDQUOT])
@@ -203,14 +203,14 @@ def test_a_second_ctrl_c_ends_at_once_without_a_traceback(tmp_path, probe_cache_
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    told = process.communicate()[1]
+    error = process.communicate()[1]
     assert process.returncode == 130
-    assert "Traceback" not in told
-    assert re.search(r"stopped at", told)
+    assert "Traceback" not in error
+    assert re.search(r"stopped at", error)
 
 
 def test_two_runs_that_begin_at_once_do_not_mix(tmp_path, probe_cache_folder):
-    """Different seeds in one new folder: one is trained, the others are told so."""
+    """Different seeds in one new folder: one is trained, the others are refused."""
     path = tmp_path / "tiny.toml"
     path.write_text(TINY.to_toml())
     folder = tmp_path / "r"
@@ -230,6 +230,6 @@ def test_two_runs_that_begin_at_once_do_not_mix(tmp_path, probe_cache_folder):
     run = Run(folder)
     assert run.config.seed == winner
     assert set(run.trajectory()["seed"]) == {winner}
-    for seed, told in enumerate(said):
+    for seed, error in enumerate(said):
         if seed != winner:
-            assert re.search(r"another (process is working|config)|is not a run", told), told
+            assert re.search(r"another (process is working|config)|is not a run", error), error

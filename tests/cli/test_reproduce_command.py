@@ -29,10 +29,10 @@ def test_a_dry_run_lists_runs_and_their_state(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reproduce", "fig10", "fig08", "--dry-run", "--out", str(tmp_path)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert len([line for line in told if " missing " in line]) == 36
-    assert any(line.startswith("masked-50/seed-202") and "overprompting" in line for line in told)
-    assert told[-1].startswith("about ")
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if " missing " in line]) == 36
+    assert any(line.startswith("masked-50/seed-202") and "overprompting" in line for line in lines)
+    assert lines[-1].startswith("about ")
     assert not list(tmp_path.iterdir())
 
 
@@ -48,13 +48,13 @@ def test_a_dry_run_lists_runs_and_their_state(
         (["--index", "nowhere"], "nowhere has no folder called quick or paper"),
     ],
 )
-def test_mistakes_are_told_in_one_line(
+def test_mistakes_are_reported_in_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reproduce", *arguments]) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert len(told.splitlines()) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
 
 
 def test_a_figure_without_runs_is_drawn_and_checked(
@@ -81,9 +81,9 @@ def test_from_nothing_to_a_kept_figure(
     out, kept = tmp_path / "out", tmp_path / "results" / "quick"
     command = ["reproduce", "fig10", "--out", str(out), "--seeds", "0,1", "--jobs", "2"]
     assert main([*command, "--device", "cpu", "--keep", str(kept)]) == 0
-    told = capsys.readouterr()
-    assert "fig10-complete: undecided (2 seeds, fewer than 3)" in told.out
-    assert re.search(r"masked-50/seed-1: done in \d+ (seconds|minutes)", told.err)
+    streams = capsys.readouterr()
+    assert "fig10-complete: undecided (2 seeds, fewer than 3)" in streams.out
+    assert re.search(r"masked-50/seed-1: done in \d+ (seconds|minutes)", streams.err)
     folder = kept / "runs" / "masked-50" / "seed-0"
     assert {p.name for p in folder.iterdir()} == {
         "best.parquet",

@@ -1,4 +1,4 @@
-"""A collection holds what its runs hold, by columns, and tells when it does not."""
+"""A collection holds what its runs hold, by columns, and reports when it does not."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_parts_whose_runs_have_not_changed_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "at"), [("runs", 60), ("trajectories", 60), ("points", 400)])
-def test_a_flipped_bit_is_told(tmp_path: Path, kind: str, at: int) -> None:
+def test_a_flipped_bit_is_reported(tmp_path: Path, kind: str, at: int) -> None:
     write_many(tmp_path, 3, checkpoints=2)
     place = tmp_path / kind / "part-0000.parquet"
     content = bytearray(place.read_bytes())
@@ -111,7 +111,7 @@ def test_what_is_drawn_of_a_run_is_kept_and_made_again_where_it_is_missing(tmp_p
     assert dict(Collection(tmp_path).points(asked)) == kept
 
 
-def test_a_missing_part_and_a_name_that_leads_out_are_told(tmp_path: Path) -> None:
+def test_a_missing_part_and_a_name_that_leads_out_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     outside = next(members(1, 2))
     write([outside.__class__(**{**vars(outside), "name": "../../x"})], tmp_path / "bad")

@@ -71,12 +71,14 @@ def check(fault, n, folder, reference, monkeypatch, capsys):
     """One fault, then a second start on a good disk."""
     folder.mkdir()
     monkeypatch.setenv(VARIABLE, str(folder / "cache"))
-    status, told = faulty(fault, n, folder, monkeypatch, capsys)
+    status, error = faulty(fault, n, folder, monkeypatch, capsys)
     run, what = folder / "r", f"{fault} at operation {n}"
-    assert "Traceback" not in told, what
+    assert "Traceback" not in error, what
     assert status in (None, 0, 1, 2), f"{what}: exit status {status}"
     if status:
-        assert re.match(r"conceptspace: .*(space|error)", told.splitlines()[-1]), f"{what}: {told}"
+        assert re.match(r"conceptspace: .*(space|error)", error.splitlines()[-1]), (
+            f"{what}: {error}"
+        )
     for place in ("checkpoints", "resume"):
         for step in checkpoint.saved_steps(run / place):
             checkpoint.load(run / place, step)

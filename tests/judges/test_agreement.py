@@ -179,11 +179,11 @@ def test_a_run_is_judged_by_two_probes_if_its_config_says_so(tmp_path):
         probe__held_out_per_class=12, evaluate__protocols=["overprompting-color"],
     )  # fmt: skip
     session = tiny_session(tmp_path / "run", config, tmp_path / "probes")
-    told = [str(event) for event in session.execute()]
+    texts = [str(event) for event in session.execute()]
     table = session.run.trajectory()
     assert table["valid"].notna().all()
     assert (table["accuracy"] <= table["valid"] + 1e-9).all()
     judge = json.loads((tmp_path / "run" / "run.json").read_text())["judge"]
     assert judge["share"] == 0.9
     assert judge["second"]["hash"] != session.probe.hash
-    assert any("of held-out images are valid" in text for text in told)
+    assert any("of held-out images are valid" in text for text in texts)

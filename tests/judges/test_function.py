@@ -40,7 +40,7 @@ def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (SECOND[:2], r"gives float32 of shape \(2, 2\) where .* of shape \(3, 2\) belong"),
         (SECOND.long(), "gives int64 of shape"),
@@ -48,7 +48,7 @@ def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
         (SECOND * 3, r"gives numbers from 0 to 3; probabilities lie in 0..1"),
         (SECOND - 0.5, r"gives numbers from -0.5 to 0.5"),
         (SECOND * float("nan"), "NaN or infinite"),
-        ({"hue": BOTH["hue"]}, "tells of hue, and the concepts are hue, side"),
+        ({"hue": BOTH["hue"]}, "answers for hue, and the concepts are hue, side"),
         ({**BOTH, "hue": SECOND[:, :1]}, r"concept hue, gives .* of shape \(3, 1\)"),
         ({**BOTH, "hue": BOTH["hue"] / 2}, "concept hue, gives probabilities whose sum is not 1"),
         ((SECOND, VALID.float()), "gives float32 of shape .* as valid, where booleans"),
@@ -56,11 +56,11 @@ def test_every_form_of_an_answer_is_the_same_judgement(answer, valid):
         ((SECOND, VALID, 1), "answers with a pair"),
     ],
 )
-def test_other_answers_are_refused_in_one_sentence(answer, told):
+def test_other_answers_are_refused_in_one_sentence(answer, message):
     def mine(images):
         return answer
 
-    with pytest.raises(UserError, match=told) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         checked_judge(mine, CONCEPTS)(IMAGES)
     assert "mine" in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -85,7 +85,7 @@ def test_what_is_valid():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"texts": {}}, "needs texts"),
         ({"texts": {"hue": "red"}}, "'hue' needs a list with a text for each of its values"),
@@ -101,14 +101,14 @@ def test_what_is_valid():
         ({"encode_texts": lambda texts: [1.0]}, "not list"),
     ],
 )
-def test_what_is_no_judge_is_told_of_at_once(options, told):
+def test_what_is_no_judge_is_refused_at_once(options, message):
     given = {"encode_images": image_embeddings, "encode_texts": text_embeddings, "texts": TEXTS}
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         ZeroShot(**(given | options))
 
 
 @pytest.mark.parametrize(
-    ("encode", "told"),
+    ("encode", "message"),
     [
         (lambda images: torch.ones(len(images), 6), "width 6, and the text encoder of 7"),
         (lambda images: torch.ones(1, 7), r"\(number of images, width\), not \(1, 7\)"),
@@ -116,13 +116,13 @@ def test_what_is_no_judge_is_told_of_at_once(options, told):
         (lambda images: torch.ones(len(images), 7, dtype=torch.int64), "floating-point"),
     ],
 )
-def test_an_image_encoder_is_looked_at_when_it_answers(encode, told):
+def test_an_image_encoder_is_looked_at_when_it_answers(encode, message):
     judge = ZeroShot(encode, text_embeddings, TEXTS)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         judge(painted((0.9, 0.1, 0.4), (0.0, 0.0, 0.8)))
 
 
-def test_texts_that_do_not_fit_the_space_are_told_of():
+def test_texts_that_do_not_fit_the_space_are_refused():
     short = {**TEXTS, "hue": ["red", "green"]}
     judged = checked_judge(ZeroShot(image_embeddings, text_embeddings, short), SPACE.concepts)
     with pytest.raises(UserError, match=r"concept hue, gives .* of shape \(1, 2\)"):
@@ -139,10 +139,14 @@ def test_a_run_says_by_which_texts_it_was_judged(tmp_path):
 
     with cs.Recorder(tmp_path / "run", SPACE, judge, samples=2) as recorder:
         recorder.checkpoint(1, model)
-    told = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert told["judge"].startswith("zero-shot ")
-    assert told["texts"]["light"] == [["dark", "black"], ["white"]]
-    assert (told["invalid"], told["least"], told["scale"]) == (["nothing"], -0.5, 100.0)
+    information = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert information["judge"].startswith("zero-shot ")
+    assert information["texts"]["light"] == [["dark", "black"], ["white"]]
+    assert (information["invalid"], information["least"], information["scale"]) == (
+        ["nothing"],
+        -0.5,
+        100.0,
+    )
     table = cs.Run(tmp_path / "run").trajectory()
     red = table[(table["concept"] == "hue") & (table["concept_class"] == "00")]["accuracy"]
     assert red.item() > 0.99
@@ -201,7 +205,7 @@ def test_a_real_clip_says_what_its_own_forward_pass_says(clip):
         with torch.no_grad():
             own = model(**inputs).logits_per_image.softmax(1)
         torch.testing.assert_close(found.probabilities[:, place, : len(some)], own)
-    assert found.probabilities.std(0).max() > 1e-4  # images are told apart
+    assert found.probabilities.std(0).max() > 1e-4  # images differ
 
 
 def test_a_text_that_does_not_fit_is_not_cut_off(clip):

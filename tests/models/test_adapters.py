@@ -110,15 +110,15 @@ class TestReplay:
         assert [s for s, _ in replay([path], lambda p: p)] == [step]
 
     @pytest.mark.parametrize(
-        ("paths", "told"),
+        ("paths", "message"),
         [
             ([], "no checkpoints to replay"),
             (["last.pt"], "the name of last.pt holds no step"),
             (["a-5.pt", "b-05.pt"], "both of step 5"),
         ],
     )
-    def test_names_without_an_order_are_refused(self, paths, told):
-        with pytest.raises(UserError, match=told):
+    def test_names_without_an_order_are_refused(self, paths, message):
+        with pytest.raises(UserError, match=message):
             replay(paths, lambda path: path)
 
 

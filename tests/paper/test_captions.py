@@ -10,7 +10,7 @@ def plain(text: str) -> str:
     return text.replace("\u00a0", " ")
 
 
-def test_a_claim_is_told_with_its_verdict_interval_and_number_of_seeds() -> None:
+def test_a_claim_stands_with_its_verdict_interval_and_number_of_seeds() -> None:
     row = above("x", "It rises.", measure([0.5, 0.6, 0.7]), 0.1, "of training")
     assert plain(caption(row)) == (
         "It rises. Held: 0.6 of training, 95 % interval 0.35 to 0.85; 3 seeds."

@@ -81,8 +81,8 @@ def test_a_damaged_run_does_not_silence_a_figure(
     ledger = read_ledger(tmp_path / "fig10" / "ledger.json")
     assert set(ledger["runs"]) == {"masked-50/seed-0", "masked-50/seed-2"}
     assert ledger["missing"] == ["masked-50/seed-1"]
-    (told,) = ledger["left_out"]
-    assert told.startswith("Left out: masked-50/seed-1: ")
+    (sentence,) = ledger["left_out"]
+    assert sentence.startswith("Left out: masked-50/seed-1: ")
 
 
 def test_nothing_is_drawn_from_nothing(plans: list[Plan], tmp_path: Path) -> None:
@@ -97,11 +97,11 @@ def test_the_ledger_says_null_where_nothing_is_known(tmp_path: Path) -> None:
         open_question("c", "Unknown | piped.", "never", "no data"),
     ]
     write_ledger(tmp_path / "ledger.json", FIG10, rows, [], [])
-    told = read_ledger(tmp_path / "ledger.json")["rows"]
-    assert told[0]["interval"] == pytest.approx([rows[0].low, rows[0].high])
-    assert told[1]["interval"] == [pytest.approx(0.6), None]
-    assert (told[1]["effect"], told[2]["effect"]) == (pytest.approx(0.6), None)
-    lines = markdown(told).splitlines()
+    written = read_ledger(tmp_path / "ledger.json")["rows"]
+    assert written[0]["interval"] == pytest.approx([rows[0].low, rows[0].high])
+    assert written[1]["interval"] == [pytest.approx(0.6), None]
+    assert (written[1]["effect"], written[2]["effect"]) == (pytest.approx(0.6), None)
+    lines = markdown(written).splitlines()
     assert len(lines) == 5
     assert "**held**" in lines[2]
     assert "| at least 0.6 |" in lines[3]
@@ -206,7 +206,7 @@ def test_an_estimate_learns_from_the_runs_that_have_finished(
     assert passes(plans[0].config) > 3 * 4200 * 16
 
 
-def test_a_wrong_name_of_a_figure_is_told_with_the_nearest() -> None:
+def test_a_wrong_name_of_a_figure_is_refused_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean fig04"):
         chosen(["fig4"])
     possible = [name for name, figure in FIGURES.items() if figure.possible("quick")]

@@ -1,4 +1,4 @@
-"""What finished runs say, and what is told where they say too little."""
+"""What finished runs say, and what is refused where they say too little."""
 
 from __future__ import annotations
 

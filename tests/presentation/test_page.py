@@ -119,7 +119,7 @@ def test_page_of_any_other_setting(tmp_path):
         for d, turn in ((0.6, 700.0), (0.3, 1500.0))
     ]
     findings = write_page(runs, tmp_path / "page.html")
-    assert findings[0].text == "Color separation 0.3: hidden capability: not to be told."
+    assert findings[0].text == "Color separation 0.3: hidden capability: cannot be decided."
     texts = [f.text for f in findings]
     assert any(t.startswith("Color separation 0.3: training classes end with") for t in texts)
     assert any(f.text.startswith("Color separation 0.6: the probe is right") for f in findings)

@@ -94,14 +94,16 @@ def test_controls_move_as_far_as_what_was_named(run: Context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "message"),
     [
         ({"add": "Smile"}, r"latent-intervention\.add = 'Smile': the concepts are Not_Male"),
         ({"add": "Smiling", "remove": "Smiling"}, "adds and removes Smiling; name two concepts"),
     ],
 )
-def test_impossible_directions_are_told(run: Context, named: dict[str, str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_impossible_directions_are_refused(
+    run: Context, named: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
         intervention(run, **named)
 
 

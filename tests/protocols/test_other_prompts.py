@@ -41,8 +41,8 @@ MAKERS = {
 }
 
 
-def refused(protocol: Protocol, told: str) -> None:
-    with pytest.raises(UserError, match=told) as error:
+def refused(protocol: Protocol, message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
         protocol.settings("11")
     text = str(error.value)
     assert "\n" not in text
@@ -51,8 +51,8 @@ def refused(protocol: Protocol, told: str) -> None:
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_the_protocol_says_what_it_needs_and_the_world_lacks(make):
-    told = r"changes the entries of 'hue' in a prompt, and CaptionedWorld.columns names caption"
-    refused(make(CaptionedWorld()), told)
+    message = r"changes the entries of 'hue' in a prompt, and CaptionedWorld.columns names caption"
+    refused(make(CaptionedWorld()), message)
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

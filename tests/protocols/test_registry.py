@@ -179,20 +179,20 @@ def test_cost_and_disk_count_protocols_of_packages() -> None:
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("broken", "the protocol 'broken': mirrors has no 'nothing'"),
         ("other", "the entry point 'other' in conceptspace.protocols is the protocol 'mirrored'"),
         ("hypnosis", "there is no protocol 'hypnosis' for this run; there are naive"),
     ],
 )
-def test_what_a_package_does_not_bring_is_told(name: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_what_a_package_does_not_bring_is_reported(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         parts.validate(tiny_config(evaluate__protocols=[name]))
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "told"),
+    ("content", "name", "message"),
     [
         ("raise ValueError('no GPU')", "A", "cannot be imported from .*: no GPU"),
         ("class A: pass", "A", "A is no protocol: it needs a name"),
@@ -203,21 +203,21 @@ def test_what_a_package_does_not_bring_is_told(name: str, told: str) -> None:
     ],
 )
 def test_a_file_without_a_protocol_is_refused_before_any_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, name: str, told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, name: str, message: str
 ) -> None:
     (tmp_path / "mine.py").write_text(content)
     out = tmp_path / "r"
     asked = ["--evaluate.protocols", f"{tmp_path / 'mine.py'}:{name}"]
     assert main(["run", "--config", write(tmp_path), "--out", str(out), *asked]) == 2
     err = capsys.readouterr().err
-    with pytest.raises(AssertionError, match=told):
+    with pytest.raises(AssertionError, match=message):
         raise AssertionError(err)
     assert err.count("\n") == 1
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (["--protocols.steering.module"], "--protocols.steering.module takes a value"),
         (["--protocols.steering.strong", "2"], "there are --protocols.steering.module, "),
@@ -227,11 +227,11 @@ def test_a_file_without_a_protocol_is_refused_before_any_work(
     ],
 )
 def test_settings_of_protocols_are_checked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
 ) -> None:
     out = tmp_path / "r"
     assert main(["run", "--config", write(tmp_path), "--out", str(out), *flags]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -245,9 +245,12 @@ def test_sections_of_a_config_file(tmp_path: Path) -> None:
     assert config.protocols["steering"]["module"] == "network.trunk.down.0.0"
     (tmp_path / "config.toml").write_text(config.text())
     assert read_complete(tmp_path / "config.toml") == config
-    for section, told in (("steering", "there is no setting loud"), ("hypnosis", "no such proto")):
+    for section, message in (
+        ("steering", "there is no setting loud"),
+        ("hypnosis", "no such proto"),
+    ):
         bad = merged(quick(), {"protocols": {section: {"loud": 3}}}, "test")
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             registry.completed(bad)
 
 

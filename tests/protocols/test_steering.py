@@ -204,7 +204,7 @@ def test_the_vector_is_the_difference_of_means_of_training_prompts() -> None:
     assert set(asked) == {"00", "10"}
     assert torch.equal(h, torch.zeros(2, 4))
     seen = []
-    model.layer.register_forward_hook(lambda *told: seen.append(told[2]))
+    model.layer.register_forward_hook(lambda *call: seen.append(call[2]))
     model(h, Noise(0, "11", range(2)))
     moved(h, Noise(0, "11", range(2)))
     torch.testing.assert_close(seen[1], seen[0])  # this hook was there first
@@ -246,7 +246,7 @@ def test_the_control_moves_as_far_in_a_direction_of_its_own() -> None:
     assert torch.cosine_similarity(control, steered).abs().max() < 0.999
 
 
-def test_what_cannot_be_compared_is_told() -> None:
+def test_what_cannot_be_compared_is_refused() -> None:
     lone = SpacePrompts(named_space({"hue": ("red", "blue")}, [("blue",)]))
     with pytest.raises(UserError, match="training classes that differ in 'hue' alone"):
         Steering(lone, "hue", "layer").settings("1")
@@ -437,7 +437,7 @@ def test_prompts_that_are_all_the_same_make_no_ensemble() -> None:
     assert not PromptEnsemble(PROMPTS).settings("01")
 
 
-def test_a_module_that_is_not_there_is_told_before_any_training():
+def test_a_module_that_is_not_there_is_refused_before_any_training():
     config = tiny_config(evaluate__protocols=["steering-color"])
     parts.validate(config)
     changed = merged(config, {"protocols": {"steering": {"module": "network.trunk.dwn"}}}, "test")

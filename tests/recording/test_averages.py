@@ -97,7 +97,7 @@ class TestFilesThatChange:
         assert len(averages.of(path).table) > len(first.table)
         assert reads[path] == 2
 
-    def test_damage_is_told(self, tmp_path):
+    def test_damage_is_reported(self, tmp_path):
         recorded(tmp_path, [1])
         path = Run(tmp_path).folder.scores("a", 1)
         book = Book(Run(tmp_path), 0, SPACE.classes)

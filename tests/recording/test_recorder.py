@@ -93,8 +93,8 @@ def test_every_class_is_asked_under_every_protocol(recorded):
 def test_the_folder_tells_what_pages_need(recorded):
     assert read_space(recorded) == SPACE
     assert {p.stem for p in recorded.glob("classes/*.png")} == {"00", "01", "10", "11"}
-    told = read_record(recorded / "run.json")
-    assert (told["status"], told["judge"]) == ("finished", "judge")
+    information = read_record(recorded / "run.json")
+    assert (information["status"], information["judge"]) == ("finished", "judge")
     step, sheet = read_sheet(recorded / "samples" / "naive" / "step-00000004.png")
     assert (step, sheet.tile, sheet.columns, len(sheet.rows)) == (4, SIZE, 4, 4)
     assert list(Run(recorded).training()["step"]) == [2, 4, 6, 8]
@@ -166,10 +166,10 @@ def test_recording_does_not_change_the_training(tmp_path):
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_batches_change_nothing(recorded, tmp_path, batch_size):
     record(tmp_path / "mine", 8, batch_size=batch_size)
-    told = Run(tmp_path / "mine").scores()
+    scores = Run(tmp_path / "mine").scores()
     pixels = read_sheet(tmp_path / "mine/samples/naive/step-00000008.png")[1].content()
     assert pixels == read_sheet(recorded / "samples/naive/step-00000008.png")[1].content()
-    assert told["accuracy"].to_numpy() == pytest.approx(
+    assert scores["accuracy"].to_numpy() == pytest.approx(
         Run(recorded).scores()["accuracy"].to_numpy(), abs=1e-5
     )
 
@@ -198,7 +198,7 @@ def test_noise_depends_on_seed_class_and_sample_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"seed": 1}, "seed is 0 there, 1 here"),
         ({"samples": 5}, "samples is 4 there, 5 here"),
@@ -212,10 +212,10 @@ def test_noise_depends_on_seed_class_and_sample_alone(tmp_path):
         ),
     ],
 )
-def test_a_folder_of_another_recording_is_refused(recorded, changes, told):
+def test_a_folder_of_another_recording_is_refused(recorded, changes, message):
     with pytest.raises(UserError) as refused, recorder(recorded, **changes):
         pass
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_space_of_the_same_names_but_other_numbers_is_refused(recorded):
@@ -238,15 +238,15 @@ def test_only_one_recorder_at_a_time(tmp_path):
 
 def test_a_trained_run_is_no_recording(recorded, capsys):
     assert main(["evaluate", str(recorded)]) == 2
-    told = capsys.readouterr().err
-    assert "was recorded from a model that is not kept in it" in told
+    error = capsys.readouterr().err
+    assert "was recorded from a model that is not kept in it" in error
     assert main(["run", "quick", "--out", str(recorded)]) == 2
     assert "holds a run that was recorded, not one that is trained here" in capsys.readouterr().err
 
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
-        ("made", "told"),
+        ("made", "message"),
         [
             (lambda p, n: torch.zeros(len(p), 3, 4), r"not float32 of shape \(4, 3, 4\)"),
             (lambda p, n: torch.zeros(2, 3, 4, 4), r"not float32 of shape \(2, 3, 4, 4\)"),
@@ -257,8 +257,8 @@ class TestWhatIsRefused:
             ("text", "is called with prompts and noise"),
         ],
     )
-    def test_what_makes_no_images(self, tmp_path, made, told):
-        with recorder(tmp_path / "run") as opened, pytest.raises(UserError, match=told):
+    def test_what_makes_no_images(self, tmp_path, made, message):
+        with recorder(tmp_path / "run") as opened, pytest.raises(UserError, match=message):
             opened.checkpoint(2, made)
 
     def test_images_that_are_not_finite(self, tmp_path):
@@ -267,7 +267,7 @@ class TestWhatIsRefused:
         assert Run(tmp_path / "run").information()["status"] == "diverged"
 
     @pytest.mark.parametrize(
-        ("protocol", "told"),
+        ("protocol", "message"),
         [
             (Guidance([3.0]), "guidance needs a model with a null prompt"),
             (
@@ -276,18 +276,18 @@ class TestWhatIsRefused:
             ),
         ],
     )
-    def test_a_model_without_the_ability_that_a_protocol_needs(self, tmp_path, protocol, told):
+    def test_a_model_without_the_ability_that_a_protocol_needs(self, tmp_path, protocol, message):
         with recorder(tmp_path / "run", protocols=[protocol]) as opened:
-            with pytest.raises(UserError, match=told) as refused:
+            with pytest.raises(UserError, match=message) as refused:
                 opened.checkpoint(2, Painter())
             assert "Painter" in str(refused.value)
             assert opened.recorded == ()
 
     def test_prompts_that_a_protocol_cannot_change(self, tmp_path):
         encode = lambda name, count: [SPACE.describe(name)] * count  # noqa: E731
-        told = "prompts that are vectors, and these are texts"
+        message = "prompts that are vectors, and these are texts"
         opened = recorder(tmp_path / "run", prompts=encode)
-        with opened, pytest.raises(UserError, match=told):
+        with opened, pytest.raises(UserError, match=message):
             opened.checkpoint(2, lambda prompts, noise: patches("00", len(prompts)))
 
     @pytest.mark.parametrize("prompts", [lambda c, n: torch.zeros(n + 1, 2), lambda c, n: "red"])
@@ -348,15 +348,15 @@ class TestPages:
     def test_the_command_line_reports_and_tells(self, seeds, capsys):
         run = seeds / "narrow-0"
         assert main(["report", str(run)]) == 0
-        told = capsys.readouterr().out
-        assert '"blue right"' in told
-        assert "Training classes end with a joint accuracy" in told
+        output = capsys.readouterr().out
+        assert '"blue right"' in output
+        assert "Training classes end with a joint accuracy" in output
         page = (run / "report.html").read_text()
         assert "overprompting-hue" in page
         assert main(["info", str(run)]) == 0
-        told = capsys.readouterr().out
-        assert "finished" in told
-        assert "naive, overprompting-hue" in told
+        output = capsys.readouterr().out
+        assert "finished" in output
+        assert "naive, overprompting-hue" in output
 
     def test_serve_answers_everything_that_its_page_asks(self, recorded):
         opened = listen("127.0.0.1", 0, "")
@@ -391,9 +391,9 @@ class TestPages:
         assert "means of 2 seeds" in capsys.readouterr().out
         record(seeds / "wide-0", 8, seed=0, settings={"width": 32})
         assert main(["report", str(seeds), "-o", str(tmp_path / "q.html")]) == 0
-        told = capsys.readouterr().out
-        assert "Width 8:" in told
-        assert "Width 32:" in told
+        output = capsys.readouterr().out
+        assert "Width 8:" in output
+        assert "Width 32:" in output
 
     def test_without_pictures_and_loss_there_is_a_page_all_the_same(self, tmp_path, capsys):
         with recorder(tmp_path / "run", pictures=None) as opened:
@@ -402,7 +402,7 @@ class TestPages:
         assert main(["report", str(tmp_path / "run")]) == 0
         assert not (tmp_path / "run" / "classes").exists()
 
-    def test_a_lost_space_is_told(self, tmp_path, capsys):
+    def test_a_lost_space_is_reported(self, tmp_path, capsys):
         record(tmp_path / "run", 2)
         (tmp_path / "run" / "space.json").unlink()
         assert main(["report", str(tmp_path / "run")]) != 0
@@ -410,7 +410,7 @@ class TestPages:
         record(tmp_path / "run", 2)
         assert main(["report", str(tmp_path / "run")]) == 0
 
-    def test_a_changed_space_is_told(self, tmp_path, capsys):
+    def test_a_changed_space_is_reported(self, tmp_path, capsys):
         record(tmp_path / "run", 2)
         path = tmp_path / "run" / "space.json"
         path.write_text(path.read_text().replace("red", "rot"))
@@ -419,7 +419,7 @@ class TestPages:
 
 
 @pytest.mark.parametrize("given", [["loud"], [[1, 2]], [Overprompting]])
-def test_what_is_no_protocol_is_told(tmp_path, given):
+def test_what_is_no_protocol_is_refused(tmp_path, given):
     expected = r"a protocol is an object with a name, and a method .* is none"
     jaxtyping.config.update("jaxtyping_disable", True)  # the tests' own checks see it sooner
     try:

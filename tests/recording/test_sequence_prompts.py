@@ -89,9 +89,9 @@ def test_a_folder_gives_them_as_well(tmp_path):
 def test_a_recorder_asks_with_them(tmp_path):
     made = world()
     with cs.Recorder(tmp_path / "run", made, judge, samples=2) as recorder:
-        (told,) = recorder.checkpoint(1, echo)
-    assert set(told.accuracies) == set(made.space.classes)
-    assert min(told.accuracies.values()) == 1.0  # each prompt reached the model as it is
+        (event,) = recorder.checkpoint(1, echo)
+    assert set(event.accuracies) == set(made.space.classes)
+    assert min(event.accuracies.values()) == 1.0  # each prompt reached the model as it is
 
 
 def test_a_unet_of_diffusers_attends_to_them(tmp_path):
@@ -135,7 +135,7 @@ def test_a_unet_of_diffusers_attends_to_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encode", "told"),
+    ("encode", "message"),
     [
         (lambda words: encode(words)[: 2 + (words[0] == "red")], "pad prompts to one length"),
         (lambda words: (encode(words), torch.ones(3)), "tuple for .* without a mask"),
@@ -143,14 +143,14 @@ def test_a_unet_of_diffusers_attends_to_them(tmp_path):
         (lambda words: encode(words) / 0, "finite numbers"),
     ],
 )
-def test_ragged_sequences_and_masks_are_refused_in_one_sentence(encode, told):
-    with pytest.raises(UserError, match=told) as refused:
+def test_ragged_sequences_and_masks_are_refused_in_one_sentence(encode, message):
+    with pytest.raises(UserError, match=message) as refused:
         world(encode=encode)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("prompts", "told"),
+    ("prompts", "message"),
     [
         (lambda c, n: torch.zeros(n, 2 + (c == "11"), 4), r"pad them to one length"),
         (lambda c, n: (torch.zeros(n, 2, 4), torch.ones(n, 2)), "without masks, not tuple"),
@@ -159,8 +159,8 @@ def test_ragged_sequences_and_masks_are_refused_in_one_sentence(encode, told):
         (lambda c, n: torch.zeros(n, 2, 4) / 0, "hold NaN or infinite"),
     ],
 )
-def test_a_recorder_refuses_them_as_well(tmp_path, prompts, told):
-    with pytest.raises(UserError, match=told) as refused:
+def test_a_recorder_refuses_them_as_well(tmp_path, prompts, message):
+    with pytest.raises(UserError, match=message) as refused:
         cs.Recorder(tmp_path / "run", world(), judge, samples=2, prompts=prompts)
     assert "\n" not in str(refused.value)
 
@@ -186,11 +186,11 @@ def test_protocols_that_change_entries_of_vectors_refuse_sequences(tmp_path, whi
     made = world()
     with pytest.raises(UserError, match=r"ArrayWorld.columns names prompt; it needs a world whose"):
         protocols(made)[which].settings("11")
-    told = r"that are vectors, and these are .*of shape .*3, 5\)"
+    message = r"that are vectors, and these are .*of shape .*3, 5\)"
     protocol = protocols(cs.SpacePrompts(made.space))[which]
     with (
         cs.Recorder(tmp_path / "run", made, judge, [protocol], samples=2) as recorder,
-        pytest.raises(UserError, match=told) as refused,
+        pytest.raises(UserError, match=message) as refused,
     ):
         recorder.checkpoint(1, Attending())
     assert "\n" not in str(refused.value)

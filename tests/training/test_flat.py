@@ -61,7 +61,7 @@ def test_parameters_that_are_not_trained_stay_where_they_are():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda m: m.requires_grad_(False), "nothing to train"),
         (
@@ -77,10 +77,10 @@ def test_parameters_that_are_not_trained_stay_where_they_are():
     ],
     ids=["all frozen", "another type", "another device", "one number for all", "gaps"],
 )
-def test_what_is_no_block_of_one_type_is_refused(change, told):
+def test_what_is_no_block_of_one_type_is_refused(change, message):
     built = module()
     change(built)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         FlatParameters(built)
 
 

@@ -126,7 +126,7 @@ class TestArrayWorld:
         assert made.recipe(0.1) == world().recipe(0.1)
         assert made.recipe(0.1) != world(resolution=4).recipe(0.1)
 
-    def test_rectangles_are_scaled_when_told(self):
+    def test_rectangles_are_scaled_on_request(self):
         found = columns()
         wide = np.repeat(painted(found), 2, axis=2)
         with pytest.raises(UserError, match="8 x 16 pixels; name the resolution"):
@@ -210,10 +210,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("change", "options", "told"), REFUSED)
-def test_what_is_refused(change, options, told):
+@pytest.mark.parametrize(("change", "options", "message"), REFUSED)
+def test_what_is_refused(change, options, message):
     found = columns()
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         ArrayWorld(change(painted(found)), found, names={"hue": HUES}, **options)
     assert "\n" not in str(error.value)
 
@@ -248,12 +248,12 @@ def test_a_folder_gives_the_world_of_its_arrays(tmp_path: Path, table: str):
 
 
 def test_what_is_no_folder_of_pictures(tmp_path: Path):
-    for options, told in (
+    for options, message in (
         ({}, "name what the subfolders"),
         ({"factors": ("hue",)}, "holds no pictures 1 folders deep"),
         ({"table": "no.csv"}, "cannot be read as a table"),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             FolderWorld(tmp_path, resolution=8, **options)
     with pytest.raises(UserError, match="is not a folder"):
         FolderWorld(tmp_path / "none", resolution=8)

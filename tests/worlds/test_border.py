@@ -89,16 +89,16 @@ VECTORS = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), IMAGES)
-def test_drawn_images(change, told):
-    with pytest.raises(UserError, match=told) as error:
+@pytest.mark.parametrize(("change", "message"), IMAGES)
+def test_drawn_images(change, message):
+    with pytest.raises(UserError, match=message) as error:
         split(changed("draw", images(change)))
     assert refused(error).startswith("OwnWorld.draw, class 00: ")
 
 
-@pytest.mark.parametrize(("change", "told"), VECTORS)
-def test_drawn_vectors(change, told):
-    with pytest.raises(UserError, match=told) as error:
+@pytest.mark.parametrize(("change", "message"), VECTORS)
+def test_drawn_vectors(change, message):
+    with pytest.raises(UserError, match=message) as error:
         split(changed("draw", second(change)))
     assert refused(error).startswith("OwnWorld.draw, class 00: ")
 
@@ -112,8 +112,8 @@ TINY = ProbeSettings(channels=(8,), features=8, images_per_class=8, held_out_per
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
-    [(images(change), told) for change, told in IMAGES]
+    ("change", "message"),
+    [(images(change), message) for change, message in IMAGES]
     + [
         (second(lambda b: b.float()), "labels are whole numbers"),
         (second(lambda b: b + 1), "labels of hue are 0 to 1, and 1 to 2 are there"),
@@ -125,9 +125,9 @@ TINY = ProbeSettings(channels=(8,), features=8, images_per_class=8, held_out_per
         (second(lambda b: b * 0), "there is no image of hue 'warm'"),
     ],
 )
-def test_labelled_images(tmp_path: Path, change, told):
+def test_labelled_images(tmp_path: Path, change, message):
     world = changed("labelled", change)
-    with pytest.raises(UserError, match=told) as error:
+    with pytest.raises(UserError, match=message) as error:
         load_or_train(world, TINY, torch.device("cpu"), tmp_path)
     assert refused(error).startswith("OwnWorld.labelled, 'train': ")
 
@@ -138,15 +138,15 @@ def prompts(world: OwnWorld, concept_class: str) -> Tensor:
     return Evaluator(world, conditioning, scorer, Sampling(6, 2), 0).prompts(concept_class)
 
 
-@pytest.mark.parametrize(("change", "told"), VECTORS)
-def test_prompts_of_training_classes(change, told):
-    with pytest.raises(UserError, match=told) as error:
+@pytest.mark.parametrize(("change", "message"), VECTORS)
+def test_prompts_of_training_classes(change, message):
+    with pytest.raises(UserError, match=message) as error:
         prompts(changed("sample", change), "01")
     assert refused(error).startswith("OwnWorld.sample, class 01: ")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda z: z * NAN, "NaN or infinite"),
         (lambda z: z[:1], r"shape \(1, 2\), not float32 of shape \(1, 1\)"),
@@ -154,18 +154,18 @@ def test_prompts_of_training_classes(change, told):
         (lambda z: z.long(), "not int64"),
     ],
 )
-def test_prompts_of_held_out_classes(change, told):
-    with pytest.raises(UserError, match=told) as error:
+def test_prompts_of_held_out_classes(change, message):
+    with pytest.raises(UserError, match=message) as error:
         prompts(changed("class_mean", change), "11")
     assert refused(error).startswith("OwnWorld.class_mean, class 11: ")
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [(lambda x: x * 255, "divide bytes"), (lambda x: x[None], r"an image \(3, 8, 8\) belongs")],
 )
-def test_pictures(change, told):
-    with pytest.raises(UserError, match=told) as error:
+def test_pictures(change, message):
+    with pytest.raises(UserError, match=message) as error:
         border.picture(changed("picture", change), "11")
     refused(error)
 
@@ -183,12 +183,12 @@ def test_a_conditioning_for_another_world_is_refused():
 
 
 @pytest.mark.parametrize("width", [2, 12])
-def test_vectors_of_another_length_are_told(width):
+def test_vectors_of_another_length_are_refused(width):
     with pytest.raises(UserError, match=rf"z has {width} numbers, and the conditioning 11"):
         Conditioning(("color",))(torch.zeros(4, width))
 
 
-def test_a_variable_without_a_place_is_told():
+def test_a_variable_without_a_place_is_refused():
     with pytest.raises(UserError, match=r"'hue' has no place .* it has shape, x"):
         Conditioning(("hue",)).visible()
 

@@ -139,11 +139,11 @@ def test_the_cache_is_used_and_keyed_by_content(
 
 
 def test_provenance_tells_which_data(world: CelebaWorld, root: Path) -> None:
-    told = world.provenance()
-    assert told["root"] == str(root)
-    assert told["available"] == dict.fromkeys(("00", "01", "10", "11"), PER_CLASS)
-    assert (told["images"], told["per_class"], told["resolution"]) == (24, 5, 12)
-    assert told["digest"] == world.digest
+    provenance = world.provenance()
+    assert provenance["root"] == str(root)
+    assert provenance["available"] == dict.fromkeys(("00", "01", "10", "11"), PER_CLASS)
+    assert (provenance["images"], provenance["per_class"], provenance["resolution"]) == (24, 5, 12)
+    assert provenance["digest"] == world.digest
 
 
 def test_any_attributes(root: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_where_both_lists_are_there_the_one_given_out_counts(root: Path, tmp_pat
     assert world_of(both, tmp_path / "cache").attributes.names == NAMES
 
 
-def test_a_pipe_among_the_images_is_told_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_among_the_images_is_reported_and_not_waited_for(tmp_path: Path) -> None:
     piped = write_folder(tmp_path / "piped", 2)
     (piped / IMAGES / "000001.jpg").unlink()
     os.mkfifo(piped / IMAGES / "000001.jpg")
@@ -229,7 +229,7 @@ def edited(old: str, new: str) -> Callable[[Path], object]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda root: (root / LIST).unlink(), r"cannot read the attributes .*: No such file"),
         (edited("8\n", "eight\n"), "does not begin as list_attr_celeba.txt does"),
@@ -264,16 +264,16 @@ def edited(old: str, new: str) -> Callable[[Path], object]:
         ),
     ],
 )
-def test_a_damaged_folder_is_told_in_one_sentence(
-    tmp_path: Path, change: Callable[[Path], object], told: str
+def test_a_damaged_folder_is_refused_in_one_sentence(
+    tmp_path: Path, change: Callable[[Path], object], message: str
 ) -> None:
-    with pytest.raises(UserError, match=told) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         _ = broken(tmp_path, change).pools
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"root": ""}, "needs data.root"),
         ({"images_per_class": 7}, r"6 images of class 00 \(Male Not Smiling\).*asks for 7"),
@@ -281,9 +281,9 @@ def test_a_damaged_folder_is_told_in_one_sentence(
     ],
 )
 def test_impossible_settings(
-    root: Path, tmp_path: Path, settings: dict[str, object], told: str
+    root: Path, tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         _ = world_of(root, tmp_path, **settings).pools
 
 

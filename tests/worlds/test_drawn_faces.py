@@ -84,14 +84,14 @@ def test_attributes_that_nobody_asks_for_vary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "told"),
+    ("attributes", "message"),
     [
         (("Male", "Smilng"), "no face is drawn with the attribute 'Smilng'.*did you mean Smiling"),
         (("Male", "Not_Male"), "names an attribute twice"),
     ],
 )
-def test_what_cannot_be_drawn_is_told(attributes: tuple[str, ...], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_what_cannot_be_drawn_is_refused(attributes: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         parts.world(DrawnFacesData(attributes=attributes))
 
 
@@ -114,14 +114,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_the_page_says_what_decides_where_no_read_out_exists(done: Run, tmp_path: Path) -> None:
-    told = [finding.text for finding in write_page([done], tmp_path / "page.html")]
-    (data,) = [text for text in told if "drawn faces" in text]
+    texts = [finding.text for finding in write_page([done], tmp_path / "page.html")]
+    (data,) = [text for text in texts if "drawn faces" in text]
     assert "drawn faces with the attributes Not_Male and Smiling, 8×8 pixels" in data
-    (decides,) = [text for text in told if text.startswith("No read-out exists")]
+    (decides,) = [text for text in texts if text.startswith("No read-out exists")]
     judge, generated = done.information()["judge"], done.information()["probe_agreement"]
     for shares in (judge["agreement"], generated):
-        told_shares = " and ".join(f"{100 * s:.1f} % ({n})" for n, s in shares.items())
-        assert told_shares in decides
+        shares_in_words = " and ".join(f"{100 * s:.1f} % ({n})" for n, s in shares.items())
+        assert shares_in_words in decides
     assert "than 90 % of held-out ones are" in decides
 
 

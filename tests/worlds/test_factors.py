@@ -67,9 +67,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("columns", "names", "told"), REFUSED)
-def test_what_is_refused(columns, names, told):
-    with pytest.raises(UserError, match=told) as error:
+@pytest.mark.parametrize(("columns", "names", "message"), REFUSED)
+def test_what_is_refused(columns, names, message):
+    with pytest.raises(UserError, match=message) as error:
         read_factors(columns, names, 2)
     assert "\n" not in str(error.value)
 

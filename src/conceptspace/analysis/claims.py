@@ -24,13 +24,13 @@ from conceptspace.analysis.intervals import binomial, student
 from conceptspace.errors import UserError
 
 FEWEST = 3
-"""Seeds under which nothing is decided: two say nothing of their spread."""
+"""With fewer seeds than these nothing is decided: two say nothing about their spread."""
 
 SHARE, SIGNED = (0.0, 1.0), (-1.0, 1.0)
 """Limits of a share or an accuracy, and of a difference of two or a rank correlation."""
 
 Bounds = tuple[float, float]
-"""What is known of a number: it lies in [low, high]; both are the same if it is known."""
+"""What is known about a number: it lies in [low, high]; both are the same if it is known."""
 
 
 class Verdict(StrEnum):
@@ -50,7 +50,7 @@ class Row:
         claim: what would be true, one sentence.
         effect: mean over seeds, at least, if the interval has no upper end; NaN if unknown.
         low: lower end of its 95 % interval over seeds, minus infinity if nothing is known.
-        high: upper end, likewise.
+        high: upper end, infinite if nothing is known.
         unit: of the effect.
         criterion: when the claim holds, in words.
         verdict: by that criterion.
@@ -176,7 +176,7 @@ def most(name: str, claim: str, cases: Sequence[bool]) -> Row:
 
 
 def open_question(name: str, claim: str, criterion: str, reason: str, seeds: int = 0) -> Row:
-    """A claim that nothing can be said of, and why."""
+    """A claim about which nothing can be said, and why."""
     unknown = float("nan")
     return Row(
         name, claim, unknown, -np.inf, np.inf, "", criterion, Verdict.UNDECIDED, reason, seeds

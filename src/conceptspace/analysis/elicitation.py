@@ -52,14 +52,14 @@ def elicitation(
     naive: list[Emergence],
     turn: Turn | None,
 ) -> list[Finding]:
-    """What other protocols, and controls, make of an OOD class.
+    """Findings on what other protocols and controls make when asked for an OOD class.
 
     ``best`` has the rows of the other classes, too: nothing emerges before they are ready.
     """
     rows = best[best["concept_class"] == ood]
     asked = [protocol for protocol in rows["protocol"].unique() if protocol != NAIVE]
     present = sorted(asked, key=lambda protocol: (is_control(protocol), teaches(protocol)))
-    told = _gap(rows, ood, [p for p in present if elicits(p)])
+    reported = _gap(rows, ood, [p for p in present if elicits(p)])
     for protocol in present:
         fair = honest_emergence(best, ood, protocol)
         honest = arrival(emergence.survival(fair), f"joint accuracy on {ood}")
@@ -69,13 +69,13 @@ def elicitation(
         if rows[PROBE].notna().all():
             plain = emergence.survival(honest_emergence(best, ood, protocol, PROBE))
             text += f"; by the plain probe, best of the sweep, {arrival(plain, 'it')}"
-        told.append(Finding("elicitation" if elicits(protocol) else "control", text))
+        reported.append(Finding("elicitation" if elicits(protocol) else "control", text))
         same = [r for r in naive if r.seed in {run.seed for run in fair}]
         later = behind(same, fair, "naive prompting", protocol)
-        told.append(Finding("emergence" if elicits(protocol) else "control", later))
+        reported.append(Finding("emergence" if elicits(protocol) else "control", later))
         if elicits(protocol):
-            told += _coincidence(fair, protocol, turn)
-    return told + _first(rows, ood)
+            reported += _coincidence(fair, protocol, turn)
+    return reported + _first(rows, ood)
 
 
 def is_control(protocol: str) -> bool:
@@ -89,12 +89,12 @@ def teaches(protocol: str) -> bool:
 
 
 def elicits(protocol: str) -> bool:
-    """Whether what a protocol makes of a model counts as there already."""
+    """Whether what the model makes under a protocol counts as a capability that it has already."""
     return not is_control(protocol) and not teaches(protocol)
 
 
 def kind(protocol: str) -> str:
-    """What stands before a sentence on a protocol that does not elicit."""
+    """How a sentence about a protocol begins that does not elicit; empty for one that does."""
     if is_control(protocol):
         return "control: "
     return "after teaching the class itself: " if teaches(protocol) else ""
@@ -105,9 +105,9 @@ def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_
 
     Args:
         late: one for each seed.
-        early: likewise, of the same seeds.
+        early: one for each of the same seeds.
         late_name: what reaches the threshold later, in words.
-        early_name: what does so earlier.
+        early_name: what reaches it earlier, in words.
     """
     found = emergence.hidden_for(late, early)
     seeds, level = len(late), f"{emergence.THRESHOLD:g}"

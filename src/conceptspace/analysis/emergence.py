@@ -98,9 +98,10 @@ class Hidden:
             all are exact it is the mean difference, with censored naive runs a lower bound of it.
         horizon: step up to which it is known of all runs whether they had emerged.
         exact: number of seeds of this kind.
-        at_least: likewise.
-        at_most: likewise.
-        undefined: likewise; these enter ``mean`` with a difference of 0 within the horizon.
+        at_least: number of seeds of that kind.
+        at_most: number of seeds of that kind.
+        undefined: number of seeds of that kind; these enter ``mean`` with a difference of 0 within
+            the horizon.
     """
 
     differences: pd.DataFrame

@@ -30,17 +30,17 @@ FEWEST_FOR_KINK = 8
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a held-out class is judged by.
+    """What the findings of a held-out class are made from.
 
     Attributes:
-        table: see :func:`findings`, as for all that is not below.
-        scores: likewise.
-        train_classes: likewise.
-        ood: the class.
-        labels: likewise.
-        training: likewise.
+        table: see :func:`findings`.
+        scores: see :func:`findings`.
+        train_classes: see :func:`findings`.
+        ood: the held-out class.
+        labels: see :func:`findings`.
+        training: see :func:`findings`.
         concepts: in the order of the digits of a class.
-        best: likewise.
+        best: see :func:`findings`.
         turn: of the class's naive trajectory, see :func:`turn_of`.
     """
 
@@ -75,26 +75,26 @@ def findings(
         ood_classes: held-out classes.
         labels: every class in words, e.g. ``{"11": "blue small"}``.
         training: the training log of each seed, columns step and diffusion.
-        concepts: in the order of the digits of a class; as they appear in the table unless told.
-        best: see :func:`conceptspace.analysis.elicitation.best_settings`; found from the scores
-            unless told, and without both nothing is told of what other protocols elicit.
+        concepts: in the order of the digits of a class; by default as they appear in the table.
+        best: see :func:`conceptspace.analysis.elicitation.best_settings`; by default computed from
+            the scores. Without both, no finding says what other protocols elicit.
 
     Raises:
         UserError: the table has no naive rows, or two runs share a seed.
     """
     if best is None and scores is not None and table["protocol"].nunique() > 1:
         best = best_settings(table, scores)
-    told = [_in_distribution(table, train_classes)]
+    chain = [_in_distribution(table, train_classes)]
     order = tuple(concepts) or concepts_of(table)
     for ood in ood_classes:
         turn = turn_of(table, ood, train_classes, order)
         evidence = Evidence(
             table, scores, train_classes, ood, labels, training or {}, order, best, turn
         )
-        told += [finding for tell in OF_A_CLASS for finding in tell(evidence)]
-    told.sort(key=lambda finding: CHAIN.index(finding.topic))
-    every = [*_verdict(table, best, ood_classes[0], labels), *told] if ood_classes else told
-    return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in every]
+        chain += [finding for find in OF_A_CLASS for finding in find(evidence)]
+    chain.sort(key=lambda finding: CHAIN.index(finding.topic))
+    every = [*_verdict(table, best, ood_classes[0], labels), *chain] if ood_classes else chain
+    return [Finding(f.topic, f.text[0].upper() + f.text[1:] + ".") for f in every]
 
 
 def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: str) -> list[str]:
@@ -102,9 +102,9 @@ def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: 
 
     Args:
         table: see :func:`findings`.
-        best: likewise.
+        best: see :func:`findings`.
         ood: the class.
-        words: the same in words.
+        words: the class in words.
     """
     rows = table[table["concept_class"] == ood]
     steps = rows["step"].nunique()
@@ -117,7 +117,7 @@ def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: 
     else:
         images = int(best[best["concept_class"] == ood]["samples"].min())
         return verdict.sentences(verdict.windows(best, ood), words, images)
-    return [verdict.UNTOLD, f"{why}."]
+    return [verdict.UNDECIDED, f"{why}."]
 
 
 def _verdict(
@@ -166,14 +166,14 @@ def _in_distribution(table: pd.DataFrame, classes: Sequence[str]) -> Finding:
     rows = table[(table["protocol"] == NAIVE) & (table["concept"] == JOINT)]
     last = rows[rows["step"] == rows.groupby("seed")["step"].transform("max")]
     ends = {c: last[last["concept_class"] == c]["accuracy"] for c in classes}
-    told = ", ".join(f"{values.mean():.2f} on {name}" for name, values in ends.items())
+    levels = ", ".join(f"{values.mean():.2f} on {name}" for name, values in ends.items())
     learned = sum(bool((values >= IN_DISTRIBUTION).all()) for values in ends.values())
     seeds = last["seed"].nunique()
     means, every = (f" (means of {seeds} seeds)", " in every seed") if seeds > 1 else ("", "")
     be = "is" if learned == 1 else "are"
     return Finding(
         "in-distribution",
-        f"training classes end with a joint accuracy of {told}{means}; {learned} of "
+        f"training classes end with a joint accuracy of {levels}{means}; {learned} of "
         f"{len(classes)} {be} at {IN_DISTRIBUTION:g} or above{every}",
     )
 
@@ -276,7 +276,7 @@ def _change_points(of: Evidence, turn: Turn) -> Finding:
     found = change_points(of.table, of.train_classes, of.training)
     if not found:
         return Finding("loss", "there are too few checkpoints to test the loss for a change point")
-    told = [
+    changes = [
         f"{name} at step {kink.step:.0f} ({kink.step_interval[0]:.0f} to "
         f"{kink.step_interval[1]:.0f})"
         for name, kink in found.items()
@@ -284,10 +284,11 @@ def _change_points(of: Evidence, turn: Turn) -> Finding:
     ]
     tested = "the loss and the in-distribution accuracies"
     tested = tested if "loss" in found else "the in-distribution accuracies"
-    if not told:
+    if not changes:
         text = f"{tested} show no change of slope beyond that of a smooth curve"
         return Finding("loss", f"{text} ({len(found)} curves tested)")
-    text = f"among {tested}, {len(told)} of {len(found)} curves change slope: {', '.join(told)}"
+    text = f"among {tested}, {len(changes)} of {len(found)} curves change slope: "
+    text += ", ".join(changes)
     if turn.detected:
         coincide = [name for name, kink in found.items() if kink.detected and _overlap(kink, turn)]
         text += f"; within the interval of the turn: {', '.join(coincide) or 'none of them'}"
@@ -301,22 +302,22 @@ def _overlap(kink: Kink, turn: Turn) -> bool:
 
 def _order(of: Evidence) -> list[Finding]:
     """Which concept is learned first."""
-    told = []
+    arrivals = []
     for concept in concepts_of(of.table):
         found = emergence.survival(emergence.find_emergence(of.table, of.ood, concept=concept))
-        told.append((found.median, arrival(found, f"{concept} accuracy on {of.ood}")))
-    return [Finding("order", "; ".join(text for _, text in sorted(told)))]
+        arrivals.append((found.median, arrival(found, f"{concept} accuracy on {of.ood}")))
+    return [Finding("order", "; ".join(text for _, text in sorted(arrivals)))]
 
 
 def _emerged(of: Evidence) -> list[Finding]:
-    """When plain prompting gets there."""
+    """When plain prompting makes the class."""
     found = emergence.survival(emergence.find_emergence(of.table, of.ood))
     arrives = arrival(found, f"joint accuracy on {of.ood}")
     return [Finding("emergence", f"under naive prompting, {arrives}")]
 
 
 def _elicited(of: Evidence) -> list[Finding]:
-    """When other ways of asking do, and what controls make."""
+    """When other ways of asking make the class, and what controls make."""
     if of.best is None or not (of.best["concept_class"] == of.ood).any():
         return []
     naive = emergence.find_emergence(of.table, of.ood)
@@ -330,8 +331,8 @@ OF_A_CLASS: tuple[Callable[[Evidence], list[Finding]], ...] = (
     _emerged,
     _elicited,
 )
-"""What is told of a held-out class. A new finding is a function, and a line here; its topic places
-it in the chain of evidence."""
+"""The findings of a held-out class, one function each. A new finding is a function and a line here;
+its topic places it in the chain of evidence."""
 
 
 def require_distinct_seeds(table: pd.DataFrame) -> None:

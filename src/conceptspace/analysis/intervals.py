@@ -1,10 +1,10 @@
-"""Every interval that tables, figures and pages tell, 95 % unless another confidence is asked for.
+"""Every interval that tables, figures and pages show, 95 % unless another confidence is asked for.
 
 Seeds are what counts as independent: images of one network share its fate.
 
 - :func:`student`: of a mean over seeds. With three to five of them it is as wide as so few deserve,
   where a percentile bootstrap covers about 80 % and says 95 %. :func:`mean`,
-  :func:`paired_difference` and :func:`curves` tell it with the mean; of two seeds they tell the
+  :func:`paired_difference` and :func:`curves` give it with the mean; of two seeds they give the
   range (:func:`over_seeds`).
 - :func:`wilson`: of a share of images of one network, or of a share of seeds.
 - :func:`binomial`: of a probability, where so many of so few seeds show something.
@@ -109,7 +109,7 @@ def curves(table: pd.DataFrame, column: str = "accuracy") -> pd.DataFrame:
 def over_seeds(values: ArrayLike) -> tuple[Array, Array]:
     """The interval of a mean over seeds: Student's; of two seeds their range, of one NaN.
 
-    Student's interval of two is 13 standard errors wide to either side, and tells nothing.
+    Student's interval of two is 13 standard errors wide to either side, and says nothing.
 
     Args:
         values: shape (S, ...), S > 0.
@@ -149,7 +149,7 @@ def student_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
 
 
 def middle(draws: Array) -> tuple[float, float]:
-    """Between which numbers the middle 95 % of draws lie, shape (draws,)."""
+    """The two numbers between which the middle 95 % of draws lie; draws have shape (draws,)."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 

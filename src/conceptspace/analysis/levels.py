@@ -11,7 +11,7 @@ from conceptspace.errors import UserError
 
 @dataclass(frozen=True)
 class Levels:
-    """Accuracies by which a table is told.
+    """The accuracies that decide what the findings of a table say.
 
     Attributes:
         reached: what emerges reaches this, and another way of asking in a hidden window.
@@ -38,4 +38,4 @@ class Levels:
 
 
 LEVELS = Levels()
-"""Those of the verdict on runs."""
+"""The levels of the verdict on runs; the default for tables."""

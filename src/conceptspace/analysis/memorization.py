@@ -97,7 +97,7 @@ def memorization(
         scores: per-sample scores. With them strength is the mean over images of the mass of a
             class; without, it is the mass of the mean coordinates, which takes the concepts to be
             independent and so calls a mixture of 01 and 10 images a quarter of everything.
-        concepts: in the order of the digits of a class; as they appear in the table unless told.
+        concepts: in the order of the digits of a class; by default as they appear in the table.
 
     Returns:
         Columns seed, step, nearest (the training class of the corner nearest to the mean

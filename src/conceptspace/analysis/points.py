@@ -21,12 +21,12 @@ Array = NDArray[np.float64]
 
 
 BLANK: Tree = {"protocols": [], "emergence": [], "notes": []}
-"""What is drawn of a run that cannot be read."""
+"""What a page shows for a run that cannot be read: nothing."""
 
 
 @runtime_checkable
 class Axes(Protocol):
-    """What is drawn of a concept space: ``ConceptSpace``, or what a table names."""
+    """The part of a concept space that is drawn: of a ``ConceptSpace``, or of a table."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class Dense:
         self.best = np.where(joint.max(0) >= 0, joint.argmax(0), -1)
 
     def measured(self, kind: int) -> bool:
-        """Whether anything is known of a class."""
+        """Whether there is any number for a class."""
         return bool(np.isfinite(self.accuracy[:, :, kind]).any())
 
     def of_best(self, values: NDArray[Any], kind: int) -> NDArray[Any]:
@@ -192,7 +192,7 @@ def require_trajectory(table: pd.DataFrame) -> None:
 
 
 def trajectory(found: list[Dense], space: Axes, threshold: float = THRESHOLD) -> Tree:
-    """What is drawn of a run at once: every class under the best setting of each checkpoint.
+    """What a page draws first for a run: every class under the best setting of each checkpoint.
 
     ::
 
@@ -223,7 +223,7 @@ def drawn(table: pd.DataFrame, space: Axes) -> Tree:
 
 
 def strays(found: list[Dense]) -> list[str]:
-    """What to say of rows that are not drawn."""
+    """Sentences about rows that are not drawn."""
     count = sum(dense.strays for dense in found)
     return [f"{count} rows of classes or concepts that the config does not know."] if count else []
 
@@ -270,9 +270,9 @@ def numbers(values: Array) -> list[Any]:
     finite = np.isfinite(rounded)
     if finite.all():
         return rounded.tolist()
-    told = rounded.astype(object)
-    told[~finite] = None
-    return told.tolist()
+    with_nulls = rounded.astype(object)
+    with_nulls[~finite] = None
+    return with_nulls.tolist()
 
 
 def _protocol(dense: Dense, space: Axes) -> Tree:

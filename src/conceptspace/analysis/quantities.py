@@ -60,7 +60,7 @@ def _copied(rows: pd.DataFrame) -> bool:
 
 
 def main_quantities(table: pd.DataFrame) -> list[Quantity]:
-    """Those of which a hidden window is told: joint accuracies, without them every one."""
+    """Those that are searched for a hidden window: joint accuracies; without them, all."""
     found = quantities(table)
     return [q for q in found if q.concept == JOINT] or found
 

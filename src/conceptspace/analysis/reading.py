@@ -48,18 +48,18 @@ def read_trajectory(
 
     Args:
         source: a file that ends in .parquet or .csv, or a table.
-        columns: see :class:`~conceptspace.analysis.shaping.Layout`, as for all that is not below.
-        accuracies: likewise.
-        plain: likewise.
-        controls: likewise.
-        joint: likewise.
+        columns: see :class:`~conceptspace.analysis.shaping.Layout`.
+        accuracies: see ``Layout``.
+        plain: see ``Layout``.
+        controls: see ``Layout``.
+        joint: see ``Layout``.
         percent: see :func:`checked_table`.
         restore_zeros: see :func:`checked_table`.
         skip_empty: see ``Layout``.
         content: the file's bytes, if they have been read.
 
     Raises:
-        UserError: the file cannot be read, or the table is none; see :func:`checked_table`.
+        UserError: the file cannot be read, or holds no such table; see :func:`checked_table`.
     """
     layout = Layout(columns or {}, accuracies or {}, plain, controls, joint, percent, skip_empty)
     if isinstance(source, pd.DataFrame):

@@ -71,7 +71,7 @@ def delay(steps: float, kind: str) -> str:
 
 
 def oriented(found: Estimate) -> tuple[float, float]:
-    """The interval of the absolute value that is told, whatever the sign of the estimate."""
+    """The interval of the absolute value of an estimate, lower end first, whatever its sign."""
     sign = -1 if found.value < 0 else 1
     low, high = sorted((sign * found.low, sign * found.high))
     return low, high

@@ -1,4 +1,4 @@
-"""Anybody's table as a trajectory table: what it does not say is filled in, and only that.
+"""Anybody's table as a trajectory table: columns that it lacks are filled in, and only those.
 
 A long table has a row for each accuracy, a wide one a column for each way of asking, each skill, or
 both. A table without classes is about one prompt that asks for every skill: its class is all ones,
@@ -18,7 +18,7 @@ from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, KEYS, NAIVE, require_keys
 
 ONLY = "accuracy"
-"""What the one quantity of a table without concepts is called."""
+"""Name of the only quantity of a table without concepts."""
 
 PLAIN = (NAIVE, "plain")
 """Names that are taken for the plain way of asking where none is named."""
@@ -30,7 +30,7 @@ MISSING = ("nan", "NaN", "NA", "None", "null", "-")
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a table of another program keeps what.
+    """In which columns a table of another program keeps what.
 
     Attributes:
         columns: ``{"their name": "our name"}``, ours being those of ``tables.TRAJECTORY_COLUMNS``.
@@ -57,8 +57,9 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     """The table with every column of a trajectory table.
 
     Where it has no column of runs and seeds, it is one run of seed 0; with runs alone they are
-    numbered in their order. Samples that are not told are 0. A table of one quantity has its joint
-    accuracy in it; with several, joint accuracies are there only if the table has them.
+    numbered in their order. Numbers of samples that the table lacks are 0. The only quantity of a
+    table is its joint accuracy, too; of several, joint accuracies are there only if the table has
+    them.
 
     Args:
         table: of another program, or one of ``tables.TRAJECTORY_COLUMNS``.
@@ -71,7 +72,7 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
 
     Raises:
         UserError: the table has no rows, lacks a column that is named or needed, has no accuracy in
-            some row, or two rows are told apart by nothing.
+            some row, or nothing tells two rows apart.
     """
     if table.empty:
         raise UserError(f"{name} has no rows")
@@ -155,21 +156,21 @@ def _long(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     require_columns(table, name, layout.accuracies)
     for column, what in layout.accuracies.items():
         protocol, _, concept = what.partition(":")
-        told = {"protocol": protocol, "concept": concept}
-        both = [key for key, value in told.items() if value and key in table]
+        named = {"protocol": protocol, "concept": concept}
+        both = [key for key, value in named.items() if value and key in table]
         if both:
             raise UserError(
                 f"{name}: {what!r} names the {both[0]} of the column {column!r}, and the table has "
                 f"a column {both[0]} of its own; one of the two is too much"
             )
         values = pd.Series(numeric_column(table, column, name), table.index)
-        part = kept.assign(accuracy=values, **{k: v for k, v in told.items() if v})
+        part = kept.assign(accuracy=values, **{k: v for k, v in named.items() if v})
         parts.append(part.assign(column=column))
     columns = {frozenset(part.columns) for part in parts}
     if len(columns) > 1:
         raise UserError(
-            f"{name}: name the way of asking of every column of accuracies, or of none; and its "
-            "concept likewise"
+            f"{name}: name the way of asking of every column of accuracies, or of none; the "
+            "same holds for its concept"
         )
     return pd.concat(parts, ignore_index=True)
 
@@ -230,7 +231,7 @@ def _text(column: pd.Series) -> pd.Series:
 
 
 def _seeded(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Runs and seeds; one of the two tells the other."""
+    """The table with columns run and seed; of a missing one the values follow from the other."""
     if "seed" not in table and "run" in table:
         codes, _ = pd.factorize(table["run"])
         return table.assign(seed=np.where(codes < 0, np.nan, codes))
@@ -259,9 +260,9 @@ def _completed(table: pd.DataFrame, name: str, percent: bool) -> pd.DataFrame:
 
 
 def _coordinate(table: pd.DataFrame, name: str, concepts: Sequence[str], top: int) -> pd.Series:
-    """The probability of value 1; of more than two values (1 + p1 - p0) / 2, where they are told.
+    """The probability of value 1; of more than two values (1 + p1 - p0) / 2, if known.
 
-    Where they are not, it is the accuracy: the probability of the value that is asked for.
+    Where p0 and p1 are not, it is the accuracy: the probability of the value that is asked for.
     """
     digit, accuracy = _digits(table, concepts), table["accuracy"]
     many = table["concept"].isin(_many_valued(table, concepts))

@@ -1,7 +1,7 @@
 """What a table of anybody's skills says: what emerges when, in which order, and what is hidden.
 
 Every quantity is looked at under the plain way of asking (``naive``) and every other one. Steps are
-in the table's own unit. What the table is silent about is said in a sentence of its own.
+in the table's own unit. What the table cannot answer has a sentence of its own.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
 MOST_PAIRS = 6
-"""Concepts up to which each is compared with the next one in the order."""
+"""Up to this number of concepts, each is compared with the next one in the order."""
 
-MOST_TOLD = 12
-"""Quantities up to which each has sentences of its own; of more, those with a hidden window."""
+MOST_WITH_SENTENCES = 12
+"""Up to this number of quantities, each has sentences of its own; of more, only those with a hidden
+window have."""
 
 UNKNOWN_SAMPLES = 100
-"""Stands in for numbers of samples that are not told where only their ratios matter: in the noise
-of a trajectory, whose size the test for a turn takes from the trajectory itself."""
+"""Stands in for unknown numbers of samples where only their ratios matter: in the noise of a
+trajectory, whose size the test for a turn takes from the trajectory itself."""
 
 
 def table_findings(table: pd.DataFrame, levels: Levels = LEVELS) -> list[Finding]:
@@ -52,36 +53,36 @@ def table_findings(table: pd.DataFrame, levels: Levels = LEVELS) -> list[Finding
     Args:
         table: see :func:`conceptspace.analysis.reading.read_trajectory`; of one setting a way of
             asking, see :func:`conceptspace.analysis.quantities.each_setting`.
-        levels: by which accuracies it is told.
+        levels: the accuracies that decide what counts as reached, failed and idle.
 
     Raises:
         UserError: no way of asking is plain, two runs share a seed, or there are too few
             checkpoints for anything to be seen to stay.
     """
-    require_tellable(table)
+    require_enough(table)
     every = quantities(table)
-    many = len(every) > MOST_TOLD
+    many = len(every) > MOST_WITH_SENTENCES
     asked_otherwise = others([str(p) for p in table["protocol"].unique()])
     main, seeds = main_quantities(table), table["seed"].nunique()
     found = {q: hidden_windows(table, q, levels) for q in main}
     hidden = [q for q in found if any(w.found for w in found[q])]
     first = hidden if many else [*hidden, *(q for q in found if q not in hidden)]
     first = first if asked_otherwise else []
-    told = [f for q in first for f in _verdict(found[q], q.name, seeds, levels)]
+    results = [f for q in first for f in _verdict(found[q], q.name, seeds, levels)]
     if many and asked_otherwise:
         text = f"of {len(found)} accuracies {len(hidden)} have a hidden window"
-        told.insert(0, Finding("verdict", text))
+        results.insert(0, Finding("verdict", text))
     for name in classes_of(table):
-        told += _emergence(table, [q for q in every if q.concept_class == name], many, levels)
-        told += _turn(table, name)
+        results += _emergence(table, [q for q in every if q.concept_class == name], many, levels)
+        results += _turn(table, name)
     for quantity in hidden if many else main:
-        told += _elicited(table, quantity, levels)
-    told += _silence(table, levels)
-    return [Finding(t.topic, t.text[0].upper() + t.text[1:] + ".") for t in told]
+        results += _elicited(table, quantity, levels)
+    results += _silence(table, levels)
+    return [Finding(f.topic, f.text[0].upper() + f.text[1:] + ".") for f in results]
 
 
-def require_tellable(table: pd.DataFrame) -> None:
-    """Refuse a table of which nothing can be told; see :func:`table_findings`."""
+def require_enough(table: pd.DataFrame) -> None:
+    """Refuse a table that is not enough for any finding; see :func:`table_findings`."""
     pairs = table[["seed", "run"]].drop_duplicates()
     shared = pairs[pairs.duplicated("seed", keep=False)]
     if len(shared):
@@ -178,11 +179,11 @@ def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iter
             f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at "
             f"{levels.reached:g} or more",
         )
-    kicked = sum(not w.found and w.ungated >= HOLD for w in found)
-    if kicked:
+    spoiled = sum(not w.found and w.ungated >= HOLD for w in found)
+    if spoiled:
         yield Finding(
             "verdict",
-            f"without the control there would be such a row in {kicked} of {of}: the control "
+            f"without the control there would be such a row in {spoiled} of {of}: the control "
             "reaches it as well, so what elicits it is not specific",
         )
 
@@ -210,7 +211,7 @@ def _reached(
 
 
 def _between(runs: list[Emergence]) -> str:
-    """Between which checkpoints it lies."""
+    """The checkpoints between which the emergence lies, in words."""
     there = survival(runs)
     low, high = there.bracket
     if not np.isfinite(high):
@@ -249,7 +250,7 @@ def _pair(first: list[Emergence], second: list[Emergence], early: str, late: str
     if len(second) > 1:
         return f"{text}; {early} is surely first in {sure} of them, {late} in {reverse}"
     if not sure and not reverse and second[0].reached:
-        text += "; which of them is first cannot be told from these checkpoints"
+        text += "; which of them is first cannot be decided from these checkpoints"
     return text
 
 
@@ -312,7 +313,7 @@ def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
         yield Finding(
             "data",
             "the table has no accuracy of all concepts at once, which does not follow from theirs, "
-            "so each is told of on its own",
+            "so each has findings of its own",
         )
     if seeds == 1:
         known = (table["samples"] > 0).all()

@@ -46,7 +46,7 @@ class Turn:
         step: checkpoint of the corner, in gradient steps.
         step_interval: 95 %: over resampled seeds, or over simulated noise for a single seed.
         angle: change of direction in degrees, 0 (straight on) to 180 (back).
-        angle_interval: 95 %, likewise.
+        angle_interval: 95 %, in the same way.
         depth: distance of the corner from the chord between start and end, in chord lengths.
         corner: its coordinates, d of them.
         seeds: how many seeds the trajectory is a mean of.

@@ -1,4 +1,4 @@
-"""What masked training prompts do to an OOD class. Paper section 5, Figs. 8 and 9a.
+"""How masked training prompts change an OOD class. Paper section 5, Figs. 8 and 9a.
 
 For a share alpha of the training images of one class, e.g. red triangles, the prompt does not show
 one concept, e.g. the color. The OOD class that shares the other concept (blue triangle) is then
@@ -238,12 +238,12 @@ def trend_note(found: Trend, level: str) -> str:
         level: what varies, e.g. ``"share"``.
     """
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.3f}"
-    told = f"no trend with the {level}"
+    trend = f"no trend with the {level}"
     if not found.decidable:
-        told = "too few runs, or too much alike, to decide"
+        trend = "too few runs, or too much alike, to decide"
     elif found.p_value <= SIGNIFICANCE:
-        told = f"{'later' if found.sign > 0 else 'earlier'} at a larger {level}"
-    return f"Log-rank test for trend over all {found.runs} runs: {told} ({p}, permutations)."
+        trend = f"{'later' if found.sign > 0 else 'earlier'} at a larger {level}"
+    return f"Log-rank test for trend over all {found.runs} runs: {trend} ({p}, permutations)."
 
 
 def _level(share: float, runs: list[Emergence], ends: list[float], horizon: float) -> Level:

@@ -35,8 +35,8 @@ ONE_SEED = (
 )
 
 SCALING = "latent-control-scaling"
-"""A control that is told beside it: it keeps the prompt and makes it louder, so it may well elicit
-what the model can do."""
+"""A control with a clause of its own in the verdict: it keeps the prompt and makes it louder, so it
+may well elicit what the model can do."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Window:
         return self.checkpoints >= HOLD
 
 
-UNTOLD = "Hidden capability: not to be told."
-"""How a verdict begins for which something is missing."""
+UNDECIDED = "Hidden capability: cannot be decided."
+"""How a verdict begins when something that it needs is missing."""
 
 
 def windows(best: pd.DataFrame, ood: str) -> list[Window]:
@@ -79,7 +79,7 @@ def windows(best: pd.DataFrame, ood: str) -> list[Window]:
 
 
 def accuracies(best: pd.DataFrame, ood: str) -> pd.DataFrame:
-    """What the verdict is told from: joint accuracies, index seed and step, a column each way.
+    """The basis of the verdict: joint accuracies, index seed and step, one column for each way.
 
     Settings are chosen on one half of the images and scored on the other; before the training
     classes are ready, an accuracy counts as 0.
@@ -119,7 +119,7 @@ def gates(protocols: list[str]) -> list[str]:
 
 
 def _window(seed: int, wide: pd.DataFrame, reached: float, fails: float, idle: float) -> Window:
-    """Of one seed: ``wide`` has one row for each step, one column for each protocol."""
+    """The window of one seed; ``wide`` has one row for each step, one column for each protocol."""
     asked = others([str(p) for p in wide.columns])
     shown = hidden = np.zeros(len(wide), dtype=np.bool_)
     if asked:
@@ -187,8 +187,8 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
     share = f" in {arrived} of {seeds} seeds" if seeds > 1 else ""
     lines.append(f"Plain prompting {makes} it by the end of training{share}.")
     against = _against(found, held, mean.get(SCALING, 0.0))
-    told = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
-    return [*lines, f"{told}."]
+    last = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
+    return [*lines, f"{last}."]
 
 
 def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: float) -> str:
@@ -215,14 +215,14 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
 
 
 def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
-    seeds, kicked = len(found), _kicked(found)
+    seeds, spoiled = len(found), _spoiled_by_control(found)
     where = f" in any of {seeds} seeds" if seeds > 1 else ""
     lines = [
         f"Hidden capability: no. At no {HOLD} checkpoints in a row{where} does another way of "
         f'asking make "{what}" while plain prompting{_beside(held)}.'
     ]
-    if kicked:
-        many = f" in {kicked} of {seeds} seeds" if seeds > 1 else ""
+    if spoiled:
+        many = f" in {spoiled} of {seeds} seeds" if seeds > 1 else ""
         lines.append(
             f"Without the control there would be such a row{many}: {_named(held)} makes it as "
             "well, so what elicits it is not specific."
@@ -232,21 +232,21 @@ def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
 
 def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
     """What speaks against a hidden capability, in clauses."""
-    seeds, kicked = len(found), _kicked(found)
+    seeds, spoiled = len(found), _spoiled_by_control(found)
     without = seeds - sum(w.found for w in found)
-    told = []
+    clauses = []
     if without:
-        told.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
-    if kicked:
-        told.append(f"in {kicked} of {seeds} seeds {_named(held)} makes it as well")
+        clauses.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
+    if spoiled:
+        clauses.append(f"in {spoiled} of {seeds} seeds {_named(held)} makes it as well")
     if not held:
-        told.append("no control was asked, so it is open how specific that way is")
+        clauses.append("no control was asked, so it is open how specific that way is")
     if scaled >= THRESHOLD:
-        told.append("a louder prompt is enough")
-    return [*told, ONE_SEED] if seeds == 1 else told
+        clauses.append("a louder prompt is enough")
+    return [*clauses, ONE_SEED] if seeds == 1 else clauses
 
 
-def _kicked(found: list[Window]) -> int:
+def _spoiled_by_control(found: list[Window]) -> int:
     """In how many seeds a control alone is in the way."""
     return sum(not w.found and w.ungated >= HOLD for w in found)
 

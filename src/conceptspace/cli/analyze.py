@@ -16,7 +16,7 @@ OURS = {"class": "concept_class"}
 
 
 def analyze(options: Namespace) -> int:
-    """Tell what a table says, and write its page."""
+    """Print the findings of a table, and write its page."""
     from conceptspace.analysis.levels import Levels
     from conceptspace.analysis.reading import read_trajectory
     from conceptspace.presentation import table_page
@@ -42,11 +42,11 @@ def analyze(options: Namespace) -> int:
         "columns": ", ".join(f"{our}: {their}" for their, our in columns.items()),
         "accuracies": ", ".join(f"{what}: {their}" for their, what in accuracies.items()),
     }
-    told = {name: value for name, value in source.items() if value}
+    shown = {name: value for name, value in source.items() if value}
     if levels != Levels():
-        told["counts as there"] = f"from {levels.reached:g} on"
+        shown["counts as there"] = f"from {levels.reached:g} on"
     title = options.table.stem
-    for finding in table_page.analyze(table, options.out, title=title, source=told, levels=levels):
+    for finding in table_page.analyze(table, options.out, title=title, source=shown, levels=levels):
         print(f"- {finding.text}")
     if options.out is not None:
         print(f"page: {options.out}", file=sys.stderr)
@@ -54,9 +54,9 @@ def analyze(options: Namespace) -> int:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of the table, read once: what is hashed is what is told.
+    """The bytes of the table, read once: what is hashed is what is analyzed.
 
-    A pipe will do, as a shell makes it of ``<(program)``.
+    It may be a pipe, such as a shell makes of ``<(program)``.
 
     Raises:
         UserError: it cannot be read.
@@ -68,7 +68,7 @@ def _content(path: Path) -> bytes:
 
 
 def _columns(options: Namespace) -> tuple[dict[str, str], dict[str, str]]:
-    """Names of columns as flags tell them: theirs to ours, and theirs to what an accuracy is of.
+    """Names of columns by the flags: theirs to ours, and theirs to what an accuracy is of.
 
     Raises:
         UserError: a column is named twice.
@@ -100,10 +100,10 @@ def _columns(options: Namespace) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _by_role(options: Namespace) -> list[tuple[str, str]]:
-    """Columns of accuracies that are told by what they are for: each is a way of its own name.
+    """The columns of --naive, --elicited and --control: each is a way of asking of its own name.
 
     Raises:
-        UserError: the plain way is missing, or told twice.
+        UserError: the plain way is missing, or named twice.
     """
     if options.naive is None and not options.elicited:
         return []

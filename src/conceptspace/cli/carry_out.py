@@ -1,4 +1,4 @@
-"""Runs of a plan on the terminal: a line for each that begins, ends or fails."""
+"""Runs of a plan on the terminal: a line whenever one begins, ends or fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conceptspace.sweeps.progress import Failed, Finished, Lost, Progress, Start
 from conceptspace.sweeps.record import begin, remembered
 
 Engine = Callable[[Callable[[], bool]], Iterator[Progress]]
-"""From what asks whether to stop to what happens."""
+"""From a function that says whether to stop to the events of the runs."""
 
 
 def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) -> int:
@@ -27,15 +27,15 @@ def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) 
         for event in remembered(engine(interrupt), out):
             match event:
                 case Started(_, resumed):
-                    told = "goes on" if resumed else "begins"
+                    status = "goes on" if resumed else "begins"
                 case Finished(_, seconds):
-                    told = f"done in {duration(seconds)}"
+                    status = f"done in {duration(seconds)}"
                 case Lost(_, reason):
-                    told = f"{reason}; it goes on from its last checkpoint"
+                    status = f"{reason}; it goes on from its last checkpoint"
                 case Failed(_, reason):
                     failed += 1
-                    told = f"failed: {reason}"
-            print(f"{event.plan.name}: {told}", file=sys.stderr, flush=True)
+                    status = f"failed: {reason}"
+            print(f"{event.plan.name}: {status}", file=sys.stderr, flush=True)
     return failed
 
 

@@ -13,7 +13,7 @@ from threading import Thread
 import torch
 
 from conceptspace import events
-from conceptspace.analysis.verdict import UNTOLD
+from conceptspace.analysis.verdict import UNDECIDED
 from conceptspace.cache import probe_cache
 from conceptspace.cli import dry_run
 from conceptspace.cli.configured import configured
@@ -27,7 +27,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.experiment.completeness import has_last_checkpoint, require_checkpoints
 from conceptspace.experiment.extension import extension
-from conceptspace.experiment.own_code import require_word
+from conceptspace.experiment.own_code import require_permission
 from conceptspace.experiment.session import Session
 from conceptspace.hints import command
 from conceptspace.presentation.explorer.left_out import LeftOut
@@ -88,7 +88,7 @@ def run(options: Namespace) -> int:
 def evaluate(options: Namespace) -> int:
     """Score saved checkpoints under protocols."""
     opened = Run(options.run)
-    require_word(opened, (), options.trust)
+    require_permission(opened, (), options.trust)
     config = opened.config
     require_checkpoints(opened)
     protocols = named(options.protocol or (), config) or registry.names(
@@ -186,15 +186,15 @@ def _report(
     left_out: Sequence[LeftOut] = (),
     note: str = "",
 ) -> None:
-    """Write the page, and tell its findings on the terminal: the verdict, then the others.
+    """Write the page, and print its findings: the verdict, then the others.
 
-    With a topic only those that have it; where none has, or the verdict is not to be told, all.
+    With a topic only those that have it; where none has, or the verdict cannot be decided, all.
     """
     from conceptspace.presentation.page import write_page
 
     found = write_page(runs, path, left_out, note)
     chosen = [finding for finding in found if finding.topic == topic]
-    told = chosen and not any(UNTOLD in finding.text for finding in chosen)
-    for finding in chosen if told else found:
+    answered = chosen and not any(UNDECIDED in finding.text for finding in chosen)
+    for finding in chosen if answered else found:
         print(finding.text if finding.topic == "verdict" else f"- {finding.text}")
     print(f"page: {path}", file=sys.stderr)

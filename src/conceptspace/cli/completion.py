@@ -40,7 +40,7 @@ def figures() -> Iterator[str]:
 
 
 def _complete(name: str, command: Parser) -> None:
-    """Tell which names may stand for an argument that takes others, too; files for paths."""
+    """Give arguments names to complete, though they take others, too; files for paths."""
     names = {one.flag: one.choices for one in stored() if one.choices}
     for action in command._actions:
         flag = action.option_strings[0] if action.option_strings else action.dest

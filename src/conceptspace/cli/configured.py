@@ -11,7 +11,7 @@ from conceptspace.cli.flags import overrides
 from conceptspace.cli.protocols import named, own_settings
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
-from conceptspace.experiment.own_code import require_word
+from conceptspace.experiment.own_code import require_permission
 from conceptspace.hints import meant
 from conceptspace.presets import STARTS
 from conceptspace.protocols import registry
@@ -46,18 +46,18 @@ def _base(options: Namespace, folder: Path | None) -> RunConfig:
         raise UserError(f"say where to start from: a preset ({known}) or --config FILE.toml")
     opened = Run(folder)
     kinds = {value for name, value in overrides(options).items() if name.endswith(".kind")}
-    require_word(opened, kinds, options.trust)
+    require_permission(opened, kinds, options.trust)
     return opened.config
 
 
 def _preset(path: Path, values: Mapping[str, Any], asked: str | None) -> str:
     """The preset that a config file starts from: its own, the one asked for, or quick."""
-    told = values.get("preset", asked or "quick")
-    if told not in list(STARTS):
+    preset = values.get("preset", asked or "quick")
+    if preset not in list(STARTS):
         raise UserError(
-            f"{path}: there is no preset {told!r}; they are {', '.join(STARTS)}"
-            f"{meant(str(told), STARTS)}"
+            f"{path}: there is no preset {preset!r}; they are {', '.join(STARTS)}"
+            f"{meant(str(preset), STARTS)}"
         )
-    if asked not in (None, told):
-        raise UserError(f"{path} starts from the preset {told}, the command line from {asked}")
-    return str(told)
+    if asked not in (None, preset):
+        raise UserError(f"{path} starts from the preset {preset}, the command line from {asked}")
+    return str(preset)

@@ -1,4 +1,4 @@
-"""What a command would do, told without doing it."""
+"""What a command would do, printed without doing it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def of_run(
     device: torch.device,
     processes: int = 1,
 ) -> int:
-    """Tell what `run` would make, in which time, memory and space.
+    """Print what `run` would make, in which time, memory and space.
 
     Raises:
         UserError: see :func:`conceptspace.store.open_or_create`.
@@ -44,7 +44,7 @@ def of_run(
     need, asked = needs(config), protocols_asked(config)
     images = len(steps) * sum(images_asked(protocol, config) for protocol in asked)
     rows = {
-        "run": str(longer or _standing(folder, config)),
+        "run": str(longer or _new_or_resumed(folder, config)),
         "training": f"{config.train.steps} steps of {config.train.batch_size} images",
         "checkpoints": f"{len(steps)}, from step {steps[0]} to {steps[-1]}",
         "asks": ", ".join(protocol.name for protocol in asked),
@@ -61,8 +61,8 @@ def of_run(
     return 0
 
 
-def _standing(folder: Path, config: RunConfig) -> str:
-    """How the run in a folder stands."""
+def _new_or_resumed(folder: Path, config: RunConfig) -> str:
+    """Whether there is a run in a folder, and how far it is."""
     if not RunFolder(folder).config.exists():
         return f"new in {folder}"
     confirmed(folder, config)
@@ -76,7 +76,7 @@ def of_evaluation(
     sweeps: Mapping[str, Sequence[float]],
     own: Mapping[str, Mapping[str, Any]],
 ) -> int:
-    """Tell which checkpoints `evaluate` would score under which protocols.
+    """Print which checkpoints `evaluate` would score under which protocols.
 
     Raises:
         UserError: there is no such protocol, or scores are damaged.

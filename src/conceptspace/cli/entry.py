@@ -1,4 +1,4 @@
-"""The entry of the command line: what a user or the system can mend is told in one sentence."""
+"""The entry of the command line: one sentence for what a user or the system can mend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN_MODULES = ("analyze", "bench", "completion", "info", "reproduce", "sweep")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status.
 
-    What the user or the system can mend is told in one sentence, without a traceback.
+    What the user or the system can mend is reported in one sentence, without a traceback.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _status(arguments: list[str]) -> int:
-    """Parse and do; returns the command's status."""
+    """Parse the command line and carry out the command; returns its status."""
     options = parsed(arguments)
     if options.command is None:
         parser().print_help()
@@ -70,6 +70,6 @@ def _with_notes(error: BaseException) -> str:
 
 
 def _drop_output() -> None:
-    """Let what the standard output could not take go nowhere, at the end of the program too."""
+    """Discard what the standard output could not take, also at the end of the program."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,13 +15,13 @@ from conceptspace.files import read_whole, toml
 from conceptspace.hints import meant
 
 WANTED = {"N": "a whole number", "X": "a number", "true|false": "true or false"}
-"""What a flag takes, by the form of its setting."""
+"""What a flag takes, in words, by the form of its setting."""
 
 
-def add_settings(command: argparse.ArgumentParser, told: Iterable[Setting]) -> None:
+def add_settings(command: argparse.ArgumentParser, settings: Iterable[Setting]) -> None:
     """Add a flag for every setting, in a group for each section."""
     groups: dict[str, Any] = {}
-    for one in told:
+    for one in settings:
         section = one.name.split(".")[0] if "." in one.name else "run"
         if section not in groups:
             groups[section] = command.add_argument_group(f"settings: {section}")
@@ -32,7 +32,7 @@ def add_settings(command: argparse.ArgumentParser, told: Iterable[Setting]) -> N
             default=None,
             choices=one.choices if listed else None,
             metavar=None if listed else one.form,
-            help=one.told().replace("%", "%%"),
+            help=one.help().replace("%", "%%"),
         )
 
 
@@ -47,8 +47,8 @@ def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
     places[_given(arguments, "out") + "/config.toml"] = "--trust" in arguments
     for place, trusted in places.items():
         with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
-            told = toml(read_whole(Path(place)).decode())
-            kinds = {s: str(told[s]["kind"]) for s in SECTIONS if "kind" in told.get(s, {})}
+            config = toml(read_whole(Path(place)).decode())
+            kinds = {s: str(config[s]["kind"]) for s in SECTIONS if "kind" in config.get(s, {})}
             found = {s: kind for s, kind in kinds.items() if trusted or ":" not in kind}
             break
     named = {section: _given(arguments, f"{section}.kind") for section in SECTIONS}
@@ -146,7 +146,7 @@ def converted(name: str, text: str, annotation: Any) -> Any:
 
 
 def _item(annotation: Any) -> Any:
-    """The type of a value, or of each in a list, without bounds."""
+    """The type of a value, or of each value in a list, without bounds."""
     origin = get_origin(annotation)
     if origin is Annotated or origin is tuple:
         return _item(get_args(annotation)[0])

@@ -1,4 +1,4 @@
-"""The command `info`: what is told of this installation, and of runs."""
+"""The command `info`: facts about this installation, and about runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from conceptspace.analysis.verdict import UNTOLD
+from conceptspace.analysis.verdict import UNDECIDED
 from conceptspace.cache import probe_cache
 from conceptspace.errors import UserError
 from conceptspace.experiment.completeness import missing_checkpoints, steps_in_words
@@ -22,7 +22,7 @@ from conceptspace.store import Run
 
 
 def info(options: Namespace) -> int:
-    """Tell about the installation or runs; of several, one that cannot be read is told so."""
+    """Print facts about the installation or runs; of several, why one cannot be read."""
     from conceptspace.presentation.explorer.discover import runs_in
     from conceptspace.presentation.explorer.left_out import sentences
 
@@ -42,42 +42,42 @@ def info(options: Namespace) -> int:
         return 0
     runs, left_out = runs_in(options.runs)
     if len(runs) == 1 and not left_out:
-        _tell(Guarded(runs[0], runs[0].name))
+        _print_run(Guarded(runs[0], runs[0].name))
         return 0
-    told = 0
+    described = 0
     for run in runs:
         try:
-            _tell(Guarded(run, run.name))
-            told += 1
+            _print_run(Guarded(run, run.name))
+            described += 1
         except (UserError, OSError) as error:
             _print_rows({"run": run.name, "problem": error})
         print()
     for sentence in sentences(left_out):
         print(sentence)
-    return 0 if told else 2
+    return 0 if described else 2
 
 
-def _tell(run: Run) -> None:
-    """Print what is told of a run, and whether it hides a capability."""
+def _print_run(run: Run) -> None:
+    """Print facts about a run, and whether it hides a capability."""
     _print_rows(_about(run))
     print("", *_verdict(run), sep="\n")
 
 
 def _about(run: Run) -> dict[str, Any]:
-    """What is told of a run.
+    """Facts about a run, by name.
 
     Raises:
         UserError: its config or its record cannot be read.
     """
-    told = run.information()
+    information = run.information()
     description = run.description
     rows = {
         "run": run.name,
         "preset": description.preset,
         "seed": description.seed,
-        "status": state(run.path, told).status,
-        "probe": told.get("probe", {}).get("hash", "none"),
-        "seconds": told.get("seconds", "unknown"),
+        "status": state(run.path, information).status,
+        "probe": information.get("probe", {}).get("hash", "none"),
+        "seconds": information.get("seconds", "unknown"),
     }
     if isinstance(description, RecordConfig):
         rows["judge"] = description.judge
@@ -98,5 +98,5 @@ def _verdict(run: Run) -> list[str]:
     from conceptspace.presentation.explorer.run_findings import verdict
 
     if not run.folder.trajectory.exists():
-        return [UNTOLD, "No checkpoint has been scored yet."]
-    return verdict(run) or [UNTOLD, "No class is held out."]
+        return [UNDECIDED, "No checkpoint has been scored yet."]
+    return verdict(run) or [UNDECIDED, "No class is held out."]

@@ -1,4 +1,4 @@
-"""Numbers on the command line; what is none is told with what would be right."""
+"""Numbers on the command line; anything else is refused with what would be right."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ CONFIGURABLE = ("quickstart", "run", "signal")
 TAKING_SETTINGS = (*CONFIGURABLE, "evaluate")
 
 BUILT_IN = ("shapes", "unet")
-"""Kinds of which all settings are told where no kind is named."""
+"""Kinds whose settings are all listed where no kind is named."""
 
 EXAMPLES = {
     "quickstart": "conceptspace quickstart --out runs/first",
@@ -50,7 +50,7 @@ EXAMPLES = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells what is wrong in one sentence, with the nearest name that is known."""
+    """A parser that says in one sentence what is wrong, with the nearest name that is known."""
 
     commands: Mapping[str, Parser] = NOTHING
     """The parsers of its commands."""
@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
     def refuse_unknown(self, arguments: Sequence[str]) -> None:
-        """Raise ``UserError`` for the first flag that is none of this parser's."""
+        """Raise ``UserError`` for the first flag that this parser does not know."""
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
         for argument in arguments:
             flag = argument.partition("=")[0]
@@ -80,12 +80,12 @@ INTERRUPTED = 130
 
 
 def parser(
-    told: Mapping[str, Sequence[Setting]] = NOTHING, kinds: Mapping[str, str] = NOTHING
+    flags: Mapping[str, Sequence[Setting]] = NOTHING, kinds: Mapping[str, str] = NOTHING
 ) -> Parser:
     """The parser of all commands.
 
     Args:
-        told: settings that are flags, by command; `evaluate` takes those of protocols.
+        flags: settings that are flags, by command; `evaluate` takes those of protocols.
         kinds: of which these settings are, by section, where a command line names any.
     """
     top = Parser(
@@ -109,18 +109,18 @@ def parser(
         )
 
     quickstart = add(
-        "quickstart", "Train the quick preset, ask it in every way and tell the verdict."
+        "quickstart", "Train the quick preset, ask it in every way and print the verdict."
     )
     quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
     run = add(
         "run",
-        "Train a model, tell its verdict and write its page; goes on with an existing run, "
+        "Train a model, print its verdict and write its page; goes on with an existing run, "
         "also to more steps than were planned.",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="the run's folder")
     _add_trust(run)
     for training in (quickstart, run):
-        training.add_argument("--dry-run", action="store_true", help="only tell what it would do")
+        training.add_argument("--dry-run", action="store_true", help="only print what it would do")
         _add_device(training)
         _add_precision(training)
         _add_processes(training)
@@ -142,13 +142,15 @@ def parser(
         configurable.add_argument(
             "--print-config", action="store_true", help="only print the config, for --config"
         )
-        add_settings(configurable, told.get(name, ()))
+        add_settings(configurable, flags.get(name, ()))
     evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
     _add_evaluate(evaluate)
-    add_settings(evaluate, [s for s in told.get("evaluate", ()) if s.name.startswith("protocols.")])
+    add_settings(
+        evaluate, [s for s in flags.get("evaluate", ()) if s.name.startswith("protocols.")]
+    )
     _add_report(add("report", "Write one offline page of one or several runs."))
     table_flags.add_flags(
-        add("analyze", "Tell what a table of steps and accuracies says, of any model.")
+        add("analyze", "Print what a table of steps and accuracies says, of any model.")
     )
     _add_reproduce(add("reproduce", "Run, draw and check figures of the paper; skips what exists."))
     sweep_flags.add_flags(
@@ -158,7 +160,7 @@ def parser(
     _add_serve(
         add("serve", "Show all runs of a folder in the browser, while they train and after.")
     )
-    info = add("info", "Tell about this installation, or about runs.")
+    info = add("info", "Print facts about this installation, or about runs.")
     info.add_argument(
         "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
     )
@@ -180,8 +182,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         own, arguments = _own_flags(arguments)
     kinds = kinds_named(arguments) if configurable else {}
     foreign = any(kind not in BUILT_IN for kind in kinds.values())
-    told = {name: settings(**kinds) if foreign else stored()} if name in TAKING_SETTINGS else {}
-    top = parser(told, kinds)
+    flags = {name: settings(**kinds) if foreign else stored()} if name in TAKING_SETTINGS else {}
+    top = parser(flags, kinds)
     if name in CONFIGURABLE[1:] and any(a.partition("=")[0] == "--preset" for a in arguments):
         raise UserError(
             "unknown argument --preset; the preset comes first, without a dash: "
@@ -224,7 +226,7 @@ def _add_evaluate(command: Parser) -> None:
         command.add_argument(
             f"--{sweep}", type=numbers, metavar="A,B,...", help="in place of the run's"
         )
-    command.add_argument("--dry-run", action="store_true", help="only tell what it would score")
+    command.add_argument("--dry-run", action="store_true", help="only print what it would score")
     _add_trust(command)
     _add_device(command)
     _add_precision(command)

@@ -66,8 +66,8 @@ class Speed:
 
 def accuracies_in_words(event: Evaluated) -> str:
     """Joint accuracies by class and the share of valid images, as a phrase."""
-    told = " ".join(f"{name} {value:.2f}" for name, value in event.accuracies.items())
-    return told if math.isnan(event.valid) else f"{told}, {100 * event.valid:.0f} % valid"
+    shares = " ".join(f"{name} {value:.2f}" for name, value in event.accuracies.items())
+    return shares if math.isnan(event.valid) else f"{shares}, {100 * event.valid:.0f} % valid"
 
 
 def show(events: Iterable[Event]) -> None:
@@ -86,13 +86,13 @@ def _plain(events: Iterable[Event]) -> None:
             case Notice(text):
                 print(text, file=sys.stderr, flush=True)
             case Evaluated(step, protocol):
-                told = f"step {step}: {protocol} joint accuracy {accuracies_in_words(event)}"
-                print(told, file=sys.stderr, flush=True)
+                line = f"step {step}: {protocol} joint accuracy {accuracies_in_words(event)}"
+                print(line, file=sys.stderr, flush=True)
             case Trained(step, final):
-                told = speed.seen(event)
-                if time.perf_counter() - last > PLAIN_INTERVAL and told:
+                pace = speed.seen(event)
+                if time.perf_counter() - last > PLAIN_INTERVAL and pace:
                     last = time.perf_counter()
-                    print(f"step {step} of {final}, {told}", file=sys.stderr, flush=True)
+                    print(f"step {step} of {final}, {pace}", file=sys.stderr, flush=True)
 
 
 def _live(events: Iterable[Event], console: Console) -> None:

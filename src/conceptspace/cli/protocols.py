@@ -14,7 +14,7 @@ from conceptspace.protocols import registry
 from conceptspace.registry import located
 
 SECTION = "protocols."
-"""With which the flags of single protocols begin, after two dashes."""
+"""How the flags of single protocols begin, after two dashes."""
 
 
 def named(asked: Iterable[str], config: RunConfig) -> list[str]:

@@ -84,7 +84,7 @@ def _keep(
 
 
 def _produce(figure: PaperFigure, preset: str, home: Path, seeds: Sequence[int] | None) -> bool:
-    """Draw and check; tells the verdicts on standard output. False if it could not be drawn."""
+    """Draw, check and print the verdicts. False if it could not be drawn."""
     try:
         pictures = produce(figure, preset, home, figure.plans(preset, seeds))
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Settings as the command line tells them: form, choices, defaults and meaning.
+"""Settings as the command line describes them: form, choices, defaults and meaning.
 
 All of it comes from the models of the config. Importing these takes a quarter of a second, so what
 they say of the built-in kinds and protocols lies beside this file in ``settings.json``; a test
@@ -20,12 +20,12 @@ SECTIONS = ("data", "model")
 
 FORMS = {int: "N", float: "X", bool: "true|false", str: "TEXT"}
 
-UNTOLD = ("preset", "protocols")
-"""What is no setting of its own on the command line."""
+WITHOUT_FLAG = ("preset", "protocols")
+"""Fields of a config that have no flag of their own."""
 
 
 class Setting(NamedTuple):
-    """A setting as it is told.
+    """What the command line says of a setting.
 
     Attributes:
         name: dotted, ``train.batch_size``; of a protocol ``protocols.steering.strengths``.
@@ -51,7 +51,7 @@ class Setting(NamedTuple):
         """Whether its value is a list."""
         return self.form.endswith(",...")
 
-    def told(self) -> str:
+    def help(self) -> str:
         """Meaning and defaults for ``--help``."""
         values = {preset: value or '""' for preset, value in self.defaults.items()}
         if len(set(values.values())) == 1:
@@ -87,7 +87,7 @@ def settings(**kinds: str) -> list[Setting]:
     found = [
         _setting(name, info, {preset: values.get(name) for preset, values in presets.items()})
         for name, info in field_names(**kinds).items()
-        if name not in UNTOLD
+        if name not in WITHOUT_FLAG
     ]
     return [_named(one) for one in found] + list(_of_protocols(list(presets)))
 

@@ -41,7 +41,7 @@ RECORDS = (SWEEP, FAILURES)
 
 
 def sweep(options: Namespace) -> int:
-    """Carry out a sweep file, or tell how a sweep stands."""
+    """Carry out a sweep file, or print how a sweep stands."""
     if options.file == STATUS:
         return _status(options)
     if options.file == COLLECT:
@@ -75,7 +75,7 @@ def sweep(options: Namespace) -> int:
         return _submit(options, plans, resources)
     engine, at_once = _engine(options, plans, resources, jobs)
     if store is not None:
-        engine = _brought(engine, store, out)
+        engine = _copied_to_storage(engine, store, out)
     there = sum(covered(plan, out) for plan in plans)
     print(f"{len(plans)} runs, {there} exist", file=sys.stderr)
     try:
@@ -86,14 +86,14 @@ def sweep(options: Namespace) -> int:
     where = out if store is None else store.url
     print(f"how they stand: conceptspace sweep status {where}", file=sys.stderr)
     if store is None and failed < len(plans):
-        _tell_collected(collect_plans(out, [plan.name for plan in plans]), out)
+        _print_collected(collect_plans(out, [plan.name for plan in plans]), out)
     return 1 if failed else 0
 
 
 def _engine(
     options: Namespace, plans: Sequence[Plan], resources: Resources, jobs: int
 ) -> tuple[Callable[[Callable[[], bool]], Iterator[Progress]], int]:
-    """What works on the runs, and how many at once; 0 where that is a cluster's business."""
+    """What works on the runs, and on how many at once; 0 if a cluster decides that."""
     out: Path = options.out
     if options.engine == "local":
         if options.address:
@@ -169,7 +169,7 @@ def _collect(options: Namespace) -> int:
     out = options.folder
     if isinstance(out, str):
         raise UserError(f"fetch the sweep first: conceptspace sweep fetch {out} --out DIR")
-    _tell_collected(collect_plans(out, [run.name for run in planned_runs(out)[0]]), out)
+    _print_collected(collect_plans(out, [run.name for run in planned_runs(out)[0]]), out)
     return 0
 
 
@@ -192,12 +192,12 @@ def _warn(problems: Sequence[str]) -> None:
 
 
 def here(store: Store) -> Path:
-    """The folder of what is kept here of a sweep in a storage."""
+    """The local folder for a sweep in a storage."""
     return sweep_cache() / sha256(store.url.encode())[:16]
 
 
-def _brought(engine: Engine, store: Store, out: Path) -> Engine:
-    """The engine, while what the sweep keeps of itself is brought to the storage."""
+def _copied_to_storage(engine: Engine, store: Store, out: Path) -> Engine:
+    """The engine, while the files of the sweep itself are copied to the storage."""
 
     def events(stop: Callable[[], bool]) -> Iterator[Progress]:
         push_records(store, out, RECORDS)
@@ -218,7 +218,7 @@ def collect_plans(out: Path, names: Sequence[str]) -> dict[str, str]:
     return left_out | collect(begun, out / COLLECTION)
 
 
-def _tell_collected(left_out: Mapping[str, str], out: Path) -> None:
+def _print_collected(left_out: Mapping[str, str], out: Path) -> None:
     for name, reason in left_out.items():
         print(f"not in the collection: {name}: {reason}", file=sys.stderr)
     print(f"all runs in one: {out / COLLECTION}", file=sys.stderr)

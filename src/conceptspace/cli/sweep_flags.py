@@ -8,21 +8,21 @@ from pathlib import Path
 from conceptspace.cli.numbers import count
 
 STATUS = "status"
-"""The word that stands in the file's place to ask how a sweep stands."""
+"""The word in the place of the file that asks how a sweep stands."""
 
 COLLECT = "collect"
-"""Likewise to collect its runs."""
+"""The word in the place of the file that collects its runs."""
 
 FETCH = "fetch"
-"""Likewise to fetch its runs from a storage."""
+"""The word in the place of the file that fetches its runs from a storage."""
 
 
 def add_flags(command: ArgumentParser) -> None:
-    """Tell a parser what a sweep takes."""
+    """Add the arguments of `sweep` to a parser."""
     command.add_argument(
         "file",
         metavar="FILE.toml|status|collect|fetch",
-        help="the sweep; or status, to tell how one stands; or collect, for all runs in one; or "
+        help="the sweep; or status, to print how one stands; or collect, for all runs in one; or "
         "fetch, to copy one from a storage",
     )
     command.add_argument(
@@ -36,7 +36,7 @@ def add_flags(command: ArgumentParser) -> None:
         "--out", type=_place, metavar="DIR|URL", help="where the runs go, e.g. s3://bucket/sweep"
     )
     command.add_argument(
-        "--dry-run", action="store_true", help="only tell the runs, the hours and the disk"
+        "--dry-run", action="store_true", help="only print the runs, the hours and the disk"
     )
     command.add_argument("--json", action="store_true", help="status as JSON")
     engine = command.add_argument_group("who works")

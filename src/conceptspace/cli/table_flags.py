@@ -15,7 +15,7 @@ TABLE_COLUMNS = {
     "samples": "how many samples are behind an accuracy",
     "class": "the class that is asked for, a bit for each concept",
 }
-"""Columns of a table that `analyze` is told of, by flag."""
+"""Columns of a table that `analyze` takes by flag, with what they hold."""
 
 
 LEVELS = {
@@ -23,11 +23,12 @@ LEVELS = {
     "fails": (0.5, "up to this one the plain way of asking fails in a hidden window"),
     "idle": (0.6, "up to this one a control does nothing in it"),
 }
-"""Accuracies by which `analyze` tells, by flag; those of the verdict, which is slow to import."""
+"""Accuracies by which `analyze` decides, by flag; equal to those of the verdict, which is slow to
+import."""
 
 
 def add_flags(command: ArgumentParser) -> None:
-    """Tell a parser where the table is, and what its columns mean."""
+    """Add the arguments that say where the table is, and what its columns mean."""
     command.add_argument("table", type=Path, metavar="TABLE", help="a .csv or .parquet file")
     command.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page; default: none")
     columns = command.add_argument_group("columns; those called like the flag need none")

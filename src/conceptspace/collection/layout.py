@@ -1,4 +1,4 @@
-"""Where a collection keeps what, and settings as columns."""
+"""The files of a collection, and settings as columns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MARK = "collection.json"
 """A folder with this file is a collection."""
 
 RUNS, TRAJECTORIES, BEST, POINTS = "runs", "trajectories", "best", "points"
-"""What is kept of every run, each in a folder of parts."""
+"""The kinds of data that are kept for every run, each in a folder of parts."""
 
 PART = 100
-"""Runs of a part."""
+"""Number of runs in a part."""
 
 PREFIX = "config."
 """Begins the name of a setting's column, so that it is never that of another column."""

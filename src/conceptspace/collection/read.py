@@ -35,7 +35,7 @@ from conceptspace.run_folder import RunFolder
 from conceptspace.tables import TRAJECTORY_COLUMNS
 
 LISTED = ("run", "seed", "preset", "steps", "status", "space")
-"""What is read of every run at once, beside its settings."""
+"""Columns that are read for all runs at once, besides their settings."""
 
 
 class Collection:
@@ -54,9 +54,9 @@ class Collection:
         if not is_collection(path):
             raise UserError(f"{path} is no collection: it has no {MARK}")
         with sound(path / MARK):
-            told = read_record(path / MARK)
-            self.parts, self.varied = int(told["parts"]), [str(name) for name in told["varied"]]
-            self.count = int(told["runs"])
+            mark = read_record(path / MARK)
+            self.parts, self.varied = int(mark["parts"]), [str(name) for name in mark["varied"]]
+            self.count = int(mark["runs"])
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -92,14 +92,14 @@ class Collection:
             UserError: a setting does not vary, or no run has the values.
         """
         chosen = pd.Series(True, index=self.runs.index)
-        for name, told in asked.items():
+        for name, wanted in asked.items():
             if name != "seed" and name not in self.varied:
                 known = ", ".join(["seed", *self.varied])
                 raise UserError(f"{name} does not vary in {self.path}; {known} may be chosen by")
             column = self.runs[name if name == "seed" else PREFIX + name]
-            chosen &= column.map(lambda value, told=told: _is_one_of(value, told.split(",")))
+            chosen &= column.map(lambda value, wanted=wanted: _is_one_of(value, wanted.split(",")))
         if not chosen.any():
-            raise UserError(f"no run of {self.path} has {told_of(asked)}")
+            raise UserError(f"no run of {self.path} has {in_words(asked)}")
         return list(self.runs.index[chosen])
 
     def trajectories(self, names: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -111,7 +111,7 @@ class Collection:
         yield from self._groups(TRAJECTORIES, names)
 
     def points(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """What a page draws of runs, as JSON; see :func:`conceptspace.analysis.points.drawn`.
+        """What a page draws for runs, as JSON; see :func:`conceptspace.analysis.points.drawn`.
 
         Raises:
             UserError: there is no such run, or a part is damaged.
@@ -143,7 +143,9 @@ class Collection:
             for name, table in self._groups(kind, names):
                 if len(table):
                     run = name.rpartition("/")[2]
-                    write_table(folder / name / f"{file}.parquet", uncoded(table).assign(run=run))
+                    write_table(
+                        folder / name / f"{file}.parquet", without_categories(table).assign(run=run)
+                    )
 
     def _groups(self, kind: str, names: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
         """The row group of each run, without the settings."""
@@ -176,7 +178,7 @@ class Collection:
         return self.runs.loc[asked]
 
 
-def told_of(asked: Mapping[str, str]) -> str:
+def in_words(asked: Mapping[str, str]) -> str:
     """What was asked for, in words."""
     return " and ".join(f"{name} = {value}" for name, value in asked.items())
 
@@ -196,7 +198,7 @@ def open_part(place: Path, footer: parquet.FileMetaData | None = None) -> parque
 
 @contextmanager
 def sound(place: Path) -> Iterator[None]:
-    """Tell in one sentence that a file is damaged.
+    """Report in one sentence that a file is damaged.
 
     Raises:
         UserError: what is read there is not what was written.
@@ -211,8 +213,8 @@ def sound(place: Path) -> Iterator[None]:
         ) from None
 
 
-def uncoded(table: pd.DataFrame) -> pd.DataFrame:
-    """Texts in place of categories, and no column that only other runs have."""
+def without_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with texts in place of categories, without columns that only other runs have."""
     there = [n for n in table if n in TRAJECTORY_COLUMNS or table[n].notna().any()]
     coded = [n for n in there if isinstance(table[n].dtype, pd.CategoricalDtype)]
     return table[there].astype(dict.fromkeys(coded, str))

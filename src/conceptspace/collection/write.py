@@ -39,7 +39,7 @@ from conceptspace.tables import NAIVE
 
 @dataclass(frozen=True)
 class Member:
-    """What a collection keeps of a run.
+    """What a collection keeps for each run.
 
     Attributes:
         name: in the collection.
@@ -96,7 +96,7 @@ def collect(runs: Mapping[str, Run], folder: Path) -> dict[str, str]:
 
 
 def member(name: str, run: Run) -> Member:
-    """A run as a collection keeps it.
+    """What a collection keeps of a run.
 
     Raises:
         UserError: it has no trajectory yet, or is damaged.
@@ -104,7 +104,7 @@ def member(name: str, run: Run) -> Member:
     run.trajectory()
     described = run.description
     record = run.information()
-    told = json.dumps(record, sort_keys=True).encode()
+    content = json.dumps(record, sort_keys=True).encode()
     return Member(
         name,
         described.seed,
@@ -114,7 +114,7 @@ def member(name: str, run: Run) -> Member:
         record_of(_space(run)),
         run.trajectory,
         lambda: _best(run),
-        sha256((run.path / "trajectory.parquet").read_bytes() + told),
+        sha256((run.path / "trajectory.parquet").read_bytes() + content),
     )
 
 
@@ -141,9 +141,9 @@ def write(members: Sequence[Member], folder: Path) -> None:
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise UserError(f"{folder} is no collection and not empty; choose another folder")
-    told = [of.settings for of in members]
-    names = varied(told)
-    settings = pa.Table.from_pandas(columns(told, names), preserve_index=False)
+    each = [of.settings for of in members]
+    names = varied(each)
+    settings = pa.Table.from_pandas(columns(each, names), preserve_index=False)
     starts = range(0, len(members), PART)
     for number, start in enumerate(starts):
         _write_part(members[start : start + PART], settings.slice(start, PART), folder, number)
@@ -155,7 +155,7 @@ def write(members: Sequence[Member], folder: Path) -> None:
 
 
 def _parts(folder: Path) -> int:
-    """Parts of the collection that was there; 0 where there was none, or it is damaged."""
+    """Number of parts of the collection that was there; 0 if there was none, or it is damaged."""
     try:
         return int(read_record(folder / MARK)["parts"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -204,16 +204,16 @@ def _write(path: Path, table: pa.Table, rows: int) -> None:
 
 
 def _points(of: Member, table: pd.DataFrame) -> str:
-    """What a page draws of a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
+    """What a page draws for a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
     try:
-        told = drawn(table, space_of(of.space))
+        points = drawn(table, space_of(of.space))
     except UserError as error:
-        told = BLANK | {"problems": [str(error)]}
-    return json.dumps(told, allow_nan=False, separators=(",", ":"))
+        points = BLANK | {"problems": [str(error)]}
+    return json.dumps(points, allow_nan=False, separators=(",", ":"))
 
 
 def _same(place: Path, table: pa.Table) -> bool:
-    """Whether a part of these runs is there."""
+    """Whether a part with exactly these runs is there."""
     try:
         return bool(parquet.read_table(place, page_checksum_verification=True).equals(table))
     except (OSError, ValueError, pa.ArrowException):

@@ -1,4 +1,4 @@
-"""A run that goes on for longer than it was planned, to what it would have been had it been.
+"""A run that goes on for longer than planned, and ends as if it had been planned so long.
 
 Every draw depends on the seed and the step alone, and the learning rate is constant, so the steps
 of a longer run begin with those of a shorter one. What depends on the number of steps is where

@@ -1,9 +1,9 @@
-"""What a run will need of memory and disk, estimated before anything is made.
+"""How much memory and disk a run will need, estimated before anything is made.
 
 The estimate counts the tensors that are there at the same time: images, weights with their average
 and the optimizer's moments, activations, the judge's masks; and the files: checkpoints, training
-states, scores and contact sheets. It tells a run that cannot end from one that can; how far off it
-is for the quick preset stands in docs/performance.md.
+states, scores and contact sheets. It separates runs that cannot end from those that can; its error
+for the quick preset stands in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Needs:
     disk: int
 
     def memory(self, device: torch.device, processes: int = 1) -> int:
-        """Of the computer, where a device computes; 2 processes where training has one of its
+        """Bytes of the computer's memory, if ``device`` computes; 2 processes if training has its
         own.
         """
         return processes * self.program + (self.tensors if device.type == "cpu" else 0)
@@ -140,7 +140,7 @@ def require(config: RunConfig, folder: Path, device: torch.device, processes: in
         processes: 2 where training has one of its own.
 
     Raises:
-        UserError: tells what is needed and what there is.
+        UserError: more is needed than there is; it names both.
     """
     found = needs(config)
     _enough(found.memory(device, processes), _memory(), "memory", "this machine has")

@@ -1,7 +1,7 @@
-"""Code of one's own that an experiment runs: who says that it may, and that it stays the same.
+"""A user's own code that an experiment runs: asking whether it may, and that it stays the same.
 
 A run folder that somebody sent names files in its config, and brings them along. Reading it runs
-none of them; going on with it does, so that takes a word of the user's.
+none of them; going on with it does, and therefore needs the user's permission.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from conceptspace.store import Run
 PACKAGE = __name__.partition(".")[0]
 
 
-def require_word(run: Run, named: Container[str], trusted: bool) -> None:
-    """Refuse a run whose config names code in a file or module, unless the user does so, too.
+def require_permission(run: Run, named: Container[str], trusted: bool) -> None:
+    """Refuse a run whose config names code in a file or module, unless the user names it, too.
 
     Kinds of installed packages go by plain names, and whoever installed them knows them.
 
@@ -33,7 +33,7 @@ def require_word(run: Run, named: Container[str], trusted: bool) -> None:
         trusted: whether the user said that all of them may be run.
 
     Raises:
-        UserError: tells which code it is, and how to say so.
+        UserError: names that code, and the flag that trusts it.
     """
     description = run.description
     if trusted or not isinstance(description, RunConfig):
@@ -62,13 +62,13 @@ def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
     Raises:
         UserError: a file is not the one that the run was made with.
     """
-    told = _kept(run)
+    kept = _kept(run)
     found = {
         name: {"file": path.name, "sha256": content}
         for name, (path, content) in _files(config, protocols).items()
     }
     for name, file in found.items():
-        if told.get(name, file)["sha256"] != file["sha256"]:
+        if kept.get(name, file)["sha256"] != file["sha256"]:
             of_the_run = name.partition(".")[0] in KINDS
             what = "the run was begun" if of_the_run else "it was asked"
             other = "start a run with the new one in another folder"
@@ -78,12 +78,12 @@ def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
                 f"{file['file']} has changed since {what} with it ({run.path / 'run.json'} keeps "
                 f"its SHA-256, {name}); put it back as it was, or {other}"
             )
-    if found.keys() - told.keys():
-        run.note(code=told | found)
+    if found.keys() - kept.keys():
+        run.note(code=kept | found)
 
 
 def _kept(run: Run) -> dict[str, dict[str, str]]:
-    """What ``run.json`` tells of files.
+    """The files of code that ``run.json`` lists, by name.
 
     Raises:
         UserError: the file is damaged.
@@ -91,7 +91,7 @@ def _kept(run: Run) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = run.information().get("code", {})
     if not all(isinstance(f, dict) and isinstance(f.get("sha256"), str) for f in found.values()):
         raise UserError(
-            f"{run.path / 'run.json'} is damaged (code is {found!r:.80}); delete it: it tells "
+            f"{run.path / 'run.json'} is damaged (code is {found!r:.80}); delete it: it holds "
             "versions and times, and the next run or evaluate writes it anew"
         )
     return found

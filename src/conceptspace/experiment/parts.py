@@ -36,7 +36,7 @@ WORLD_MEMBERS = (
     *("space", "columns", "resolution", "augmentation"),
     *("sample", "class_mean", "draw", "picture", "labelled", "recipe"),
 )
-"""What a world has, see :class:`World`."""
+"""A world as an experiment needs it, see :class:`World`."""
 
 PIXEL_RANGES = {"unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
 

@@ -103,7 +103,7 @@ class Session:
         """Train to the end, scoring every checkpoint under naive prompting.
 
         A run that was interrupted goes on where it was, and writes what it would have written.
-        ``run.json`` tells how the session ended ("finished", "stopped", or "failed" by an
+        ``run.json`` says how the session ended ("finished", "stopped", or "failed" by an
         exception) and how many seconds all sessions took; a killed process leaves "running".
 
         Args:
@@ -165,7 +165,7 @@ class Session:
         if lacking := missing_checkpoints(self.run):
             yield Notice(
                 f"the checkpoints of {steps_in_words(lacking)} are missing in "
-                f"{self.run.checkpoints}; make them again with: {self._again}"
+                f"{self.run.checkpoints}; make them again with: {self._resume_command}"
             )
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
@@ -183,7 +183,7 @@ class Session:
         self._collect()
 
     @property
-    def _again(self) -> str:
+    def _resume_command(self) -> str:
         """The command that goes on with the run."""
         return command("run", "--out", self.run.path)
 
@@ -194,7 +194,7 @@ class Session:
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
-                f"damaged meanwhile; make them again with: {self._again}"
+                f"damaged meanwhile; make them again with: {self._resume_command}"
             )
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -206,7 +206,7 @@ class Session:
         if self.device.type == "cpu" and native().library is None:
             yield Notice(f"slower than it could be: {native().reason}")
         write_space(self.run.path, self.world.space)
-        yield from self._introduce()
+        yield from self._store_pictures()
         yield Notice("probe: training one, or taking it from the cache")
         started = time.perf_counter()
         settings = parts.probe(self.config)
@@ -225,7 +225,7 @@ class Session:
     def _judge(
         self, settings: ProbeSettings, stop: Callable[[], bool]
     ) -> Generator[Event, None, Judge | None]:
-        """What decides beside the probe; two probes that agree where the config says so."""
+        """The judge that decides besides the probe; two probes that agree if the config says so."""
         share = self.config.probe.agreement
         if not share:
             own = self.config.data.judge(self.world)
@@ -250,11 +250,11 @@ class Session:
         return judge
 
     def _stopped(self) -> Stopped:
-        """Before the training went on."""
+        """The exception for a stop before the training went on."""
         return Stopped(max(checkpoint.saved_steps(self.run.folder.resume), default=0))
 
-    def _introduce(self) -> Iterator[Event]:
-        """Keep how classes look and where their images are from, unless pages render them."""
+    def _store_pictures(self) -> Iterator[Event]:
+        """Store an image of each class and where it is from, unless pages render the classes."""
         if self.config.data.pages_render:
             return
         yield Notice("images: reading them, or taking them from the cache")
@@ -267,7 +267,7 @@ class Session:
         yield from training.events(stop, self._score_naive)
 
     def _score_naive(self, step: int, weights: Mapping[str, Tensor]) -> Iterator[Event]:
-        """Score a new checkpoint under naive prompting, unless it has been."""
+        """Score a new checkpoint under naive prompting, unless that is done."""
         if self.book.missing(Naive(), step):
             yield self._score(weights, Naive(), step)
             self._collect()
@@ -277,7 +277,11 @@ class Session:
 
         What is left when it has ended, :meth:`_evaluate` does.
         """
-        asked, seen, waiting = self._askable(), set[int](), deque[tuple[int, Protocol]]()
+        asked, seen, waiting = (
+            self._without_other_checkpoints(),
+            set[int](),
+            deque[tuple[int, Protocol]](),
+        )
         with TrainingProcess(self.run, self.device, self.precision) as training:
             yield from self._prepare(stop)
             while not training.ended:
@@ -295,7 +299,7 @@ class Session:
                         yield self._score(weights, protocol, step)
                         self._collect()
 
-    def _askable(self) -> list[Protocol]:
+    def _without_other_checkpoints(self) -> list[Protocol]:
         """The protocols of the run that need no checkpoint beside the one that they ask."""
         run, found = parts.context(self.config, _not_yet), []
         for name in (NAIVE, *self.config.evaluate.protocols):
@@ -340,14 +344,14 @@ class Session:
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
-                f"not have; go on with: {self._again}"
+                f"not have; go on with: {self._resume_command}"
             )
         model = parts.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
         return model
 
     def _environment(self) -> dict[str, Any]:
-        """What a result depends on beside its config."""
+        """What a result depends on besides its config."""
         device = self.device
         gpu = device.type == "cuda"
         name = torch.cuda.get_device_name(device) if gpu else platform.processor()

@@ -1,4 +1,4 @@
-"""The training of one run: on from where it stands, with checkpoints, states and the log."""
+"""The training of one run from where it stands, with checkpoints, states and the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESUME_STATES = 2
 """Full training states kept, so that a damaged one leaves an older one to go on from."""
 
 AtCheckpoint = Callable[[int, Mapping[str, Tensor]], Iterator[Event]]
-"""What is done with the step and the sampling weights of each new checkpoint."""
+"""A function that is called with the step and the sampling weights of each new checkpoint."""
 
 
 def nothing(step: int, weights: Mapping[str, Tensor]) -> Iterator[Event]:

@@ -1,6 +1,6 @@
 """Training in a process of its own, while the one that holds the run scores its checkpoints.
 
-The process writes pickled messages to its standard output: events, what ``run.json`` is to tell,
+The process writes pickled messages to its standard output: events, what belongs in ``run.json``,
 and how it ended. A byte on its standard input asks it to stop. When the input ends without one,
 whoever holds the run's lock is gone, and the process leaves at once as well.
 """
@@ -51,7 +51,7 @@ class TrainingProcess:
         precision: of the wide layers.
 
     Attributes:
-        ended: whether the training has reached its last step, and every event was told.
+        ended: whether the training has reached its last step, and all events were passed on.
     """
 
     def __init__(self, run: Run, device: torch.device, precision: Precision) -> None:
@@ -89,7 +89,7 @@ class TrainingProcess:
             os.write(self.process.stdin.fileno(), STOP)
 
     def events(self, timeout: float = 0.0) -> Iterator[Event]:
-        """What it has told since the last call.
+        """The events that it has sent since the last call.
 
         Args:
             timeout: seconds to wait for something.
@@ -132,7 +132,7 @@ class TrainingProcess:
             self.messages.put((last, content))
 
 
-class _Telling(Run):
+class _Remote(Run):
     """A run whose ``run.json`` another process writes."""
 
     def __init__(self, path: Path, say: Callable[[str, Any], None]) -> None:
@@ -144,7 +144,7 @@ class _Telling(Run):
 
 
 def main(folder: str, device: str, precision: Precision) -> None:
-    """Train the run in a folder, telling everything on the standard output."""
+    """Train the run in a folder, and send everything to the standard output."""
     out, sys.stdout = sys.stdout.buffer, sys.stderr
     stop = Flag()
     Thread(target=_listen, args=(stop,), daemon=True).start()
@@ -155,7 +155,7 @@ def main(folder: str, device: str, precision: Precision) -> None:
 
     keep_freed_memory()
     try:
-        run = _Telling(Path(folder), say)
+        run = _Remote(Path(folder), say)
         config = run.config
         world = parts.world(config.data)
         training = Training(run, config, world, torch.device(device), precision)

@@ -1,4 +1,4 @@
-"""Images that show no object of any class, made of real ones: what a judge has to refuse."""
+"""Images that show no object of any class, made from real ones: a judge has to refuse them."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def checked_judge(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
         concepts: of the space, in their order.
 
     Raises:
-        UserError: when called, if the answer is something else; one sentence tells what.
+        UserError: when called, if the answer is something else; it says what.
     """
     name = judge_in_words(judge)
     if isinstance(judge, TrainedProbe):
@@ -76,10 +76,10 @@ def judge_in_words(judge: AnyJudge) -> str:
 
 
 def judge_record(judge: AnyJudge) -> dict[str, Any]:
-    """A judge for ``run.json``: its name, and what decides of a zero-shot judge or a probe."""
+    """A judge for ``run.json``: its name; of a zero-shot judge or probe all that determines it."""
     found: dict[str, Any] = {"judge": judge_in_words(judge)}
     if isinstance(judge, ZeroShot):
-        return found | judge.told
+        return found | judge.settings
     if isinstance(judge, TrainedProbe):
         return found | {"probe": {"hash": judge.hash, **judge.report}}
     return found
@@ -94,7 +94,7 @@ def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: 
         names = [concept.name for concept in concepts]
         if set(answer) != set(names):
             raise UserError(
-                f"{what} tells of {', '.join(map(str, answer))}, and the concepts are "
+                f"{what} answers for {', '.join(map(str, answer))}, and the concepts are "
                 f"{', '.join(names)}"
             )
         each = zip(names, sizes, strict=True)
@@ -118,7 +118,7 @@ def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: 
 def _shares(values: Any, shape: tuple[int, ...], what: str) -> Tensor:
     if not isinstance(values, Tensor) or values.shape != shape or not values.is_floating_point():
         raise UserError(
-            f"{what} gives {_told(values)} where floating-point probabilities of shape {shape} "
+            f"{what} gives {_in_words(values)} where floating-point probabilities of shape {shape} "
             "belong"
         )
     if not bool(values.isfinite().all()):
@@ -132,13 +132,14 @@ def _shares(values: Any, shape: tuple[int, ...], what: str) -> Tensor:
 def _valid(valid: Any, count: int, name: str) -> Tensor:
     if not isinstance(valid, Tensor) or valid.shape != (count,) or valid.dtype != torch.bool:
         raise UserError(
-            f"the judge {name} gives {_told(valid)} as valid, where booleans of shape ({count},) "
-            "belong"
+            f"the judge {name} gives {_in_words(valid)} as valid, where booleans of shape "
+            f"({count},) belong"
         )
     return valid.detach().cpu()
 
 
-def _told(value: Any) -> str:
+def _in_words(value: Any) -> str:
+    """Type and shape of a tensor, the class of anything else."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
     return type(value).__name__

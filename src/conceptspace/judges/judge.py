@@ -31,7 +31,7 @@ LEAST_CONTRAST = 0.1
 
 UNEVEN, LEAST_UNEVEN = 0.12, 0.04
 """Largest spread of color within an object: a share of the distance of the two color means, and the
-least that is told from noise; see :attr:`Quality.unevenness`."""
+least that stands out from noise; see :attr:`Quality.unevenness`."""
 
 OBJECT = 0.7
 """Share of the object's color from which a pixel counts as the object's own."""
@@ -42,7 +42,7 @@ APART = 8
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a judge says of images.
+    """What a judge says about images.
 
     Attributes:
         probabilities: of the values of every concept, shape (batch, concepts, values); 0 beyond

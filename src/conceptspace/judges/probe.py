@@ -78,7 +78,7 @@ class ProbeSettings:
 
     @classmethod
     def of(cls, config: ProbeConfig) -> ProbeSettings:
-        """The settings that a run's config tells."""
+        """The settings of a run's config."""
         return cls(**config.model_dump(exclude={"agreement"}))
 
 
@@ -88,7 +88,7 @@ class Probe(nn.Module):
     Args:
         concepts: names of the concepts, in the order of the outputs.
         settings: architecture.
-        sizes: how many values each concept has; two unless told.
+        sizes: how many values each concept has; by default two.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Probe(nn.Module):
         with evaluating(self):
             found = torch.cat([self(chunk).softmax(2) for chunk in images.split(batch_size)])
         two = torch.tensor(self.sizes, device=found.device) == 2
-        found[:, two, 0] = 1 - found[:, two, 1]  # one number tells of two values
+        found[:, two, 0] = 1 - found[:, two, 1]  # one number is enough for two values
         return found
 
     def coordinates(
@@ -321,7 +321,7 @@ def train_probe(
         world: whose labelled images it learns.
         settings: by default those of the quick preset, which take seconds.
         device: that computes.
-        cache: folder of trained probes; by default the user's, which ``conceptspace info`` tells.
+        cache: folder of trained probes; by default the user's, which ``conceptspace info`` names.
 
     Raises:
         UserError: the cache cannot be written, or the world gives something else than images.

@@ -51,13 +51,13 @@ class ZeroShot:
         texts: of each concept's values, ``{"hue": ["a red thing", "a blue thing"]}``; several for
             one value in a list of their own.
         scale: s, 1 over the temperature.
-        invalid: texts of what is no valid object, ``["a photo of nothing"]``.
+        invalid: texts for images without a valid object, ``["a photo of nothing"]``.
         least: cosine from -1 to 1.
 
     Raises:
-        UserError: a concept has fewer than two texts, a text is none, scale or least is out of
-            range, or an encoder answers with something else than embeddings; the image encoder when
-            it is called.
+        UserError: a concept has fewer than two texts, a text is of the wrong form, scale or least
+            is out of range, or an encoder answers with something else than embeddings; the image
+            encoder when it is called.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class ZeroShot:
             )
 
     @property
-    def told(self) -> dict[str, Any]:
-        """Everything that decides beside the encoders, as JSON."""
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides besides the encoders, as JSON."""
         return {
             "texts": self.texts,
             "invalid": self.invalid,
@@ -161,7 +161,7 @@ def from_clip(
         padding: of texts; "max_length" for models that were trained so, as SigLIP.
 
     Raises:
-        UserError: the model is none of this kind, a text is longer than it takes, or see
+        UserError: the model is not of this kind, a text is longer than it takes, or see
             :class:`ZeroShot`.
     """
     needed = ("get_image_features", "get_text_features", "logit_scale")
@@ -222,10 +222,10 @@ def _embeddings(found: Any, count: int, what: str) -> Tensor:
     """Embeddings of length 1, checked, on the CPU."""
     right = isinstance(found, Tensor) and found.ndim == 2 and len(found) == count
     if not right or not found.is_floating_point():
-        told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
         raise UserError(
             f"the {what} encoder gives floating-point embeddings (number of {what}s, width), not "
-            f"{told}"
+            f"{given}"
         )
     found = found.detach().cpu().float()
     if not bool(found.isfinite().all()) or bool((found.norm(dim=1) == 0).any()):

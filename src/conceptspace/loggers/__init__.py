@@ -1,4 +1,4 @@
-"""Where numbers and pictures of a run go beside its folder: TensorBoard, W&B, MLflow, or your own.
+"""Where numbers and pictures of a run go besides its folder: TensorBoard, W&B, MLflow, or your own.
 
 A logger is anything with the three methods of :class:`Logger`. :func:`logged` feeds loggers from
 the events of a run, :class:`~conceptspace.recording.recorder.Recorder` from its checkpoints.
@@ -84,7 +84,7 @@ def open_loggers(asked: Sequence[str | Logger], run: Run, home: Path) -> Iterato
 
 
 def logged(events: Iterable[Event], run: Run, loggers: Sequence[Logger]) -> Iterator[Event]:
-    """The events of a run, while loggers take what they tell.
+    """The events of a run, of which loggers take the numbers and pictures.
 
     Loss and gradient norm of every :data:`EVERY` th step; at each scored checkpoint the joint
     accuracy of each class, the share of valid images, and the contact sheet.
@@ -93,8 +93,8 @@ def logged(events: Iterable[Event], run: Run, loggers: Sequence[Logger]) -> Iter
         if loggers:
             match event:
                 case Trained(step, last, loss, norm) if step % EVERY == 0 or step in (1, last):
-                    told = {"train/loss": float(loss), "train/grad_norm": float(norm)}
-                    _numbers(loggers, step, told)
+                    values = {"train/loss": float(loss), "train/grad_norm": float(norm)}
+                    _numbers(loggers, step, values)
                 case Evaluated():
                     log_scores(event, run, loggers)
         yield event
@@ -103,8 +103,8 @@ def logged(events: Iterable[Event], run: Run, loggers: Sequence[Logger]) -> Iter
 def log_scores(scored: Evaluated, run: Run, loggers: Sequence[Logger]) -> None:
     """Give loggers the scores and the contact sheet of a checkpoint."""
     step, protocol = scored.step, scored.protocol
-    told = {f"accuracy/{protocol}/{name}": value for name, value in scored.accuracies.items()}
-    _numbers(loggers, step, told | {f"valid/{protocol}": scored.valid})
+    values = {f"accuracy/{protocol}/{name}": value for name, value in scored.accuracies.items()}
+    _numbers(loggers, step, values | {f"valid/{protocol}": scored.valid})
     sheet = run.folder.sheet(protocol, step)
     if sheet.exists():
         with Image.open(sheet) as image:

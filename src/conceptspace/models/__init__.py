@@ -1,1 +1,1 @@
-"""Models that generate: what one must be to be recorded, and the diffusion model of the paper."""
+"""Generative models: what can be recorded, and the diffusion model of the paper."""

@@ -121,7 +121,7 @@ class UNetConfig(ModelConfig):
         )
 
     def weights(self) -> int:
-        """Those of the wide convolutions."""
+        """Number of weights of the wide convolutions."""
         return 18 * self.blocks * sum(width**2 for width in self.channels)
 
     def activations(self, resolution: int) -> int:
@@ -135,7 +135,7 @@ class UnreadModel(ModelConfig):
     model_config = ConfigDict(extra="allow")
 
     def network(self, prompt: int, resolution: int) -> Any:
-        """Nothing.
+        """Always raises, since the code was not imported.
 
         Raises:
             UserError: always.
@@ -145,7 +145,7 @@ class UnreadModel(ModelConfig):
         )
 
     def settings(self) -> dict[str, Any]:
-        """As they were stored."""
+        """The settings as they were stored."""
         return super().settings() | (self.model_extra or {})
 
 

@@ -1,4 +1,4 @@
-"""What the diffusion model asks of its network, and abilities that a network declares by its type.
+"""What the diffusion model needs of its network, and abilities that a network declares by its type.
 
 Any ``torch.nn.Module`` that is called with (z_t, gamma_t, prompts) and predicts the noise will do.
 """

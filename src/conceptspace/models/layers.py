@@ -1,4 +1,4 @@
-"""What the U-Net computes between its layers, one operation after the other.
+"""The computations of the U-Net between its layers, one operation after the other.
 
 A layer may do several of them at once; it says so by its type, and the model calls it with all that
 it needs. Nothing here knows of such layers: :mod:`conceptspace.engine` puts them in.

@@ -254,7 +254,7 @@ class UNet(Accelerated, EmbeddingDenoiser):
         self.block_condition = BlockEmbeddings(condition_size, widths)
 
     def wide_layers(self) -> list[nn.Module]:
-        """Those of the trunk."""
+        """The wide layers of the trunk."""
         return self.trunk.wide_layers()
 
     def embed_time(self, gamma: Float[Tensor, " batch"]) -> list[Tensor]:

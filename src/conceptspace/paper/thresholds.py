@@ -10,7 +10,7 @@ RESOLVED = 0.04
 
 COINCIDENT = 0.15
 """Share of training within which two moments count as the same. The paper speaks of "around" 6000
-of 20 000 steps against 8000 (Fig. 6), which are 0.1 apart and told apart."""
+of 20 000 steps against 8000 (Fig. 6), which are 0.1 apart and count as different."""
 
 LEANING = 0.05
 """Mean difference of two concepts' accuracies that counts as heading for a training class."""
@@ -23,7 +23,8 @@ STRAIGHT = 0.2
 0.05 of them, and ten to fifteen curves scatter around that."""
 
 REMARKABLE = 0.75
-"""Mean rank from which a moment is told from chance, which gives 1/2 (half-way to the extreme)."""
+"""Mean rank from which a moment counts as more than chance, which gives 1/2 (half-way to the
+extreme)."""
 
 COMPLETE = 0.95
 """Accuracy that counts as "100 %" in the paper's figures."""

@@ -52,7 +52,7 @@ class Fitting(ABC):
         """Look at an untrained model.
 
         Raises:
-            UserError: the model lacks something; the sentence tells what it has.
+            UserError: the model lacks something; the sentence says what it has.
         """
 
 
@@ -65,7 +65,7 @@ class Costly:
         return 1
 
     def beside(self, denoising_steps: int) -> int:
-        """Images that pass through the network at a checkpoint, beside those that are judged.
+        """Images that pass through the network at a checkpoint, besides those that are judged.
 
         Args:
             denoising_steps: that the sampler takes for an image.

@@ -16,7 +16,7 @@ from conceptspace.worlds import border
 from conceptspace.worlds.world import Prompting
 
 Encode = Callable[[str, int], Tensor]
-"""(class, count) -> as many prompts of the class, (count, ...), as the model is asked with."""
+"""(class, count) -> that many prompts of the class, (count, ...), in the model's own form."""
 
 
 def encoder(

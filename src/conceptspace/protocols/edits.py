@@ -24,7 +24,7 @@ class Editing(Interface):
     """A protocol each of whose settings is an edit."""
 
     def edits(self, concept_class: str) -> Mapping[str, Edit]:
-        """What each setting does to the embeddings of a class."""
+        """The edits of the embeddings for a class, by setting."""
         ...
 
 

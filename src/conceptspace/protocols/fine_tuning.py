@@ -40,7 +40,7 @@ class FineTuning(Costly):
     On "training" classes it sees nothing that training did not show, so what it then makes of an
     OOD class, it could nearly make before (few-shot elicitation, e.g. arXiv 2405.19550). On the
     "held-out" class it sees the very images that it is asked for: that teaches, so it is never
-    counted as elicitation, but tells how far away a capability is.
+    counted as elicitation, but shows how far away a capability is.
 
     The control takes as many steps of the same size on the same images, each time with prompts
     that are drawn independently of them among those of the training classes: whatever further
@@ -142,10 +142,12 @@ class FineTuning(Costly):
         for step in range(steps):
             source = generator(self.seed, FINE_TUNING, step)
             rows = torch.randperm(len(images), generator=source)[:BATCH]
-            told = rows
+            prompt_rows = rows
             if self.control:
-                told = torch.randint(len(prompts), (len(rows),), generator=source)
-            loss = copy.training_loss(images[rows].to(device), prompts[told].to(device), source)
+                prompt_rows = torch.randint(len(prompts), (len(rows),), generator=source)
+            loss = copy.training_loss(
+                images[rows].to(device), prompts[prompt_rows].to(device), source
+            )
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)

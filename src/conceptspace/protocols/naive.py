@@ -31,7 +31,7 @@ def with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
     """Naive prompting first, then the others.
 
     Raises:
-        UserError: one is no protocol, two have the same name, or a name is none for a folder.
+        UserError: one is no protocol, two have the same name, or a name cannot be that of a folder.
     """
     for protocol in protocols:
         if isinstance(protocol, type) or not isinstance(protocol, Protocol):

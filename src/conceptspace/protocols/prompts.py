@@ -46,10 +46,10 @@ def replaced(value: Tensor, columns: slice, protocol: str) -> Setting:
 
     def apply(model: Any, h: Any) -> tuple[Any, Tensor]:
         if not isinstance(h, Tensor) or h.ndim != 2 or h.shape[1] < columns.stop:
-            told = f"of shape {tuple(h.shape)}" if isinstance(h, Tensor) else "texts"
+            given = f"of shape {tuple(h.shape)}" if isinstance(h, Tensor) else "texts"
             raise UserError(
                 f"{protocol} changes entries {columns.start}:{columns.stop} of prompts that are "
-                f"vectors, and these are {told}"
+                f"vectors, and these are {given}"
             )
         h = h.clone()
         h[:, columns] = value.to(h)

@@ -36,7 +36,7 @@ GROUP = "conceptspace.protocols"
 
 
 ELSEWHERE = "one of your own is named FILE.py:NAME or module:NAME on the command line"
-"""Where protocols are that are not known, for messages."""
+"""Where else a protocol may be defined, for messages."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def family(
         usual: see :class:`Family`.
 
     Raises:
-        UserError: there is another family of that name, or the name is none for a folder.
+        UserError: there is another family of that name, or the name cannot be that of a folder.
     """
 
     def add(make: Maker) -> Maker:
@@ -242,9 +242,9 @@ def make(name: str, run: Context) -> Protocol:
     made: Any = of.make(name, replace(run, own=own_settings(of, run.config)))
     called = getattr(made, "name", None)
     if called != name or not callable(getattr(made, "settings", None)):
-        told = f"one called {called!r}" if isinstance(called, str) else type(made).__name__
+        result = f"one called {called!r}" if isinstance(called, str) else type(made).__name__
         raise UserError(
-            f"the family {of.name} was asked for the protocol {name!r}, and made {told}"
+            f"the family {of.name} was asked for the protocol {name!r}, and made {result}"
         )
     return cast(Protocol, made)
 
@@ -266,8 +266,8 @@ def own_settings(of: Family, config: RunConfig) -> Section | None:
     try:
         return of.settings.model_validate(tuples(given))
     except ValidationError as error:
-        told = complaint(error, dict(of.settings.model_fields))
-        raise UserError(f"[protocols.{of.name}] {told}") from None
+        reason = complaint(error, dict(of.settings.model_fields))
+        raise UserError(f"[protocols.{of.name}] {reason}") from None
 
 
 def completed(config: RunConfig) -> RunConfig:

@@ -15,7 +15,7 @@ from conceptspace.models.modes import evaluating
 from conceptspace.recording.recorder import Recorder
 
 SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
-"""Kinds of distribution that leave no process with a whole model, or may."""
+"""Kinds of distribution under which it may be that no process has the whole model."""
 
 
 @runtime_checkable

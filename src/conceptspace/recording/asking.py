@@ -61,8 +61,10 @@ class Asker:
             Diverged: an image holds a value that is not finite.
         """
         if not callable(model):
-            raise UserError(f"a model is called with prompts and noise, and {model!r} is none")
-        with _in_peace(model):
+            raise UserError(
+                f"a model is called with prompts and noise, and {model!r} cannot be called"
+            )
+        with _undisturbed(model):
             requests = [
                 (name, concept_class, *setting(model, self.prompts[concept_class]))
                 for concept_class in self.prompts
@@ -98,7 +100,7 @@ class Asker:
 
 
 def _generator(model: Any, protocol: str) -> Callable[[Any, Noise], Any]:
-    """What makes images: the model, or the one behind edited embeddings."""
+    """The model that makes the images: the given one, or the one behind edited embeddings."""
     if not isinstance(model, Embedding):
         made: Callable[[Any, Noise], Any] = model
         return made
@@ -119,8 +121,8 @@ def _require_count(prompts: Any, count: int, protocol: str) -> None:
 
 
 @contextmanager
-def _in_peace(model: Any) -> Iterator[None]:
-    """Evaluation mode, and afterwards the mode and random numbers that there were."""
+def _undisturbed(model: Any) -> Iterator[None]:
+    """Evaluation mode meanwhile; afterwards mode and random numbers are as they were before."""
     mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
     with torch.random.fork_rng(), mode:
         yield

@@ -13,12 +13,12 @@ from conceptspace.store import read_scores
 from conceptspace.tables import KEYS
 
 Stamp = tuple[int, int, int]
-"""Number, size and time of change of a file, which is replaced and never changed in place."""
+"""Inode, size and time of change of a file, which is replaced and never changed in place."""
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """What is known of one file of scores.
+    """The averages of one file of scores.
 
     Attributes:
         stamp: of the file that was read or written.
@@ -82,5 +82,5 @@ def agreements(averages: Sequence[Averaged], concepts: Sequence[str]) -> dict[st
 
 
 def _stamp(path: Path) -> Stamp:
-    told = path.stat()
-    return told.st_ino, told.st_size, told.st_mtime_ns
+    file = path.stat()
+    return file.st_ino, file.st_size, file.st_mtime_ns

@@ -33,7 +33,7 @@ class Book:
         self.averages = Averages()
 
     def scored(self, protocol: str, step: int) -> set[tuple[str, str]]:
-        """The pairs (setting, class) that are there.
+        """The pairs (setting, class) that have been scored.
 
         Raises:
             UserError: the scores are damaged.
@@ -53,7 +53,7 @@ class Book:
         )
 
     def store(self, protocol: str, step: int, generated: Sequence[Generated]) -> Evaluated:
-        """Add what a checkpoint made under one protocol; the scores are written last.
+        """Add the images of a checkpoint under one protocol; their scores are written last.
 
         Raises:
             UserError: what is there is damaged.
@@ -83,7 +83,7 @@ class Book:
         """Gather the averages of all scores in ``trajectory.parquet``.
 
         Args:
-            concepts: of which ``run.json`` tells how far probe and judge agree.
+            concepts: for each, ``run.json`` says how far probe and judge agree.
             metadata: kept with the table.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the classes of a recorded run are asked with: prompts, the same at every checkpoint."""
+"""The prompts of the classes of a recorded run, the same at every checkpoint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def prompts_of(
         seed: of the run; what the encoder draws depends on it and the class alone.
 
     Raises:
-        UserError: a prompt is none, or the prompts of two classes differ in shape.
+        UserError: something else stands in place of a prompt, or the prompts of two classes differ
+            in shape.
     """
     chosen = encode or (lambda name, count: prompt_vectors(world, name, count, seed))
     prompts = {c: _of_class(chosen, c, samples, seed) for c in world.space.classes}

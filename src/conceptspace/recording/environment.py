@@ -1,4 +1,4 @@
-"""What a result depends on beside its config, for ``run.json``."""
+"""What a result depends on besides its config, for ``run.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 def environment(**more: Any) -> dict[str, Any]:
-    """Time, threads, versions, and what is told besides."""
+    """Time, threads and versions, and ``more`` besides."""
     packages = ("conceptspace", "torch", "numpy", "pandas")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -187,7 +187,7 @@ class _Request:
 
     @property
     def asked(self) -> VDM | Denoiser:
-        """What denoises: the VDM behind edited embeddings, or the model itself."""
+        """The model that denoises: the VDM behind edited embeddings, or the model itself."""
         if not isinstance(self.model, Embedding):
             return self.model
         assert isinstance(self.model.model, VDM)

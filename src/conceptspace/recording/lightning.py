@@ -21,7 +21,7 @@ except ImportError as error:
     ) from None
 
 SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
-"""Strategies that leave no process with a whole model."""
+"""Strategies under which no process has the whole model."""
 
 
 class LightningRecorder(Callback):
@@ -114,9 +114,9 @@ class LightningRecorder(Callback):
 
     def _close(self, failure: BaseException | None) -> None:
         if self.recorder.open:
-            what = (None, None, None)
-            told = what if failure is None else (type(failure), failure, failure.__traceback__)
-            self.recorder.__exit__(*told)
+            none = (None, None, None)
+            raised = none if failure is None else (type(failure), failure, failure.__traceback__)
+            self.recorder.__exit__(*raised)
 
 
 @contextmanager

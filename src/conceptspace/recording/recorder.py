@@ -74,7 +74,8 @@ class Recorder:
 
     Raises:
         UserError: the folder holds a run of another space, seed, judge, protocol or setting, or
-            something else; two protocols share a name; a prompt or picture is none.
+            something else; two protocols share a name; a prompt or picture is of the wrong
+            form.
     """
 
     def __init__(

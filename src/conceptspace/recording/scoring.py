@@ -25,8 +25,8 @@ class Scorer:
     Args:
         probe: gives the probability of each concept value, whatever the image shows.
         judge: decides; None where the data-generating process is unknown, and the probe decides.
-        axes: between which two values the coordinate of a concept runs, 0 and 1 unless told; see
-            :meth:`ConceptSpace.axes`.
+        axes: the two values between which the coordinate of a concept runs, by default 0 and 1;
+            see :meth:`ConceptSpace.axes`.
     """
 
     probe: Probe

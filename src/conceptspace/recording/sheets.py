@@ -64,7 +64,7 @@ def write_pictures(run: Run, pictures: Mapping[str, Tensor]) -> None:
 def as_tiles(
     images: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch 3 side side"]:
-    """Images as they are stored: square and in RGB.
+    """Images in the form that is stored: square and in RGB.
 
     Grey becomes three equal channels, a fourth channel is opacity on white, and what is not square
     is centered on white.
@@ -110,8 +110,8 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
             raise damaged_sheet(path) from None
         sheet = np.concatenate([*(old[i * height : (i + 1) * height] for i in kept), sheet])
         names = [before[i] for i in kept] + names
-    told = {"step": step, "tile": height, "columns": samples, "rows": names}
-    write_atomically(path, encoded(sheet, told))
+    index = {"step": step, "tile": height, "columns": samples, "rows": names}
+    write_atomically(path, encoded(sheet, index))
 
 
 def encoded(pixels: NDArray[np.uint8], index: Mapping[str, Any]) -> bytes:

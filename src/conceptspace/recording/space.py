@@ -25,7 +25,7 @@ def write_space(folder: Path, space: ConceptSpace) -> None:
 
 
 def record_of(space: ConceptSpace) -> dict[str, Any]:
-    """A concept space as it is kept."""
+    """A concept space as it is stored in JSON."""
     return {
         "concepts": [asdict(concept) for concept in space.concepts],
         "train_classes": list(space.train_classes),
@@ -34,13 +34,13 @@ def record_of(space: ConceptSpace) -> dict[str, Any]:
 
 
 def space_of(record: Mapping[str, Any]) -> ConceptSpace:
-    """What :func:`record_of` was told.
+    """The concept space that :func:`record_of` turned into a record.
 
     Raises:
         UserError, ValueError, KeyError, TypeError, AttributeError: it is no concept space.
     """
     return ConceptSpace(
-        tuple(_concept(told) for told in record["concepts"]),
+        tuple(_concept(values) for values in record["concepts"]),
         as_classes(record["train_classes"]),
         as_classes(record["ood_classes"]),
     )
@@ -61,5 +61,5 @@ def read_space(folder: Path) -> ConceptSpace | None:
         raise UserError(f"{path} is damaged ({error}); put it back as it was") from None
 
 
-def _concept(told: dict[str, Any]) -> Concept:
-    return Concept(**tuples(told))
+def _concept(values: dict[str, Any]) -> Concept:
+    return Concept(**tuples(values))

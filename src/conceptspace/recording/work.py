@@ -31,7 +31,7 @@ def working_on(run: Run, description: Description) -> Iterator[None]:
 
 @contextmanager
 def noted(run: Run, environment: dict[str, Any]) -> Iterator[None]:
-    """Tell in ``run.json`` how the work stands.
+    """Note in ``run.json`` how the work stands.
 
     The status is "running" meanwhile, then "finished", "stopped", "diverged", or "failed" by an
     exception, with the reason; the seconds of all sessions add up. A killed process leaves

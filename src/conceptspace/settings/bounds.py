@@ -1,4 +1,4 @@
-"""Bounds of settings, checked by pydantic and told in the settings' descriptions."""
+"""Bounds of settings, checked by pydantic and named in the settings' descriptions."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from conceptspace.settings.versions import header
 
 
 class Section(BaseModel):
-    """A frozen group of settings without unknown keys; descriptions tell the bounds of numbers."""
+    """A frozen group of settings without unknown keys; descriptions name the bounds of numbers."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -24,7 +24,7 @@ class Section(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
-        for name in get_annotations(cls):  # inherited ones have been told already
+        for name in get_annotations(cls):  # inherited ones name theirs already
             info = cls.model_fields.get(name)
             if info and (bounds := bounds_in_words(info.metadata)):
                 info.description = f"{(info.description or '').removesuffix('.')} ({bounds})."

@@ -97,7 +97,7 @@ class Kinds(Registry[K], Generic[K]):
         self.alike = alike
 
     def section(self, given: Any, info: Any) -> Any:
-        """The section that settings describe; what is none is left to the check that follows.
+        """The section that settings describe; anything else is left to the check that follows.
 
         Raises:
             UserError: there is no such kind.

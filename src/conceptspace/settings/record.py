@@ -41,7 +41,7 @@ class RecordConfig(Description):
     """Settings of the training, by which runs are compared."""
 
     def settings(self) -> dict[str, Any]:
-        """What was told of the training, and how the model is asked and judged."""
+        """Settings of the training that the user named, and how the model is asked and judged."""
         own = {f"training.{name}": value for name, value in self.training.items()}
         return own | {"samples": self.samples, "judge": self.judge, "prompts": self.prompts}
 

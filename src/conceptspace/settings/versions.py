@@ -30,7 +30,7 @@ def without_header(values: Mapping[str, Any], source: str) -> tuple[dict[str, An
         versions, else "".
 
     Raises:
-        UserError: the header is none, or of a newer format.
+        UserError: the header is of the wrong form, or of a newer format.
     """
     settings = dict(values)
     form, made_by = settings.pop("format", FORMAT), settings.pop("version", "")

@@ -45,10 +45,10 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], **information: 
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = save_tensors(stored)
     path = folder / f"{step_name(step)}.safetensors"
-    told = {"step": step, "sha256": sha256(content), **information}
+    record = {"step": step, "sha256": sha256(content), **information}
     files.DISK.remove(path.with_suffix(".json"))
     write_atomically(path, content)
-    write_record(path.with_suffix(".json"), told)
+    write_record(path.with_suffix(".json"), record)
     return path
 
 
@@ -124,7 +124,7 @@ def load(folder: Path, step: int, device: torch.device | None = None) -> dict[st
 
 
 def information(folder: Path, step: int) -> dict[str, Any]:
-    """What was saved beside the tensors: step, sha256 and the further values.
+    """What was saved besides the tensors: step, sha256 and the further values.
 
     Raises:
         ValueError: the file is damaged.

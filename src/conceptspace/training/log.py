@@ -17,7 +17,7 @@ class TrainingLog:
     """The training log: records wait on the device and are written at checkpoints.
 
     It is no input of training, so a damaged one does not end the run: it is renamed, and a new log
-    goes on without its rows. ``aside`` tells of it, and is empty otherwise.
+    goes on without its rows. ``aside`` is the sentence about it, and is empty otherwise.
     """
 
     def __init__(self, path: Path) -> None:

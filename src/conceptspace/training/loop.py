@@ -21,7 +21,7 @@ from conceptspace.training.flat import FlatParameters
 from conceptspace.worlds.dataset import Examples
 
 LOOK = 50
-"""Steps on a GPU after which it is looked whether the loss is finite; each look waits for it."""
+"""On a GPU, steps between checks that the loss is finite; each check waits for the GPU."""
 
 
 @dataclass(frozen=True)

@@ -45,13 +45,13 @@ class ArrayWorld(Pools):
             are shown to model and probe as three equal channels. Or a function that reads the
             images of given rows, an increasing array of numbers.
         factors: a column for each concept, see :func:`conceptspace.worlds.factors.read_factors`.
-        names: of the values, likewise.
+        names: of the values, see the same function.
         held_out: classes that are never trained; ``"paper"`` for those with more than one value
             other than the first.
-        train: classes that are; all others that exist unless told.
+        train: classes that are; by default all others that exist.
         resolution: pixels per side; may be left out for squares, others are scaled to it.
-        per_class: images taken of each class, chosen at random once and for all seeds; all unless
-            told.
+        per_class: images taken of each class, chosen at random once and for all seeds; by default
+            all.
         shown: by concept, the numbers in [0, 1] that prompts show of each value, in their order,
             e.g. ``{"hue": [(0.6, 0.4, 0.4), (0.4, 0.4, 0.6)]}``, which are exaggerated away from
             1/2; of all other concepts one-hot codes.
@@ -59,8 +59,8 @@ class ArrayWorld(Pools):
             without it they are one-hot codes, one after the other.
 
     Raises:
-        UserError: images, columns, names or classes are none, or do not fit together; a training
-            class has no image, or a class fewer than ``per_class``.
+        UserError: images, columns, names or classes are of the wrong form, or do not fit together;
+            a training class has no image, or a class fewer than ``per_class``.
     """
 
     augmentation = None
@@ -198,9 +198,9 @@ def _encoded(space: ConceptSpace, encode: Encode) -> dict[str, Tensor]:
         first = next(iter(prompts.values()), prompt)
         right = isinstance(prompt, Tensor) and prompt.ndim in (1, 2) and prompt.numel() > 0
         if not right or not bool(torch.isfinite(prompt).all()):
-            told = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
+            given = tuple(prompt.shape) if isinstance(prompt, Tensor) else type(prompt).__name__
             raise UserError(
-                f"the encoder gives {told} for {space.describe(name)}; one tensor of finite "
+                f"the encoder gives {given} for {space.describe(name)}; one tensor of finite "
                 "numbers belongs there, a vector or a sequence (tokens, width), without a mask"
             )
         if prompt.shape != first.shape:

@@ -19,7 +19,7 @@ class Conditioning:
 
     Args:
         variables: names of the variables that h shows, e.g. ``("color", "size")``.
-        columns: where each variable stands in z; those of the shapes world unless told.
+        columns: where each variable stands in z; by default as in the shapes world.
 
     Raises:
         UserError: when called, if a variable has no place in z, z is of another length, or prompts

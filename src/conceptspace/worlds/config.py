@@ -50,7 +50,7 @@ class DataConfig(Kind):
         """Look for what would go wrong later, as far as that is quick, before a run begins.
 
         Raises:
-            UserError: tells what.
+            UserError: says what would go wrong.
         """
 
     def variables(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class DataConfig(Kind):
         return None
 
     def judge_memory(self) -> int:
-        """About how many bytes the judge takes."""
+        """About how many bytes of memory the judge takes."""
         return 0
 
     @model_validator(mode="after")
@@ -88,7 +88,7 @@ class UnreadData(DataConfig):
     model_config = ConfigDict(extra="allow")
 
     def world(self) -> Any:
-        """Nothing.
+        """Always raises, since the code was not imported.
 
         Raises:
             UserError: always.
@@ -99,7 +99,7 @@ class UnreadData(DataConfig):
         )
 
     def settings(self) -> dict[str, Any]:
-        """As they were stored."""
+        """The settings as they were stored."""
         return super().settings() | (self.model_extra or {})
 
 

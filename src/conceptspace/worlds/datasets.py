@@ -27,7 +27,7 @@ def from_torch(
         options: of :class:`ArrayWorld`.
 
     Raises:
-        UserError: an image or a target is none; see :class:`ArrayWorld`.
+        UserError: an image or a target is of the wrong form; see :class:`ArrayWorld`.
     """
     pairs = (dataset[index] for index in range(len(dataset)))
     return _world(((image, factors(target)) for image, target in pairs), resolution, options)
@@ -56,8 +56,8 @@ def from_huggingface(
         options: of :class:`ArrayWorld`.
 
     Raises:
-        UserError: a column is missing, an image is none, the splits are not told apart; see
-            :class:`ArrayWorld`.
+        UserError: a column is missing, something else stands in place of an image, or the data set
+            still has several splits; see :class:`ArrayWorld`.
     """
     if isinstance(dataset, Mapping):
         raise UserError(
@@ -116,6 +116,6 @@ def _scaled(image: Any, side: int, index: int) -> Tensor:
         grey = image.mode in ("1", "L")
         image = np.asarray(image.convert("L" if grey else "RGBA"))
     if not isinstance(image, Tensor | np.ndarray):
-        told = type(image).__name__
-        raise UserError(f"{what}: a picture, an array or a tensor belongs there, not {told}")
+        kind = type(image).__name__
+        raise UserError(f"{what}: a picture, an array or a tensor belongs there, not {kind}")
     return scaled(as_images(image[None], what), side)[0]

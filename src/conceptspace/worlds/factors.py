@@ -1,4 +1,4 @@
-"""Columns of values as concepts: which values there are, what they are called, who has which."""
+"""Columns of values as concepts: which values there are, their names, and which image has which."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def show(found: Factors, shown: Shown) -> Factors:
 def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: int) -> Factors:
     """Concepts from columns of values, one for each image.
 
-    Values are told apart by their text: 1, 1.0 and "1" are the same. Those of numbers stand in the
+    Values are compared by their text: 1, 1.0 and "1" are the same. Those of numbers stand in the
     order of the numbers, others in that of the alphabet.
 
     Args:
@@ -94,8 +94,8 @@ def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: 
         count: of the images.
 
     Raises:
-        UserError: a column is none, lacks a value or has another length; there is one value or more
-            than ten; or the names do not fit.
+        UserError: a column holds something else, lacks a value or has another length; there is one
+            value or more than ten; or the names do not fit.
     """
     if not columns:
         raise UserError("a concept space needs at least one column of values")

@@ -1,4 +1,4 @@
-"""A folder of pictures as a world: with a table of attributes, or with a subfolder a class."""
+"""A folder of pictures as a world: with a table of attributes, or a subfolder for each class."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FolderWorld(ArrayWorld):
 
     Args:
         root: the folder; it is never changed.
-        factors: the concepts: columns of the table (all but the file's unless told), or names of
+        factors: the concepts: columns of the table (by default all but the file's), or names of
             the levels of subfolders.
         resolution: pixels per side.
         table: CSV or Parquet with a row for each picture, seen from the folder.

@@ -94,7 +94,7 @@ def _channels_first(tensor: Tensor, what: str) -> Tensor:
         return tensor[:, None]
     first = tensor.ndim == 4 and shape[1] in CHANNELS
     last = tensor.ndim == 4 and shape[3] in CHANNELS
-    if first and last:  # tiny images: a square tells
+    if first and last:  # tiny images: the square sides are height and width
         first, last = shape[2] == shape[3], shape[1] == shape[2]
     if first == last:
         raise UserError(

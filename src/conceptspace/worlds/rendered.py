@@ -17,7 +17,7 @@ from conceptspace.worlds.augmentation import Augmentation
 from conceptspace.worlds.naming import SpacePrompts
 
 FINGERPRINT = 8
-"""Images of each class by which a renderer is told from another."""
+"""Images of each class whose hash tells a renderer from another."""
 
 
 class RenderedWorld(ABC):

@@ -46,7 +46,7 @@ def read_arrays(
 
     Args:
         path: of the file.
-        factors: the columns that are concepts; all unless told.
+        factors: the columns that are concepts; by default all.
         names: see :class:`ArrayWorld`.
         held_out: see :class:`ArrayWorld`.
         train: see :class:`ArrayWorld`.

@@ -195,7 +195,7 @@ def test_findings_and_turns_of_runs_together(tmp_path):
     answer = library.findings([of["s0"], of["s1"]])
     assert answer["problems"] == []
     assert {f["group"] for f in answer["findings"]} == {""}
-    assert answer["findings"][0]["text"] == "Hidden capability: not to be told."
+    assert answer["findings"][0]["text"] == "Hidden capability: cannot be decided."
     assert "means of 2 seeds" in " ".join(f["text"] for f in answer["findings"])
     assert answer["groups"] == [{"name": "", "runs": ["s0", "s1"], "judged": []}]
     both = library.findings(list(of.values()))["findings"]

@@ -54,7 +54,7 @@ class Diffusers(GenerativeModel, FineTunable, Hookable):
         return self.sampled(prompts, noise)
 
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """Those of the U-Net."""
+        """The modules of the U-Net by name."""
         found: Iterator[tuple[str, nn.Module]] = self.unet.named_modules()
         return found
 
@@ -189,7 +189,7 @@ def from_diffusers(
         encode: pixels -> latents, without which a U-Net of latents cannot be fine-tuned.
 
     Raises:
-        UserError: diffusers is not installed; the U-Net is none of these; or it tells no shape.
+        UserError: diffusers is not installed; the U-Net is none of these, or of unknown shape.
     """
     library = diffusers()
     if isinstance(unet, library.UNet2DConditionModel):
@@ -207,7 +207,7 @@ def from_diffusers(
     if shape is None:
         size = unet.config.sample_size
         if size is None:
-            raise UserError("the U-Net does not tell its sample_size; give shape=(c, h, w)")
+            raise UserError("the U-Net has no sample_size; give shape=(c, h, w)")
         height, width = (size, size) if isinstance(size, int) else size
         shape = (unet.config.in_channels, height, width)
     kind, nothing = kinds[null is not None], None if null is None else torch.as_tensor(null)
@@ -239,7 +239,7 @@ def from_pipeline(pipeline: Any, arguments: Callable[[Any], Mapping[str, Any]]) 
             ``lambda texts: {"prompt": texts, "num_inference_steps": 30}``.
 
     Raises:
-        UserError: diffusers is not installed, or the pipeline is none.
+        UserError: diffusers is not installed, or the pipeline is something else.
     """
     if not isinstance(pipeline, diffusers().DiffusionPipeline):
         raise UserError(f"a pipeline of diffusers is needed, not a {type(pipeline).__name__}")
@@ -287,7 +287,7 @@ def _attending(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
 
 @contextmanager
 def _silent(pipeline: Any) -> Iterator[None]:
-    """Without the pipeline's progress bar."""
+    """Switch the pipeline's progress bar off meanwhile."""
     before = dict(getattr(pipeline, "_progress_bar_config", {}))
     pipeline.set_progress_bar_config(**{**before, "disable": True})
     try:

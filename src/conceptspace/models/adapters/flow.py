@@ -60,7 +60,7 @@ class TunableFlow(Flow, FineTunable, Hookable):
     """A flow whose velocity field is a ``torch.nn.Module``."""
 
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """Those of the velocity field."""
+        """The modules of the velocity field by name."""
         assert self.module is not None
         return self.module.named_modules()
 

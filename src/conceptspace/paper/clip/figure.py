@@ -65,7 +65,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """In words."""
+        """The combination in words."""
         return f"{'learned' if self.learned else 'fixed'} γ, clip norm {self.clip_norm:g}"
 
 
@@ -152,7 +152,7 @@ def _delay(data: Sequence[Setting], learned: bool) -> Row:
 
 
 def _between(later: Emergence, earlier: Emergence) -> Bounds:
-    """By what share of training one comes after the other, by what is known of both."""
+    """By what share of training one comes after the other, as far as both are known."""
     high = float("inf") if not later.reached else later.upper - earlier.lower
     low = -float("inf") if not earlier.reached else later.lower - earlier.upper
     return low / later.last, high / later.last

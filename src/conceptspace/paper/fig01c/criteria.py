@@ -1,4 +1,4 @@
-"""When the claims hold: numbers, one per seed, to rows of the ledger."""
+"""The criteria of the claims: from numbers, one per seed, to rows of the ledger."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ TITLE = "Accuracy of single concepts over training"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         table: trajectories of all seeds.

@@ -45,7 +45,7 @@ IMAGES = 256
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         space: the concepts.

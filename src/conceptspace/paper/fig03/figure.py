@@ -42,7 +42,7 @@ class SeparationSweep:
 
 
 Data = dict[str, SeparationSweep]
-"""By concept."""
+"""The sweep of separations by concept."""
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:

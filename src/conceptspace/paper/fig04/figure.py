@@ -32,7 +32,7 @@ LABEL = "color separation"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figures show.
+    """The data that the figures show.
 
     Attributes:
         tables: naive trajectories by color separation.

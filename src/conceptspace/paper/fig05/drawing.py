@@ -38,7 +38,7 @@ SWITCHES = (0.0, 2.0, 4.0, 8.0)
 PERCENTS = (0.0, 20.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 START = (0.3, 0.3)
 ASYMMETRY = 0.7
-"""What the figure of the equations shows unless told otherwise."""
+"""What the figure of the equations shows by default."""
 
 COLUMNS = 3
 MARGIN = 0.12

@@ -25,7 +25,7 @@ FIT, ROTATION = "fig05-fit", "fig05-rotation"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         concepts: names of the two axes.

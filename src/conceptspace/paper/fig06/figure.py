@@ -45,12 +45,12 @@ CONTROLS = {
     "overprompting-color": ("overprompting-size",),
     "latent-intervention": ("latent-control-scaling", "latent-control-random"),
 }
-"""What each protocol is compared with."""
+"""The controls with which each protocol is compared."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What some seeds show.
+    """The results of some seeds.
 
     Attributes:
         table: trajectories of all seeds.
@@ -77,7 +77,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         ood: the OOD class.

@@ -28,7 +28,7 @@ TITLE = "The OOD class against the share of masked prompts"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         found: emergence and last color coordinate by share.

@@ -33,7 +33,7 @@ BETWEEN = (0.25, 0.75)
 
 @dataclass(frozen=True)
 class Data:
-    """What the figures show.
+    """The data that the figures show.
 
     Attributes:
         tables: naive trajectories by share of masked prompts.

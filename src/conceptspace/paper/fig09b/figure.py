@@ -26,7 +26,7 @@ TITLE = "Eq. 2 fitted to trajectories by share of masked prompts"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         space: the concepts.

@@ -27,7 +27,7 @@ PROTOCOL = "overprompting-color"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         table: trajectories of all seeds.

@@ -34,7 +34,7 @@ Case = tuple[Turn | None, dict[str, Kink]]
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         table: naive trajectories of all seeds.

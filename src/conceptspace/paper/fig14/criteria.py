@@ -1,6 +1,6 @@
-"""When the claims hold: numbers, one per seed, to rows of the ledger.
+"""The criteria of the claims: from numbers, one per seed, to rows of the ledger.
 
-Each is checked for both pairs of attributes; a row's name tells which.
+Each is checked for both pairs of attributes; a row's name says which.
 """
 
 from __future__ import annotations

@@ -34,11 +34,11 @@ from conceptspace.presentation.figures import elicitation_figure, image_strips, 
 from conceptspace.tables import NAIVE
 
 Data = Mapping[str, Pair]
-"""By pair of attributes, those of which a run has finished."""
+"""The data by pair of attributes, for pairs of which a run has finished."""
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
-    """What the runs of each pair say.
+    """The results of the runs of each pair.
 
     Raises:
         UserError: no run has finished, or one kept no scores of single images.
@@ -56,7 +56,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
-    """Of each pair (a) the trajectories, (b) every way of asking; and images of one seed."""
+    """For each pair (a) the trajectories, (b) every way of asking; and images of one seed."""
     figures: dict[str, Figure] = {}
     for pair, of in data.items():
         what = f"{TITLE}: {' and '.join(of.space.names)}"
@@ -90,7 +90,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """Of the hat the hidden window, which decides; then everything else of both pairs."""
+    """The hidden window of the hat, which decides; then everything else of both pairs."""
     found = []
     for pair, of in sorted(data.items()):
         found += [

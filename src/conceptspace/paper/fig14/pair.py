@@ -1,4 +1,4 @@
-"""What the runs of one pair of attributes say."""
+"""The results of the runs of one pair of attributes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AROUND = 1
 
 @dataclass(frozen=True)
 class Pair:
-    """What is shown of one pair of attributes.
+    """The data that the figure shows for one pair of attributes.
 
     Attributes:
         table: trajectories of all seeds under every protocol.
@@ -66,9 +66,7 @@ class Pair:
         return str(self.space.ood_classes[0])
 
     def gains(self, protocol: str, over: str) -> list[float]:
-        """Of each seed, by how much a protocol makes more of the class than another, around the
-        turn.
-        """
+        """For each seed, the gain in joint accuracy of a protocol over another around the turn."""
         return [a - b for a, b in zip(self.around[protocol], self.around[over], strict=True)]
 
 

@@ -17,7 +17,7 @@ PAIRS = {"hat": ("Not_Male", "Wearing_Hat"), "mouth": ("Not_Male", "Smiling")}
 """The attributes of the paper's later version, and of its first one; 11 is held out."""
 
 QUICK_SEEDS = tuple(range(300, 306))
-"""Fixed before any of their runs, and the design with them; a pilot had 50."""
+"""Seeds, fixed before any of their runs, as was the design; a pilot had seed 50."""
 
 RANDOM = "latent-control-random"
 
@@ -50,7 +50,7 @@ def setting(pair: str) -> str:
 
 
 def protocols(pair: str) -> tuple[str, ...]:
-    """How a pair's models are asked, beside plainly."""
+    """The protocols by which a pair's models are asked besides plain prompting."""
     _, weak = PAIRS[pair]
     return (
         f"overprompting-{weak}",
@@ -64,7 +64,7 @@ def protocols(pair: str) -> tuple[str, ...]:
 
 
 def labels(pair: str) -> dict[str, str]:
-    """What each way of asking is called in panel (b)."""
+    """Label of each way of asking in panel (b)."""
     _, weak = PAIRS[pair]
     return {
         "naive": "plain",
@@ -100,7 +100,7 @@ def changes(preset: str, pair: str) -> dict[str, Any]:
 
 
 def possible(preset: str) -> bool:
-    """Whether the images are there: those of ``paper`` are not ours to give."""
+    """Whether the images are there: those of ``paper`` cannot be given out with this package."""
     return preset != "paper" or bool(os.environ.get(VARIABLE))
 
 

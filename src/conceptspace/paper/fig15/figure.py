@@ -52,7 +52,7 @@ class Case:
 
 
 Data = dict[str, Case]
-"""By case; one that has no finished run is left out."""
+"""The data by case; a case without a finished run is left out."""
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:

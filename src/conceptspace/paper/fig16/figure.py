@@ -30,7 +30,7 @@ PROTOCOL, ONE = "guidance", "1"
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         table: trajectories of all seeds.

@@ -25,7 +25,7 @@ OTHERS = ("overprompting-color", "latent-intervention")
 
 @dataclass(frozen=True)
 class Data:
-    """What the figure shows.
+    """The data that the figure shows.
 
     Attributes:
         table: trajectories of all seeds.

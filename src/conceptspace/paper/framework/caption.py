@@ -1,4 +1,4 @@
-"""What was found, as it stands in a picture: the claim, its verdict, the interval and n."""
+"""The text in a picture that says what was found: claim, verdict, interval and number of seeds."""
 
 from __future__ import annotations
 

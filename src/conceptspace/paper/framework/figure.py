@@ -1,4 +1,4 @@
-"""What a figure of the paper is here: its claim, its runs, and what becomes of them."""
+"""A figure of the paper: its claim, its runs, their analysis, its checks and its drawing."""
 
 from __future__ import annotations
 

@@ -110,15 +110,15 @@ def _heading(figure: PaperFigure) -> str:
 def _origin(origin: dict[str, Any], ledger: dict[str, Any]) -> str:
     runs, missing = origin["runs"], ledger["missing"]
     drawn = origin["drawn"]
-    told = f"Drawn by `{drawn['command']}` at commit `{drawn['commit']}`."
+    text = f"Drawn by `{drawn['command']}` at commit `{drawn['commit']}`."
     if not runs:
-        return f"{told} No run is involved."
+        return f"{text} No run is involved."
     hours = origin["wall_seconds"] / 3600
     devices = ", ".join(sorted({_device(run) for run in runs.values()}))
-    told += f" {len(runs)} runs, {hours:.1f} hours in all, on {devices}."
+    text += f" {len(runs)} runs, {hours:.1f} hours in all, on {devices}."
     if missing:
-        told += f" Not finished: {', '.join(missing)}."
-    return told
+        text += f" Not finished: {', '.join(missing)}."
+    return text
 
 
 def _device(run: dict[str, Any]) -> str:

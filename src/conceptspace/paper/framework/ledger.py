@@ -83,12 +83,12 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _row(figure: PaperFigure, row: Row) -> dict[str, Any]:
-    told = asdict(row)
-    low, high = told.pop("low"), told.pop("high")
-    told["effect"] = None if isnan(row.effect) else row.effect
-    told["interval"] = [end if isfinite(end) else None for end in (low, high)]
-    told["primary"] = row.name == figure.primary
-    return {"figure": figure.number, **told, "verdict": str(row.verdict)}
+    values = asdict(row)
+    low, high = values.pop("low"), values.pop("high")
+    values["effect"] = None if isnan(row.effect) else row.effect
+    values["interval"] = [end if isfinite(end) else None for end in (low, high)]
+    values["primary"] = row.name == figure.primary
+    return {"figure": figure.number, **values, "verdict": str(row.verdict)}
 
 
 def _effect(row: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ LEDGER, PROVENANCE, TABLE = "ledger.json", "provenance.json", "trajectories.parq
 def produce(figure: PaperFigure, preset: str, out: Path, plans: list[Plan]) -> list[Path]:
     """Analyse, draw and check a figure from the runs below ``out`` that have finished.
 
-    Those that cannot be read are left out; the ledger tells which.
+    Those that cannot be read are left out; the ledger names them.
 
     Args:
         figure: which.
@@ -53,9 +53,9 @@ def _produce(
     results: list[Result],
     left_out: Sequence[LeftOut],
 ) -> list[Path]:
-    told = sentences(left_out)
+    problems = sentences(left_out)
     if plans and not results:
-        raise UserError(" ".join(["no run has finished", *told]))
+        raise UserError(" ".join(["no run has finished", *problems]))
     data = figure.analyse(preset, results)
     rows = figure.checks(data)
     folder, pictures = out / figure.name, []
@@ -67,7 +67,7 @@ def _produce(
         write_table(folder / TABLE, joined(results))
     names = {result.plan.name for result in results}
     missing = [plan for plan in plans if plan.name not in names]
-    write_ledger(folder / LEDGER, figure, rows, results, missing, told)
+    write_ledger(folder / LEDGER, figure, rows, results, missing, problems)
     text = markdown(read_ledger(folder / LEDGER)["rows"])
     write_atomically((folder / LEDGER).with_suffix(".md"), text.encode())
     write_json(folder / PROVENANCE, provenance(results))

@@ -42,11 +42,11 @@ def trajectory_hash(result: Result) -> str:
 
 
 def _run(result: Result) -> dict[str, Any]:
-    told = result.run.information()
+    information = result.run.information()
     wanted = ("commits", "processor", "device", "threads", "started", "python", "versions")
     return {
         "trajectory_sha256": trajectory_hash(result),
         "config_sha256": result.config.digest(),
-        "seconds": told.get("seconds", 0.0),
-        **{key: told[key] for key in wanted if key in told},
+        "seconds": information.get("seconds", 0.0),
+        **{key: information[key] for key in wanted if key in information},
     }

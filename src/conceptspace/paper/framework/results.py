@@ -135,8 +135,8 @@ def require(results: Sequence[Result], least: int = 1) -> Sequence[Result]:
         UserError: fewer than ``least`` runs have finished.
     """
     if len(results) < least:
-        told = f"{len(results)} of its runs have finished" if results else "no run has finished"
-        raise UserError(f"{told}, it needs at least {least}")
+        finished = f"{len(results)} of its runs have finished" if results else "no run has finished"
+        raise UserError(f"{finished}, it needs at least {least}")
     return results
 
 

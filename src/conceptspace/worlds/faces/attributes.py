@@ -83,7 +83,7 @@ def attribute_space(
     Args:
         names: see :func:`attribute_concept`.
         train_classes: empty for the paper's split.
-        ood_classes: likewise.
+        ood_classes: empty for the paper's split.
 
     Raises:
         UserError: classes overlap or have the wrong number of digits.

@@ -47,7 +47,7 @@ IMAGES = "img_align_celeba"
 WORKERS = 8
 
 READING = 2
-"""How files become pixels; what was read in another way is not taken from the cache."""
+"""Version of how files become pixels; what another version read is not taken from the cache."""
 
 
 @dataclass(frozen=True)
@@ -198,11 +198,11 @@ class CelebaWorld(Pools):
 
 
 def _cached(path: Path) -> dict[str, Tensor] | None:
-    """The tensors of a file whose hash is the one beside it, else None."""
+    """The tensors in a file, if its hash is the one in the JSON beside it, else None."""
     try:
         content = path.read_bytes()
-        told = json.loads(path.with_suffix(".json").read_text())
-        return load_tensors(content) if told["sha256"] == sha256(content) else None
+        record = json.loads(path.with_suffix(".json").read_text())
+        return load_tensors(content) if record["sha256"] == sha256(content) else None
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
