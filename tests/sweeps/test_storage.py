@@ -201,7 +201,7 @@ def test_a_run_worked_on_in_storage_has_the_bytes_of_one_in_a_folder(
     open_or_create(home / "runs" / "seed-0", config)
     asked = Resources(device="cpu", store=url, save_every=0.0)
     outcome = work(home / "runs" / "seed-0", home, asked, lambda line: None)
-    assert outcome.told == "done"
+    assert outcome.reason == "done"
     assert not (home / "runs" / "seed-0" / "checkpoints" / "step-00000009.safetensors").exists()
     assert {path.name for path in (home / "runs" / "seed-0").iterdir() if path.is_file()} - {
         ".lock"

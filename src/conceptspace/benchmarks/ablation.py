@@ -30,7 +30,7 @@ class Variant:
     """A way to compute a training step.
 
     Attributes:
-        name: as it is told.
+        name: as it is printed.
         precision: of the wide layers.
         kinds: of layers that are the engine's, see :mod:`conceptspace.engine.replacing`.
         beside: name of the variant that lacks, or has, just what this one is about.

@@ -41,11 +41,11 @@ def shares(config: RunConfig, repeats: int) -> dict[str, float]:
         for _ in range(repeats):
             next(steps)
     own = {e.key: e.self_cpu_time_total / 1e3 / repeats for e in profiler.key_averages()}
-    told = {part: sum(own.get(name, 0.0) for name in names) for part, names in PARTS.items()}
+    times = {part: sum(own.get(name, 0.0) for name in names) for part, names in PARTS.items()}
     operators = sum(v for k, v in own.items() if k.startswith(("aten::", "_Fused")))
-    told["other operations"] = operators - sum(told.values())
-    told["between operations"] = max(0.0, wall - operators)
-    return told
+    times["other operations"] = operators - sum(times.values())
+    times["between operations"] = max(0.0, wall - operators)
+    return times
 
 
 def growth(config: RunConfig, repeats: int, device: torch.device) -> list[dict[str, Any]]:

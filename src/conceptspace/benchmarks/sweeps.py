@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "engine": ray_task() if "ray" in given.engines else 0.0,
         "storage": storing(warm, given.storage) if given.storage else 0.0,
     }
-    told = {
+    report = {
         "arguments": list(sys.argv[1:] if arguments is None else arguments),
         "machine": describe(torch.device("cpu")),
         "load_before": load,
@@ -223,8 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "stored": contents(warm) if given.storage else None,
         "simulated": {n: asdict(simulate(drawn.tolist(), n, **cost)) for n in WORKERS},
     }
-    write_json(given.out / "sweeps.json", told)
-    print(json.dumps(told, indent=2))
+    write_json(given.out / "sweeps.json", report)
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

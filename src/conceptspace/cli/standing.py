@@ -36,7 +36,7 @@ def unfinished(found: SweepStatus) -> list[str]:
 
 
 class Standing:
-    """How the sweeps among the folders that a page shows stand, told anew after :data:`PAUSE`.
+    """How the sweeps among the folders that a page shows stand, looked up anew after :data:`PAUSE`.
 
     Links that lead out of the folders are not read.
 
@@ -46,18 +46,18 @@ class Standing:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = list(roots)
-        self._told: list[dict[str, Any]] = []
+        self._summaries: list[dict[str, Any]] = []
         self._until = 0.0
 
     def __call__(self) -> list[dict[str, Any]]:
         """``[{"name": ..., "summary": a sentence, "runs": [a sentence, ...]}]``."""
         if time.monotonic() >= self._until:
-            self._told = [_told(root) for root in self.roots if (root / SWEEP).is_file()]
+            self._summaries = [_summary(root) for root in self.roots if (root / SWEEP).is_file()]
             self._until = time.monotonic() + PAUSE
-        return self._told
+        return self._summaries
 
 
-def _told(root: Path) -> dict[str, Any]:
+def _summary(root: Path) -> dict[str, Any]:
     name = root.resolve().name
     try:
         found = status(root, within=root)

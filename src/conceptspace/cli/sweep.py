@@ -158,8 +158,8 @@ def _status(options: Namespace) -> int:
         fetch_records(store, out, RECORDS)
         _warn(fetch_sweep(store, out, [run.name for run in planned_runs(out)[0]], SMALL))
     found = status(out)
-    told = [sentence(found), *unfinished(found)]
-    print(_json(found) if options.json else "\n".join(told))
+    lines = [sentence(found), *unfinished(found)]
+    print(_json(found) if options.json else "\n".join(lines))
     return 0
 
 

@@ -32,6 +32,6 @@ def device(name: str) -> torch.device:
     if name not in there:
         raise UserError(f"--device is one of {', '.join(DEVICES)}, not {name!r}")
     if not there[name]:
-        told = _KNOWN[name]
-        raise UserError(f"--device {name} was asked for, but PyTorch finds no {told} device here")
+        kind = _KNOWN[name]
+        raise UserError(f"--device {name} was asked for, but PyTorch finds no {kind} device here")
     return torch.device(name)

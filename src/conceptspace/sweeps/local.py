@@ -25,7 +25,7 @@ POLL = 0.2
 """Seconds between looks at the processes."""
 
 ONE_CORE = Resources()
-"""What a run is given unless told: a thread of its own."""
+"""What a run is given by default: a thread of its own."""
 
 
 @dataclass

@@ -118,7 +118,7 @@ def _in_folder(plan: Plan, out: Path, resources: Resources) -> Outcome:
         return Outcome(error.status, str(error))
     with log.open("a", buffering=1) as file:
         outcome = work(plan.folder(out), out, resources, lambda line: print(line, file=file))
-        print(outcome.told, file=file)
+        print(outcome.reason, file=file)
     return outcome
 
 
@@ -139,10 +139,10 @@ def _ended(
         return Failed(plan, f"its workers were lost, the last by: {first} (log: {log})")
     if outcome.status == 0 and plan.exists(out):
         return Finished(plan, float(Run(plan.folder(out)).information().get("seconds", 0.0)))
-    told = outcome.told
+    reason = outcome.reason
     if outcome.status == STOPPED:
-        told = "it was stopped; the same command goes on with it"
-    return Failed(plan, f"{told} (log: {log})")
+        reason = "it was stopped; the same command goes on with it"
+    return Failed(plan, f"{reason} (log: {log})")
 
 
 def _ray() -> Any:

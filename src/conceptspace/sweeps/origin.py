@@ -13,12 +13,12 @@ def commit() -> str:
     """``git describe`` of the working copy that this code is in, else the package's version."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return f"conceptspace {__version__}"
-    return told.stdout.strip()
+    return answer.stdout.strip()
 
 
 def processor() -> str:

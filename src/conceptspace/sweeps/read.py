@@ -28,7 +28,7 @@ MOST = 100_000
 """Runs of one sweep."""
 
 LONGEST = 100
-"""Characters of a run's name before its seed; a longer one is cut, and told apart by its hash."""
+"""Characters of a run's name before its seed; a longer one is cut, and its hash keeps it apart."""
 
 SEED = "seed"
 
@@ -55,7 +55,7 @@ def read_sweep(path: Path) -> list[Plan]:
 
     Raises:
         UserError: the file cannot be read; or a key, a value or a combination is not possible,
-            told with its line.
+            named with its line.
     """
     try:
         text = read_whole(path).decode()
@@ -99,11 +99,11 @@ def _base(file: _File, values: Mapping[str, Any]) -> RunConfig:
     settings = _table(file, values, "settings")
     base = _changed(file, base, settings, "settings")
     if "protocols" in values:
-        told = values["protocols"]
-        if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
-            raise file.error(f"protocols is a list of names, not {told!r}", "", "protocols")
+        names = values["protocols"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise file.error(f"protocols is a list of names, not {names!r}", "", "protocols")
         try:
-            base = merged(base, {"evaluate": {"protocols": told}}, "")
+            base = merged(base, {"evaluate": {"protocols": names}}, "")
         except UserError as error:
             raise file.error(str(error).removeprefix(": "), "", "protocols") from None
     return base
@@ -112,14 +112,14 @@ def _base(file: _File, values: Mapping[str, Any]) -> RunConfig:
 def _dimensions(file: _File, values: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     """What varies: a list of rows for each axis and each group of zipped ones."""
     found: list[list[dict[str, Any]]] = []
-    for key, told in _table(file, values, "axes").items():
-        found.append([{key: value} for value in _values(file, told, "axes", key, 0)])
+    for key, given in _table(file, values, "axes").items():
+        found.append([{key: value} for value in _values(file, given, "axes", key, 0)])
     for number, group in enumerate(_tables(file, values, "zip")):
-        columns = {k: _values(file, told, "zip", k, number) for k, told in group.items()}
+        columns = {k: _values(file, given, "zip", k, number) for k, given in group.items()}
         lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1:
-            told = ", ".join(f"{key} has {len(column)}" for key, column in columns.items())
-            problem = f"zipped axes have as many values as each other; {told or 'there are none'}"
+            counts = ", ".join(f"{key} has {len(column)}" for key, column in columns.items())
+            problem = f"zipped axes have as many values as each other; {counts or 'there are none'}"
             raise file.error(problem, "zip", "", number)
         zipped = zip(*columns.values(), strict=True)
         found.append([dict(zip(columns, row, strict=True)) for row in zipped])
@@ -143,25 +143,25 @@ def _dimensions(file: _File, values: Mapping[str, Any]) -> list[list[dict[str, A
     return found
 
 
-def _values(file: _File, told: Any, section: str, key: str, number: int) -> list[Any]:
+def _values(file: _File, given: Any, section: str, key: str, number: int) -> list[Any]:
     """The values of an axis: a list, or a range such as "0..11"."""
-    if isinstance(told, str) and (found := RANGE.fullmatch(told)):
+    if isinstance(given, str) and (found := RANGE.fullmatch(given)):
         first, last = map(int, found.groups())
         if last - first >= MOST:
             raise file.error(f"{key} has more than {MOST} values", section, key, number)
         if last < first:
-            raise file.error(f"{key} = {told!r} ends before it begins", section, key, number)
-        told = list(range(first, last + 1))
-    if not isinstance(told, list) or not told:
+            raise file.error(f"{key} = {given!r} ends before it begins", section, key, number)
+        given = list(range(first, last + 1))
+    if not isinstance(given, list) or not given:
         raise file.error(
-            f'{key} takes a list of values, or a range such as "0..11", not {told!r}',
+            f'{key} takes a list of values, or a range such as "0..11", not {given!r}',
             section,
             key,
             number,
         )
-    if any(value in told[:i] for i, value in enumerate(told)):
+    if any(value in given[:i] for i, value in enumerate(given)):
         raise file.error(f"{key} has a value twice", section, key, number)
-    return told
+    return given
 
 
 def _exclusions(
@@ -171,12 +171,12 @@ def _exclusions(
     found = _tables(file, values, "exclude")
     rows = {key: of for of in dimensions for key in of[0]}
     for number, exclusion in enumerate(found):
-        for key, told in exclusion.items():
+        for key, given in exclusion.items():
             if key not in rows:
                 problem = f"{key} does not vary; what varies: {', '.join(rows)}"
                 raise file.error(problem, "exclude", key, number)
-            if not any(_fits(row, {key: told}) for row in rows[key]):
-                problem = f"no run has {key} = {told!r}, so nothing is left out"
+            if not any(_fits(row, {key: given}) for row in rows[key]):
+                problem = f"no run has {key} = {given!r}, so nothing is left out"
                 raise file.error(problem, "exclude", key, number)
     return found
 
@@ -246,11 +246,11 @@ def _varies(key: str, dimensions: list[list[dict[str, Any]]]) -> bool:
 
 def _fits(changes: Mapping[str, Any], exclusion: Mapping[str, Any]) -> bool:
     """Whether every key of an exclusion has its value, or one of its list."""
-    for key, told in exclusion.items():
-        if isinstance(told, str) and (found := RANGE.fullmatch(told)):
+    for key, given in exclusion.items():
+        if isinstance(given, str) and (found := RANGE.fullmatch(given)):
             first, last = map(int, found.groups())
-            told = list(range(first, last + 1))
-        if changes[key] != told and not (isinstance(told, list) and changes[key] in told):
+            given = list(range(first, last + 1))
+        if changes[key] != given and not (isinstance(given, list) and changes[key] in given):
             return False
     return True
 
@@ -280,21 +280,21 @@ def _changes_in_words(changes: Mapping[str, Any]) -> str:
 
 
 def _table(file: _File, values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    told = values.get(key, {})
-    if not isinstance(told, Mapping):
-        raise file.error(f"{key} is a table, written [{key}], not {told!r}", "", key)
-    return _settings(file, told, key, 0)
+    given = values.get(key, {})
+    if not isinstance(given, Mapping):
+        raise file.error(f"{key} is a table, written [{key}], not {given!r}", "", key)
+    return _settings(file, given, key, 0)
 
 
 def _tables(file: _File, values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    told = values.get(key, [])
-    if not isinstance(told, list) or not all(isinstance(one, Mapping) for one in told):
+    given = values.get(key, [])
+    if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given):
         raise file.error(f"{key} is written [[{key}]], once for each", "", key)
-    return [_settings(file, one, key, number) for number, one in enumerate(told)]
+    return [_settings(file, one, key, number) for number, one in enumerate(given)]
 
 
-def _settings(file: _File, told: Mapping[str, Any], section: str, number: int) -> dict[str, Any]:
-    found = _flat(told)
+def _settings(file: _File, given: Mapping[str, Any], section: str, number: int) -> dict[str, Any]:
+    found = _flat(given)
     if "preset" in found:
         raise file.error("a preset is chosen by base", section, "preset", number)
     return found

@@ -86,9 +86,9 @@ def planned_runs(out: Path) -> tuple[list[Planned], int]:
             f"{out} is not the folder of a sweep: it has no {SWEEP}; name the folder that "
             "conceptspace sweep FILE --out DIR was given"
         )
-    told = _read(out / SWEEP, ("runs", "at_once"))
+    record = _read(out / SWEEP, ("runs", "at_once"))
     with _sound(out / SWEEP):
-        return [_planned(row) for row in told["runs"]], int(told["at_once"])
+        return [_planned(row) for row in record["runs"]], int(record["at_once"])
 
 
 def failures(out: Path) -> dict[str, str]:
@@ -99,9 +99,9 @@ def failures(out: Path) -> dict[str, str]:
     """
     if not (out / FAILURES).is_file():
         return {}
-    told = _read(out / FAILURES, ("failures",))["failures"]
+    record = _read(out / FAILURES, ("failures",))["failures"]
     with _sound(out / FAILURES):
-        return {str(name): str(reason) for name, reason in told.items()}
+        return {str(name): str(reason) for name, reason in record.items()}
 
 
 def _planned(row: Any) -> Planned:
@@ -135,7 +135,7 @@ def _sound(path: Path) -> Iterator[None]:
 def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """A record that holds the keys."""
     with _sound(path):
-        told = read_record(path)
-        if missing := [key for key in keys if key not in told]:
+        record = read_record(path)
+        if missing := [key for key in keys if key not in record]:
             raise ValueError(f"it lacks {', '.join(missing)}")
-        return told
+        return record

@@ -125,10 +125,10 @@ def _sbatch(path: Path) -> str:
 def main(out: str, index: str) -> int:
     """The task of a run; returns the exit status."""
     home = Path(out)
-    told = read_record(home / RECORD)
-    given = told["resources"]
+    record = read_record(home / RECORD)
+    given = record["resources"]
     resources = Resources(**given | {"loggers": tuple(given["loggers"])})
-    name = told["runs"][int(index)]
+    name = record["runs"][int(index)]
     plan = Plan(name, Run(home / "runs" / name).config)
     status = 0
     with Stop().listening() as stop:

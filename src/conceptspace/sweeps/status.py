@@ -89,14 +89,14 @@ def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
     if not RunFolder(folder).config.is_file():
         return RunStatus(plan.name, "failed" if failure else "waiting", failure, 0.0, 0.0)
     try:
-        told = Run(folder).information()
+        information = Run(folder).information()
     except UserError as error:
         return RunStatus(plan.name, "failed", str(error), 0.0, 0.0)
-    found = state(folder, told).status
+    found = state(folder, information).status
     found = NAMES.get(found, found)
     if failure and found not in ("done", "diverged"):
         found = "stopped" if found == "stopped" else "failed"
-    reason = failure or str(told.get("reason", ""))
+    reason = failure or str(information.get("reason", ""))
     scored = len(RunFolder(folder).scored_steps(NAIVE)) or _in_table(folder)
     share = 1.0 if found == "done" else min(1.0, scored / plan.checkpoints)
     return RunStatus(
@@ -104,7 +104,7 @@ def _status(plan: Planned, out: Path, failure: str) -> RunStatus:
         found,
         reason if found in ("failed", "diverged") else "",
         share,
-        float(told.get("seconds", 0.0)),
+        float(information.get("seconds", 0.0)),
     )
 
 

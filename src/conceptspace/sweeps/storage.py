@@ -153,7 +153,7 @@ class StoredRun:
         Returns:
             Sentences on damaged files, which are left out: the run makes them again.
         """
-        self._hashes = self._told()
+        self._hashes = self._listed()
         wanted = set(only) & self._hashes.keys() if only else self._hashes.keys()
         problems = []
         for path in sorted(wanted):
@@ -187,13 +187,13 @@ class StoredRun:
             return
         coming = {path: [*self._hashes.get(path, [ABSENT]), now[path]] for path in changed}
         going = {path: [*self._hashes[path], ABSENT] for path in removed}
-        self._tell(self._hashes | coming | going)
+        self._publish(self._hashes | coming | going)
         for path in changed:
             self.store.write(f"{self.place}/{path}", (self.folder / path).read_bytes())
         for path in removed:
             self.store.remove(f"{self.place}/{path}")
         self._hashes = {path: [digest] for path, digest in now.items()}
-        self._tell(self._hashes)
+        self._publish(self._hashes)
 
     def thin(self) -> None:
         """Remove here what is in the store and does not tell how the run stands."""
@@ -212,28 +212,28 @@ class StoredRun:
 
     def _hash(self, path: str) -> str:
         """SHA-256 of a file here, read again only when it has changed."""
-        told = (self.folder / path).stat()
-        stamp = told.st_mtime_ns, told.st_size
+        stat = (self.folder / path).stat()
+        stamp = stat.st_mtime_ns, stat.st_size
         if self._seen.get(path, (None,))[0] != stamp:
             self._seen[path] = stamp, sha256((self.folder / path).read_bytes())
         return self._seen[path][1]
 
-    def _told(self) -> dict[str, list[str]]:
+    def _listed(self) -> dict[str, list[str]]:
         content = self.store.read(f"{self.place}/{HASHES}")
         if content is None:
             return {}
         try:
-            told: dict[str, list[str]] = json.loads(content)["files"]
-            if any(path.startswith("/") or ".." in path.split("/") for path in told):
+            listed: dict[str, list[str]] = json.loads(content)["files"]
+            if any(path.startswith("/") or ".." in path.split("/") for path in listed):
                 raise ValueError("a file would lie outside the run")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{self.store.url}/{self.place}/{HASHES} is damaged ({error}); remove it, and the "
                 "run begins again"
             ) from None
-        return told
+        return listed
 
-    def _tell(self, hashes: dict[str, list[str]]) -> None:
+    def _publish(self, hashes: dict[str, list[str]]) -> None:
         self.store.write(f"{self.place}/{HASHES}", json.dumps({"files": hashes}).encode())
 
 

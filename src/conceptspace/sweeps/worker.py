@@ -47,13 +47,13 @@ class Outcome:
     """How the work on a run ended.
 
     Attributes:
-        status: 0 done, 2 a mistake told in one sentence, 1 the machine's fault or divergence,
+        status: 0 done, 2 a mistake, described in one sentence, 1 the machine's fault or divergence,
             130 stopped on request, or because the process that started this one is gone.
-        told: why, in one sentence.
+        reason: why, in one sentence.
     """
 
     status: int
-    told: str
+    reason: str
 
 
 class Stop:
@@ -88,7 +88,7 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
         folder: of the run; its config is there.
         home: of the sweep, where loggers may keep what belongs to all runs.
         resources: of the run.
-        say: told of every scored checkpoint, in one line.
+        say: called with every scored checkpoint, in one line.
     """
     torch.set_num_threads(resources.threads)
     with Stop().listening() as stop:
@@ -96,9 +96,9 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
             with _brought(folder, home, resources, stop, say) as (halt, save):
                 run = Run(folder)
                 device = parts.device(resources.device)
-                told = _alone(Session(run, device, probe_cache()), halt)
+                running = _alone(Session(run, device, probe_cache()), halt)
                 with open_loggers(resources.loggers, run, home) as loggers:
-                    for event in logged(told, run, loggers):
+                    for event in logged(running, run, loggers):
                         _tell(event, say)
                         if isinstance(event, events.Evaluated):
                             save()
@@ -178,8 +178,8 @@ def _tell(event: events.Event, say: Callable[[str], None]) -> None:
         case events.Notice(text):
             say(text)
         case events.Evaluated(step, protocol, accuracies):
-            told = " ".join(f"{name} {value:.2f}" for name, value in accuracies.items())
-            say(f"step {step}: {protocol} joint accuracy {told}")
+            scores = " ".join(f"{name} {value:.2f}" for name, value in accuracies.items())
+            say(f"step {step}: {protocol} joint accuracy {scores}")
 
 
 def main(folder: str, home: str, resources: str) -> int:
@@ -188,7 +188,7 @@ def main(folder: str, home: str, resources: str) -> int:
     asked = Resources(**given | {"loggers": tuple(given["loggers"])})
     outcome = work(Path(folder), Path(home), asked, lambda line: print(line, flush=True))
     if outcome.status:
-        print(outcome.told, flush=True)
+        print(outcome.reason, flush=True)
     return outcome.status
 
 

@@ -66,8 +66,8 @@ def native() -> Native:
     except kept.Unsafe as error:
         return Native(None, f"plain PyTorch operations, because {error}")
     except (OSError, subprocess.SubprocessError) as error:
-        told = getattr(error, "stderr", None) or str(error)
-        first = str(told).strip().splitlines()[0] if str(told).strip() else type(error).__name__
+        errors = getattr(error, "stderr", None) or str(error)
+        first = str(errors).strip().splitlines()[0] if str(errors).strip() else type(error).__name__
         return Native(None, f"plain PyTorch operations, because {compiler} failed: {first}")
     tiles = bool(library.residual_block_available())
     return Native(library, "fused C++ kernels" + (" and AMX tiles" if tiles else ""), tiles)
@@ -105,9 +105,9 @@ def _run_together(commands: Iterable[list[str]]) -> None:
     pipe = subprocess.PIPE
     running = [subprocess.Popen(c, stdout=pipe, stderr=pipe, text=True) for c in commands]
     ended = [(process, *process.communicate()) for process in running]
-    for process, out, told in ended:
+    for process, out, errors in ended:
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, process.args, out, told)
+            raise subprocess.CalledProcessError(process.returncode, process.args, out, errors)
 
 
 def _processor() -> str:

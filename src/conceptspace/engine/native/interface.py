@@ -179,7 +179,7 @@ class Call:
         """Call the kernel.
 
         Args:
-            library: compiled, and told by :meth:`Kernel.declare`.
+            library: compiled, and described to by :meth:`Kernel.declare`.
             settings: those that were not needed for the check.
 
         Returns:

@@ -47,12 +47,12 @@ def _private(folder: Path) -> None:
     """Make a folder that only this user can look into."""
     make_folders(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    told = folder.lstat()
-    if not stat.S_ISDIR(told.st_mode):
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
         raise Unsafe(f"{folder} is not a folder but a link or a file")
-    if told.st_uid != os.getuid():
+    if status.st_uid != os.getuid():
         raise Unsafe(f"{folder} belongs to another user")
-    if stat.S_IMODE(told.st_mode) != 0o700:
+    if stat.S_IMODE(status.st_mode) != 0o700:
         raise Unsafe(f"{folder} is open to other users; delete it")
 
 
