@@ -417,7 +417,7 @@ class TestWithoutTheRun:
         assert main([*asked, "--strengths", "2,3", "--dry-run"]) == 0
         assert capsys.readouterr().out.splitlines() == [
             "naive: all is there",
-            "overprompting-color: 64 images at steps 0, 4, 9",
+            "overprompting-color: 4 images at steps 0, 4, 9",
         ]
         assert contents(folder) == before
 
@@ -480,7 +480,7 @@ class TestRun:
 
     def test_ctrl_c_stops_cleanly_and_the_run_goes_on(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
-        changes = {"train__steps": 200, "train__checkpoint_steps": [1, 200]}
+        changes = {"train__steps": 120, "train__checkpoint_steps": [1, 120]}
         path, folder = tiny_file(tmp_path, **changes), tmp_path / "r"
         process = subprocess.Popen(
             [*PROGRAM, "run", "--config", str(path), "--out", str(folder)],
@@ -501,15 +501,15 @@ class TestRun:
         stopped = re.search(r"stopped at step (\d+); go on with: conceptspace (.*)\n", rest)
         assert stopped
         step, command = int(stopped[1]), stopped[2]
-        assert 1 <= step < 200
+        assert 1 <= step < 120
         assert checkpoint.saved_steps(folder / "resume")[-1] == step
 
         assert command == f"run --out {folder}"
         assert main(command.split()) == 0
         assert f"resuming at step {step}" in capsys.readouterr().err
-        assert checkpoint.saved_steps(folder / "checkpoints") == [1, 200]
+        assert checkpoint.saved_steps(folder / "checkpoints") == [1, 120]
         log = pd.read_parquet(folder / "training.parquet")
-        assert list(log["step"]) == list(range(1, 201)), "every step once"
+        assert list(log["step"]) == list(range(1, 121)), "every step once"
         assert not list(folder.rglob(".*.tmp"))
 
 
