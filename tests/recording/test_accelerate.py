@@ -15,10 +15,9 @@ from conceptspace.errors import UserError
 from conceptspace.recording.accelerate import AccelerateRecorder
 from conceptspace.recording.recorder import Recorder
 from conceptspace.store import Run
+from later import Later
 
-accelerate = pytest.importorskip(
-    "accelerate", reason="the extra conceptspace[accelerate] is not installed"
-)
+accelerate = Later("accelerate", "the extra conceptspace[accelerate] is not installed")
 
 
 def loop(
@@ -124,6 +123,7 @@ assert asked == (["Painter"] * 2 if accelerator.is_main_process else []), asked
 
 
 def test_of_two_processes_the_main_one_asks_the_unwrapped_model(tmp_path):
+    assert accelerate.Accelerator
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
