@@ -14,7 +14,7 @@ if sys.argv[1] == "kept":
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for round in range(2):
     before = faults()
-    for _ in range(5):
+    for _ in range(20):
         torch.ones(16 * 2**20)
 print(faults() - before)
 """
@@ -22,7 +22,7 @@ print(faults() - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone is told")
 def test_what_was_freed_costs_no_new_pages():
-    """Five tensors of 64 MiB one after the other, after as many in which the heap grows."""
+    """20 tensors of 64 MiB one after the other, after as many in which the heap grows."""
 
     def new_pages(how):
         command = [sys.executable, "-c", CODE, how]
