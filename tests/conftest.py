@@ -14,24 +14,30 @@ import checking
 checking.install()
 
 import hypothesis  # noqa: E402
-import torch  # noqa: E402
 from filelock import FileLock  # noqa: E402
-
-from conceptspace.cache import native_cache  # noqa: E402
 
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread; no flush to the disk: no test cuts the power but by a disk of its own."""
-    torch.set_num_threads(1)
+    """No flush to the disk: no test cuts the power but by a disk of its own."""
     os.fsync = lambda descriptor: None
 
 
+def pytest_collection(session: pytest.Session) -> None:
+    """One thread. The process that hands tests to workers collects none, and needs no torch."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-        pytest.skip("PyTorch finds no CUDA device")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("PyTorch finds no CUDA device")
 
 
 @pytest.fixture
@@ -57,6 +63,8 @@ def probe_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
 
     Kernels that the user has compiled before are taken from there, as copies.
     """
+    from conceptspace.cache import native_cache
+
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     folder.mkdir(exist_ok=True)

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from conceptspace.analysis.elicitation import best_settings
 from conceptspace.config import RunConfig
 from conceptspace.experiment import parts
 from conceptspace.files import write_json, write_table
 from conceptspace.recording.sheets import encoded
+from conceptspace.run_folder import RunFolder
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE, PROBE, TRAJECTORY_COLUMNS, VALID
 from conceptspace.worlds.rendered import RenderedWorld
@@ -71,7 +73,9 @@ def curve(name: str, ood: bool, steps: np.ndarray, turn: float, does: Behavior) 
     return 0.5 + (corner - 0.5) * away * (1 - arrived) + (end - 0.5) * arrived
 
 
-def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Path:
+def plant(
+    plan: Plan, out: Path, does: Behavior, *, scores: bool = False, kept: bool = False
+) -> Path:
     """Write the folder of a finished run.
 
     Args:
@@ -79,6 +83,8 @@ def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Pat
         out: output folder.
         does: what its OOD classes do.
         scores: whether it has scores of single images, a training log and contact sheets, too.
+        kept: whether it is as small as a run that was kept: instead of the scores of single
+            images, which are a file for each protocol and checkpoint, what is found in them.
     """
     config, folder = plan.config, plan.folder(out)
     steps = np.array(parts.checkpoints(config))
@@ -112,7 +118,9 @@ def plant(plan: Plan, out: Path, does: Behavior, *, scores: bool = False) -> Pat
         columns = [*keys, "sample", "concept", "accuracy", "coordinate"]
         each = pd.DataFrame(single, columns=columns).assign(run=folder.name)
         each[VALID], each[PROBE] = 1.0, each["accuracy"]
-        for (protocol, step), part in each.groupby(["protocol", "step"]):
+        if kept:
+            write_table(RunFolder(folder).best, best_settings(table, each))
+        for (protocol, step), part in each.groupby(["protocol", "step"]) if not kept else ():
             write_table(folder / "scores" / protocol / f"step-{step:08d}.parquet", part)
         write_table(folder / "training.parquet", log(config.train.steps, config.seed, does.drop))
         sheet(folder, config, int(steps[-1]), does)
@@ -152,8 +160,13 @@ def sheet(folder: Path, config: RunConfig, step: int, does: Behavior) -> None:
 
 
 def plant_all(
-    plans: list[Plan], out: Path, does: Callable[[Plan], Behavior], *, scores: bool = False
+    plans: list[Plan],
+    out: Path,
+    does: Callable[[Plan], Behavior],
+    *,
+    scores: bool = False,
+    kept: bool = False,
 ) -> None:
     """Write the folders of many runs."""
     for plan in plans:
-        plant(plan, out, does(plan), scores=scores)
+        plant(plan, out, does(plan), scores=scores, kept=kept)

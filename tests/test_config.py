@@ -1,18 +1,13 @@
+"""Every setting: its presets, its digest, its bounds, and the way to a file and back."""
+
 from __future__ import annotations
 
-import json
 import math
-import re
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
-import tomli_w
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pyarrow import parquet
-from pydantic import ValidationError
 
 from conceptspace.config import (
     RunConfig,
@@ -20,22 +15,17 @@ from conceptspace.config import (
     load,
     merged,
     nested,
-    read_complete,
 )
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.paper.settings import STUDIED_SEEDS, studied
 from conceptspace.presets import PRESETS, paper, quick
-from conceptspace.settings.versions import without_header
-from conceptspace.store import Run, open_or_create
 from conceptspace.worlds.config import WORLDS
-from conceptspace.worlds.older import CELEBA
-from conceptspace.worlds.shapes.building import concept as concept_of
-from conceptspace.worlds.shapes.config import ConceptName
 
 FIELDS = field_names()
 
+
 KINDS_OF = ("data.kind", "model.kind")
+
 
 PAPER = {
     "data.concepts": ("color", "size"),
@@ -208,77 +198,6 @@ def test_presets_are_possible_and_know_their_name(name):
     assert config.preset == name
 
 
-class TestRefusals:
-    @pytest.mark.parametrize(
-        ("values", "message"),
-        [
-            ({"train": {"step": 3}}, r"there is no setting train.step; did you mean train.steps\?"),
-            ({"steps": 3}, r"there is no setting steps; did you mean .*steps\?"),
-            ({"data": {"colour_separation": 0.3}}, "did you mean data.color_separation"),
-            ({"zzzzqqq": 1}, "there is no setting zzzzqqq$"),
-            ({"train": {"steps": "many"}}, "train.steps = 'many' is not possible"),
-            ({"train": {"steps": 3.5}}, "train.steps = 3.5"),
-            ({"train": {"steps": True}}, "train.steps = True"),
-            ({"train": {"steps": 0}}, "train.steps = 0"),
-            ({"train": {"learning_rate": -1.0}}, "train.learning_rate = -1.0"),
-            ({"train": {"learning_rate": "1"}}, "train.learning_rate = '1'"),
-            ({"data": {"concepts": ["hue"]}}, "data.concepts.0 = 'hue'"),
-            ({"data": {"concepts": "color"}}, "data.concepts = 'color'"),
-            ({"data": {"color_separation": math.nan}}, "data.color_separation = nan"),
-            ({"data": {"color_separation": -0.3}}, "data.color_separation = -0.3"),
-            ({"model": {"gamma_end": math.inf}}, "model.gamma_end = inf"),
-            ({"model": {"norm": "batch"}}, "model.norm = 'batch'"),
-            ({"data": 3}, "data = 3"),
-            ({"probe": {"margin": 0.0}}, "probe.margin = 0.0"),
-            ({"train": {"first_checkpoint": 30_000}}, "lies after the last step"),
-            ({"train": {"checkpoint_steps": [1, 2]}}, "needs checkpoint_schedule"),
-        ],
-    )
-    def test_one_sentence_says_what_is_wrong_and_where(self, values, message):
-        with pytest.raises(UserError, match=message) as error:
-            merged(paper(), values, "file.toml")
-        text = str(error.value)
-        assert text.startswith("file.toml: ")
-        assert "\n" not in text
-        assert len(text) < 300
-
-    @pytest.mark.parametrize(
-        ("steps", "message"),
-        [
-            ([], "must list steps"),
-            ([5, 3], "must increase"),
-            ([3, 3], "must increase"),
-            ([-1, 3], "-1 is not possible: 0 to 1000000000"),
-            ([3, 20_001], "must lie in"),
-        ],
-    )
-    def test_explicit_checkpoints(self, steps, message):
-        values = {"train": {"checkpoint_schedule": "explicit", "checkpoint_steps": steps}}
-        with pytest.raises(UserError, match=message):
-            merged(paper(), values, "x")
-
-    def test_log_cannot_start_at_zero(self):
-        values = {"train": {"checkpoint_schedule": "log", "first_checkpoint": 0}}
-        with pytest.raises(UserError, match="at least 1"):
-            merged(paper(), values, "x")
-
-    def test_files(self, tmp_path):
-        with pytest.raises(UserError, match=r"cannot read .*No such file"):
-            load(tmp_path / "none.toml", paper())
-        with pytest.raises(UserError, match="cannot read"):
-            load(tmp_path, paper())
-        for content in (b"a = ", b"\xff\xfe", b"[a\n"):
-            path = tmp_path / "bad.toml"
-            path.write_bytes(content)
-            with pytest.raises(UserError, match="not valid TOML") as error:
-                load(path, paper())
-            assert str(path) in str(error.value)
-
-    def test_configs_cannot_be_changed(self):
-        with pytest.raises(ValidationError):
-            paper().train.steps = 3
-
-
 def test_a_file_changes_what_it_says_and_nothing_else(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text("seed = 3\n[train]\nlearning_rate = 1\n")
@@ -354,252 +273,3 @@ class TestBounds:
         names = [f"A{i}" for i in range(11)]
         with pytest.raises(UserError, match=r"data\.attributes"):
             merged(paper(), nested({"data.kind": "celeba", "data.attributes": names}), "x")
-
-
-class TestVersions:
-    """A file of a newer version says so; a run's own file must be whole."""
-
-    def test_a_run_tells_who_wrote_its_config(self, tmp_path):
-        run, _ = open_or_create(tmp_path / "run", quick())
-        first = (run.path / "config.toml").read_text().splitlines()[:2]
-        assert first == ["format = 1", f'version = "{version("conceptspace")}"']
-        assert run.config == quick()
-        assert load(run.path / "config.toml", paper()) == quick()
-
-    @pytest.mark.parametrize(
-        "values",
-        [
-            {"train": {"warmup": 3}},
-            {"evaluate": {"sampler": "better"}},
-            {"distillation": {"steps": 3}},
-        ],
-    )
-    def test_an_unknown_key_of_a_newer_version_names_both(self, values):
-        own = version("conceptspace")
-        message = (
-            rf"; conceptspace 99\.1 wrote it, which is newer than this {re.escape(own)}: install"
-        )
-        with pytest.raises(UserError, match=message):
-            merged(paper(), values | {"version": "99.1"}, "x.toml")
-        for same in (own, "0.0.1"):
-            with pytest.raises(UserError) as error:
-                merged(paper(), values | {"version": same}, "x.toml")
-            assert "newer" not in str(error.value)
-
-    def test_ten_comes_after_nine(self):
-        assert without_header({"version": "0.10.0"}, "x")[1] > ""
-        assert without_header({"version": "0.0.10"}, "x")[1] == ""
-
-    def test_a_newer_version_whose_settings_are_known_is_read(self):
-        assert merged(quick(), {"version": "99.1", "seed": 3}, "x").seed == 3
-
-    @pytest.mark.parametrize("header", [{"format": 2}, {"format": 2, "version": "99.1"}])
-    def test_a_newer_format_is_refused(self, header):
-        with pytest.raises(UserError, match="x has format 2, and formats up to 1 are known; "):
-            merged(quick(), header, "x")
-
-    @pytest.mark.parametrize("header", [{"format": "1"}, {"version": 3}, {"format": True}])
-    def test_a_header_that_is_none(self, header):
-        with pytest.raises(UserError, match="must be a whole number and text"):
-            merged(quick(), header, "x")
-
-    @pytest.mark.parametrize(
-        ("content", "fault"),
-        [
-            ("", r"lacks preset, seed, data.concepts and \d+ more"),
-            ("[train]\nsteps = 3\n", "lacks preset, seed"),
-        ],
-    )
-    def test_an_emptied_config_of_a_run_is_not_the_paper_preset(self, tmp_path, content, fault):
-        run, _ = open_or_create(tmp_path / "run", quick())
-        (run.path / "config.toml").write_text(content)
-        with pytest.raises(UserError, match=f"config.toml is not whole: it {fault}") as error:
-            _ = Run(run.path).config
-        assert "\n" not in str(error.value)
-
-    @pytest.mark.parametrize("name", ["train", "data.pixel_noise", "seed", "evaluate.guidance"])
-    def test_what_a_run_lacks_is_named(self, tmp_path, name):
-        values = json.loads(quick().model_dump_json())
-        section, _, leaf = name.rpartition(".")
-        del (values[section] if section else values)[leaf]
-        path = tmp_path / "c.toml"
-        path.write_text(tomli_w.dumps(values))
-        with pytest.raises(UserError, match=f"it lacks {name}"):
-            read_complete(path)
-        assert load(path, quick()) == quick()
-
-    @pytest.mark.parametrize("config", [quick(), paper()])
-    def test_what_is_whole_comes_back(self, tmp_path, config):
-        (tmp_path / "c.toml").write_text(config.text())
-        assert read_complete(tmp_path / "c.toml") == config
-        (tmp_path / "c.toml").write_text(config.to_toml())
-        assert read_complete(tmp_path / "c.toml") == config
-
-
-class TestBuild:
-    """Configs that are well typed, and still describe something impossible."""
-
-    @pytest.mark.parametrize(
-        ("changes", "message"),
-        [
-            ({"data.resolution": 30}, "multiple of 4"),
-            ({"model.channels": [12, 24]}, "multiples of 8"),
-            ({"model.channels": []}, "multiples of 8"),
-            ({"model.groups": 7}, "model.groups"),
-            ({"model.heads": 3}, "model.heads"),
-            ({"probe.channels": [4]}, "multiples of 8"),
-            ({"data.color_separation": 0.9}, "outside"),
-            ({"data.size_separation": 0.5}, "outside"),
-            ({"data.color_spread": 0.5}, "overlap"),
-            ({"data.masked_class": "11"}, "not a training class"),
-            ({"data.masked_share": 0.5}, "needs data.masked_class"),
-            (
-                {
-                    "data.concepts": ["shape", "size"],
-                    "data.masked_class": "01",
-                    "data.masked_share": 0.5,
-                },
-                "data.masked_concept = 'color' .* they are shape, size",
-            ),
-            (
-                {
-                    "data.conditioned": ["size"],
-                    "data.masked_class": "01",
-                    "data.masked_share": 0.5,
-                },
-                "data.masked_concept = 'color' .* they are size",
-            ),
-            ({"data.concepts": ["color", "color"]}, "distinct names"),
-            ({"data.train_classes": ["0"]}, "has 1 digits"),
-            ({"data.train_classes": ["0x"]}, "string of digits"),
-            ({"model.gamma_start": 11.0}, "gamma must increase"),
-            ({"data.images_per_class": 2, "data.validation_share": 0.9}, "no training image"),
-            ({"model.time_size": 7}, "time_size"),
-        ],
-    )
-    def test_is_refused_before_any_work(self, changes, message):
-        with pytest.raises(UserError, match=message) as error:
-            parts.validate(merged(paper(), nested(changes), "x"))
-        assert "\n" not in str(error.value)
-
-    @pytest.mark.parametrize("name", get_args(ConceptName))
-    def test_every_concept_takes_its_separation_and_spread(self, name):
-        kind = "position" if name in ("x", "y") else name
-        data = quick().data
-        base = concept_of(name, data)
-        assert base.name == name
-        if name == "shape":
-            return
-        changed = merged(
-            quick(), {"data": {f"{kind}_separation": 0.3, f"{kind}_spread": 0.05}}, "x"
-        )
-        c = concept_of(name, changed.data)
-        assert c.spread == pytest.approx(0.3 * 0.05)
-        distance = max(abs(a - b) for a, b in zip(*c.means, strict=True))
-        assert distance == pytest.approx(0.3)
-
-    def test_own_split(self):
-        changes = {"data.train_classes": ["00", "11"], "data.ood_classes": ["01"]}
-        space = parts.world(merged(quick(), nested(changes), "x").data).space
-        assert (space.train_classes, space.ood_classes) == (("00", "11"), ("01",))
-
-    def test_world_takes_the_image_settings(self):
-        changes = {"data": {"position_range": 0.1, "edge_blur": 0.3, "pixel_noise": 0.2}}
-        world = parts.world(merged(quick(), changes, "x").data)
-        found = (world.resolution, world.position_range, world.edge_blur, world.pixel_noise)
-        assert found == (16, 0.1, 0.3, 0.2)
-
-    def test_conditioning_defaults_to_the_concepts(self):
-        assert parts.conditioning(quick().data).variables == ("color", "size")
-        shown = merged(quick(), {"data": {"conditioned": ["x"]}}, "x")
-        assert parts.conditioning(shown.data).variables == ("x",)
-
-    def test_optimization_and_sampling_take_every_setting(self):
-        train = {
-            "batch_size": 7,
-            "learning_rate": 0.5,
-            "weight_decay": 0.25,
-            "beta1": 0.1,
-            "beta2": 0.2,
-            "clip_norm": 3.0,
-            "weight_average": 0.4,
-            "condition_dropout": 0.6,
-        }
-        evaluate = {
-            "samples": 3,
-            "elicitation_samples": 4,
-            "sampler": "ddim",
-            "sampling_steps": 5,
-            "batch_size": 11,
-        }
-        config = merged(quick(), {"train": train, "evaluate": evaluate}, "x")
-        found = parts.optimization(config)
-        assert found.betas == (0.1, 0.2)
-        assert all(getattr(found, k) == v for k, v in train.items() if not k.startswith("beta"))
-        sampling = parts.sampling(config, "naive")
-        assert parts.sampling(config, "overprompting").samples == 4
-        assert (sampling.samples, sampling.steps) == (3, 5)
-        assert (sampling.sampler, sampling.batch_size) == ("ddim", 11)
-
-
-OLDER = {
-    "shapes": "d7f0f043946775df423a88a47e2a7a41cc0a8b51d441f974f6f994bff496bb36",
-    "celeba": "94d03a0afbeb87b539eb66f2cd04e25ffb0c6e7b50fe416c4d20f507986bfe94",
-    "arrays": "6f78bc85b0be2d1b23cebf8167c559ede497f38a27c03a467fcf78649e80ec53",
-    "folder": "ad9686beea01e83416e8ecc48ec71af61fd6066b2d1591174b763d72d623ecae",
-}
-"""Digests of configs that start from the quick preset."""
-
-
-class TestKindsOfData:
-    @pytest.mark.parametrize("seed", STUDIED_SEEDS["quick"])
-    def test_kept_runs_have_the_digest_that_they_were_made_with(self, seed):
-        results = Path(__file__).parent.parent / "results" / "quick"
-        (plan,) = studied("quick", [seed])
-        run = Run(plan.folder(results))
-        schema = parquet.read_schema(run.path / "trajectory.parquet")
-        stored = json.loads(schema.metadata[b"conceptspace"])
-        assert run.config.digest() == stored["config"]
-        assert run.config.to_toml() == (run.path / "config.toml").read_text()
-        assert run.config == plan.config
-
-    @pytest.mark.parametrize(("kind", "digest"), OLDER.items())
-    def test_older_kinds_keep_their_digests(self, tmp_path, kind, digest):
-        """As they were when all kinds of data shared one section; a preset's shapes."""
-        own = {
-            "celeba": {"root": "faces", "attributes": ["Smiling"], "jitter": 0.2},
-            "arrays": {"path": "a.npz", "factors": ["a", "b"], "values": ["a=x|y"]},
-            "folder": {"path": "d", "table": "t.csv", "file_column": "f", "ood_classes": ["11"]},
-            "shapes": {"masked_class": "01", "masked_share": 0.5},
-        }
-        config = merged(quick(), {"data": {"kind": kind, **own[kind]}, "seed": 3}, "test")
-        assert config.digest() == digest
-        (tmp_path / "config.toml").write_text(config.text())
-        again = read_complete(tmp_path / "config.toml")
-        assert (again, again.text()) == (config, config.text())
-        assert load(tmp_path / "config.toml", paper()).digest() == digest
-
-    def test_shapes_are_stored_without_settings_of_other_images(self):
-        assert not {"kind", *CELEBA} & set(quick().data.model_dump())
-
-    def test_settings_that_came_later_are_stored_where_they_are_used(self):
-        own = nested({"data.kind": "arrays", "data.path": "x.npz"})
-        plain = merged(quick(), own, "test")
-        assert "shown" not in plain.data.model_dump()
-        assert "agreement" not in plain.probe.model_dump()
-        used = merged(plain, nested({"data.shown": ["a=0|1"], "probe.agreement": 0.9}), "test")
-        assert used.data.model_dump()["shown"] == ("a=0|1",)
-        assert used.probe.model_dump()["agreement"] == 0.9
-        assert used.digest() != plain.digest()
-
-    def test_a_setting_that_differs_is_stored_even_without_effect(self, tmp_path):
-        stored = quick().data.model_dump()
-        config = merged(quick(), {"data": stored | {"flips": 0.25}}, "test")
-        (tmp_path / "c.toml").write_text(config.to_toml())
-        assert load(tmp_path / "c.toml", quick()) == config != quick()
-
-    def test_images_with_attributes_are_stored_whole(self, tmp_path):
-        config = merged(quick(), nested({"data.kind": "celeba", "data.root": "faces"}), "test")
-        assert {"kind", *CELEBA} <= set(config.data.model_dump())
-        (tmp_path / "c.toml").write_text(config.to_toml())
-        assert load(tmp_path / "c.toml", RunConfig()) == config

@@ -49,7 +49,7 @@ TINY = RunConfig(
     probe=ProbeConfig(
         channels=(8,), features=8, images_per_class=8, held_out_per_class=8, steps=2, batch_size=4
     ),
-    evaluate=EvaluateConfig(samples=2, sampling_steps=2),
+    evaluate=EvaluateConfig(samples=2, elicitation_samples=2, sampling_steps=2),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -20,6 +21,14 @@ from conceptspace.training import checkpoint
 from tiny import TINY, tiny_config
 
 PROGRAM = [sys.executable, "-m", "conceptspace"]
+PAGELESS = [
+    sys.executable,
+    "-c",
+    "from conceptspace.cli import commands, main\n"
+    "commands._report = lambda *arguments: None\n"
+    "raise SystemExit(main())",
+]
+"""The program without the page that a run ends with, which takes as long as the tiny run."""
 
 
 class FullBelow(Disk):
@@ -162,12 +171,12 @@ def test_a_page_replaces_no_other_file(tmp_path, capsys, name):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_a_full_standard_output():
-    with open("/dev/full", "wb") as full:
-        ended = subprocess.run(
-            [*PROGRAM, "info"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert (ended.returncode, ended.stderr) == (1, "conceptspace: No space left on device\n")
+def test_a_full_standard_output(monkeypatch, capsys):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["info"]) == 1
+        print("what is left in the buffer goes nowhere when the program ends")
+    assert capsys.readouterr().err == "conceptspace: No space left on device\n"
 
 
 def test_a_standard_output_that_was_closed_before_the_start(monkeypatch):
@@ -175,18 +184,15 @@ def test_a_standard_output_that_was_closed_before_the_start(monkeypatch):
     assert main(["info"]) == 0
 
 
-def test_names_that_are_no_text_are_shown_all_the_same(tmp_path):
+def test_names_that_are_no_text_are_shown_all_the_same(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "odd\udcffname"
     open_or_create(folder, TINY)
-    ended = subprocess.run(
-        [*PROGRAM, "info", os.fsencode(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "odd\\udcffname" in ended.stdout
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(sys, "argv", ["conceptspace", "info", os.fsdecode(os.fsencode(folder))])
+    assert main() == 0
+    assert "odd\\udcffname" in shown.buffer.getvalue().decode()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_second_ctrl_c_ends_at_once_without_a_traceback(tmp_path, probe_cache_folder):
@@ -216,7 +222,7 @@ def test_two_runs_that_begin_at_once_do_not_mix(tmp_path, probe_cache_folder):
     folder = tmp_path / "r"
     begun = [
         subprocess.Popen(
-            [*PROGRAM, "run", "--config", str(path), "--out", str(folder), "--seed", str(seed)],
+            [*PAGELESS, "run", "--config", str(path), "--out", str(folder), "--seed", str(seed)],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

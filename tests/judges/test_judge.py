@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import pytest
 import torch
 from torch import Tensor
 
 from conceptspace.config import merged, nested
 from conceptspace.experiment import parts
-from conceptspace.judges.judge import ShapesJudge
+from conceptspace.judges.judge import Judgement, ShapesJudge
 from conceptspace.presets import PRESETS
 from conceptspace.worlds.shapes.world import COLUMNS, ShapesWorld
 
@@ -74,13 +77,19 @@ def noise(world: ShapesWorld) -> Tensor:
     return torch.rand(shape, generator=source())
 
 
+@cache
+def judged(preset: str, separation: float, make: Callable[[ShapesWorld], Tensor]) -> Judgement:
+    """What the judge says of such images, which every class is compared with."""
+    world = world_of(preset, color_separation=separation)
+    return ShapesJudge(world)(make(world))
+
+
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 @pytest.mark.parametrize("separation", [0.15, 0.4])
 @pytest.mark.parametrize("make", [blanks, specks, doubles, blends, noise])
 @pytest.mark.parametrize("target", ["00", "01", "10", "11"])
 def test_what_is_no_object_is_no_class(preset, separation, make, target):
-    world = world_of(preset, color_separation=separation)
-    judgement = ShapesJudge(world)(make(world))
+    judgement = judged(preset, separation, make)
     bits = torch.tensor([int(bit) for bit in target])
     found = torch.where(bits > 0, judgement.coordinates, 1 - judgement.coordinates).prod(1)
     assert (found * judgement.valid).mean() < 0.05

@@ -12,10 +12,9 @@ from conceptspace.models.adapters.diffusers import from_diffusers, from_pipeline
 from conceptspace.models.generative import EditableModel, Guidable
 from conceptspace.models.noise import Noise
 from conceptspace.protocols.edits import Edited
+from later import Later
 
-diffusers = pytest.importorskip(
-    "diffusers", reason="the extra conceptspace[diffusers] is not installed"
-)
+diffusers = Later("diffusers", "the extra conceptspace[diffusers] is not installed")
 
 SMALL = {
     "sample_size": 8,

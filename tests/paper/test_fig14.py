@@ -112,7 +112,7 @@ def test_it_finds_what_was_planted(
 ) -> None:
     plans = [plan for plan in planned("quick") if plan.name.startswith("faces-hat")]
     does = Behavior(**behavior, protocols=elicited("hat", step, idle))
-    plant_all(plans, tmp_path, lambda plan: does, scores=True)
+    plant_all(plans, tmp_path, lambda plan: does, scores=True, kept=True)
     data = fig14.analyse("quick", finished(plans, tmp_path))
     checks = {row.name: row for row in fig14.checks(data)}
     found = {name: checks[f"fig14-hat-{name}"].verdict for name in verdicts}
@@ -137,7 +137,9 @@ def test_from_images_to_the_figure_and_from_what_is_kept(tmp_path: Path) -> None
         "probe.held_out_per_class": 10,
         "probe.steps": 2,
         "train.steps": 9,
-        "train.checkpoint_steps": (0, 1, 2, 3, 5, 7, 8, 9),
+        "train.checkpoint_steps": (0, 1, 3, 5, 7, 9),
+        "evaluate.samples": 2,
+        "evaluate.elicitation_samples": 2,
         "evaluate.sampling_steps": 2,
     }
     for name in ("train.checkpoints", "train.first_checkpoint"):

@@ -72,7 +72,7 @@ DAMAGED = {
 def test_a_damaged_run_does_not_silence_a_figure(
     plans: list[Plan], tmp_path: Path, name: str
 ) -> None:
-    plant_all(plans, tmp_path, behavior, scores=True)
+    plant_all(plans, tmp_path, behavior, scores=True, kept=name != "torn scores")
     pattern, change = DAMAGED[name]
     path = sorted(plans[1].folder(tmp_path).glob(pattern))[0]
     path.write_bytes(change(path.read_bytes()))
@@ -165,7 +165,7 @@ def test_a_kept_run_is_never_overwritten(plans: list[Plan], tmp_path: Path) -> N
 def test_the_index_shows_verdicts_and_says_what_was_not_run(
     plans: list[Plan], tmp_path: Path
 ) -> None:
-    plant_all(plans, tmp_path / "quick", behavior, scores=True)
+    plant_all(plans, tmp_path / "quick", behavior, scores=True, kept=True)
     produce(FIG10, "quick", tmp_path / "quick", plans)
     text = index(tmp_path)
     assert "](quick/fig10/fig10.png)" in text

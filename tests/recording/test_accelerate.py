@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +17,9 @@ from conceptspace.errors import UserError
 from conceptspace.recording.accelerate import AccelerateRecorder
 from conceptspace.recording.recorder import Recorder
 from conceptspace.store import Run
+from later import Later
 
-accelerate = pytest.importorskip(
-    "accelerate", reason="the extra conceptspace[accelerate] is not installed"
-)
+accelerate = Later("accelerate", "the extra conceptspace[accelerate] is not installed")
 
 
 def loop(
@@ -124,18 +125,26 @@ assert asked == (["Painter"] * 2 if accelerator.is_main_process else []), asked
 
 
 def test_of_two_processes_the_main_one_asks_the_unwrapped_model(tmp_path):
+    """Started as torchrun does, which would import torch a third time."""
+    assert accelerate.Accelerator
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [*launch, str(program), here, str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    begun = [
+        subprocess.Popen(
+            [sys.executable, str(program), here, str(tmp_path / "run")],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in "01"
+    ]
+    said = [process.communicate(timeout=300)[1] for process in begun]
+    assert [process.returncode for process in begun] == [0, 0], said
     run = Run(tmp_path / "run")
     assert sorted(run.trajectory()["step"].unique()) == [1, 3]
     assert run.training()["loss"].tolist() == [0.5, 0.5]  # the mean of both processes

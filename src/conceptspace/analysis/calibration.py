@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 Array = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def agreement_of_sign(effects: Array) -> float:
     """
     error = effects.std(ddof=1) / np.sqrt(len(effects))
     ratio = abs(effects.mean()) / max(error, np.finfo(np.float64).tiny)
-    return float(2 * student.sf(min(ratio, 1e150), len(effects) - 1))
+    return float(2 * stdtr(len(effects) - 1, -min(ratio, 1e150)))
 
 
 def autocorrelation(residuals: Array) -> Array:

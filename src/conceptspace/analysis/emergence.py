@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.duration.survfunc import SurvfuncRight
 
 from conceptspace.analysis.intervals import Estimate, mean, paired_difference
 from conceptspace.analysis.trajectories import condition, require
@@ -285,12 +285,15 @@ def sentence(
     return f"{reached}; {text}" if missing else reached
 
 
-def _kaplan_meier(runs: Sequence[Emergence], upper: bool) -> SurvfuncRight:
+def _kaplan_meier(runs: Sequence[Emergence], upper: bool) -> Any:
+    """A ``SurvfuncRight``, whose import takes a second that most commands need not wait for."""
+    from statsmodels.duration.survfunc import SurvfuncRight
+
     times = [(run.upper if upper else run.lower) if run.reached else run.lower for run in runs]
     return SurvfuncRight(np.array(times), np.array([float(run.reached) for run in runs]))
 
 
-def _median(curve: SurvfuncRight) -> float:
+def _median(curve: Any) -> float:
     at_half = np.isclose(curve.surv_prob, 0.5)
     below = curve.surv_times[(curve.surv_prob < 0.5) & ~at_half]
     if len(below) == 0:
@@ -299,7 +302,7 @@ def _median(curve: SurvfuncRight) -> float:
     return float((start + below[0]) / 2)
 
 
-def _interval(curve: SurvfuncRight) -> tuple[float, float]:
+def _interval(curve: Any) -> tuple[float, float]:
     if len(curve.surv_prob) == 0:
         return float("nan"), float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):

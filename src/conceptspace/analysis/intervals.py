@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 from conceptspace.analysis.trajectories import Array, require
 from conceptspace.errors import UserError
@@ -145,7 +145,7 @@ def student(values: ArrayLike, *, confidence: float = CONFIDENCE) -> tuple[Array
 
 def student_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     """How many standard errors an interval reaches to either side, with degrees of freedom."""
-    return float(stats.t.ppf((1 + confidence) / 2, freedom))
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def middle(draws: Array) -> tuple[float, float]:
@@ -156,7 +156,9 @@ def middle(draws: Array) -> tuple[float, float]:
 
 def binomial(count: int, of: int) -> tuple[float, float]:
     """Exact (Clopper-Pearson) interval of the probability of what happened in ``count`` seeds."""
-    found = stats.binomtest(count, of).proportion_ci(CONFIDENCE)
+    from scipy.stats import binomtest  # a second, which most commands need not wait for
+
+    found = binomtest(count, of).proportion_ci(CONFIDENCE)
     return float(found.low), float(found.high)
 
 

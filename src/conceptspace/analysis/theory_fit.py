@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -57,8 +58,7 @@ class TheoryFit:
     Attributes:
         theory: the fitted equation.
         nulls: what it is compared with.
-        estimates: its parameters with 95 % intervals; ends that the data do not determine are
-            infinite.
+        fitted_to: the trajectories of every seed.
         steps: checkpoints of each fitted trajectory, in gradient steps.
         observed: the fitted trajectories, means over seeds, (T, 2) each.
         seeds: how many seeds they are means of; the fewest, if trajectories differ in it.
@@ -66,10 +66,18 @@ class TheoryFit:
 
     theory: Fitted
     nulls: tuple[Fitted, ...]
-    estimates: dict[str, Estimate]
+    fitted_to: tuple[Paths, ...]
     steps: tuple[Array, ...]
     observed: tuple[Array, ...]
     seeds: int
+
+    @cached_property
+    def estimates(self) -> dict[str, Estimate]:
+        """The theory's parameters with 95 % intervals, most of the work and done when asked for.
+
+        Ends that the data do not determine are infinite.
+        """
+        return _estimates(self.theory, self.fitted_to)
 
     @property
     def margin(self) -> float:
@@ -151,7 +159,7 @@ def fit_eq1(
     return Eq1Fit(
         theory=theory,
         nulls=tuple(fit(f, data) for f in eq1_nulls(found.steps, data[0], target)),
-        estimates=_estimates(theory, [found]),
+        fitted_to=(found,),
         steps=(found.steps,),
         observed=(data[0],),
         seeds=len(found.seeds),
@@ -189,7 +197,7 @@ def fit_eq2(found: Mapping[float, Paths], masked: int = 0, target: str = "11") -
     return TheoryFit(
         theory=theory,
         nulls=tuple(fit(eq2_family(times, percents, data, name), data) for name in nulls),
-        estimates=_estimates(theory, parts),
+        fitted_to=tuple(parts),
         steps=tuple(times),
         observed=tuple(data),
         seeds=min(len(part.seeds) for part in parts),

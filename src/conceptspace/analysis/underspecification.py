@@ -18,8 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import permutation_test
-from statsmodels.duration.hazard_regression import PHReg
 
 from conceptspace.analysis.emergence import (
     THRESHOLD,
@@ -163,6 +161,8 @@ def trend(shares: ArrayLike, values: ArrayLike, *, seed: int = 0) -> Trend:
         raise UserError("a trend needs one number and one share for each run")
     if not (np.isfinite(x).all() and np.isfinite(scores).all()):
         raise UserError("a trend needs finite numbers")
+    from scipy.stats import permutation_test  # a second, which other commands need not wait for
+
     x, scores = x - x.mean(), scores - scores.mean()
     if len(x) < 3 or np.allclose(x, 0) or np.allclose(scores, 0):
         return Trend(0, 1.0, 1.0, len(x))
@@ -261,6 +261,8 @@ def _ends(table: pd.DataFrame, ood_class: str, concept: str, protocol: str) -> l
 
 def _log_rank_scores(runs: Sequence[Emergence]) -> Array:
     """Events less expected events of each run; they sum to zero, later runs have lower ones."""
+    from statsmodels.duration.hazard_regression import PHReg
+
     times = np.array([run.upper if run.reached else run.lower for run in runs])
     status = np.array([float(run.reached) for run in runs])
     model = PHReg(times, np.eye(len(runs)), status=status, ties="breslow")

@@ -1,0 +1,169 @@
+"""The config that a command has, and what it would do, without the run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from asked import contents, tiny_file
+
+from conceptspace.cli import main
+from conceptspace.config import load
+from conceptspace.presets import quick
+from conceptspace.store import Run, open_or_create
+from tiny import TINY, tiny_session
+
+
+class TestConfig:
+    def stored(self, tmp_path, monkeypatch, *arguments):
+        """The config that a run would have, without the run."""
+        from conceptspace.experiment.session import Session
+
+        monkeypatch.setattr(Session, "execute", lambda *a: iter(()))
+        monkeypatch.setattr("conceptspace.cli.commands._report", lambda *a: None)
+        folder = tmp_path / "r"
+        assert main(["run", *arguments, "--out", str(folder)]) == 0
+        return Run(folder).config
+
+    def test_flags_override_the_file_and_the_file_the_preset(self, tmp_path, monkeypatch):
+        path = tmp_path / "c.toml"
+        path.write_text("seed = 5\n[train]\nsteps = 50\nbatch_size = 3\nfirst_checkpoint = 1\n")
+        config = self.stored(
+            tmp_path, monkeypatch, "quick", "--config", str(path), "--train.steps", "60"
+        )
+        assert (config.train.steps, config.train.batch_size, config.seed) == (60, 3, 5)
+        assert config.train.clip_norm == quick().train.clip_norm
+        assert config.data == quick().data
+
+    def test_values_of_every_kind(self, tmp_path, monkeypatch):
+        config = self.stored(
+            tmp_path,
+            monkeypatch,
+            *["quick", "--seed=4", "--data.concepts", "shape,color", "--model.channels", "8, 16"],
+            *["--train.learning-rate", "1e-4", "--model.norm", "layer", "--data.conditioned", ""],
+            *["--evaluate.protocols", "overprompting-color"],
+        )
+        assert config.seed == 4
+        assert config.data.concepts == ("shape", "color")
+        assert config.data.conditioned == ()
+        assert config.model.channels == (8, 16)
+        assert config.train.learning_rate == 1e-4
+        assert config.model.norm == "layer"
+
+    def test_a_preset_named_in_the_file_is_where_it_starts(self, tmp_path, monkeypatch):
+        path = tmp_path / "c.toml"
+        path.write_text("preset = 'paper'\nseed = 5\n")
+        config = self.stored(tmp_path, monkeypatch, "--config", str(path))
+        assert config.preset == "paper"
+        assert config.train.steps == 20_000
+        assert config.data.resolution == 32
+        again = self.stored(tmp_path, monkeypatch, "paper", "--config", str(path))
+        assert again == config
+
+    @pytest.mark.parametrize("preset", ["quick", "paper"])
+    def test_a_saved_config_is_the_same_run(self, tmp_path, monkeypatch, preset):
+        config = self.stored(tmp_path, monkeypatch, preset, "--seed=4", "--train.steps=9999")
+        saved = tmp_path / "saved.toml"
+        (tmp_path / "r" / "config.toml").rename(saved)
+        assert self.stored(tmp_path, monkeypatch, "--config", str(saved)) == config
+
+    def test_flags_on_a_run_start_from_its_own_config(self, tmp_path, monkeypatch, capsys):
+        """Repeating one resumes; a new value is refused, and it alone is named."""
+        first = ["quick", "--seed=4", "--data.color-separation", "0.37"]
+        config = self.stored(tmp_path, monkeypatch, *first)
+        for same in ([], ["--seed=4"], first, ["--data.color-separation=0.37"]):
+            assert self.stored(tmp_path, monkeypatch, *same) == config
+            assert "continuing the run" in capsys.readouterr().err
+        assert main(["run", "--out", str(tmp_path / "r"), "--seed=5"]) == 2
+        assert "(seed is 4 there, 5 here)" in capsys.readouterr().err
+        assert main(["run", "quick", "--out", str(tmp_path / "r"), "--seed=4"]) == 2
+        assert "(data.color_separation is 0.37 there" in capsys.readouterr().err
+
+
+class TestWithoutTheRun:
+    """What is printed can be used, and nothing is made."""
+
+    def test_a_printed_config_is_the_same_run(self, tmp_path, capsys):
+        flags = ["--seed=4", "--train.steps", "5000", "--evaluate.protocols", "steering-color"]
+        assert main(["run", "quick", "--print-config", *flags]) == 0
+        printed = tmp_path / "printed.toml"
+        printed.write_text(capsys.readouterr().out)
+        assert main(["run", "--config", str(printed), "--print-config"]) == 0
+        assert capsys.readouterr().out == printed.read_text()
+        config = load(printed, quick())
+        assert (config.seed, config.train.steps, config.preset) == (4, 5000, "quick")
+        assert "steering" in config.protocols
+
+    @pytest.mark.parametrize("command", ["quickstart", "signal"])
+    def test_a_config_of_other_commands(self, command, capsys, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert main([command, "--print-config"]) == 0
+        assert capsys.readouterr().out == quick().text()
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize(
+        ("cores", "device", "processes"), [(2, "cpu", 2), (8, "cpu", 2), (1, "cpu", 1)]
+    )
+    def test_quickstart_trains_in_a_process_of_its_own(
+        self, monkeypatch, tmp_path, cores, device, processes
+    ):
+        asked = []
+
+        def run(options):
+            asked.append(options.processes)
+            return 0
+
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        monkeypatch.setattr("conceptspace.cli.commands.run", run)
+        assert main(["quickstart", "--out", str(tmp_path / "r"), "--device", device]) == 0
+        assert asked == [processes]
+
+    def test_a_training_process_is_for_the_cpu(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr("conceptspace.experiment.parts.device", lambda _: torch.device("mps"))
+        folder = tmp_path / "r"
+        assert main(["run", "quick", "--out", str(folder), "--processes", "2"]) == 2
+        assert "--processes 2 is for the CPU" in capsys.readouterr().err
+        assert not folder.exists()
+
+    def test_the_config_of_a_run_that_is_there(self, tmp_path, capsys):
+        run, _ = open_or_create(tmp_path / "r", TINY)
+        assert main(["run", "--out", str(run.path), "--print-config"]) == 0
+        assert capsys.readouterr().out == (run.path / "config.toml").read_text()
+
+    def test_dry_run_of_a_new_run(self, tmp_path, capsys):
+        path, folder = tiny_file(tmp_path), tmp_path / "r"
+        assert main(["run", "--config", str(path), "--out", str(folder), "--dry-run"]) == 0
+        out = capsys.readouterr().out
+        assert re.search(rf"^run +new in {folder}$", out, re.MULTILINE)
+        assert re.search(r"^training +9 steps of 4 images$", out, re.MULTILINE)
+        assert re.search(r"^checkpoints +3, from step 0 to 9$", out, re.MULTILINE)
+        assert re.search(r"^images +24 are made", out, re.MULTILINE), "3 times 4 classes times 2"
+        assert re.search(r"^disk +about \d", out, re.MULTILINE)
+        assert not folder.exists()
+
+    def test_dry_run_of_another_run(self, tmp_path, capsys):
+        folder = open_or_create(tmp_path / "r", TINY)[0].path
+        assert main(["run", "--out", str(folder), "--dry-run"]) == 0
+        assert f"the one in {folder} goes on from step 0" in capsys.readouterr().out
+        assert main(["run", "--out", str(folder), "--dry-run", "--seed", "5"]) == 2
+        assert "seed is 0 there, 5 here" in capsys.readouterr().err
+
+    def test_dry_run_of_an_evaluation(self, tmp_path, capsys, probe_cache_folder):
+        folder = tmp_path / "r"
+        list(tiny_session(folder, TINY, probe_cache_folder).execute())
+        before = contents(folder)
+        asked = [
+            "evaluate",
+            str(folder),
+            "--protocol",
+            "naive",
+            "--protocol",
+            "overprompting-color",
+        ]
+        assert main([*asked, "--strengths", "2,3", "--dry-run"]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "naive: all is there",
+            "overprompting-color: 4 images at steps 0, 4, 9",
+        ]
+        assert contents(folder) == before
