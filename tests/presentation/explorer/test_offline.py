@@ -59,6 +59,7 @@ def data(run_folder):
 def test_it_holds_the_answers_of_the_server(data, run_folder):
     library = Library([run_folder])
     index = library.index(live=False)
+    assert index.pop("sweeps") == [], "a page of files has no sweep that goes on"
     (token,) = data["trajectory"]
     assert data["index"] == index | {"title": "t"}
     assert data["trajectory"][token] == library.trajectory(token)
