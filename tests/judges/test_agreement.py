@@ -89,7 +89,7 @@ class TestJudge:
         assert right[found.valid].float().mean() > 0.97
 
     def test_what_shows_no_object_of_a_class_is_refused(self, judged):
-        """Mean joint probability of any class; of doubles 9 to 11 of 192 pass, by processor."""
+        """Mean joint probability of any class; of doubles 11 of 192 pass on AVX2."""
         found = judged[1]["foils"]
         assert set(found) == {"blank", "noise", "specks", "double", "blend"}
         assert found.pop("double") == pytest.approx(0.05, abs=0.02)
