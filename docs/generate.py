@@ -7,7 +7,6 @@ import inspect
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import conceptspace
 from conceptspace import run_folder as folder_of_a_run
@@ -17,6 +16,7 @@ from conceptspace.cli.settings import Setting, stored
 from conceptspace.config import RunConfig
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.presets import PRESETS
+from conceptspace.settings.tree import dotted
 
 PARTS = {
     "Data": ("space", "worlds"),
@@ -144,9 +144,9 @@ def _designs(preset: str) -> Iterator[str]:
             setting, _, seed = plan.name.rpartition("/seed-")
             seeds[setting][int(seed)] = plan.config
             figures[setting][name] = None
-    usual = _flat(PRESETS[preset]().model_dump())
+    usual = dotted(PRESETS[preset]().model_dump())
     for setting, configs in seeds.items():
-        there = _flat(next(iter(configs.values())).model_dump())
+        there = dotted(next(iter(configs.values())).model_dump())
         changed = ", ".join(
             f"`{name}` {_shown(value)}"
             for name, value in there.items()
@@ -154,15 +154,6 @@ def _designs(preset: str) -> Iterator[str]:
         )
         used = ", ".join(f"`{name}`" for name in figures[setting])
         yield f"| `{setting}` | {used} | {_ranges(sorted(configs))} | {changed or 'the preset'} |"
-
-
-def _flat(section: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in section.items():
-        inner = isinstance(value, dict)
-        found |= _flat(value, f"{before}{name}.") if inner else {before + name: value}
-    return found
 
 
 def _shown(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -108,6 +108,37 @@ def parser(
             allow_abbrev=False,
         )
 
+    _add_configurable(add, flags)
+    evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
+    _add_evaluate(evaluate)
+    add_settings(
+        evaluate, [s for s in flags.get("evaluate", ()) if s.name.startswith("protocols.")]
+    )
+    _add_report(add("report", "Write one offline page of one or several runs."))
+    table_flags.add_flags(
+        add("analyze", "Print what a table of steps and accuracies says, of any model.")
+    )
+    _add_reproduce(add("reproduce", "Run, draw and check figures of the paper; skips what exists."))
+    sweep_flags.add_flags(
+        add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
+    )
+    _add_bench(add("bench", "Measure training and sampling against a plain reference."))
+    _add_serve(
+        add("serve", "Show all runs of a folder in the browser, while they train and after.")
+    )
+    info = add("info", "Print facts about this installation, or about runs.")
+    info.add_argument(
+        "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
+    )
+    completion = add("completion", "Print what makes a shell complete commands, flags and names.")
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    return top
+
+
+def _add_configurable(
+    add: Callable[[str, str], Parser], flags: Mapping[str, Sequence[Setting]]
+) -> None:
+    """The commands that take every setting as a flag: quickstart, run and signal."""
     quickstart = add(
         "quickstart", "Train the quick preset, ask it in every way and print the verdict."
     )
@@ -143,30 +174,6 @@ def parser(
             "--print-config", action="store_true", help="only print the config, for --config"
         )
         add_settings(configurable, flags.get(name, ()))
-    evaluate = add("evaluate", "Score a run's saved checkpoints under elicitation protocols.")
-    _add_evaluate(evaluate)
-    add_settings(
-        evaluate, [s for s in flags.get("evaluate", ()) if s.name.startswith("protocols.")]
-    )
-    _add_report(add("report", "Write one offline page of one or several runs."))
-    table_flags.add_flags(
-        add("analyze", "Print what a table of steps and accuracies says, of any model.")
-    )
-    _add_reproduce(add("reproduce", "Run, draw and check figures of the paper; skips what exists."))
-    sweep_flags.add_flags(
-        add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
-    )
-    _add_bench(add("bench", "Measure training and sampling against a plain reference."))
-    _add_serve(
-        add("serve", "Show all runs of a folder in the browser, while they train and after.")
-    )
-    info = add("info", "Print facts about this installation, or about runs.")
-    info.add_argument(
-        "runs", type=Path, nargs="*", metavar="RUN", help="run folders, or folders of runs"
-    )
-    completion = add("completion", "Print what makes a shell complete commands, flags and names.")
-    completion.add_argument("shell", choices=("bash", "zsh"))
-    return top
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:

@@ -277,11 +277,8 @@ class Session:
 
         What is left when it has ended, :meth:`_evaluate` does.
         """
-        asked, seen, waiting = (
-            self._without_other_checkpoints(),
-            set[int](),
-            deque[tuple[int, Protocol]](),
-        )
+        asked = self._without_other_checkpoints()
+        seen, waiting = set[int](), deque[tuple[int, Protocol]]()
         with TrainingProcess(self.run, self.device, self.precision) as training:
             yield from self._prepare(stop)
             while not training.ended:

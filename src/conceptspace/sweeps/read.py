@@ -15,6 +15,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import read_whole, sha256, toml
 from conceptspace.presets import STARTS
+from conceptspace.settings.tree import dotted
 from conceptspace.sweeps.lines import line_of
 from conceptspace.sweeps.plan import Plan
 
@@ -294,16 +295,7 @@ def _tables(file: _File, values: Mapping[str, Any], key: str) -> list[dict[str, 
 
 
 def _settings(file: _File, given: Mapping[str, Any], section: str, number: int) -> dict[str, Any]:
-    found = _flat(given)
+    found = dotted(given)
     if "preset" in found:
         raise file.error("a preset is chosen by base", section, "preset", number)
-    return found
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Leaves under dotted names, whether these were written in quotes or not."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        found |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return found
