@@ -62,14 +62,17 @@ def color_runs(preset: str, seeds: Sequence[int], separation: float) -> list[Pla
     return plans(f"color-{separation:g}", preset, seeds, changes)
 
 
-def studied(preset: str, seeds: Sequence[int]) -> list[Plan]:
-    """Runs of the studied color separation that are asked in every way."""
+def studied(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Runs of the studied color separation that are asked in every way.
+
+    Without ``seeds`` those of :data:`STUDIED_SEEDS`.
+    """
     separation = STUDIED[preset]
     protocols = PROTOCOLS
     if preset == "quick":
         protocols = (*PRESETS[preset]().evaluate.protocols, PATCHING)
     changes = {"data.color_separation": separation, "evaluate.protocols": protocols}
-    return plans("studied", preset, seeds, changes)
+    return plans("studied", preset, seeds or STUDIED_SEEDS[preset], changes)
 
 
 def size_runs(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig01c import criteria
-from conceptspace.paper.fig06 import figure as fig06
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, world
+from conceptspace.paper.settings import studied
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.space import ConceptSpace
 from conceptspace.worlds.signal import class_distances
@@ -78,8 +78,8 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="The accuracies of single concepts in the OOD class rise one after the other, that of "
     "the concept with the stronger signal first.",
-    cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
-    plans=fig06.plans,
+    cost={"quick": "the first 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
+    plans=studied,
     analyse=analyse,
     draw=draw,
     checks=checks,

@@ -17,10 +17,10 @@ from conceptspace.analysis.kinks import Kink
 from conceptspace.analysis.turning import Turn
 from conceptspace.paper.fig06 import figure as fig06
 from conceptspace.paper.fig12 import criteria
-from conceptspace.paper.fig17 import figure as fig17
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, world
+from conceptspace.paper.settings import studied
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import learning_curves, story_figure
 from conceptspace.space import ConceptSpace
@@ -131,8 +131,8 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="The loss and the in-distribution accuracy show no change point where the trajectory "
     "turns.",
-    cost={"quick": "the 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
-    plans=fig17.plans,
+    cost={"quick": "the first 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
+    plans=studied,
     analyse=analyse,
     draw=draw,
     checks=checks,
