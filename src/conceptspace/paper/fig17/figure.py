@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,12 +15,49 @@ from conceptspace.paper.fig17 import criteria
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, world
-from conceptspace.paper.settings import studied
+from conceptspace.paper.settings import LATER_SEEDS, patched, studied
 from conceptspace.presentation.figures import elicitation_figure
+from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.tables import JOINT, NAIVE, PATCHING
+from conceptspace.worlds.shapes.config import ShapesData
 
 TITLE = "Accuracy on the OOD class with the last embedding patched in"
 OTHERS = ("overprompting-color", "latent-intervention")
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One run.
+
+    Attributes:
+        patched: emergence under patching.
+        elicited: the earlier one of overprompting and latent intervention.
+        stays: whether its naive accuracy stays where it has arrived.
+    """
+
+    patched: Emergence
+    elicited: Emergence
+    stays: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The runs of one color separation.
+
+    Attributes:
+        separation: between the colors.
+        table: trajectories of all seeds.
+        best: of every protocol by checkpoint, settings chosen on other images; None where the runs
+            kept no scores.
+        emergence: by protocol, of the best setting, one for each seed.
+        runs: one for each seed.
+    """
+
+    separation: float
+    table: pd.DataFrame
+    best: pd.DataFrame | None
+    emergence: Mapping[str, list[Emergence]]
+    runs: list[Seed]
 
 
 @dataclass(frozen=True)
@@ -27,60 +65,65 @@ class Data:
     """The data that the figure shows.
 
     Attributes:
-        table: trajectories of all seeds.
-        best: of every protocol by checkpoint, settings chosen on other images; None where the runs
-            kept no scores.
         ood: the OOD class.
-        emergence: by protocol and seed, of the best setting.
-        stable: seeds whose naive accuracy stays where it has arrived.
+        samples: by color separation, the larger one first.
     """
 
-    table: pd.DataFrame
-    best: pd.DataFrame | None
     ood: str
-    emergence: Mapping[str, Mapping[int, Emergence]]
-    stable: list[int]
+    samples: list[Sample]
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Runs of a separation at which seeds are stable, and those of the studied one."""
+    stable = patched(preset, seeds or LATER_SEEDS[preset])
+    return unique([*stable, *studied(preset, seeds)])
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Emergence under every protocol, and which seeds are stable."""
     ood = str(world(results).space.ood_classes[0])
-    protocols = (NAIVE, PATCHING, *OTHERS)
-    emergence = {protocol: emerged(results, ood, protocol) for protocol in protocols}
-    stable = [r.seed for r in results if _stable(r, ood, emergence[NAIVE][r.seed])]
-    return Data(joined(results), joined_best(results), ood, emergence, stable)
+    by_separation = defaultdict(list)
+    for result in results:
+        by_separation[ShapesData.of(result.plan.config.data).color_separation].append(result)
+    order = sorted(by_separation, reverse=True)
+    return Data(ood, [_sample(separation, by_separation[separation], ood) for separation in order])
+
+
+def _sample(separation: float, results: Sequence[Result], ood: str) -> Sample:
+    emergence = {p: list(emerged(results, ood, p).values()) for p in (NAIVE, PATCHING, *OTHERS)}
+    runs = [
+        Seed(patched, min(others, key=lambda run: run.upper), _stable(result, ood, naive))
+        for result, naive, patched, *others in zip(results, *emergence.values(), strict=True)
+    ]
+    return Sample(separation, joined(results), joined_best(results), emergence, runs)
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
-    """Naive prompting, patching, and the other protocols."""
+    """Naive prompting, patching, and the other protocols, a picture for each separation."""
+    captions = "\n".join(caption(row) for row in rows.values())
     return {
-        "fig17": elicitation_figure(
-            data.table,
+        f"fig17-{sample.separation:g}" if at else "fig17": elicitation_figure(
+            sample.table,
             data.ood,
-            best=data.best,
-            protocols=list(data.emergence),
-            emergence={
-                p: [e.upper for e in of.values() if e.reached] for p, of in data.emergence.items()
-            },
-            title=TITLE,
-            subtitle="\n".join(caption(row) for row in rows.values()),
+            best=sample.best,
+            protocols=list(sample.emergence),
+            emergence={p: [e.upper for e in of if e.reached] for p, of in sample.emergence.items()},
+            title=f"{TITLE}, colors {sample.separation:g} apart",
+            subtitle=captions,
         )
+        for at, sample in enumerate(data.samples)
     }
 
 
 def checks(data: Data) -> list[Row]:
-    """Stable seeds and unstable ones, each on their own."""
-    patching = data.emergence[PATCHING]
-    earliest = {
-        seed: min((data.emergence[p][seed] for p in OTHERS), key=lambda run: run.upper)
-        for seed in patching
-    }
-    unstable = [seed for seed in patching if seed not in data.stable]
+    """Stable seeds and unstable ones, each on their own, of both separations."""
+    runs = [run for sample in data.samples for run in sample.runs]
+    stable = [run for run in runs if run.stays]
     return [
         criteria.patched_when_stable(
-            [patching[seed] for seed in data.stable], [earliest[seed] for seed in data.stable]
+            [run.patched for run in stable], [run.elicited for run in stable]
         ),
-        criteria.patched_when_unstable([patching[seed].reached for seed in unstable]),
+        criteria.patched_when_unstable([run.patched.reached for run in runs if not run.stays]),
     ]
 
 
@@ -96,8 +139,8 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="The last checkpoint's condition embedding elicits the OOD class at about the step of "
     "the other protocols in stable seeds, and not in unstable ones.",
-    cost={"quick": "the first 12 runs of Fig. 6", "paper": "the 5 runs of Fig. 6"},
-    plans=studied,
+    cost={"quick": "12 runs and the first 12 of Fig. 6", "paper": "the 5 runs of Fig. 6"},
+    plans=plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
