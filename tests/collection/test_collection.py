@@ -103,7 +103,7 @@ def test_what_is_drawn_of_a_run_is_kept_and_made_again_where_it_is_missing(tmp_p
     asked = [found[2].name, found[0].name]
     kept = dict(Collection(tmp_path).points(asked))
     assert list(kept) == asked
-    assert json.loads(kept[asked[0]]) == points.drawn(found[2].trajectory(), space)
+    assert json.loads(kept[asked[0]]) == points.page_points(found[2].trajectory(), space)
     (tmp_path / "points" / "part-0000.parquet").unlink()
     with pytest.raises(UserError, match=r"points/part-0000.parquet is damaged or missing"):
         list(Collection(tmp_path).points(asked))

@@ -19,7 +19,7 @@ from conceptspace.errors import UserError
 from conceptspace.paper.fig03.drawing import SpeedPanel, speed_figure
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09b.drawing import fan_figure
-from conceptspace.paper.fig15.drawing import Case, curves, sides_figure
+from conceptspace.paper.fig15.drawing import Case, mean_paths, sides_figure
 from conceptspace.paper.fig15.page import cube_page
 from conceptspace.presentation.series import series
 from conceptspace.tables import NAIVE
@@ -88,7 +88,7 @@ def test_the_page_of_the_cube_holds_the_curves_and_loads_nothing() -> None:
     assert case["name"] == "<b>one"
     assert case["axes"][0] == "color: red → blue"
     assert case["steps"] == series(table, "000", "color", "coordinate").steps.tolist()
-    expected = curves(table, space)
+    expected = mean_paths(table, space)
     assert [c["name"] for c in case["classes"]] == list(expected)
     for entry in case["classes"]:
         assert np.allclose(entry["points"], expected[entry["name"]], atol=1e-4)

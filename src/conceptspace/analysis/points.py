@@ -212,7 +212,7 @@ def trajectory(found: list[Dense], space: Axes, threshold: float = THRESHOLD) ->
     }
 
 
-def drawn(table: pd.DataFrame, space: Axes) -> Tree:
+def page_points(table: pd.DataFrame, space: Axes) -> Tree:
     """:func:`trajectory` of a run's table, with ``notes`` on rows that are not drawn.
 
     Raises:

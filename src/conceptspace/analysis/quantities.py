@@ -65,7 +65,7 @@ def main_quantities(table: pd.DataFrame) -> list[Quantity]:
     return [q for q in found if q.concept == JOINT] or found
 
 
-def accuracies(table: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
+def by_protocol(table: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
     """A quantity, index seed and step, one column for each way of asking.
 
     Only checkpoints at which all ways of asking that have the quantity were measured.

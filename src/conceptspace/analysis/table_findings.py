@@ -23,7 +23,7 @@ from conceptspace.analysis.findings import FEWEST_FOR_TURN, turn_sentence
 from conceptspace.analysis.levels import LEVELS, Levels
 from conceptspace.analysis.quantities import (
     Quantity,
-    accuracies,
+    by_protocol,
     classes_of,
     main_quantities,
     quantities,
@@ -133,7 +133,7 @@ def hidden_windows(
     table: pd.DataFrame, quantity: Quantity, levels: Levels = LEVELS
 ) -> list[Window]:
     """The window of each seed; none without another way of asking, or a checkpoint of all."""
-    wide = accuracies(table, quantity)
+    wide = by_protocol(table, quantity)
     asked = others([str(p) for p in wide.columns])
     if NAIVE not in wide or not asked:
         return []

@@ -119,7 +119,7 @@ def carry_out(engine: str, workers: int, runs: int, out: Path) -> tuple[float, l
     return time.perf_counter() - begun, [taken(Run(plan.folder(out))) for plan in plans]
 
 
-def measure(
+def runs_an_hour(
     engine: str, workers: Sequence[int], runs: int, out: Path
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """Runs an hour by the number of workers, and seconds of each run with the fewest of them.
@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     carry_out("local", 1, 1, given.out / "warm")  # the probe is trained, the kernels are compiled
     measured, times = list[dict[str, Any]](), list[float]()
     for engine in given.engines:
-        found, each = measure(engine, given.workers, given.runs, given.out / engine)
+        found, each = runs_an_hour(engine, given.workers, given.runs, given.out / engine)
         measured += found
         times = times or each
     scale = given.seconds / np.mean(times) if given.seconds else 1.0

@@ -20,7 +20,7 @@ from conceptspace.cli.configured import configured
 from conceptspace.cli.flags import assignments, choices
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.progress import Interrupt, show
-from conceptspace.cli.protocols import named, own_settings
+from conceptspace.cli.protocols import named, protocol_flags
 from conceptspace.config import merged, nested
 from conceptspace.engine.precision import Precision
 from conceptspace.errors import UserError
@@ -99,13 +99,13 @@ def evaluate(options: Namespace) -> int:
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
     if options.dry_run:
-        return dry_run.of_evaluation(opened, protocols, sweeps, own_settings(options))
+        return dry_run.of_evaluation(opened, protocols, sweeps, protocol_flags(options))
     device = parts.device(options.device)
     session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
-            show(session.evaluate(protocols, interrupt, sweeps, own_settings(options)))
+            show(session.evaluate(protocols, interrupt, sweeps, protocol_flags(options)))
     except events.Stopped:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptspace.cli.flags import overrides
-from conceptspace.cli.protocols import named, own_settings
+from conceptspace.cli.protocols import named, protocol_flags
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.experiment.own_code import require_permission
@@ -29,7 +29,7 @@ def configured(options: Namespace, folder: Path | None) -> RunConfig:
     if asked is not None:
         changed = {"evaluate.protocols": named(asked, config)}
         config = merged(config, nested(changed), "command line")
-    own = {"protocols": own_settings(options)}
+    own = {"protocols": protocol_flags(options)}
     return registry.completed(merged(config, own, "command line"))
 
 

@@ -20,7 +20,7 @@ def count(text: str) -> int:
     return number
 
 
-def numbers(text: str) -> list[float]:
+def number_list(text: str) -> list[float]:
     """Numbers with commas between them.
 
     Raises:

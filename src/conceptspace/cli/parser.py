@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from conceptspace import __version__
 from conceptspace.cli import sweep_flags, table_flags
 from conceptspace.cli.flags import add_settings, kinds_named
-from conceptspace.cli.numbers import count, numbers, seeds
+from conceptspace.cli.numbers import count, number_list, seeds
 from conceptspace.cli.settings import Setting, settings, stored
 from conceptspace.errors import UserError
 from conceptspace.hints import command as call
@@ -231,7 +231,7 @@ def _add_evaluate(command: Parser) -> None:
     )
     for sweep in ("strengths", "alphas", "betas", "guidance"):
         command.add_argument(
-            f"--{sweep}", type=numbers, metavar="A,B,...", help="in place of the run's"
+            f"--{sweep}", type=number_list, metavar="A,B,...", help="in place of the run's"
         )
     command.add_argument("--dry-run", action="store_true", help="only print what it would score")
     _add_trust(command)

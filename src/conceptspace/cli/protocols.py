@@ -39,7 +39,7 @@ def named(asked: Iterable[str], config: RunConfig) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def own_settings(options: Namespace) -> dict[str, dict[str, Any]]:
+def protocol_flags(options: Namespace) -> dict[str, dict[str, Any]]:
     """What flags like ``--protocols.louder.factors 2,3`` say, by family.
 
     Raises:

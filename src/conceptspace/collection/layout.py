@@ -34,10 +34,10 @@ def is_collection(path: Path) -> bool:
     return (path / MARK).is_file()
 
 
-def plain(value: Any) -> Any:
+def as_column(value: Any) -> Any:
     """A setting as a value of a column: a number, a truth value or text; None stays."""
     if isinstance(value, tuple | list):
-        return ",".join(str(plain(each)) for each in value)
+        return ",".join(str(as_column(each)) for each in value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
@@ -46,7 +46,7 @@ def plain(value: Any) -> Any:
 def varied(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Dotted names of the settings in which runs differ, in their order."""
     names = dict.fromkeys(name for of_run in settings for name in of_run if name not in APART)
-    return [name for name in names if len({plain(of_run.get(name)) for of_run in settings}) > 1]
+    return [name for name in names if len({as_column(of_run.get(name)) for of_run in settings}) > 1]
 
 
 def columns(settings: Sequence[Mapping[str, Any]], names: Iterable[str]) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def columns(settings: Sequence[Mapping[str, Any]], names: Iterable[str]) -> pd.D
         settings: of each run, by dotted name.
         names: of the columns, without :data:`PREFIX`.
     """
-    found = {PREFIX + name: _column([plain(s.get(name)) for s in settings]) for name in names}
+    found = {PREFIX + name: _column([as_column(s.get(name)) for s in settings]) for name in names}
     return pd.DataFrame(found, index=range(len(settings)))
 
 

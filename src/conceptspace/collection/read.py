@@ -99,7 +99,7 @@ class Collection:
             column = self.runs[name if name == "seed" else PREFIX + name]
             chosen &= column.map(lambda value, wanted=wanted: _is_one_of(value, wanted.split(",")))
         if not chosen.any():
-            raise UserError(f"no run of {self.path} has {in_words(asked)}")
+            raise UserError(f"no run of {self.path} has {request_text(asked)}")
         return list(self.runs.index[chosen])
 
     def trajectories(self, names: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -111,7 +111,7 @@ class Collection:
         yield from self._groups(TRAJECTORIES, names)
 
     def points(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """What a page draws for runs, as JSON; see :func:`conceptspace.analysis.points.drawn`.
+        """What a page draws for runs, as JSON, by :func:`conceptspace.analysis.points.page_points`.
 
         Raises:
             UserError: there is no such run, or a part is damaged.
@@ -178,7 +178,7 @@ class Collection:
         return self.runs.loc[asked]
 
 
-def in_words(asked: Mapping[str, str]) -> str:
+def request_text(asked: Mapping[str, str]) -> str:
     """What was asked for, in words."""
     return " and ".join(f"{name} = {value}" for name, value in asked.items())
 

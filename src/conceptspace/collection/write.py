@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from conceptspace import files
 from conceptspace.analysis.elicitation import best_settings
-from conceptspace.analysis.points import BLANK, drawn
+from conceptspace.analysis.points import BLANK, page_points
 from conceptspace.collection.layout import (
     BEST,
     MARK,
@@ -204,9 +204,9 @@ def _write(path: Path, table: pa.Table, rows: int) -> None:
 
 
 def _points(of: Member, table: pd.DataFrame) -> str:
-    """What a page draws for a run, see :func:`conceptspace.analysis.points.drawn`, as JSON."""
+    """What a page draws for a run, by :func:`conceptspace.analysis.points.page_points`, as JSON."""
     try:
-        points = drawn(table, space_of(of.space))
+        points = page_points(table, space_of(of.space))
     except UserError as error:
         points = BLANK | {"problems": [str(error)]}
     return json.dumps(points, allow_nan=False, separators=(",", ":"))

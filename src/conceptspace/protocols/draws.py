@@ -36,7 +36,7 @@ def encoder_of(run: Context) -> Encode:
     return encoder(run.world, run.conditioning, run.config.seed)
 
 
-def prompts_of(encode: Encode, concept_class: str, count: int, protocol: str) -> Tensor:
+def checked_prompts(encode: Encode, concept_class: str, count: int, protocol: str) -> Tensor:
     """Prompts of a class, checked.
 
     Raises:

@@ -15,11 +15,11 @@ from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.controls import MatchedControl
 from conceptspace.protocols.draws import (
     Encode,
+    checked_prompts,
     differing,
     encoder,
     encoder_of,
     pairs,
-    prompts_of,
     require_pairs,
 )
 from conceptspace.protocols.edits import Edit, edited
@@ -95,7 +95,7 @@ class EmbeddingSteering:
         self, model: EditableCondition, concept_class: str, device: torch.device
     ) -> list[Tensor]:
         encode = self.encode or encoder(self.world)
-        prompts = prompts_of(encode, concept_class, self.prompts, self.name).to(device)
+        prompts = checked_prompts(encode, concept_class, self.prompts, self.name).to(device)
         return [block.mean(0) for block in model.embed_condition(prompts)]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
-from conceptspace.protocols.draws import Encode, encoder, encoder_of, prompts_of
+from conceptspace.protocols.draws import Encode, checked_prompts, encoder, encoder_of
 from conceptspace.protocols.edits import edited
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
@@ -62,7 +62,7 @@ class PromptEnsemble:
 
     def _setting(self, concept_class: str, count: int) -> Setting:
         encode = self.encode or encoder(self.world)
-        prompts = prompts_of(encode, concept_class, count, self.name)
+        prompts = checked_prompts(encode, concept_class, count, self.name)
         if count > 1 and bool((prompts == prompts[:1]).all()):
             raise UserError(
                 f"{self.name}: all {count} prompts of class {concept_class} are the same, so that "
@@ -84,7 +84,7 @@ class PromptEnsemble:
         trained = self.world.space.train_classes
         source = generator(0, "classes of an ensemble's control", count)
         chosen = torch.randint(len(trained), (count,), generator=source).tolist()
-        found = {c: prompts_of(encode, trained[c], count, self.name) for c in set(chosen)}
+        found = {c: checked_prompts(encode, trained[c], count, self.name) for c in set(chosen)}
         return torch.stack([found[c][i] for i, c in enumerate(chosen)])
 
 

@@ -17,11 +17,11 @@ from conceptspace.models.sampling import sample
 from conceptspace.protocols.base import Costly, Fitting, Protocol, Setting
 from conceptspace.protocols.draws import (
     Encode,
+    checked_prompts,
     differing,
     encoder,
     encoder_of,
     pairs,
-    prompts_of,
     require_pairs,
 )
 from conceptspace.protocols.registry import Context, family
@@ -134,7 +134,7 @@ class Steering(Costly, Fitting):
 
     def _mean(self, model: Any, concept_class: str) -> Tensor:
         encode = self.encode or encoder(self.world)
-        prompts = prompts_of(encode, concept_class, self.prompts, self.name)
+        prompts = checked_prompts(encode, concept_class, self.prompts, self.name)
         means: list[Tensor] = []
 
         def see(y: Tensor) -> Tensor:

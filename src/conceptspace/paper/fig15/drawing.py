@@ -83,7 +83,7 @@ def require_three(space: ConceptSpace) -> None:
         raise UserError(f"a cube has three concepts, not {len(space.concepts)}")
 
 
-def curves(table: pd.DataFrame, space: ConceptSpace) -> dict[str, Array]:
+def mean_paths(table: pd.DataFrame, space: ConceptSpace) -> dict[str, Array]:
     """The mean trajectory of every class on the axes, shape (T, 3).
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from conceptspace.paper.fig15.drawing import curves
+from conceptspace.paper.fig15.drawing import mean_paths
 from conceptspace.presentation.figures.square import axis_label
 from conceptspace.presentation.series import series
 from conceptspace.space import ConceptSpace
@@ -50,6 +50,6 @@ def _case(name: str, table: pd.DataFrame, space: ConceptSpace) -> dict[str, Any]
                 "ood": concept_class in space.ood_classes,
                 "points": curve.round(4).tolist(),
             }
-            for concept_class, curve in curves(table, space).items()
+            for concept_class, curve in mean_paths(table, space).items()
         ],
     }

@@ -380,7 +380,7 @@ def _trajectory(entry: Entry, run: Run) -> Tree:
     assert entry.space is not None
     if not run.folder.trajectory.exists():
         return {"protocols": [], "emergence": [], "notes": ["No checkpoint has been scored yet."]}
-    return points.drawn(run.trajectory(), entry.space)
+    return points.page_points(run.trajectory(), entry.space)
 
 
 def _settings(entry: Entry, run: Run) -> Tree:
