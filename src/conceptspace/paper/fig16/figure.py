@@ -17,7 +17,7 @@ from conceptspace.paper.fig16 import criteria
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, world
-from conceptspace.paper.settings import LATER_SEEDS, guided
+from conceptspace.paper.settings import GUIDED_SEEDS, guided
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import guidance_figure
 from conceptspace.space import ConceptSpace
@@ -55,7 +55,7 @@ class Data:
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Runs trained for guidance, asked with every weight."""
-    return guided(preset, seeds or LATER_SEEDS[preset][:8])
+    return guided(preset, seeds or GUIDED_SEEDS[preset])
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
