@@ -89,7 +89,7 @@ class TestJudge:
         assert right[found.valid].float().mean() > 0.97
 
     def test_what_shows_no_object_of_a_class_is_refused(self, judged):
-        """Mean joint probability of any class; of 192 doubles 11 pass on AVX2, 14 on AVX512-BF16."""
+        """Mean joint probability of any class; of 192 doubles 11 (AVX2) and 14 (AVX512) pass."""
         found = judged[1]["foils"]
         assert set(found) == {"blank", "noise", "specks", "double", "blend"}
         assert found.pop("double") < 0.1

@@ -311,6 +311,23 @@ class TestCache:
         assert [t.report for t in after_weak] == [t.report for t in after_strong]
         assert found[0].report["between"]["color"] != found[1].report["between"]["color"]
 
+    def test_the_curve_is_read_again_only_of_another_probe(self, tmp_path, monkeypatch):
+        first = load_or_train(tiny_world(), TINY, CPU, tmp_path)
+        (kept,) = tmp_path.glob("*/between-*.json")
+        with monkeypatch.context() as patch:
+            patch.delattr(Probe, "coordinates")
+            assert load_or_train(tiny_world(), TINY, CPU, tmp_path).report == first.report
+        kept.write_text(kept.read_text().replace("0.", "1.", 1))
+        assert load_or_train(tiny_world(), TINY, CPU, tmp_path).report == first.report
+        assert load_or_train(tiny_world(), TINY, CPU, tmp_path).report == first.report
+        (weights,) = tmp_path.glob("*/*.safetensors")
+        weights.write_bytes(b"damaged")
+        monkeypatch.setattr(
+            "conceptspace.judges.probe.fit", lambda *a: Probe(first.probe.concepts, TINY)
+        )
+        other = load_or_train(tiny_world(), TINY, CPU, tmp_path)
+        assert other.report["between"] != first.report["between"]
+
     def test_training_is_reproducible(self, tmp_path):
         torch.manual_seed(1)
         first = load_or_train(tiny_world(), TINY, CPU, tmp_path / "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Mapping
@@ -44,36 +45,46 @@ def write_evaluated(
 
     Its scores are in one file a protocol, or in one a step as a real run's are.
     """
-    config: RunConfig = merged(quick(), nested({"seed": seed, **(settings or {})}), "test")
+    files = _files(
+        folder.name, seed, json.dumps([settings or {}, turns or {NAIVE: {"": 1500}}]), by_step
+    )
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return Run(folder)
+
+
+@functools.cache
+def _files(name: str, seed: int, given: str, by_step: bool) -> Mapping[str, bytes]:
+    """What is in such a folder, made once for all tests."""
+    settings, turns = json.loads(given)
+    config: RunConfig = merged(quick(), nested({"seed": seed, **settings}), "test")
     space = world(config.data).space
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(config.to_toml())
     known = {"probe": {"accuracy": {"color": 0.999, "size": 1.0}}}
     known["probe_agreement"] = {"color": 0.95, "size": 0.9}
-    (folder / "run.json").write_text(json.dumps(known))
+    files = {"config.toml": config.to_toml().encode(), "run.json": json.dumps(known).encode()}
     rng = np.random.default_rng(seed)
     rows = []
-    for (protocol, each), step in itertools.product((turns or {NAIVE: {"": 1500}}).items(), STEPS):
-        for (setting, turn), name in itertools.product(each.items(), space.classes):
-            ood = name in space.ood_classes
+    for (protocol, each), step in itertools.product(turns.items(), STEPS):
+        for (setting, turn), of in itertools.product(each.items(), space.classes):
+            ood = of in space.ood_classes
             if not ood and protocol not in (NAIVE, "guidance"):
                 continue
-            mean = coordinates(name, ood, step, turn)
+            mean = coordinates(of, ood, step, turn)
             for sample, image in enumerate(rng.binomial(1, mean, (SAMPLES, len(mean)))):
-                for concept, bit, wanted in zip(space.names, image, name, strict=True):
+                for concept, bit, wanted in zip(space.names, image, of, strict=True):
                     p = 0.98 if bit else 0.02
                     right = p if wanted == "1" else 1 - p
-                    key = (folder.name, seed, step, protocol, setting, str(name), sample, concept)
+                    key = (name, seed, step, protocol, setting, str(of), sample, concept)
                     rows.append((*key, right, p, 1.0, right))
     columns = "run seed step protocol setting concept_class sample concept accuracy coordinate"
     scores = pd.DataFrame(rows, columns=[*columns.split(), "valid", "probe"])
-    file = scores["step"] * by_step
-    for (protocol, step), part in scores.groupby(["protocol", file]):
-        (folder / "scores" / str(protocol)).mkdir(parents=True, exist_ok=True)
-        part.to_parquet(folder / "scores" / str(protocol) / f"step-{step:08d}.parquet")
-    trajectory(scores).to_parquet(folder / "trajectory.parquet")
+    for (protocol, at), part in scores.groupby(["protocol", scores["step"] * by_step]):
+        files[f"scores/{protocol}/step-{at:08d}.parquet"] = part.to_parquet()
+    files["trajectory.parquet"] = trajectory(scores).to_parquet()
     step = np.arange(1, max(STEPS) + 1, 40)
     diffusion = 3 + 5 * (step / 10.0) ** -0.6 + 0.02 * rng.standard_normal(len(step))
     log = pd.DataFrame({"step": step, "loss": diffusion + 600.0, "diffusion": diffusion})
-    log.assign(reconstruction=600.0).to_parquet(folder / "training.parquet")
-    return Run(folder)
+    files["training.parquet"] = log.assign(reconstruction=600.0).to_parquet()
+    return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ def draw(coordinates: np.ndarray, rng: np.random.Generator, resolution: int = TI
     mask = 1 / (1 + np.exp((distance - (0.65 - 0.4 * c[1])) * 25))[..., None]
     color = np.array([0.8 - 0.6 * c[0], 0.2, 0.2 + 0.6 * c[0]])
     back = 0.9 - 0.5 * c[2] + rng.uniform(-0.08, 0.08, 3)
-    return np.clip(mask * color + (1 - mask) * back + rng.normal(0, 0.004, mask.shape), 0, 1)
+    return np.clip(mask * color + (1 - mask) * back, 0, 1)
 
 
 def path_of(name: str, ood: bool, step: float, turn: float) -> np.ndarray:
@@ -106,17 +107,29 @@ def write_sheets(
 ) -> None:
     """One contact sheet per checkpoint."""
     folder.mkdir(parents=True)
+    classes = tuple((str(name), name in space.ood_classes) for name in space.classes)
     for step in steps:
-        rows, strips = [], []
-        for (setting, turn), name in itertools.product(settings.items(), space.classes):
-            rng = np.random.default_rng([seed, int(name, 2)])
-            mean = path_of(name, name in space.ood_classes, step, turn)
-            rows.append({"setting": setting, "concept_class": str(name)})
-            drawn = (mean + rng.normal(0, 0.12, len(mean)) for _ in range(SAMPLES))
-            strips.append(np.concatenate([draw(np.clip(c, 0, 1), rng) for c in drawn], axis=1))
-        sheet = (np.concatenate(strips) * 255).astype(np.uint8)
-        index = {"step": step, "tile": TILE, "rows": rows, "columns": SAMPLES}
-        (folder / f"step-{step:08d}.png").write_bytes(encoded(sheet, index))
+        sheet = sheet_of(classes, tuple(settings.items()), seed, step)
+        (folder / f"step-{step:08d}.png").write_bytes(sheet)
+
+
+@functools.cache
+def sheet_of(
+    classes: tuple[tuple[str, bool], ...],
+    settings: tuple[tuple[str, float], ...],
+    seed: int,
+    step: int,
+) -> bytes:
+    """The PNG of a checkpoint, which is drawn once for all tests."""
+    rows, strips = [], []
+    for (setting, turn), (name, ood) in itertools.product(settings, classes):
+        rng = np.random.default_rng([seed, int(name, 2)])
+        mean = path_of(name, ood, step, turn)
+        rows.append({"setting": setting, "concept_class": name})
+        drawn = (mean + rng.normal(0, 0.12, len(mean)) for _ in range(SAMPLES))
+        strips.append(np.concatenate([draw(np.clip(c, 0, 1), rng) for c in drawn], axis=1))
+    sheet = (np.concatenate(strips) * 255).astype(np.uint8)
+    return encoded(sheet, {"step": step, "tile": TILE, "rows": rows, "columns": SAMPLES})
 
 
 def write_run(

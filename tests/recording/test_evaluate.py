@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -132,6 +133,11 @@ def test_batch_size_does_not_change_the_images(batch_size):
         torch.testing.assert_close(found[key], value, atol=1e-4, rtol=0)
 
 
+@functools.cache
+def five_in_one_batch(sampler):
+    return images(evaluator(samples=5, sampler=sampler)(MODEL, Twice(), CLASSES))
+
+
 @pytest.mark.parametrize("sampler", ["ancestral", "ddim"])
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 10])
 def test_batch_size_is_never_exceeded(monkeypatch, batch_size, sampler):
@@ -142,7 +148,7 @@ def test_batch_size_is_never_exceeded(monkeypatch, batch_size, sampler):
         batches.append(len(h))
         return sample(denoiser, schedule, h, **settings)
 
-    expected = images(evaluator(samples=5, sampler=sampler)(MODEL, Twice(), CLASSES))
+    expected = five_in_one_batch(sampler)
     monkeypatch.setattr("conceptspace.recording.evaluate.sample", counted)
     found = evaluator(samples=5, sampler=sampler, batch_size=batch_size)(MODEL, Twice(), CLASSES)
     assert max(batches) <= batch_size

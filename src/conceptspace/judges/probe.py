@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from conceptspace.cache import probe_cache
 from conceptspace.config import ProbeConfig
 from conceptspace.engine.replacing import fuse
-from conceptspace.files import make_folders, sha256
+from conceptspace.files import make_folders, read_record, sha256, write_record
 from conceptspace.models.modes import evaluating, float32_default
 from conceptspace.models.unet import UNetTrunk
 from conceptspace.presets import quick
 from conceptspace.seeding import generator
+from conceptspace.space import Concept
 from conceptspace.training import checkpoint
 from conceptspace.worlds import border
 from conceptspace.worlds.rendered import RenderedWorld
@@ -280,25 +281,48 @@ def assess(
 
 
 @float32_default()
-def between(probe: Probe, world: World, device: torch.device) -> dict[str, list[float]]:
+def between(
+    probe: Probe, world: World, device: torch.device, kept: Path | None = None
+) -> dict[str, list[float]]:
     """Mean probability of value 1 on the way from mean 0 to mean 1, 11 points for each concept.
 
     The means are those of the world's own classes, so it belongs to a run and not to its probe.
     Empty where nothing can be rendered in between.
+
+    Args:
+        probe: reads the images.
+        world: renders them.
+        device: of the probe.
+        kept: where the curves of this probe are kept, one file for every world; the stem of the
+            files' names.
     """
-    curves: dict[str, list[float]] = {}
     if not isinstance(world, RenderedWorld):
-        return curves
-    for i, concept in enumerate(world.space.concepts):
-        z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
-        points = []
-        for position in torch.linspace(0, 1, 11):
-            z[:, world.columns[concept.name]] = torch.lerp(
-                concept.mean(0), concept.mean(1), position
-            )
-            points.append(probe.coordinates(world.render(z).to(device))[:, i].mean().item())
-        curves[concept.name] = points
+        return {}
+    ways = {concept.name: _way(world, concept) for concept in world.space.concepts}
+    file = kept and kept.with_name(f"{kept.name}-{_hash(ways)}.json")
+    with suppress(OSError, ValueError):
+        if file:
+            return read_record(file)
+    curves = {
+        name: [probe.coordinates(world.render(z).to(device))[:, i].mean().item() for z in way]
+        for i, (name, way) in enumerate(ways.items())
+    }
+    if file:
+        write_record(file, curves)
     return curves
+
+
+def _way(world: RenderedWorld, concept: Concept) -> list[Tensor]:
+    z = world.sample("0" * len(world.space.concepts), 64, generator(0, "probe", "between"))
+    points = []
+    for position in torch.linspace(0, 1, 11):
+        z[:, world.columns[concept.name]] = torch.lerp(concept.mean(0), concept.mean(1), position)
+        points.append(z.clone())
+    return points
+
+
+def _hash(ways: Mapping[str, list[Tensor]]) -> str:
+    return sha256(b"".join(torch.stack(way).numpy().tobytes() for way in ways.values()))[:24]
 
 
 def calibration_error(confidence: Float[Tensor, " count"], right: Float[Tensor, " count"]) -> float:
@@ -344,7 +368,7 @@ def load_or_train(
     Its place in the cache is a hash of everything that determines it: images and probe settings.
     A damaged entry is trained anew. Of several processes that want the same probe, one trains it
     and the others wait. Of the report only what these determine is cached; ``between`` depends on
-    the world's separations besides, and is computed every time.
+    the world's separations besides, and is kept for each of them.
 
     Raises:
         ProbeStopped: ``stop`` said so; the cache is as it was.
@@ -365,7 +389,8 @@ def load_or_train(
                 state = probe.state_dict()
                 checkpoint.save(folder, settings.steps, state, recipe=recipe, report=report)
     stored = checkpoint.information(folder, settings.steps)
-    report = stored["report"] | {"between": between(probe, world, device)}
+    kept = folder / f"between-{stored['sha256'][:16]}"
+    report = stored["report"] | {"between": between(probe, world, device, kept)}
     return TrainedProbe(probe.eval(), stored["sha256"], report)
 
 
