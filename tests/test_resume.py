@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from time import sleep
 from types import SimpleNamespace
 
 import pandas as pd
@@ -148,6 +149,7 @@ class TestRunJson:
         session = tiny_session(tmp_path / "run", tiny_config(), probe_cache_folder)
 
         def end(*arguments):
+            sleep(0.1)  # the time is kept in tenths of a second
             raise exception
 
         session._score = end
