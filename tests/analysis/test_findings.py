@@ -114,7 +114,7 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
     )
     assert text["elicitation"] == [
         "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
-        "prompting does not: at 6 checkpoints from step 700 to 1200.",
+        "prompting does not: at all 6 checkpoints from step 700 to 1200.",
         "Under latent-intervention, joint accuracy on 11 reaches 0.8 at step 700, with settings "
         "chosen on one half of the images and scored on the other.",
         "Under patching, joint accuracy on 11 does not reach 0.8 by step 1200.",
