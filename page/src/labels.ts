@@ -33,6 +33,9 @@ export function endLabels(surface: Surface, items: EndLabel[], { x, top, bottom,
 
 // A protocol's name as short as it stays clear.
 export const brief = (protocol: string, most = 17): string => {
-  const short = protocol.replace("latent-control-", "control: ").replace("overprompting-", "over-prompt ");
+  const short = protocol
+    .replace("latent-control-", "control: ")
+    .replace("latent-intervention", "intervention")
+    .replace("overprompting-", "over-prompt ");
   return short.length > most ? `${short.slice(0, most - 1)}…` : short;
 };

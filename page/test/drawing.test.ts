@@ -35,5 +35,6 @@ test("names at the ends of lines stay apart, within their bounds and in their or
 test("short names of protocols stay clear", () => {
   assert.equal(brief("latent-control-random"), "control: random");
   assert.equal(brief("naive"), "naive");
+  assert.equal(brief("latent-intervention"), "intervention");
   assert.equal(brief("a-protocol-of-ones-own", 10).length, 10);
 });
