@@ -180,6 +180,20 @@ def test_no_of_one_seed_in_words() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [
+        (3, "At 2 in a row, from step 300 to 400, it does: overprompting-color 0.90, plain "),
+        (2, "At step 300 alone it does: overprompting-color 0.90, plain "),
+    ],
+)
+def test_a_row_that_is_too_short_is_named(until: int, words: str) -> None:
+    near = window({"naive": LOW, OVER: row(0.1, (2, until, 0.9)), RANDOM: LOW})
+    said = sentences([near], "blue small", 32)
+    assert said[0].startswith("Hidden capability: no.")
+    assert said[1:] == [f"{words}prompting 0.10.", f"Against it: {ONE_SEED}."]
+
+
 def test_controls_are_named_as_they_were_asked() -> None:
     alone = {name: YES[name] for name in ("naive", OVER)}
     against = sentences(several(alone), "blue small", 32)[-1]

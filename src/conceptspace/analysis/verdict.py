@@ -227,7 +227,20 @@ def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
             f"Without the control there would be such a row{many}: {_named(held)} makes it as "
             "well, so what elicits it is not specific."
         )
-    return [*lines, f"Against it: {ONE_SEED}."] if seeds == 1 else lines
+    if seeds > 1:
+        return lines
+    return [*lines, *_near(found[0]), f"Against it: {ONE_SEED}."]
+
+
+def _near(window: Window) -> list[str]:
+    """Where one seed without a window shows it all the same, for too short a time."""
+    if not window.checkpoints:
+        return []
+    at = f"At step {window.first:g} alone"
+    if window.checkpoints > 1:
+        at = f"At {window.checkpoints} in a row, from step {window.first:g} to {window.last:g},"
+    level, plain = window.accuracy[window.protocol], window.accuracy[NAIVE]
+    return [f"{at} it does: {window.protocol} {level:.2f}, plain prompting {plain:.2f}."]
 
 
 def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
