@@ -28,7 +28,7 @@ from conceptspace.hints import command
 from conceptspace.locking import alone
 from conceptspace.run_folder import RunFolder
 from conceptspace.settings.description import Description
-from conceptspace.settings.record import RECORDED, recorded
+from conceptspace.settings.recorded import RECORDED, recorded
 from conceptspace.settings.tree import dotted
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 

@@ -15,9 +15,9 @@ from test_explorer import label, lines, opened
 
 from conceptspace.events import Evaluated, Stopped
 from conceptspace.store import Run
+from conceptspace.sweeps.folder import begin, remembered
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed
-from conceptspace.sweeps.record import begin, remembered
 from planted import Behavior, plant
 from tiny import tiny_config, tiny_session
 

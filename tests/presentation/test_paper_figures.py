@@ -19,8 +19,8 @@ from conceptspace.errors import UserError
 from conceptspace.paper.fig03.drawing import SpeedPanel, speed_figure
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09b.drawing import fan_figure
+from conceptspace.paper.fig15.cubes import cube_page
 from conceptspace.paper.fig15.drawing import Case, mean_paths, sides_figure
-from conceptspace.paper.fig15.page import cube_page
 from conceptspace.presentation.series import series
 from conceptspace.tables import NAIVE
 

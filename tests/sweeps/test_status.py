@@ -16,9 +16,9 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.collected import open_library
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.cost import measured, passes
+from conceptspace.sweeps.folder import begin, failures, remembered
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Lost, Started
-from conceptspace.sweeps.record import begin, failures, remembered
 from conceptspace.sweeps.status import status
 from planted import Behavior, plant
 from tiny import TINY, tiny_config

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from conceptspace.cli.progress import Interrupt
+from conceptspace.sweeps.folder import begin, remembered
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Finished, Lost, Progress, Started
-from conceptspace.sweeps.record import begin, remembered
 
 Engine = Callable[[Callable[[], bool]], Iterator[Progress]]
 """From a function that says whether to stop to the events of the runs."""

@@ -17,7 +17,7 @@ from conceptspace.experiment.completeness import missing_checkpoints, steps_in_w
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import STARTS
-from conceptspace.settings.record import RecordConfig
+from conceptspace.settings.recorded import RecordConfig
 from conceptspace.store import Run
 
 

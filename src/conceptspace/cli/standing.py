@@ -9,7 +9,7 @@ from typing import Any
 
 from conceptspace.cli.carry_out import duration
 from conceptspace.errors import UserError
-from conceptspace.sweeps.record import SWEEP
+from conceptspace.sweeps.folder import SWEEP
 from conceptspace.sweeps.status import SweepStatus, status
 
 PAUSE = 5.0

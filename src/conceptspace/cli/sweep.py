@@ -22,10 +22,10 @@ from conceptspace.files import sha256
 from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray, slurm
 from conceptspace.sweeps.cost import covered, disk, estimate, measured
+from conceptspace.sweeps.file import read_sweep
+from conceptspace.sweeps.folder import COLLECTION, FAILURES, SWEEP, begin, planned_runs
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
-from conceptspace.sweeps.read import read_sweep
-from conceptspace.sweeps.record import COLLECTION, FAILURES, SWEEP, begin, planned_runs
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.status import SweepStatus, status
 from conceptspace.sweeps.storage import (

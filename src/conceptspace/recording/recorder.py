@@ -28,7 +28,7 @@ from conceptspace.recording.sheets import own_pictures, pictures_of, write_pictu
 from conceptspace.recording.space import read_space, write_space
 from conceptspace.recording.work import noted, working_on
 from conceptspace.run_folder import RunFolder
-from conceptspace.settings.record import Value, described_as
+from conceptspace.settings.recorded import Value, described_as
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import LARGEST, NAIVE

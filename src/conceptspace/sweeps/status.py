@@ -10,7 +10,7 @@ from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run
-from conceptspace.sweeps.record import Planned, failures, planned_runs
+from conceptspace.sweeps.folder import Planned, failures, planned_runs
 from conceptspace.tables import NAIVE
 
 STATES = ("done", "running", "silent", "stopped", "failed", "diverged", "waiting")

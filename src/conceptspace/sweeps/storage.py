@@ -3,7 +3,7 @@
 ::
 
     URL/
-      sweep.json, failures.json     as in a folder, see :mod:`conceptspace.sweeps.record`
+      sweep.json, failures.json     as in a folder, see :mod:`conceptspace.sweeps.folder`
       runs/NAME/                    the files of the run's folder, and beside them
         hashes.json                 SHA-256 of each
         lease.json                  who works on it

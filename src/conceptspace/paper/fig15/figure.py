@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.memorization import memorization
 from conceptspace.paper.fig15 import criteria, drawing
-from conceptspace.paper.fig15.page import cube_page
+from conceptspace.paper.fig15.cubes import cube_page
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, joined, late, require, world

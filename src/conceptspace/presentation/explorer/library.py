@@ -14,7 +14,7 @@ from typing import Any
 from conceptspace.analysis import points
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer import details, run_findings, tables
+from conceptspace.presentation.explorer import details, downloads, run_findings
 from conceptspace.presentation.explorer.ask import PointAsker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
 from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
@@ -188,7 +188,7 @@ class Library:
         without = [GONE] * bool(gone) + sentences(left_out)
         if not runs:
             raise UserError(" ".join(without))
-        return tables.parquet(runs), without
+        return downloads.parquet(runs), without
 
     def run(self, token: str) -> Run:
         """A run that can be read.

@@ -11,7 +11,7 @@ from conceptspace.analysis import points
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.files import write_atomically
-from conceptspace.presentation.explorer import details, run_findings, tables
+from conceptspace.presentation.explorer import details, downloads, run_findings
 from conceptspace.presentation.explorer.discover import Found
 from conceptspace.presentation.explorer.images import Cut, Stored, fitting_cut
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
@@ -130,7 +130,7 @@ def payload(
         "turns": _turns(runs, tokens),
         **images,
         "table": "data:application/vnd.apache.parquet;base64,"
-        + base64.b64encode(tables.parquet(runs)).decode(),
+        + base64.b64encode(downloads.parquet(runs)).decode(),
     }
     for run, entry, each, kept_sheets, (_, problems) in zip(
         runs, entries, dense, sheets, found, strict=True

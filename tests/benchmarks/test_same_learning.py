@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from conceptspace.benchmarks import trajectories
-from conceptspace.benchmarks.trajectories import compare
+from conceptspace.benchmarks.same_learning import compare
 from tiny import tiny_config
 
 

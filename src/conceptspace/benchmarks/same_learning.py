@@ -1,6 +1,6 @@
 """Does the engine learn what the plain reference learns? Trajectories of both, over seeds.
 
-Run: ``python -m conceptspace.benchmarks.trajectories --out DIR``. Both start from the same weights
+Run: ``python -m conceptspace.benchmarks.same_learning --out DIR``. Both start from the same weights
 and data of each seed; data order, noise and precision differ. What is made is kept in DIR, one
 table for each seed and trainer, so that the command goes on where it was.
 """

@@ -8,8 +8,8 @@ import pytest
 
 from conceptspace.errors import UserError
 from conceptspace.presets import PRESETS
+from conceptspace.sweeps.file import read_sweep
 from conceptspace.sweeps.lines import line_of
-from conceptspace.sweeps.read import read_sweep
 from tiny import TINY
 
 WHOLE = """base = "tiny.toml"
