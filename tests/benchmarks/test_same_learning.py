@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conceptspace.benchmarks import trajectories
+from conceptspace.benchmarks import same_learning
 from conceptspace.benchmarks.same_learning import compare
 from tiny import tiny_config
 
@@ -35,14 +35,14 @@ def test_a_trainer_that_learns_more_is():
 
 def test_learns_keeps_and_goes_on(tmp_path, monkeypatch, capsys):
     config = tiny_config()
-    monkeypatch.setitem(trajectories.PRESETS, "quick", lambda: config)
-    trajectories.main(["--out", str(tmp_path), "--seeds", "0"])
+    monkeypatch.setitem(same_learning.PRESETS, "quick", lambda: config)
+    same_learning.main(["--out", str(tmp_path), "--seeds", "0"])
     assert sorted(p.name for p in tmp_path.glob("*.parquet")) == [
         "engine-seed-0.parquet",
         "reference-seed-0.parquet",
     ]
     assert "written" in capsys.readouterr().out
-    trajectories.main(["--out", str(tmp_path), "--seeds", "0"])
+    same_learning.main(["--out", str(tmp_path), "--seeds", "0"])
     told = capsys.readouterr().out
     assert "written" not in told
     assert "difference" in told
