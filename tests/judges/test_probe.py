@@ -320,6 +320,14 @@ class TestCache:
         kept.write_text(kept.read_text().replace("0.", "1.", 1))
         assert load_or_train(tiny_world(), TINY, CPU, tmp_path).report == first.report
         assert load_or_train(tiny_world(), TINY, CPU, tmp_path).report == first.report
+        kept.unlink()
+        with monkeypatch.context() as patch:
+
+            def full(*arguments):
+                raise OSError(28, "No space left on device")
+
+            patch.setattr("conceptspace.judges.probe.write_record", full)
+            assert load_or_train(tiny_world(), TINY, CPU, tmp_path).report == first.report
         (weights,) = tmp_path.glob("*/*.safetensors")
         weights.write_bytes(b"damaged")
         monkeypatch.setattr(

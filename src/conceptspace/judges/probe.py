@@ -307,8 +307,9 @@ def between(
         name: [probe.coordinates(world.render(z).to(device))[:, i].mean().item() for z in way]
         for i, (name, way) in enumerate(ways.items())
     }
-    if file:
-        write_record(file, curves)
+    with suppress(OSError):  # a cache that is full or read-only costs half a second each time
+        if file:
+            write_record(file, curves)
     return curves
 
 
