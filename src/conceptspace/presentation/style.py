@@ -107,12 +107,18 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(RC):
             figure = draw(*args, **kwargs)
-            for _ in range(2):
-                figure.draw_without_rendering()
-            figure.set_layout_engine(None)
+            lay_out(figure)
             return figure
 
     return wrapper
+
+
+def lay_out(figure: Figure) -> None:
+    """Place what is in a figure, once and for all; nothing is drawn for that."""
+    if engine := figure.get_layout_engine():
+        for _ in range(2):
+            engine.execute(figure)
+    figure.set_layout_engine(None)
 
 
 def pixels(image: ArrayLike) -> NDArray[np.uint8]:
