@@ -52,9 +52,26 @@ def log(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "training.parquet").drop(columns="images_per_second")
 
 
+@pytest.fixture(scope="module")
+def planned_runs(tmp_path_factory, probe_cache_folder):
+    """The run that was planned as long as another became, by schedule, made once."""
+
+    def get(name, config):
+        folder = base / name / "run"
+        if not folder.exists():
+            list(tiny_session(folder, config, probe_cache_folder).execute())
+        assert Run(folder).config == config
+        return folder
+
+    base = tmp_path_factory.mktemp("planned")
+    return get
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("finished", [True, False])
-def test_it_ends_with_the_bytes_of_a_longer_run(tmp_path, probe_cache_folder, name, finished):
+def test_it_ends_with_the_bytes_of_a_longer_run(
+    tmp_path, probe_cache_folder, planned_runs, name, finished
+):
     short, asked = both(name, train__weight_average=0.9, train__condition_dropout=0.3)
     folder = tmp_path / "extended" / "run"
     session = tiny_session(folder, short, probe_cache_folder)
@@ -71,8 +88,7 @@ def test_it_ends_with_the_bytes_of_a_longer_run(tmp_path, probe_cache_folder, na
     assert steps[-1] == 12
     assert steps[0] > 4, "what was trained is not trained again"
 
-    planned = tmp_path / "planned" / "run"
-    list(tiny_session(planned, found.config, probe_cache_folder).execute())
+    planned = planned_runs(name, found.config)
     assert results(folder) == results(planned)
     pd.testing.assert_frame_equal(log(folder), log(planned), check_exact=True)
 
