@@ -50,6 +50,9 @@ COLORS = {"quick": (0.1, 0.15, 0.3, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8
 SIZES = {"quick": (0.2, 0.3, 0.4), "paper": (0.1, 0.2, 0.3, 0.4)}
 """Size separations of Fig. 3."""
 
+SIZED = {"quick": 0.6, "paper": 0.4}
+"""Color separation of the sweep of sizes: of ``quick`` one at which most runs arrive."""
+
 SHARES = {"quick": (0.0, 0.5, 0.75, 1.0), "paper": (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)}
 """Shares of masked prompts of Figs. 7b, 8 and 9."""
 
@@ -79,11 +82,14 @@ def studied(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
 
 
 def size_runs(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:
-    """Runs of one size separation with naive prompting."""
-    base = PRESETS[preset]()
-    if separation == ShapesData.of(base.data).size_separation:
-        return color_runs(preset, seeds, ShapesData.of(base.data).color_separation)
-    changes = {"data.size_separation": separation, "evaluate.protocols": ()}
+    """Runs of one size separation with naive prompting, colors as far apart as :data:`SIZED`."""
+    if separation == ShapesData.of(PRESETS[preset]().data).size_separation:
+        return color_runs(preset, seeds, SIZED[preset])
+    changes = {
+        "data.color_separation": SIZED[preset],
+        "data.size_separation": separation,
+        "evaluate.protocols": (),
+    }
     return plans(f"size-{separation:g}", preset, seeds, changes)
 
 

@@ -17,7 +17,7 @@ from conceptspace.paper.fig03.drawing import SpeedPanel, speed_figure
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, levels, world
-from conceptspace.paper.settings import COLORS, SEEDS, SIZES, color_runs, size_runs
+from conceptspace.paper.settings import COLORS, SEEDS, SIZED, SIZES, color_runs, size_runs
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.worlds.shapes.config import ShapesData
@@ -46,7 +46,7 @@ Data = dict[str, SeparationSweep]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
-    """Every color separation, and every size separation at the preset's color."""
+    """Every color separation, and every size separation at one color separation."""
     of = seeds or SEEDS[preset]
     colors = [plan for level in COLORS[preset] for plan in color_runs(preset, of, level)]
     sizes = [plan for level in SIZES[preset] for plan in size_runs(preset, of, level)]
@@ -57,7 +57,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Signal and emergence along both sweeps, those that have runs of two separations or more."""
     base = ShapesData.of(PRESETS[preset]().data)
     color_runs = [r for r in results if _size(r.config) == base.size_separation]
-    size_runs = [r for r in results if _color(r.config) == base.color_separation]
+    size_runs = [r for r in results if _color(r.config) == SIZED[preset]]
     data: Data = {}
     for concept, runs, separation in (
         ("color", color_runs, _color),
