@@ -48,7 +48,7 @@ def test_a_point_is_asked_for(page, serve, asked):
     expect(page.locator("#ask-tiles canvas")).to_have_attribute(
         "aria-label", re.compile("8 images of color .* by step 4,400 of a")
     )
-    assert "ask=" in page.url
+    expect(page).to_have_url(re.compile("ask="))
     first = said.inner_text()
     pad.focus()
     page.keyboard.press("ArrowLeft")
