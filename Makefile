@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test page test-page test-browser lint types imports unit test-slow test-faults settings docs bench clean
 
 demo: $(INSTALLED)
-	$(BIN)/conceptspace quickstart --out runs/demo
+	$(BIN)/conceptspace quickstart --seed 1 --out runs/demo
 
 # Types are read by one process, for a minute where nothing is cached: the tests begin meanwhile.
 test: lint imports
