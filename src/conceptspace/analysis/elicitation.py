@@ -186,10 +186,10 @@ def _where(wide: pd.DataFrame, protocols: Sequence[str]) -> str:
     at = sorted({int(step) for _, step in hidden[hidden].index})
     if not at:
         return "at no checkpoint"
-    steps = wide.index.unique("step")
-    among = int(((steps >= at[0]) & (steps <= at[-1])).sum())
-    count = "all" if len(at) == among else f"{len(at)} of the"
-    text = f"at step {at[0]}"
-    if len(at) > 1:
+    if len(at) == 1:
+        text = f"at step {at[0]}"
+    else:
+        among = int(wide.index.unique("step").to_series().between(at[0], at[-1]).sum())
+        count = "all" if len(at) == among else f"{len(at)} of the"
         text = f"at {count} {among} checkpoints from step {at[0]} to {at[-1]}"
     return f"in {int(seeds.sum())} of {len(seeds)} seeds, {text}" if len(seeds) > 1 else text
