@@ -47,7 +47,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A page on which no error may be thrown and nothing logged as one."""
+    """A page on which no error may be thrown and nothing logged as one.
+
+    Tests wait by ``expect``: what ``wait_for_function`` polls, the page's content security policy
+    refuses, unless the first look already succeeds.
+    """
     wrong: list[str] = []
     made = context.new_page()
     made.on("pageerror", lambda error: wrong.append(str(error)))

@@ -5,6 +5,7 @@ The limits leave room for a busy machine; ``measure_collection.py`` prints the t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_of_many_runs_a_few_are_drawn_and_a_hundred_when_chosen(page, serve, fol
     assert page.locator("#run-table tbody tr").count() == 100
     assert "12 of 400 runs chosen" in page.locator("#chosen").inner_text()
     page.locator("#run-table tfoot button").click()
-    page.wait_for_function("document.querySelectorAll('#run-table tbody tr').length === 200")
+    expect(page.locator("#run-table tbody tr")).to_have_count(200)
     page.fill("#filter", "color_separation-0.1,")
     expect(page.locator("#chosen")).to_contain_text("80 listed")
     assert choose_listed(page) < 15
@@ -50,9 +51,9 @@ def test_brushing_an_axis_lists_the_runs_within(page, serve, folder):
     page.mouse.down()
     page.mouse.move(box["x"] + 70, box["y"] + 40, steps=4)
     page.mouse.up()
-    page.wait_for_function("/, \\d+ listed/.test(document.querySelector('#chosen').textContent)")
+    expect(page.locator("#chosen")).to_contain_text(re.compile(r", \d+ listed"))
     names = page.locator("#run-table tbody td.run").all_inner_texts()
     assert names
     assert all(name.startswith("color_separation-0.1,") for name in names)
     page.mouse.click(box["x"] + 70, box["y"] + 100)
-    page.wait_for_function("!/listed/.test(document.querySelector('#chosen').textContent)")
+    expect(page.locator("#chosen")).not_to_contain_text("listed")

@@ -88,7 +88,7 @@ def test_the_view_is_in_the_address_and_comes_back(story):
     story.select_option("#dims", "3")
     story.locator("#time").fill("3")
     expect(story.locator("#now")).to_have_text("step 1,000")
-    story.wait_for_function("location.hash.includes('step=1000')")
+    expect(story).to_have_url(re.compile("step=1000"))
     expect(story).to_have_url(re.compile("dims=3"))
     story.reload()
     story.wait_for_selector("html[data-ready]", state="attached")
