@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from conceptspace.cli.standing import Standing
 from conceptspace.presentation.explorer.ask import PointAsker
@@ -24,6 +31,7 @@ from shown import SHOWN, write_shown
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"]
+expect.set_options(timeout=60_000)  # milliseconds; a busy machine reads the runs in 30 s
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
-from test_explorer import drawing, label, opened
+from test_explorer import drawing, expect_redrawn, label, opened
 from test_offline_page import mailed  # noqa: F401
 
 from conceptspace.store import Run
@@ -29,6 +29,8 @@ def swept(page, shown):
     page.locator("#protocols label", has_text="overprompting-color").click()
     page.locator("#protocols label", has_text="naive").click()
     expect(page.locator("#what")).to_contain_text("overprompting-color")
+    shown_images = re.compile("^overprompting-color/.*/3000$")
+    expect(page.locator("#tiles")).to_have_attribute("data-shown", shown_images)
     return page
 
 
@@ -52,7 +54,7 @@ def test_a_turned_knob_moves_point_images_and_curve_together(swept, folder):
     expect(swept.locator("#near .pad")).to_have_attribute(
         "aria-label", re.compile(f" 4.5 {expected}")
     )
-    assert drawing(swept) != before
+    expect_redrawn(swept, before)
     assert label(swept, "#near") != curve
     expect(swept).to_have_url(re.compile(r"knobs=overprompting\-color%7E4\.5"))
     swept.reload()

@@ -30,7 +30,7 @@ def looked(request, browser, shown):
         bypass_csp=True,
     )
     page = opened(context.new_page(), shown.url)
-    expect(page.locator("#evidence .lead").first).not_to_contain_text("Reading", timeout=20_000)
+    expect(page.locator("#evidence .lead").first).not_to_contain_text("Reading")
     yield page
     context.close()
 

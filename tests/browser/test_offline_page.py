@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
-from test_explorer import label, lines, opened
+from test_explorer import expect_label, expect_lines, opened
 
 from conceptspace.presentation.page import write_page
 from conceptspace.store import Run
@@ -41,14 +41,14 @@ def offline(page, context, mailed):
 def test_it_shows_the_runs(offline):
     expect(offline.locator("h1")).to_have_text("Color separation: 4 runs")
     expect(offline.locator("#live")).to_be_empty()
-    assert lines(offline) == 2 * 4
+    expect_lines(offline, 2 * 4)
     expect(offline.locator("#tiles canvas").first).to_be_visible()
     expect(offline.locator("#group")).to_have_value("color separation 0.2")
     expect(offline.locator("#evidence")).to_contain_text("Of all 4 runs of this file.")
     expect(offline.locator("#figure-list figure")).to_have_count(2)
     assert offline.locator("#figure-list img").first.evaluate("image => image.naturalWidth") > 100
-    assert "2 panels, one for each color separation" in label(offline, "#multiples")
-    assert "ends at" in label(offline, "#curve-loss")
+    expect_label(offline, "#multiples", "2 panels, one for each color separation")
+    expect_label(offline, "#curve-loss", "ends at")
 
 
 def test_everything_works_without_a_server(offline, folder):
@@ -59,7 +59,7 @@ def test_everything_works_without_a_server(offline, folder):
     expect(offline.locator("#what")).to_contain_text("separation-0.2/seed-0")
     offline.locator("#protocols label", has_text="overprompting-color").click()
     offline.locator("#knobs label", has_text="strength").locator("input").fill("2")
-    assert lines(offline) == 4 + 1
+    expect_lines(offline, 4 + 1)
     offline.locator("#sheet-box").scroll_into_view_if_needed()
     expect(offline.locator("#sheet")).to_have_attribute("data-rows", "12")
     offline.locator("#configs summary").first.click()

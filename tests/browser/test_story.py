@@ -6,7 +6,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from test_explorer import lines, opened
+from test_explorer import expect_lines, opened
 from test_offline_page import mailed  # noqa: F401
 
 pytestmark = pytest.mark.browser
@@ -94,14 +94,14 @@ def test_the_view_is_in_the_address_and_comes_back(story):
     story.wait_for_selector("html[data-ready]", state="attached")
     expect(story.locator("#now")).to_have_text("step 1,000")
     expect(story.locator("#dims")).to_have_value("3")
-    assert lines(story) == 2 * 3
+    expect_lines(story, 2 * 3)
     story.go_back()
     expect(story.locator("#dims")).to_have_value("2")
-    assert lines(story) == 2 * 3
+    expect_lines(story, 2 * 3)
     story.go_back()
-    assert lines(story) == 2 * 4
+    expect_lines(story, 2 * 4)
     story.go_forward()
-    assert lines(story) == 2 * 3
+    expect_lines(story, 2 * 3)
     held = story.url
     story.locator("nav a", has_text="Images").click()
     expect(story).to_have_url(held)
