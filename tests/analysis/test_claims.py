@@ -20,6 +20,7 @@ from conceptspace.analysis.claims import (
     measure,
     most,
     open_question,
+    order_within_training,
     rank_correlation,
     some,
     within,
@@ -163,6 +164,17 @@ def test_concordance_counts_pairs_and_leaves_open_what_censoring_hides() -> None
     assert concordance({1.0: never(lower=300), 2.0: at(500)}) == (-1.0, 1.0)
     low, high = concordance({1.0: never(), 2.0: never(), 3.0: at(800)})
     assert (low, high) == pytest.approx((1 / 3, 1.0))
+
+
+def test_an_order_within_training_counts_hidden_pairs_as_ties() -> None:
+    assert order_within_training({1.0: never(), 2.0: at(500), 3.0: at(300)}) == 1.0
+    two = order_within_training({1.0: never(), 2.0: never(), 3.0: at(800)})
+    assert two == pytest.approx(2 / 3)
+    assert order_within_training({1.0: at(800), 2.0: never(), 3.0: never()}) == pytest.approx(
+        -2 / 3
+    )
+    assert order_within_training({1.0: never(lower=300), 2.0: at(500)}) == 0.0
+    assert order_within_training({1.0: never(), 2.0: never()}) is None
 
 
 def test_rank_correlation_is_kendalls_tau_and_ties_count_nothing() -> None:

@@ -87,6 +87,7 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig03.speed("color", levels(EARLY, MIDDLE, LATE)), Verdict.FAILED),
         (lambda: fig03.speed("color", levels(MIDDLE, MIDDLE, MIDDLE)), Verdict.FAILED),
         (lambda: fig03.speed("color", levels(*[[NEVER] * 3] * 3)), Verdict.UNDECIDED),
+        (lambda: fig03.speed("color", levels([NEVER] * 3, [NEVER] * 3, EARLY)), Verdict.HELD),
         (lambda: fig03.speed("size", levels(LATE[:2], EARLY[:2])), Verdict.UNDECIDED),
     ],
     "sides: rise": [

@@ -203,6 +203,24 @@ def concordance(runs: Mapping[float, Emergence]) -> Bounds:
     return float(signs[:, 0].mean()), float(signs[:, 1].mean())
 
 
+def order_within_training(runs: Mapping[float, Emergence]) -> float | None:
+    """:func:`concordance` of what is seen by the end of training: a pair that it hides counts 0.
+
+    So Gehan (1965) scores pairs of censored times; it pulls tau towards 0, to either sign alike.
+
+    Args:
+        runs: the emergence at each level.
+
+    Returns:
+        Tau in [-1, 1]; None where no level emerged, which says nothing about an order.
+
+    Raises:
+        UserError: fewer than two levels.
+    """
+    low, high = concordance(runs)
+    return (low + high) / 2 if any(run.reached for run in runs.values()) else None
+
+
 def rank_correlation(values: Mapping[float, float]) -> float:
     """Kendall's tau of a number with the level, over all pairs of levels; ties count 0.
 

@@ -33,6 +33,9 @@ They decide how long a capability is hidden (Fig. 6), and Fig. 17, whose setting
 GUIDED_SEEDS = {"quick": tuple(range(224, 232)), "paper": SEEDS["paper"]}
 """Seeds of Fig. 16, whose setting was chosen anew twice."""
 
+SPEED_SEEDS = {"quick": tuple(range(240, 248)), "paper": SEEDS["paper"]}
+"""Seeds of Fig. 3, whose levels and criterion were chosen anew when those above had been seen."""
+
 PROTOCOLS: tuple[str, ...] = (
     "overprompting-color",
     "overprompting-size",
@@ -45,7 +48,10 @@ PROTOCOLS: tuple[str, ...] = (
 """Every protocol of Figs. 6 and 17, with the controls."""
 
 COLORS = {"quick": (0.1, 0.15, 0.3, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
-"""Color separations of Figs. 3, 4, 5 and 13."""
+"""Color separations of Figs. 4, 5 and 13."""
+
+SPEEDS = {"quick": (0.2, 0.3, 0.6), "paper": COLORS["paper"]}
+"""Color separations of Fig. 3: of ``quick`` such that most runs arrive at all but the smallest."""
 
 SIZES = {"quick": (0.2, 0.3, 0.4), "paper": (0.1, 0.2, 0.3, 0.4)}
 """Size separations of Fig. 3."""

@@ -8,8 +8,8 @@ from conceptspace.analysis.claims import (
     SIGNED,
     Row,
     above,
-    concordance,
     measure,
+    order_within_training,
 )
 from conceptspace.analysis.emergence import THRESHOLD, Emergence
 from conceptspace.paper.framework.seeds import per_seed
@@ -21,16 +21,18 @@ from conceptspace.paper.thresholds import (
 def speed(concept: str, runs: Mapping[float, Mapping[int, Emergence]]) -> Row:
     """Fig. 3. Do runs with a larger separation of a concept reach 0.8 on 11 earlier?
 
-    Tau over the separations within a seed, bounded where runs never arrive.
+    Tau over the separations within a seed; a pair of which neither arrives counts 0. A seed in
+    which no separation arrives is left out.
 
     Args:
         concept: ``"color"`` or ``"size"``.
         runs: for each separation the emergence of each seed.
     """
+    found = [order_within_training(levels) for levels in per_seed(runs).values()]
     return above(
         f"fig03-{concept}",
         f"Speed, 1 / (steps to {THRESHOLD:g} on 11), rises with the signal of {concept}.",
-        measure([concordance(levels) for levels in per_seed(runs).values()], SIGNED),
+        measure([tau for tau in found if tau is not None], SIGNED),
         ORDERED,
         "(Kendall's tau)",
     )

@@ -17,7 +17,14 @@ from conceptspace.paper.fig03.drawing import SpeedPanel, speed_figure
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, levels, world
-from conceptspace.paper.settings import COLORS, SEEDS, SIZED, SIZES, color_runs, size_runs
+from conceptspace.paper.settings import (
+    SIZED,
+    SIZES,
+    SPEED_SEEDS,
+    SPEEDS,
+    color_runs,
+    size_runs,
+)
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.worlds.shapes.config import ShapesData
@@ -47,8 +54,8 @@ Data = dict[str, SeparationSweep]
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Every color separation, and every size separation at one color separation."""
-    of = seeds or SEEDS[preset]
-    colors = [plan for level in COLORS[preset] for plan in color_runs(preset, of, level)]
+    of = seeds or SPEED_SEEDS[preset]
+    colors = [plan for level in SPEEDS[preset] for plan in color_runs(preset, of, level)]
     sizes = [plan for level in SIZES[preset] for plan in size_runs(preset, of, level)]
     return unique(colors + sizes)
 
@@ -136,7 +143,7 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="1 / (steps to an accuracy of 0.8 on class 11) rises with the concept signal, for color "
     "and for size.",
-    cost={"quick": "40 naive runs and 8 of Fig. 6", "paper": "45 runs of 20 minutes on an A100"},
+    cost={"quick": "40 runs", "paper": "45 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,
