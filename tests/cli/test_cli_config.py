@@ -8,8 +8,11 @@ import pytest
 import torch
 from asked import contents, tiny_file
 
+from conceptspace.cache import probe_cache
 from conceptspace.cli import main
 from conceptspace.config import load
+from conceptspace.experiment import parts
+from conceptspace.judges.probe import load_or_train
 from conceptspace.presets import quick
 from conceptspace.store import Run, open_or_create
 from tiny import TINY, tiny_session
@@ -141,6 +144,16 @@ class TestWithoutTheRun:
         assert re.search(r"^images +24 are made", out, re.MULTILINE), "3 times 4 classes times 2"
         assert re.search(r"^disk +about \d", out, re.MULTILINE)
         assert not folder.exists()
+
+    def test_dry_run_tells_whether_the_probe_is_there(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path / "cache"))
+        asked = ["run", "--config", str(tiny_file(tmp_path)), "--out", str(tmp_path), "--dry-run"]
+        assert main(asked) == 0
+        assert re.search(r"^probe +about \d.* to train", capsys.readouterr().out, re.MULTILINE)
+        world, settings = parts.world(TINY.data), parts.probe(TINY)
+        load_or_train(world, settings, torch.device("cpu"), probe_cache())
+        assert main(asked) == 0
+        assert re.search(r"^probe +in the cache$", capsys.readouterr().out, re.MULTILINE)
 
     def test_dry_run_of_another_run(self, tmp_path, capsys):
         folder = open_or_create(tmp_path / "r", TINY)[0].path

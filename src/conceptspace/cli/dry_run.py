@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from conceptspace.cache import probe_cache
 from conceptspace.cli.carry_out import duration
 from conceptspace.config import RunConfig, merged
 from conceptspace.experiment import parts
@@ -20,11 +21,12 @@ from conceptspace.experiment.needs import (
     parameters,
     protocols_asked,
 )
+from conceptspace.judges.probe import trained
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
 from conceptspace.run_folder import RunFolder
 from conceptspace.store import Run, confirmed
-from conceptspace.sweeps.cost import measured, passes
+from conceptspace.sweeps.cost import measured, passes, probe_seconds
 from conceptspace.training import checkpoint
 
 
@@ -50,15 +52,23 @@ def of_run(
         "asks": ", ".join(protocol.name for protocol in asked),
         "images": f"{images} are made and scored",
         "weights": f"{parameters(config):,}",
+        "probe": _probe(config, device),
         "memory": f"about {bytes_in_words(need.memory(device, processes))}",
         "disk": f"about {bytes_in_words(need.disk)}",
         "time": f"about {duration(passes(config) * measured(config, device))} from the beginning, "
-        "with one thread in one process",
+        "with one thread in one process, besides the probe",
     }
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
     return 0
+
+
+def _probe(config: RunConfig, device: torch.device) -> str:
+    """Whether the probe is there, or how long it takes to train."""
+    if trained(parts.world(config.data), parts.probe(config), probe_cache()):
+        return "in the cache"
+    return f"about {duration(probe_seconds(config, device))} to train, once for these images"
 
 
 def _new_or_resumed(folder: Path, config: RunConfig) -> str:

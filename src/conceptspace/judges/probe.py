@@ -374,8 +374,7 @@ def load_or_train(
     Raises:
         ProbeStopped: ``stop`` said so; the cache is as it was.
     """
-    recipe = world.recipe(settings.margin) | {"settings": settings.recipe()}
-    folder = cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
+    recipe, folder = _place(world, settings, cache)
     with torch.random.fork_rng(devices=[]):
         probe = fuse(Probe(world.space.names, settings, world.space.sizes), device)
     try:
@@ -393,6 +392,17 @@ def load_or_train(
     kept = folder / f"between-{stored['sha256'][:16]}"
     report = stored["report"] | {"between": between(probe, world, device, kept)}
     return TrainedProbe(probe.eval(), stored["sha256"], report)
+
+
+def trained(world: World, settings: ProbeSettings, cache: Path) -> bool:
+    """Whether the cache has the probe for these images."""
+    return settings.steps in checkpoint.saved_steps(_place(world, settings, cache)[1])
+
+
+def _place(world: World, settings: ProbeSettings, cache: Path) -> tuple[dict[str, Any], Path]:
+    """What determines a probe, and its folder in the cache."""
+    recipe = world.recipe(settings.margin) | {"settings": settings.recipe()}
+    return recipe, cache / sha256(json.dumps(recipe, sort_keys=True).encode())[:24]
 
 
 @contextmanager

@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from conceptspace.benchmarks.machine import seconds
 from conceptspace.config import RunConfig
 from conceptspace.engine.precision import LoweredModel, fastest_precision
+from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import images_asked, needs, protocols_asked
+from conceptspace.judges.probe import Probe
 from conceptspace.models.modes import evaluating
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
@@ -70,19 +73,42 @@ def measured(config: RunConfig, device: torch.device) -> float:
 
     Batches grow until one takes :data:`LONG`; that one passes again, and the faster pass counts.
     """
+    lowered = LoweredModel(parts.model(config, device), fastest_precision(device))
+    most = min(64, config.evaluate.batch_size)
+    return _each(lowered.fast, lambda count: _batch(config, count, device), most, device)
+
+
+def probe_seconds(config: RunConfig, device: torch.device) -> float:
+    """Seconds that training the probe takes here, with one thread on a CPU."""
+    settings, side = parts.probe(config), config.data.resolution
+    space = parts.world(config.data).space
+    probe = fuse(Probe(space.names, settings, space.sizes), device)
+
+    def batch(count: int) -> tuple[torch.Tensor, ...]:
+        return (torch.rand(count, 3, side, side, device=device),)
+
+    each = _each(probe, batch, settings.batch_size, device)
+    return BACKWARD * settings.steps * settings.batch_size * each
+
+
+def _each(
+    network: nn.Module,
+    batch: Callable[[int], tuple[torch.Tensor, ...]],
+    most: int,
+    device: torch.device,
+) -> float:
+    """Seconds for one of at most so many inputs to pass, see :func:`measured`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        lowered = LoweredModel(parts.model(config, device), fastest_precision(device))
-        most = min(64, config.evaluate.batch_size)
         count, took = 0, 0.0
-        with torch.no_grad(), evaluating(lowered.fast):
+        with torch.no_grad(), evaluating(network):
             while count < most and took < LONG:
                 count = min(most, 4 * count or 1)
-                batch = partial(lowered.fast, *_batch(config, count, device))
-                batch()  # the first pass of a size prepares it
-                took = seconds(batch, device)
-            again = seconds(batch, device)
+                one = partial(network, *batch(count))
+                one()  # the first pass of a size prepares it
+                took = seconds(one, device)
+            again = seconds(one, device)
         return min(took, again) / count
     finally:
         torch.set_num_threads(threads)
