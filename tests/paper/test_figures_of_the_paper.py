@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from conceptspace.paper.fig12.figure import loss_rank
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.settings import LATER_SEEDS, STUDIED_SEEDS
+from conceptspace.paper.settings import HIDDEN_SEEDS, LATER_SEEDS, STUDIED_SEEDS
 from conceptspace.sweeps.plan import Plan
 from planted import Behavior, log, plant_all
 
@@ -312,13 +313,15 @@ def test_a_figure_finds_in_runs_what_was_planted_there(
 
 def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path) -> None:
     def only_first(plan: Plan) -> Behavior:
-        return (plain if plan.config.seed in LATER_SEEDS["quick"] else hidden)(plan)
+        return (plain if plan.config.seed in HIDDEN_SEEDS["quick"] else hidden)(plan)
 
     figure = FIGURES["fig06"]
-    plans = figure.plans("quick", [*STUDIED_SEEDS["quick"][:3], *LATER_SEEDS["quick"][:3]])
+    groups = (STUDIED_SEEDS, HIDDEN_SEEDS, LATER_SEEDS)
+    plans = figure.plans("quick", [seed for group in groups for seed in group["quick"][:3]])
     plant_all(plans, tmp_path, only_first, scores=True, kept=True)
     rows = {r.name: r for r in figure.checks(figure.analyse("quick", finished(plans, tmp_path)))}
     assert (rows["fig06-duration"].effect, rows["fig06-duration"].seeds) == (0, 3)
+    assert re.fullmatch(r"3 seeds before left it open: 0\.\d+ .*\.", rows["fig06-duration"].note)
     assert (rows["fig06-hidden"].effect, rows["fig06-hidden"].seeds) == (1, 3)
     first = figure.analyse("quick", finished(plans[:3], tmp_path))
     assert {r.name: r for r in figure.checks(first)}["fig06-duration"].seeds == 0

@@ -30,7 +30,7 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.paper.settings import LATER_SEEDS, STUDIED_SEEDS, studied
+from conceptspace.paper.settings import HIDDEN_SEEDS, LATER_SEEDS, STUDIED_SEEDS, studied
 from conceptspace.paper.thresholds import RESOLVED
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
 from conceptspace.presentation.figures.timeline import Span
@@ -84,16 +84,18 @@ class Data:
         first: the seeds of which most of the claims are.
         later: those that decide how long the capability is hidden; where seeds are asked for, and
             at the paper's scale, all serve for both.
+        open: by seed, for what share of training the seeds hide it that left this open.
     """
 
     ood: str
     first: Sample
     later: Sample | None
+    open: list[float]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """The studied setting under every protocol."""
-    own = dict.fromkeys((*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]))
+    own = dict.fromkeys((*STUDIED_SEEDS[preset], *LATER_SEEDS[preset], *HIDDEN_SEEDS[preset]))
     return studied(preset, seeds or list(own))
 
 
@@ -102,10 +104,17 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
-    studied, later = set(STUDIED_SEEDS[preset]), set(LATER_SEEDS[preset])
-    first = [r for r in results if r.seed not in later - studied]
-    fresh = [r for r in results if r.seed not in studied - later]
-    return Data(ood, _sample(first or fresh, ood), _sample(fresh, ood) if fresh else None)
+    studied, hidden = set(STUDIED_SEEDS[preset]), set(HIDDEN_SEEDS[preset])
+    between = set(LATER_SEEDS[preset]) - studied - hidden
+    first = [r for r in results if r.seed not in between | (hidden - studied)]
+    fresh = [r for r in results if r.seed not in between | (studied - hidden)]
+    seen = [r for r in results if r.seed in between]
+    return Data(
+        ood,
+        _sample(first or fresh or seen, ood),
+        _sample(fresh, ood) if fresh else None,
+        _sample(seen, ood).durations if seen else [],
+    )
 
 
 def _sample(results: Sequence[Result], ood: str) -> Sample:
@@ -182,8 +191,9 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
 
 def checks(data: Data) -> list[Row]:
     """The primary endpoint, then every protocol against naive prompting and its controls."""
+    shares = data.later.durations if data.later is not None else []
     rows = [
-        criteria.duration(data.later.durations if data.later is not None else []),
+        replace(criteria.duration(shares), note=_open_note(data.open)),
         criteria.hidden([w.found for w in data.first.windows]),
     ]
     for statistic, emergence in data.first.emergence.items():
@@ -197,6 +207,16 @@ def checks(data: Data) -> list[Row]:
                 for row in _elicited(data.first, emergence, protocol, controls)
             ]
     return rows
+
+
+def _open_note(shares: Sequence[float]) -> str:
+    if len(shares) < 2:
+        return ""
+    found = criteria.duration(shares)
+    return (
+        f"{found.seeds} seeds before left it open: "
+        f"{found.effect:.2g} ({found.low:.2g} to {found.high:.2g})."
+    )
 
 
 def _elicited(
@@ -226,12 +246,12 @@ FIGURE = PaperFigure(
     claim="Overprompting and latent intervention reach the OOD class earlier than naive prompting, "
     "at about the same step in every seed and about where the trajectory turns; naive prompting "
     "may never arrive.",
-    cost={"quick": "24 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
+    cost={"quick": "48 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
     primary="fig06-duration",
-    endpoint="share of training in which the capability is hidden, mean over twelve later seeds: "
+    endpoint="share of training in which the capability is hidden, mean over 24 later seeds: "
     f"above {RESOLVED:g}",
 )
