@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from asked import contents, tiny_file
@@ -144,6 +145,32 @@ class TestWithoutTheRun:
         assert re.search(r"^images +24 are made", out, re.MULTILINE), "3 times 4 classes times 2"
         assert re.search(r"^disk +about \d", out, re.MULTILINE)
         assert not folder.exists()
+
+    def test_ways_of_asking_fit_the_concepts(self, tmp_path, capsys):
+        def asked(*flags: str) -> str:
+            arguments = ["run", "quick", "--out", str(tmp_path / "r"), "--dry-run", *flags]
+            assert main(arguments) == 0
+            found = re.search(r"^asks +(.*)$", capsys.readouterr().out, re.MULTILINE)
+            assert found is not None
+            return found[1]
+
+        rest = "latent-intervention, latent-control-scaling, latent-control-random"
+        as_published = f"naive, overprompting-color, overprompting-size, {rest}"
+        assert asked() == as_published
+        of_shape = f"naive, overprompting-color, overprompting-shape, {rest}"
+        assert asked("--data.concepts", "color,shape") == of_shape
+        table = tmp_path / "a.npz"
+        rows = np.arange(400) % 4
+        images = np.zeros((400, 16, 16), np.uint8) + rows[:, None, None].astype(np.uint8)
+        np.savez(table, images=images, gloss=rows // 2, scale=rows % 2)
+        own = ["--data.kind", "arrays", "--data.path", str(table), "--data.factors", "gloss,scale"]
+        few = ["--data.images-per-class", "60", "--probe.images-per-class", "40"]
+        few += ["--probe.held-out-per-class", "20"]
+        of_table = f"naive, overprompting-gloss, overprompting-scale, {rest}"
+        assert asked(*own, *few) == of_table
+        named = ["--evaluate.protocols", "overprompting-size"]
+        assert main(["run", "quick", "--out", str(tmp_path), *own, *few, *named, "--dry-run"]) == 2
+        assert "no protocol 'overprompting-size' for this run" in capsys.readouterr().err
 
     def test_dry_run_tells_whether_the_probe_is_there(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path / "cache"))

@@ -160,3 +160,11 @@ def test_lines_are_found_whatever_the_quotes_and_tables() -> None:
     assert line_of(text, "", "b") == 2
     assert line_of("a.b = 1\nc = {d = 2}\n", "", "a") == 1
     assert line_of("a.b = 1\nc = {d = 2}\n", "c", "d") == 2
+
+
+def test_ways_of_asking_fit_the_concepts_of_each_run(tmp_path):
+    text = 'base = "quick"\n[axes]\n"data.concepts" = [["color", "size"], ["color", "shape"]]\n'
+    (tmp_path / "sweep.toml").write_text(text)
+    first, second = read_sweep(tmp_path / "sweep.toml")
+    assert first.config.evaluate.protocols == PRESETS["quick"]().evaluate.protocols
+    assert second.config.evaluate.protocols[:2] == ("overprompting-color", "overprompting-shape")

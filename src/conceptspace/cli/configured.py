@@ -12,6 +12,7 @@ from conceptspace.cli.protocols import named, protocol_flags
 from conceptspace.config import RunConfig, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.experiment.own_code import require_permission
+from conceptspace.experiment.parts import fitted
 from conceptspace.hints import meant
 from conceptspace.presets import STARTS
 from conceptspace.protocols import registry
@@ -21,7 +22,7 @@ from conceptspace.store import Run
 
 def configured(options: Namespace, folder: Path | None) -> RunConfig:
     """Where the config starts from (see :func:`_base`), changed by the flags, with every setting of
-    the protocols that it asks.
+    the protocols that it asks; a preset's protocols are those that fit the world.
     """
     base, given = _base(options, folder), overrides(options)
     asked = given.pop("evaluate.protocols", None)
@@ -29,6 +30,8 @@ def configured(options: Namespace, folder: Path | None) -> RunConfig:
     if asked is not None:
         changed = {"evaluate.protocols": named(asked, config)}
         config = merged(config, nested(changed), "command line")
+    else:
+        config = fitted(config)
     own = {"protocols": protocol_flags(options)}
     return registry.completed(merged(config, own, "command line"))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from conceptspace.cache import probe_cache
-from conceptspace.config import RunConfig
+from conceptspace.config import RunConfig, merged
 from conceptspace.engine.device import device as device
 from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
@@ -18,6 +18,7 @@ from conceptspace.models.config import check_channels
 from conceptspace.models.denoiser import EmbeddingDenoiser
 from conceptspace.models.schedule import LinearSchedule
 from conceptspace.models.vdm import VDM
+from conceptspace.presets import STARTS
 from conceptspace.protocols import registry
 from conceptspace.protocols.base import Fitting
 from conceptspace.protocols.registry import Context
@@ -181,6 +182,32 @@ def context(config: RunConfig, load: Callable[[int | None], VDM] | None = None) 
     """
     untrained = load or (lambda step: outline(config))
     return Context(config, world(config.data), conditioning(config.data), untrained)
+
+
+def fitted(config: RunConfig) -> RunConfig:
+    """A preset's ways of asking for the world that the config describes.
+
+    Of the preset's protocols, one of a concept that the world lacks, such as
+    ``overprompting-size``, becomes those of its family, one for each of the world's concepts. A
+    config with protocols of its own stays as it is.
+
+    Raises:
+        UserError: see :func:`world`.
+    """
+    asked = config.evaluate.protocols
+    by_name = {name: registry.family_of(name) for name in asked}
+    of_concepts = {name for name, of in by_name.items() if of is not None and of.name != name}
+    if not of_concepts or asked != STARTS[config.preset]().evaluate.protocols:
+        return config
+    run = context(config)
+    found: list[str] = []
+    for name, of in by_name.items():
+        there = of.names(run) if of is not None else ()
+        found += there if name in of_concepts and name not in there else [name]
+    if tuple(found) == asked:
+        return config
+    fit = {"evaluate": {"protocols": list(dict.fromkeys(found))}}
+    return merged(config, fit, config.preset)
 
 
 def validate(config: RunConfig) -> None:

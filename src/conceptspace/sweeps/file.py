@@ -199,6 +199,7 @@ def _plans(
         if name not in settings:
             settings[name] = _changed(file, base, changes, "axes")
             try:
+                settings[name] = parts.fitted(settings[name])
                 parts.validate(settings[name])
             except UserError as error:
                 raise _blamed(file, changes, "axes", str(error)) from None
