@@ -39,6 +39,19 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def worked_on(folder: Path) -> bool:
+    """Whether a process is working on a run, as far as one can tell."""
+    try:
+        if (folder / LOCK).exists():
+            with alone(folder):
+                pass
+    except Busy:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def sweep_leftovers(folder: Path) -> None:
     """Remove the temporary files of processes that were killed; the run is locked.
 

@@ -14,11 +14,20 @@ import pytest
 from killing import kill
 
 from conceptspace.errors import UserError
+from conceptspace.locking import alone
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
-from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Lost, Started
+from conceptspace.sweeps.progress import (
+    Elsewhere,
+    Failed,
+    Finished,
+    Interrupted,
+    Lost,
+    Started,
+)
 from conceptspace.sweeps.resources import Resources
+from conceptspace.sweeps.worker import BUSY, work
 from conceptspace.training import checkpoint
 from planted import Behavior, plant
 from tiny import tiny_config
@@ -136,6 +145,31 @@ def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
     while not happened():
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+def test_a_run_that_another_process_works_on_comes_last(tmp_path: Path) -> None:
+    both = [plan(0), plan(1)]
+    open_or_create(both[0].folder(tmp_path), both[0].config)
+    events = execute(both, tmp_path, jobs=1, resources=ON_CPU)
+    with alone(both[0].folder(tmp_path)):
+        assert next(events) == Started(both[1], False)
+        assert isinstance(next(events), Finished)
+        assert next(events) == Elsewhere(both[0])
+    assert next(events) == Started(both[0], True)
+    assert [type(event) for event in events] == [Finished]
+    assert all(p.exists(tmp_path) for p in both)
+
+
+def test_a_worker_whose_run_is_taken_leaves_it_to_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = plan(0)
+    monkeypatch.setattr("conceptspace.sweeps.worker.PATIENCE", 0.0)
+    folder = open_or_create(taken.folder(tmp_path), taken.config)[0].path
+    with alone(folder):
+        outcome = work(folder, tmp_path, ON_CPU, print)
+    assert outcome.status == BUSY
+    assert "another process is working on" in outcome.reason
 
 
 def test_two_figures_cannot_plan_different_runs_in_one_folder() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from conceptspace.cli.progress import Interrupt
 from conceptspace.sweeps.folder import begin, remembered
 from conceptspace.sweeps.plan import Plan
-from conceptspace.sweeps.progress import Failed, Finished, Lost, Progress, Started
+from conceptspace.sweeps.progress import Elsewhere, Failed, Finished, Lost, Progress, Started
 
 Engine = Callable[[Callable[[], bool]], Iterator[Progress]]
 """From a function that says whether to stop to the events of the runs."""
@@ -32,6 +32,8 @@ def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) 
                     status = f"done in {duration(seconds)}"
                 case Lost(_, reason):
                     status = f"{reason}; it goes on from its last checkpoint"
+                case Elsewhere():
+                    status = "another process is working on it; waiting for that"
                 case Failed(_, reason):
                     failed += 1
                     status = f"failed: {reason}"

@@ -14,15 +14,27 @@ from pathlib import Path
 
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
+from conceptspace.locking import worked_on
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.cost import covered, taken
 from conceptspace.sweeps.plan import Plan
-from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Lost, Progress, Started
+from conceptspace.sweeps.progress import (
+    Elsewhere,
+    Failed,
+    Finished,
+    Interrupted,
+    Lost,
+    Progress,
+    Started,
+)
 from conceptspace.sweeps.resources import Resources
-from conceptspace.sweeps.worker import STOPPED
+from conceptspace.sweeps.worker import BUSY, STOPPED
 
 POLL = 0.2
 """Seconds between looks at the processes."""
+
+PATIENCE = 1.0
+"""Seconds between looks at runs that other processes work on."""
 
 ONE_CORE = Resources()
 """What a run is given by default: a thread of its own."""
@@ -46,8 +58,9 @@ def execute(
     """Bring every plan to its end, several at once; what exists is skipped.
 
     A run that fails is reported, and the others go on. A worker that was killed is replaced, and
-    the run goes on from its last checkpoint. Each worker has threads of its own, so that a result
-    does not depend on how many work at once, and writes to ``OUT/logs``. It stops when this
+    the run goes on from its last checkpoint. A run that another process works on comes after all
+    others: a sweep that is begun twice is shared. Each worker has threads of its own, so that a
+    result does not depend on how many work at once, and writes to ``OUT/logs``. It stops when this
     process is gone.
 
     Args:
@@ -64,12 +77,16 @@ def execute(
     if resources.gpus:
         raise UserError("local processes do not share out GPUs; add --engine ray")
     waiting, workers, lost = list(plans), list[_Worker](), Counter[str]()
+    awaited = ""
     try:
         while waiting or workers:
             if stop():
                 raise Interrupted
             while waiting and len(workers) < jobs:
-                plan = waiting.pop(0)
+                plan = next((p for p in waiting if not worked_on(p.folder(out))), None)
+                if plan is None:
+                    break
+                waiting.remove(plan)
                 try:
                     if plan.exists(out):
                         continue
@@ -80,6 +97,9 @@ def execute(
                     continue
                 workers.append(_start(plan, out, resources))
                 yield Started(plan, resumed)
+            if waiting and not workers and awaited != waiting[0].name:
+                awaited = waiting[0].name
+                yield Elsewhere(waiting[0])
             for worker in [w for w in workers if w.process.poll() is not None]:
                 workers.remove(worker)
                 event = _ended(worker, out)
@@ -89,8 +109,11 @@ def execute(
                         event = Failed(event.plan, event.reason)
                     else:
                         waiting.insert(0, worker.plan)
+                elif isinstance(event, Elsewhere):
+                    waiting.append(worker.plan)
+                    continue
                 yield event
-            time.sleep(POLL)
+            time.sleep(POLL if workers else PATIENCE)
     finally:
         for worker in workers:
             worker.process.terminate()
@@ -119,10 +142,12 @@ def _start(plan: Plan, out: Path, resources: Resources) -> _Worker:
     return _Worker(plan, process, log)
 
 
-def _ended(worker: _Worker, out: Path) -> Finished | Lost | Failed:
+def _ended(worker: _Worker, out: Path) -> Finished | Lost | Failed | Elsewhere:
     plan, status = worker.plan, worker.process.returncode
     if status == 0 and covered(plan, out):
         return Finished(plan, taken(Run(plan.folder(out))))
+    if status == BUSY:
+        return Elsewhere(plan)
     lines = worker.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it left no message"
     if status < 0:

@@ -39,7 +39,14 @@ class Failed:
     reason: str
 
 
-Progress = Started | Finished | Lost | Failed
+@dataclass(frozen=True)
+class Elsewhere:
+    """A run is waited for: it is the next, and another process works on it."""
+
+    plan: Plan
+
+
+Progress = Started | Finished | Lost | Failed | Elsewhere
 
 
 class Interrupted(Exception):

@@ -35,6 +35,9 @@ from conceptspace.sweeps.storage import Store, StoredRun
 STOPPED = 130
 """Status of a worker that was asked to stop."""
 
+BUSY = 75
+"""Status of a worker whose run another one works on, and goes on to."""
+
 PATIENCE = 60.0
 """Seconds that a worker waits for another one to leave its run, as one that is being ended does."""
 
@@ -48,7 +51,8 @@ class Outcome:
 
     Attributes:
         status: 0 done, 2 a mistake, described in one sentence, 1 the machine's fault or divergence,
-            130 stopped on request, or because the process that started this one is gone.
+            75 another worker works on the run, 130 stopped on request, or because the process that
+            started this one is gone.
         reason: why, in one sentence.
     """
 
@@ -104,6 +108,8 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
                             save()
         except events.Stopped as stopped:
             return Outcome(STOPPED, f"stopped at step {stopped.step}")
+        except Busy as error:
+            return Outcome(BUSY, str(error))
         except UserError as error:
             return Outcome(error.status, str(error))
         except OSError as error:
