@@ -198,8 +198,8 @@ def test_play_goes_to_the_end_and_stops(sweep):
     expect(sweep.locator("#now")).to_have_text("step 3,000")
     expect(sweep.locator("#play")).to_have_attribute("aria-label", "Play")
     seen = sweep.evaluate("seen")
-    assert seen[0] == "step 250 Pause"
-    steps = [int(text.split()[1].replace(",", "")) for text in seen]
+    played = seen[seen.index("step 250 Pause") :]  # what was there before may be written once more
+    steps = [int(text.split()[1].replace(",", "")) for text in played]
     assert steps == sorted(steps)
     assert set(steps) == set(range(250, 3001, 250))
 
