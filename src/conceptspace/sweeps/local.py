@@ -33,7 +33,7 @@ from conceptspace.sweeps.worker import BUSY, STOPPED
 POLL = 0.2
 """Seconds between looks at the processes."""
 
-PATIENCE = 1.0
+POLL_OTHERS = 1.0
 """Seconds between looks at runs that other processes work on."""
 
 ONE_CORE = Resources()
@@ -113,7 +113,7 @@ def execute(
                     waiting.append(worker.plan)
                     continue
                 yield event
-            time.sleep(POLL if workers else PATIENCE)
+            time.sleep(POLL if workers else POLL_OTHERS)
     finally:
         for worker in workers:
             worker.process.terminate()
