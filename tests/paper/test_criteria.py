@@ -198,6 +198,13 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig06.control("p", "c", [NEVER] * 12, [NEVER] * 12), Verdict.FAILED),
         (lambda: fig06.control("p", "c", EARLY * 4, (EARLY + LATE) * 2), Verdict.UNDECIDED),
     ],
+    "advanced": [
+        (lambda: fig10.advanced("overprompting", [NEVER] * 3, EARLY), Verdict.HELD),
+        (lambda: fig10.advanced("overprompting", MIDDLE, LATE), Verdict.FAILED),
+        (lambda: fig10.advanced("overprompting", [NEVER] * 3, [NEVER] * 3), Verdict.FAILED),
+        (lambda: fig10.advanced("overprompting", MIDDLE, SCATTERED), Verdict.UNDECIDED),
+        (lambda: fig10.advanced("overprompting", LATE[:2], EARLY[:2]), Verdict.UNDECIDED),
+    ],
     "complete": [
         (lambda: fig10.complete([0.99, 1.0, 0.98]), Verdict.HELD),
         (lambda: fig10.complete([0.5, 0.6, 0.55]), Verdict.FAILED),
@@ -264,10 +271,19 @@ CASES: dict[str, list[Case]] = {
             Verdict.UNDECIDED,
         ),
     ],
-    "color: shift": [
+    "color: crossing": [
         (lambda: fig09a.color_shift(numbers([0.9] * 3, [0.1, 0.2, 0.1]))[1], Verdict.HELD),
         (lambda: fig09a.color_shift(numbers([0.9] * 3, [0.8, 0.9, 0.85]))[1], Verdict.FAILED),
         (lambda: fig09a.color_shift(numbers([0.9] * 3, [0.1, 0.9, 0.4]))[1], Verdict.UNDECIDED),
+        (lambda: fig09a.color_shift(numbers([0.3] * 3, [0.1, 0.0, 0.1]))[1], Verdict.FAILED),
+        (
+            lambda: fig09a.color_shift(numbers([0.3, 0.9, 0.5], [0.1, 0.0, 0.1]))[1],
+            Verdict.UNDECIDED,
+        ),
+        (
+            lambda: fig09a.color_shift({0.0: {1: 0.9, 2: 0.8, 3: 0.9}, 1.0: {}})[1],
+            Verdict.UNDECIDED,
+        ),
     ],
     "purple": [
         (lambda: fig09a.purple(numbers([0.8, 0.9, 0.85])), Verdict.HELD),

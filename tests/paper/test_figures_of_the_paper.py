@@ -214,12 +214,12 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     (
         "fig09a",
         masking,
-        {"fig09a-trend": HELD, "fig09a-shift": HELD, "fig09a-purple": HELD},
+        {"fig09a-trend": HELD, "fig09a-crossing": HELD, "fig09a-purple": HELD},
     ),
     (
         "fig09a",
         no_masking,
-        {"fig09a-shift": FAILED, "fig09a-purple": FAILED},
+        {"fig09a-crossing": FAILED, "fig09a-purple": FAILED},
     ),
     ("fig09b", masking, {"fig09b-shift": HELD}),
     ("fig09b", no_masking, {"fig09b-shift": FAILED}),
@@ -228,6 +228,8 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         masking,
         {"fig10-complete": FAILED, "fig10-naive-fails": HELD},
     ),
+    ("fig10", hidden, {"fig10-advance": HELD}),
+    ("fig10", no_masking, {"fig10-advance": FAILED, "fig10-naive-fails": FAILED}),
     ("fig12", smooth, {"fig12-unremarkable": HELD, "fig12-smooth": HELD}),
     ("fig12", dropping, {"fig12-unremarkable": FAILED}),
     (

@@ -35,6 +35,9 @@ NEGLIGIBLE = 0.1
 SHIFTED = 0.5
 """Coordinate that the masked color loses between no and full masking: it crosses the middle."""
 
+MIDDLE = 0.5
+"""Coordinate half-way between the values of a concept."""
+
 PAPERS_SEEDS = 5
 """Seeds of the paper's figures, in which "some" seeds would have shown."""
 

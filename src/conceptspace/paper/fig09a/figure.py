@@ -95,7 +95,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             data.images,
             label="masked prompts",
             title=TITLE,
-            subtitle=caption(rows["fig09a-shift"]),
+            subtitle=caption(rows["fig09a-crossing"]),
         )
     }
     if data.generated:
@@ -141,7 +141,8 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
-    primary="fig09a-shift",
-    endpoint="how far its color goes from blue to red: above 1/2 of the way",
+    primary="fig09a-crossing",
+    endpoint="how far its color lies beyond the middle, towards blue without and red with masking: "
+    "above 0",
     keeps=("images",),
 )
