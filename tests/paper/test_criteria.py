@@ -25,6 +25,7 @@ from conceptspace.paper.fig12 import criteria as fig12
 from conceptspace.paper.fig15 import criteria as fig15
 from conceptspace.paper.fig16 import criteria as fig16
 from conceptspace.paper.fig17 import criteria as fig17
+from conceptspace.paper.sampler import criteria as sampler
 
 LAST = 2400.0
 
@@ -214,6 +215,17 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig10.naive_fails([NEVER, at(500), at(500)]), Verdict.HELD),
         (lambda: fig10.naive_fails([at(500)] * 5), Verdict.FAILED),
         (lambda: fig10.naive_fails([at(500)] * 3), Verdict.UNDECIDED),
+    ],
+    "two samplers: ahead by as much": [
+        (lambda: sampler.same_gap([0.02, -0.03, 0.01], "both"), Verdict.HELD),
+        (lambda: sampler.same_gap([0.3, 0.25, 0.28], "both"), Verdict.FAILED),
+        (lambda: sampler.same_gap([0.3, 0.0, -0.2], "both"), Verdict.UNDECIDED),
+        (lambda: sampler.same_gap([0.0, 0.0], "both"), Verdict.UNDECIDED),
+    ],
+    "two samplers: hidden for as long": [
+        (lambda: sampler.same_duration([0.02, -0.03, 0.01], "both"), Verdict.HELD),
+        (lambda: sampler.same_duration([-0.3, -0.25, -0.28], "both"), Verdict.FAILED),
+        (lambda: sampler.same_duration([0.3, 0.0, -0.2], "both"), Verdict.UNDECIDED),
     ],
     "guided as unguided": [
         (

@@ -76,6 +76,11 @@ def in_some(plan: Plan) -> Behavior:
     return hidden(plan) if plan.config.seed % 2 else plain(plan)
 
 
+def only_fast(plan: Plan) -> Behavior:
+    """Hidden under the preset's sampler, not under the paper's."""
+    return plain(plan) if plan.config.evaluate.sampler == "ancestral" else hidden(plan)
+
+
 def masking(plan: Plan) -> Behavior:
     """The color's end moves linearly with the share, and so does the step."""
     share = plan.config.data.masked_share
@@ -252,6 +257,24 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     ("fig17", patched_late, {"fig17-stable": FAILED}),
     ("clip", clipping, {"clip-learned": HELD}),
     ("clip", clipping_anyway, {"clip-learned": FAILED, "clip-fixed": HELD}),
+    (
+        "sampler",
+        hidden,
+        {
+            "sampler-gap": HELD,
+            "sampler-duration": HELD,
+            "sampler-overprompting-color-earlier": HELD,
+        },
+    ),
+    (
+        "sampler",
+        only_fast,
+        {
+            "sampler-gap": FAILED,
+            "sampler-duration": FAILED,
+            "sampler-overprompting-color-earlier": FAILED,
+        },
+    ),
 ]
 
 
@@ -277,7 +300,7 @@ run that is kept has in place of them.
 def checked(
     figure: PaperFigure, out: Path, does: Callable[[Plan], Behavior], *, kept: bool
 ) -> dict[str, Row]:
-    scored = ("fig06", "fig09a", "fig10", "fig12", "fig16", "fig17")
+    scored = ("fig06", "fig09a", "fig10", "fig12", "fig16", "fig17", "sampler")
     seeds = UNSEEN_SEEDS if figure.name == "fig06" else SEEDS
     plans = figure.plans("quick", seeds if figure.name in scored else None)
     if figure.name == "fig05":

@@ -254,7 +254,7 @@ def test_a_figure_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.Mon
         "FIGURE = replace(OTHER, name='fig98')\n"
     )
     monkeypatch.setattr(paper, "__path__", [*paper.__path__, str(tmp_path)])
-    assert [*found()][-2:] == ["fig98", "clip"]
+    assert [*found()][-3:] == ["fig98", "clip", "sampler"]
 
 
 def test_the_cubes_leave_a_page_that_the_index_links(tmp_path: Path) -> None:

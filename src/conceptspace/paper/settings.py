@@ -40,6 +40,9 @@ GUIDED_SEEDS = {"quick": tuple(range(288, 296)), "paper": SEEDS["paper"]}
 MASKED_SEEDS = {"quick": tuple(range(276, 288)), "paper": SEEDS["paper"]}
 """Seeds of Figs. 7b to 10, whose criteria were chosen anew when eight others had been seen."""
 
+RESAMPLED_SEEDS = {"quick": HIDDEN_SEEDS["quick"][:8], "paper": SEEDS["paper"]}
+"""Seeds whose runs are sampled by two samplers."""
+
 SPEED_SEEDS = {"quick": tuple(range(240, 248)), "paper": SEEDS["paper"]}
 """Seeds of Fig. 3, whose levels and criterion were chosen anew when those above had been seen."""
 
@@ -53,6 +56,12 @@ PROTOCOLS: tuple[str, ...] = (
     "patching",
 )
 """Every protocol of Figs. 6 and 17, with the controls."""
+
+RESAMPLED = ("overprompting-color", "latent-intervention", "latent-control-random")
+"""Protocols that are compared under two samplers: those of which a window consists."""
+
+OTHER_SAMPLER = {"quick": ("ancestral", 50), "paper": ("sde-dpmsolver++", 15)}
+"""The other sampler, with its steps: for ``quick`` the paper's, and the other way round."""
 
 COLORS = {"quick": (0.1, 0.15, 0.3, 0.6), "paper": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
 """Color separations of Figs. 4, 5 and 13."""
@@ -92,6 +101,18 @@ def studied(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
         protocols = (*PRESETS[preset]().evaluate.protocols, PATCHING)
     changes = {"data.color_separation": separation, "evaluate.protocols": protocols}
     return plans("studied", preset, seeds or STUDIED_SEEDS[preset], changes)
+
+
+def resampled(preset: str, seeds: Sequence[int]) -> list[Plan]:
+    """The studied runs under another sampler: the training is the same, to the byte."""
+    sampler, steps = OTHER_SAMPLER[preset]
+    changes = {
+        "data.color_separation": STUDIED[preset],
+        "evaluate.sampler": sampler,
+        "evaluate.sampling_steps": steps,
+        "evaluate.protocols": RESAMPLED,
+    }
+    return plans(f"sampler-{sampler}", preset, seeds, changes)
 
 
 def size_runs(preset: str, seeds: Sequence[int], separation: float) -> list[Plan]:

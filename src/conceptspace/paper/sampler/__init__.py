@@ -1,0 +1,1 @@
+"""Whether the hidden capability depends on the sampler (not in the paper)."""
