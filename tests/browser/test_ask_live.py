@@ -7,8 +7,8 @@ from importlib import resources
 
 import pandas as pd
 import pytest
+from looking import opened
 from playwright.sync_api import expect
-from test_explorer import opened
 from test_looks import RULES
 
 from conceptspace.experiment import parts

@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 import pytest
+from looking import drawing, expect_redrawn, label, opened
 from playwright.sync_api import expect
-from test_explorer import drawing, expect_redrawn, label, opened
 from test_offline_page import mailed  # noqa: F401
 
 from conceptspace.store import Run

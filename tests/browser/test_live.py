@@ -10,8 +10,8 @@ import time
 
 import pandas as pd
 import pytest
+from looking import expect_label, expect_lines, label, opened
 from playwright.sync_api import expect
-from test_explorer import expect_label, expect_lines, label, opened
 
 from conceptspace.events import Evaluated, Stopped
 from conceptspace.store import Run

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import resources
 
 import pytest
+from looking import opened
 from playwright.sync_api import expect
-from test_explorer import opened
 
 pytestmark = pytest.mark.browser
 

@@ -6,8 +6,8 @@ import shutil
 
 import pandas as pd
 import pytest
+from looking import expect_label, expect_lines, opened
 from playwright.sync_api import expect
-from test_explorer import expect_label, expect_lines, opened
 
 from conceptspace.presentation.page import write_page
 from conceptspace.store import Run

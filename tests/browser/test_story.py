@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from looking import expect_lines, opened
 from playwright.sync_api import expect
-from test_explorer import expect_lines, opened
 from test_offline_page import mailed  # noqa: F401
 
 pytestmark = pytest.mark.browser

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from looking import opened
 from playwright.sync_api import expect
-from test_explorer import opened
 
 from conceptspace.analysis.reading import read_trajectory
 from conceptspace.presentation.table_page import analyze
