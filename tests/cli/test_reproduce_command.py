@@ -10,8 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from conceptspace.cache import probe_cache
 from conceptspace.cli import main
+from conceptspace.experiment import parts
+from conceptspace.judges.probe import load_or_train
 from conceptspace.paper import settings as plans
 from conceptspace.presets import PRESETS
 from tiny import tiny_config
@@ -26,14 +30,20 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_lists_runs_and_their_state(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_presets: None
 ) -> None:
-    assert main(["reproduce", "fig10", "fig08", "--dry-run", "--out", str(tmp_path)]) == 0
+    out = tmp_path / "out"
+    asked = ["reproduce", "fig10", "fig08", "--dry-run", "--out", str(out), "--device", "cpu"]
+    assert main(asked) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if " missing " in line]) == 36
-    assert any(line.startswith("masked-50/seed-202") and "overprompting" in line for line in lines)
-    assert lines[-1].startswith("about ")
-    assert not list(tmp_path.iterdir())
+    assert any(line.startswith("masked-50/seed-276") and "overprompting" in line for line in lines)
+    assert re.fullmatch(r"about .+ at once, besides \d+ seconds for a probe", lines[-1])
+    assert not out.exists()
+    config = plans.masked("quick", [276], 0.5)[0].config
+    load_or_train(parts.world(config.data), parts.probe(config), torch.device("cpu"), probe_cache())
+    assert main(asked) == 0
+    assert re.fullmatch(r"about .+ at once", capsys.readouterr().out.splitlines()[-1])
 
 
 @pytest.mark.parametrize(

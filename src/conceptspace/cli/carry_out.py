@@ -6,7 +6,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import torch
+
+from conceptspace.cache import probe_cache
 from conceptspace.cli.progress import Interrupt
+from conceptspace.sweeps.cost import estimate, measured, probe_seconds, probes_left
 from conceptspace.sweeps.folder import begin, remembered
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Elsewhere, Failed, Finished, Lost, Progress, Started
@@ -39,6 +43,17 @@ def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) 
                     status = f"failed: {reason}"
             print(f"{event.plan.name}: {status}", file=sys.stderr, flush=True)
     return failed
+
+
+def time_in_words(plans: Sequence[Plan], out: Path, jobs: int, device: torch.device) -> str:
+    """How long the runs that do not exist will take, and the probes that have to be trained."""
+    seconds = estimate(plans, out, jobs, lambda config: measured(config, device))
+    probes = [probe_seconds(config, device) for config in probes_left(plans, out, probe_cache())]
+    text = f"{duration(seconds)} with {jobs} at once"
+    if not probes:
+        return text
+    count = f"{len(probes)} probes" if len(probes) > 1 else "a probe"
+    return f"{text}, besides {duration(sum(probes))} for {count}"
 
 
 def duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ from conceptspace.experiment.needs import (
     parameters,
     protocols_asked,
 )
-from conceptspace.judges.probe import trained
+from conceptspace.judges.probe import untrained
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
 from conceptspace.run_folder import RunFolder
@@ -66,7 +66,7 @@ def of_run(
 
 def _probe(config: RunConfig, device: torch.device) -> str:
     """Whether the probe is there, or how long it takes to train."""
-    if trained(parts.world(config.data), parts.probe(config), probe_cache()):
+    if untrained(parts.world(config.data), parts.probe(config), probe_cache()) is None:
         return "in the cache"
     return f"about {duration(probe_seconds(config, device))} to train, once for these images"
 

@@ -8,9 +8,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from conceptspace.cli.carry_out import carried_out, duration
+import torch
+
+from conceptspace.cli.carry_out import carried_out, time_in_words
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.index import write_index
 from conceptspace.paper.framework.keep import extras_of, keep
@@ -18,7 +21,7 @@ from conceptspace.paper.framework.ledger import read_ledger
 from conceptspace.paper.framework.outputs import LEDGER, produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
-from conceptspace.sweeps.cost import covered, estimate
+from conceptspace.sweeps.cost import covered
 from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.sweeps.progress import Interrupted
@@ -37,7 +40,7 @@ def reproduce(options: Namespace) -> int:
     plans = unique(p for figure in figures for p in figure.plans(options.preset, options.seeds))
     jobs = options.jobs or os.cpu_count() or 1
     if options.dry_run:
-        return _list(plans, out, jobs)
+        return _list(plans, out, jobs, parts.device(options.device))
     failed = 0
     if not options.no_training:
         try:
@@ -59,7 +62,7 @@ def _train(plans: Sequence[Plan], out: Path, jobs: int, device: str) -> int:
     there = sum(covered(plan, out) for plan in plans)
     print(
         f"{len(plans)} runs, {there} exist; the others take about "
-        f"{duration(estimate(plans, out, jobs))}, {jobs} at once",
+        f"{time_in_words(plans, out, jobs, parts.device(device))}",
         file=sys.stderr,
     )
     resources = Resources(device=device)
@@ -100,7 +103,7 @@ def _produce(figure: PaperFigure, preset: str, home: Path, seeds: Sequence[int] 
     return True
 
 
-def _list(plans: list[Plan], out: Path, jobs: int) -> int:
+def _list(plans: list[Plan], out: Path, jobs: int, device: torch.device) -> int:
     width = max((len(plan.name) for plan in plans), default=0)
     for plan in plans:
         there = "exists" if covered(plan, out) else "missing"
@@ -108,5 +111,5 @@ def _list(plans: list[Plan], out: Path, jobs: int) -> int:
             there = "unfinished"
         asked = ", ".join(("naive", *plan.config.evaluate.protocols))
         print(f"{plan.name:{width}}  {there:10}  {plan.config.train.steps} steps  {asked}")
-    print(f"about {duration(estimate(plans, out, jobs))} with {jobs} at once")
+    print(f"about {time_in_words(plans, out, jobs, device)}")
     return 0

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from conceptspace.cache import sweep_cache
-from conceptspace.cli.carry_out import Engine, carried_out, duration
+from conceptspace.cli.carry_out import Engine, carried_out, time_in_words
 from conceptspace.cli.parser import INTERRUPTED
 from conceptspace.cli.standing import sentence, unfinished
 from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
@@ -21,7 +21,7 @@ from conceptspace.experiment.needs import bytes_in_words
 from conceptspace.files import sha256
 from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray, slurm
-from conceptspace.sweeps.cost import covered, disk, estimate, measured
+from conceptspace.sweeps.cost import covered, disk
 from conceptspace.sweeps.file import read_sweep
 from conceptspace.sweeps.folder import COLLECTION, FAILURES, SWEEP, begin, planned_runs
 from conceptspace.sweeps.plan import Plan
@@ -141,9 +141,8 @@ def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) 
     device = parts.device(resources.device)
     for plan in plans:
         print(f"{plan.name}  {'exists' if covered(plan, out) else 'missing'}")
-    seconds = estimate(plans, out, jobs, lambda config: measured(config, device))
     print(
-        f"{len(plans)} runs, about {duration(seconds)} with {jobs} at once, "
+        f"{len(plans)} runs, about {time_in_words(plans, out, jobs, device)}, "
         f"and {bytes_in_words(disk(plans, out))} of disk"
     )
     return 0

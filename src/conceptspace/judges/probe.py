@@ -394,9 +394,10 @@ def load_or_train(
     return TrainedProbe(probe.eval(), stored["sha256"], report)
 
 
-def trained(world: World, settings: ProbeSettings, cache: Path) -> bool:
-    """Whether the cache has the probe for these images."""
-    return settings.steps in checkpoint.saved_steps(_place(world, settings, cache)[1])
+def untrained(world: World, settings: ProbeSettings, cache: Path) -> Path | None:
+    """Where the probe for these images will be in the cache; None if it is there."""
+    folder = _place(world, settings, cache)[1]
+    return None if settings.steps in checkpoint.saved_steps(folder) else folder
 
 
 def _place(world: World, settings: ProbeSettings, cache: Path) -> tuple[dict[str, Any], Path]:

@@ -16,7 +16,7 @@ from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import images_asked, needs, protocols_asked
-from conceptspace.judges.probe import Probe
+from conceptspace.judges.probe import Probe, untrained
 from conceptspace.models.modes import evaluating
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
@@ -24,12 +24,6 @@ from conceptspace.sweeps.plan import Plan
 
 BACKWARD = 3
 """A training step costs as much as this many evaluations of the network on its batch."""
-
-SECONDS = {"quick": 1.5e-3, "paper": 3e-4, "faces": 4.5e-4, "faces-night": 3e-4}
-"""Seconds for one image to pass through a preset's network, where nothing has been measured: one
-CPU core for ``quick``, for the others an A100 by the paper (App. A.2: 20 minutes for a run of
-20 000 steps, a day for 10⁶ steps of 64×64)."""
-
 
 LONG = 0.1
 """Seconds from which a batch is long enough to tell how long an image takes."""
@@ -63,11 +57,6 @@ def taken(run: Run) -> float:
         return 0.0
 
 
-def published(config: RunConfig) -> float:
-    """Seconds for an image to pass through a preset's network, by :data:`SECONDS`."""
-    return SECONDS[config.preset]
-
-
 def measured(config: RunConfig, device: torch.device) -> float:
     """Seconds for an image to pass through the config's network here, with one thread on a CPU.
 
@@ -89,6 +78,21 @@ def probe_seconds(config: RunConfig, device: torch.device) -> float:
 
     each = _each(probe, batch, settings.batch_size, device)
     return BACKWARD * settings.steps * settings.batch_size * each
+
+
+def probes_left(plans: Sequence[Plan], out: Path, cache: Path) -> list[RunConfig]:
+    """One config for each probe that runs which do not exist need and the cache lacks."""
+    alike = {
+        (plan.config.data.model_dump_json(), plan.config.probe.model_dump_json()): plan.config
+        for plan in plans
+        if not covered(plan, out)
+    }
+    found: dict[Path, RunConfig] = {}
+    for config in alike.values():
+        folder = untrained(parts.world(config.data), parts.probe(config), cache)
+        if folder is not None:
+            found.setdefault(folder, config)
+    return list(found.values())
 
 
 def _each(
@@ -126,7 +130,7 @@ def estimate(
     plans: Sequence[Plan],
     out: Path,
     jobs: int,
-    guess: Callable[[RunConfig], float] = published,
+    guess: Callable[[RunConfig], float],
 ) -> float:
     """Seconds until the runs that do not exist will have finished, ``jobs`` at once.
 

@@ -84,13 +84,13 @@ class Data:
         first: the seeds of which most of the claims are.
         later: those that decide how long the capability is hidden; where seeds are asked for, and
             at the paper's scale, all serve for both.
-        open: by seed, for what share of training the seeds hide it that left this open.
+        undecided: the same shares by seed, of the seeds that left this open.
     """
 
     ood: str
     first: Sample
     later: Sample | None
-    open: list[float]
+    undecided: list[float]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -193,7 +193,7 @@ def checks(data: Data) -> list[Row]:
     """The primary endpoint, then every protocol against naive prompting and its controls."""
     shares = data.later.durations if data.later is not None else []
     rows = [
-        replace(criteria.duration(shares), note=_open_note(data.open)),
+        replace(criteria.duration(shares), note=_open_note(data.undecided)),
         criteria.hidden([w.found for w in data.first.windows]),
     ]
     for statistic, emergence in data.first.emergence.items():
