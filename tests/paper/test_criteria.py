@@ -263,12 +263,6 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig17.patched_when_stable(EARLY[:1], EARLY[:1]), Verdict.UNDECIDED),
         (lambda: fig17.patched_when_stable(EARLY, [NEVER] * 3), Verdict.UNDECIDED),
     ],
-    "patching gains": [
-        (lambda: fig17.patching_gains([0.3, 0.25, 0.4]), Verdict.HELD),
-        (lambda: fig17.patching_gains([0.0, 0.02, -0.05]), Verdict.FAILED),
-        (lambda: fig17.patching_gains([0.0, 0.3, 0.15]), Verdict.UNDECIDED),
-        (lambda: fig17.patching_gains([]), Verdict.UNDECIDED),
-    ],
     "patched, unstable": [
         (lambda: fig17.patched_when_unstable(NO), Verdict.HELD),
         (lambda: fig17.patched_when_unstable(YES), Verdict.FAILED),

@@ -253,8 +253,8 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         {"fig16-emergence": HELD, "fig16-turn": HELD, "fig16-before": HELD},
     ),
     ("fig16", guided_first, {"fig16-emergence": FAILED}),
-    ("fig17", hidden, {"fig17-gain": HELD, "fig17-stable": HELD}),
-    ("fig17", patched_late, {"fig17-gain": FAILED, "fig17-stable": FAILED}),
+    ("fig17", hidden, {"fig17-stable": HELD}),
+    ("fig17", patched_late, {"fig17-stable": FAILED}),
     ("clip", clipping, {"clip-learned": HELD}),
     ("clip", clipping_anyway, {"clip-learned": FAILED, "clip-fixed": HELD}),
     (
