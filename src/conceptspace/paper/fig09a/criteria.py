@@ -62,12 +62,12 @@ def purple(blueness: Mapping[float, Mapping[int, float]]) -> Row:
 
     Args:
         blueness: for each share strictly between the smallest and the largest, by seed, the share
-            of generated objects whose measured color lies in the middle half between the means.
+            of generated images with an object whose color lies in the middle half between the means.
     """
     return above(
         "fig09a-purple",
         "At middle shares the objects are of a color between red and blue.",
         measure([float(np.mean(list(of.values()))) for of in per_seed(blueness).values()], SHARE),
         MOST,
-        "of the objects",
+        "of the images",
     )

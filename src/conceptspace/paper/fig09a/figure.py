@@ -43,7 +43,7 @@ class Data:
         generated: by share, images of the OOD class from the last checkpoint, by seed that kept
             them, shape (count, height, width, 3), bytes.
         purple: by share strictly between the smallest and the largest, and by seed, the share of
-            these images whose object lies between red and blue; empty if none were kept.
+            these images that show an object between red and blue; empty if none were kept.
     """
 
     tables: Mapping[float, pd.DataFrame]
