@@ -16,8 +16,10 @@ from conceptspace.analysis.claims import (
     advance,
     below,
     concordance,
+    counted_advance,
     gap,
     measure,
+    measure_share,
     most,
     open_question,
     order_within_training,
@@ -184,13 +186,29 @@ def test_rank_correlation_is_kendalls_tau_and_ties_count_nothing() -> None:
     assert rank_correlation({1.0: 0.5, 2.0: 0.5}) == 0.0
 
 
-def test_an_advance_is_a_share_of_training_and_a_lower_bound_where_the_later_never_comes() -> None:
+def test_an_advance_is_a_share_of_training_and_as_open_as_censoring_leaves_it() -> None:
     assert advance(at(1200), at(600)) == pytest.approx((0.25, 0.25))
     assert advance(at(600), at(1200)) == pytest.approx((-0.25, -0.25))
     assert advance(never(), at(600)) == pytest.approx((0.75, inf))
-    assert advance(never(), never()) == pytest.approx((0.0, inf))
-    low, high = advance(at(600), never())
-    assert low == high == pytest.approx(-0.75)
+    assert advance(never(), never()) == (-inf, inf)
+    assert advance(at(600), never()) == pytest.approx((-inf, -0.75))
+    assert counted_advance(at(600), never()) == pytest.approx(-0.75)
+    assert counted_advance(never(), at(600)) == pytest.approx(0.75)
+    assert counted_advance(never(), never()) == 0
+
+
+def test_shares_that_all_agree_have_the_exact_interval_of_so_many_seeds() -> None:
+    for count in (0, 3):
+        exact = stats.binomtest(count, 3).proportion_ci(0.95)
+        found = measure_share([count / 3] * 3)
+        assert (found.value, found.low, found.high) == pytest.approx(
+            (count / 3, exact.low, exact.high)
+        )
+    exact = stats.binomtest(1, 4).proportion_ci(0.95)
+    mixed = measure_share([True, False, False, False])
+    assert (mixed.low, mixed.high) == pytest.approx((exact.low, exact.high))
+    assert measure_share([1.0, 0.75, 1.0]) == measure([1.0, 0.75, 1.0], SHARE)
+    assert measure_share([]).seeds == 0
 
 
 def test_a_gap_to_a_step_is_bounded_below_where_the_run_never_arrives() -> None:

@@ -163,6 +163,14 @@ def test_hidden_counts_censored_seeds() -> None:
     assert found.mean.value == pytest.approx((500 + 700 - 500 + 0) / 4)
 
 
+def test_runs_that_arrived_do_not_limit_up_to_where_steps_are_counted() -> None:
+    short, long = run(400, 0, last=1000), run(1500, 1, last=3000)
+    found = hidden_for([run(800, 0, last=1000), run(2500, 1, last=3000)], [short, long])
+    assert found.exact == 2
+    assert found.mean.value == pytest.approx((400 + 1000) / 2)
+    assert survival([short, run(math.inf, 1, last=900)]).horizon == 900
+
+
 def test_hidden_refuses_other_seeds() -> None:
     with pytest.raises(UserError, match="same seeds"):
         hidden_for(runs(100, 200), runs(100))

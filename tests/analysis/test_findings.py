@@ -12,7 +12,13 @@ from tables import scores, trajectory
 
 from conceptspace.analysis.elicitation import behind, best_settings
 from conceptspace.analysis.emergence import Emergence, survival
-from conceptspace.analysis.findings import findings, require_distinct_seeds, turn_sentence
+from conceptspace.analysis.findings import (
+    change_points,
+    findings,
+    require_distinct_seeds,
+    turn_of,
+    turn_sentence,
+)
 from conceptspace.analysis.sentences import CHAIN, arrival, delay
 from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
@@ -234,6 +240,26 @@ def test_hidden_times_of_several_seeds() -> None:
 )
 def test_delays(steps: int, kind: str, words: str) -> None:
     assert delay(float(steps), kind) == words
+
+
+def test_where_several_seeds_hide_it_is_counted_by_seed() -> None:
+    asked = {"naive": {"": [1200, 1200]}, "over": {"2": [300, 700]}}
+    (text,) = [t for t in by_topic(asked)["elicitation"] if t.startswith("Some other protocol")]
+    assert text.endswith(
+        "naive prompting does not: in 2 of 2 seeds, at 5 to 9 of the 9 checkpoints from step 300 "
+        "to 1100."
+    )
+
+
+def test_seeds_of_other_lengths_are_compared_where_all_have_checkpoints() -> None:
+    table, _ = planted({"naive": {"": [700, 800]}})
+    shorter = table[~((table["seed"] == 1) & (table["step"] > 1000))]
+    assert turn_of(shorter, "11") == turn_of(table[table["step"] <= 1000], "11")
+    found = change_points(shorter, TRAIN, {})
+    assert set(found) == {f"accuracy of {name}" for name in TRAIN}
+    apart = table[(table["step"] <= 400) | ((table["seed"] == 1) & (table["step"] > 400))]
+    assert turn_of(apart, "11") is None
+    assert change_points(apart, TRAIN, {}) == {}
 
 
 def test_turns() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conceptspace.analysis.levels import Levels
 from conceptspace.analysis.quantities import each_setting
 from conceptspace.analysis.reading import read_trajectory
 from conceptspace.analysis.table_findings import table_findings
@@ -98,6 +99,28 @@ def test_what_was_there_at_the_first_checkpoint_may_be_older():
         'Asked plainly, "add" reaches 0.8 at step 100; that is the first checkpoint, and it may '
         "have been there before."
     ]
+
+
+def test_a_checkpoint_at_step_0_is_a_checkpoint():
+    steps = (0, 100, 200, 300)
+    late = [(0, step, "naive", "add", 0.9 if step else 0.0) for step in steps]
+    both = [(s, step, "naive", c, 0.9) for s in (0, 1) for step in steps for c in ("add", "carry")]
+    columns = ["seed", "step", "protocol", "concept", "accuracy"]
+    (text,) = texts_on(read_trajectory(pd.DataFrame(late, columns=columns)), "emergence")
+    assert text.endswith("it lies after step 0 and not after step 100, as checkpoints go.")
+    order = texts_on(read_trajectory(pd.DataFrame(both, columns=columns)), "order")
+    assert order[0] == 'Order of emergence, asked plainly: "add" (step 0) and "carry" (step 0).'
+    assert order[1].endswith('"add" is surely first in 0 of them, "carry" in 0.')
+
+
+def test_sentences_name_the_level_that_was_asked_for():
+    at = {("naive", "add"): 1550, ("other", "add"): 550}
+    table = skills(at, seeds=(0,))
+    (text,) = [
+        f.text for f in table_findings(table, Levels(0.6, 0.4, 0.4)) if f.topic == "elicitation"
+    ]
+    assert "the plain way of asking reaches 0.6 1000 steps after other" in text
+    assert "0.8" not in text
 
 
 def test_two_skills_between_the_same_checkpoints_have_no_order():

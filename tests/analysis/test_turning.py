@@ -76,6 +76,19 @@ def test_an_exactly_straight_path_has_no_turn() -> None:
     assert not detect_turn(np.arange(20), np.full((20, 2), 0.5), 50).detected
 
 
+def test_an_unknown_number_of_samples_makes_no_turn_of_a_straight_path() -> None:
+    steps = 100.0 * np.arange(1, 21)
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(20):
+        points = np.linspace(0.1, 0.9, 20)[:, None] + rng.normal(0, 0.02, (20, 2))
+        found += detect_turn(steps, points, 0, simulations=100).detected
+        assert detect_turn(steps, points, 0, simulations=50) == detect_turn(
+            steps, points, 100, simulations=50
+        )
+    assert found <= 3
+
+
 def test_three_concepts() -> None:
     bent = path("120° turn", 24)
     bent = np.concatenate([bent, 0.5 * bent[:, :1]], axis=1)

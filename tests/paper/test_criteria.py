@@ -35,6 +35,7 @@ def at(step: float) -> Emergence:
 
 
 NEVER = Emergence(0, LAST, inf, LAST)
+PENDING = Emergence(0, LAST - 200, inf, LAST)
 EARLY, MIDDLE, LATE = [at(s) for s in (500, 600, 700)], [at(1200)] * 3, [at(2000)] * 3
 SCATTERED = [at(300), at(1200), at(2300)]
 
@@ -64,7 +65,7 @@ def smooth(case: list[tuple[Turn | None, dict[str, Kink]]]) -> Row:
 
 
 FAR, NEAR = kinks((1500.0, 1700.0)), kinks((950.0, 1050.0))
-YES, NO = [True, True, True], [False, False, False]
+YES, NO = [True] * 6, [False] * 6
 MIXED = [True, False, True, False]
 
 Case = tuple[Callable[[], Row], Verdict]
@@ -111,13 +112,13 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig04.sides(numbers([-0.3] * 3, [-0.2, 0.3, 0.0]))[2], Verdict.UNDECIDED),
     ],
     "turn": [
-        (lambda: fig04.turns({0: YES, 1: YES, 2: YES}, {})[0], Verdict.HELD),
-        (lambda: fig04.turns({0: NO, 1: NO, 2: NO}, {})[0], Verdict.FAILED),
+        (lambda: fig04.turns(dict.fromkeys(range(6), YES), {})[0], Verdict.HELD),
+        (lambda: fig04.turns(dict.fromkeys(range(6), NO), {})[0], Verdict.FAILED),
         (lambda: fig04.turns({0: YES, 1: MIXED, 2: NO}, {})[0], Verdict.UNDECIDED),
     ],
     "straight": [
-        (lambda: fig04.turns({}, {0: NO, 1: NO, 2: NO})[1], Verdict.HELD),
-        (lambda: fig04.turns({}, {0: YES, 1: YES, 2: YES})[1], Verdict.FAILED),
+        (lambda: fig04.turns({}, dict.fromkeys(range(6), NO))[1], Verdict.HELD),
+        (lambda: fig04.turns({}, dict.fromkeys(range(6), YES))[1], Verdict.FAILED),
         (lambda: fig04.turns({}, {0: YES, 1: MIXED, 2: NO})[1], Verdict.UNDECIDED),
     ],
     "smooth loss": [
@@ -131,16 +132,23 @@ CASES: dict[str, list[Case]] = {
         (lambda: smooth([(turn(), FAR)] * 2), Verdict.UNDECIDED),
     ],
     "equation": [
-        (lambda: fig05.equation_fits("fig05", "Eq. 1", {0: YES, 1: YES, 2: YES}), Verdict.HELD),
-        (lambda: fig05.equation_fits("fig05", "Eq. 1", {0: NO, 1: NO, 2: NO}), Verdict.FAILED),
+        (lambda: fig05.equation_fits("fig05", "Eq. 1", dict.fromkeys(range(6), YES)), Verdict.HELD),
+        (
+            lambda: fig05.equation_fits("fig05", "Eq. 1", dict.fromkeys(range(6), NO)),
+            Verdict.FAILED,
+        ),
+        (
+            lambda: fig05.equation_fits("fig05", "Eq. 1", dict.fromkeys(range(3), YES)),
+            Verdict.UNDECIDED,
+        ),
         (
             lambda: fig05.equation_fits("fig05", "Eq. 1", {0: YES, 1: NO, 2: MIXED}),
             Verdict.UNDECIDED,
         ),
     ],
     "rotation": [
-        (lambda: fig05.rotation_agrees({0: YES, 1: YES, 2: YES}), Verdict.HELD),
-        (lambda: fig05.rotation_agrees({0: NO, 1: NO, 2: NO}), Verdict.FAILED),
+        (lambda: fig05.rotation_agrees(dict.fromkeys(range(6), YES)), Verdict.HELD),
+        (lambda: fig05.rotation_agrees(dict.fromkeys(range(6), NO)), Verdict.FAILED),
         (lambda: fig05.rotation_agrees({0: YES, 1: NO, 2: MIXED}), Verdict.UNDECIDED),
     ],
     "hidden": [
@@ -152,7 +160,7 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig06.hidden([True] * 10 + NO[:2]), Verdict.HELD),
         (lambda: fig06.hidden([False] * 12), Verdict.FAILED),
         (lambda: fig06.hidden([True] * 8 + [False] * 4), Verdict.UNDECIDED),
-        (lambda: fig06.hidden(YES), Verdict.UNDECIDED),
+        (lambda: fig06.hidden(YES[:3]), Verdict.UNDECIDED),
     ],
     "earlier": [
         (lambda: fig06.earlier("fig06", "p", LATE * 4, EARLY * 4), Verdict.HELD),
@@ -181,6 +189,7 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig06.same_step("p", SCATTERED), Verdict.UNDECIDED),
         (lambda: fig06.same_step("p", [at(500), at(600), NEVER]), Verdict.UNDECIDED),
         (lambda: fig06.same_step("p", [NEVER] * 3), Verdict.UNDECIDED),
+        (lambda: fig06.same_step("p", [*[at(500)] * 5, PENDING]), Verdict.UNDECIDED),
     ],
     "at the turn": [
         (lambda: fig06.at_the_turn("p", EARLY, [500.0, 620.0, 690.0]), Verdict.HELD),
@@ -215,6 +224,7 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig10.naive_fails([NEVER, at(500), at(500)]), Verdict.HELD),
         (lambda: fig10.naive_fails([at(500)] * 5), Verdict.FAILED),
         (lambda: fig10.naive_fails([at(500)] * 3), Verdict.UNDECIDED),
+        (lambda: fig10.naive_fails([PENDING, *[at(500)] * 4]), Verdict.UNDECIDED),
     ],
     "two samplers: ahead by as much": [
         (lambda: sampler.same_gap([0.02, -0.03, 0.01], "both"), Verdict.HELD),
@@ -267,6 +277,7 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig17.patched_when_unstable(NO), Verdict.HELD),
         (lambda: fig17.patched_when_unstable(YES), Verdict.FAILED),
         (lambda: fig17.patched_when_unstable(MIXED), Verdict.UNDECIDED),
+        (lambda: fig17.patched_when_unstable(NO[:3]), Verdict.UNDECIDED),
         (lambda: fig17.patched_when_unstable([]), Verdict.UNDECIDED),
     ],
     "delay": [

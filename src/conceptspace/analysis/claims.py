@@ -119,6 +119,19 @@ def measure(values: Sequence[float | Bounds], limits: Bounds = (-np.inf, np.inf)
     return Measured(value, low, high, len(bounds), left_open)
 
 
+def measure_share(values: Sequence[float | bool]) -> Measured:
+    """:func:`measure` of shares; exact where every seed says all or nothing.
+
+    Student's interval of numbers that are all 0 or all 1 has no width. Each then counts as one yes
+    or no, and the interval is Clopper and Pearson's.
+    """
+    if not values or any(value not in (0, 1) for value in values):
+        return measure(values, SHARE)
+    count, seeds = round(sum(values)), len(values)
+    low, high = binomial(count, seeds)
+    return Measured(count / seeds, low, high, seeds)
+
+
 def above(name: str, claim: str, found: Measured, threshold: float, unit: str) -> Row:
     """The effect is larger than a threshold."""
     verdict, reason = _sides(found, found.low > threshold, found.high < threshold)
@@ -235,14 +248,20 @@ def rank_correlation(values: Mapping[float, float]) -> float:
 
 
 def advance(later: Emergence, earlier: Emergence) -> Bounds:
-    """By what share of training one emergence precedes another, counted up to the end.
+    """By what share of training one emergence precedes another, as far as censoring tells.
 
-    Where ``later`` is censored the difference is at least that counted up to the end, and has no
-    upper bound.
+    Where ``later`` never emerges it is at least :func:`counted_advance`, where ``earlier`` never
+    does at most.
     """
+    counted = counted_advance(later, earlier)
+    low = counted if earlier.reached else -float("inf")
+    return low, counted if later.reached else float("inf")
+
+
+def counted_advance(later: Emergence, earlier: Emergence) -> float:
+    """:func:`advance`, counted up to the end: what does not emerge counts as emerging there."""
     horizon = min(run.last if run.reached else run.lower for run in (later, earlier))
-    difference = (min(later.upper, horizon) - min(earlier.upper, horizon)) / later.last
-    return difference, float("inf") if not later.reached else difference
+    return (min(later.upper, horizon) - min(earlier.upper, horizon)) / later.last
 
 
 def gap(first: Emergence, second: float) -> Bounds:

@@ -100,7 +100,13 @@ def kind(protocol: str) -> str:
     return "after teaching the class itself: " if teaches(protocol) else ""
 
 
-def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_name: str) -> str:
+def behind(
+    late: list[Emergence],
+    early: list[Emergence],
+    late_name: str,
+    early_name: str,
+    threshold: float = emergence.THRESHOLD,
+) -> str:
     """How much later one thing emerges than another, e.g. naive prompting than a protocol.
 
     Args:
@@ -108,9 +114,10 @@ def behind(late: list[Emergence], early: list[Emergence], late_name: str, early_
         early: one for each of the same seeds.
         late_name: what reaches the threshold later, in words.
         early_name: what reaches it earlier, in words.
+        threshold: that both are to reach.
     """
     found = emergence.hidden_for(late, early)
-    seeds, level = len(late), f"{emergence.THRESHOLD:g}"
+    seeds, level = len(late), f"{threshold:g}"
     if found.undefined == seeds:
         return f"neither {late_name} nor {early_name} reaches {level} by step {found.horizon:g}"
     if seeds == 1:
@@ -182,14 +189,17 @@ def _where(wide: pd.DataFrame, protocols: Sequence[str]) -> str:
     """Where one of the protocols is above the threshold and naive prompting below."""
     level = emergence.THRESHOLD
     hidden = (wide[list(protocols)].max(axis=1) >= level) & (wide[NAIVE] < level)
-    seeds = hidden.groupby("seed").any()
+    counts = hidden.groupby("seed").sum()
     at = sorted({int(step) for _, step in hidden[hidden].index})
     if not at:
         return "at no checkpoint"
+    among = int(wide.index.unique("step").to_series().between(at[0], at[-1]).sum())
+    if len(counts) > 1:
+        several = sorted(int(count) for count in counts[counts > 0])
+        each = " to ".join(map(str, dict.fromkeys((several[0], several[-1]))))
+        text = f"in {len(several)} of {len(counts)} seeds, at {each} of the"
+        return f"{text} {among} checkpoints from step {at[0]} to {at[-1]}"
     if len(at) == 1:
-        text = f"at step {at[0]}"
-    else:
-        among = int(wide.index.unique("step").to_series().between(at[0], at[-1]).sum())
-        count = "all" if len(at) == among else f"{len(at)} of the"
-        text = f"at {count} {among} checkpoints from step {at[0]} to {at[-1]}"
-    return f"in {int(seeds.sum())} of {len(seeds)} seeds, {text}" if len(seeds) > 1 else text
+        return f"at step {at[0]}"
+    count = "all" if len(at) == among else f"{len(at)} of the"
+    return f"at {count} {among} checkpoints from step {at[0]} to {at[-1]}"

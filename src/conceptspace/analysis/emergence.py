@@ -54,6 +54,11 @@ class Emergence:
         """Whether the run emerged before it ended."""
         return bool(np.isfinite(self.upper))
 
+    @property
+    def pending(self) -> bool:
+        """Whether it was at the threshold when it ended, but for too few checkpoints to count."""
+        return not self.reached and self.lower < self.last
+
 
 @dataclass(frozen=True)
 class Survival:
@@ -229,7 +234,7 @@ def survival(runs: Sequence[Emergence]) -> Survival:
         horizon=horizon,
         last=min((run.last for run in runs if not run.reached), default=float("nan")),
         reached=sum(run.reached for run in runs),
-        pending=sum(not run.reached and run.lower < run.last for run in runs),
+        pending=sum(run.pending for run in runs),
         seeds=len(runs),
     )
 
@@ -311,7 +316,8 @@ def _interval(curve: Any) -> tuple[float, float]:
 
 
 def _horizon(runs: Sequence[Emergence]) -> float:
-    return min(min(run.last, run.last if run.reached else run.lower) for run in runs)
+    unknown = [run.lower for run in runs if not run.reached]
+    return min(unknown) if unknown else max(run.last for run in runs)
 
 
 def _restricted(runs: Sequence[Emergence], horizon: float) -> list[float]:

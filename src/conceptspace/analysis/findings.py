@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from conceptspace.analysis import emergence, memorization, verdict
 from conceptspace.analysis.elicitation import best_settings, elicitation
@@ -133,14 +134,15 @@ def turn_of(
     train_classes: Sequence[str] = (),
     concepts: Sequence[str] = (),
 ) -> Turn | None:
-    """The turn of the naive trajectory; None with one concept or too few checkpoints.
+    """The turn of the naive trajectory; None with one concept or too few shared checkpoints.
 
     Concepts of more than two values run from that of the most similar training class to that of
     the OOD class, see :func:`conceptspace.values.axis`; without ``concepts``, in the order of the
     digits, as in the table.
     """
     naive = table[(table["protocol"] == NAIVE) & (table["concept"] != JOINT)]
-    if naive["step"].nunique() < FEWEST_FOR_TURN or naive["concept"].nunique() < 2:
+    shared = _shared(naive[naive["concept_class"] == ood_class])
+    if len(shared) < FEWEST_FOR_TURN or naive["concept"].nunique() < 2:
         return None
     return find_turn(naive, ood_class, values=axes(naive, concepts, train_classes, ood_class))
 
@@ -236,11 +238,11 @@ def change_points(
 
     Tested are the diffusion loss (of a recorded model its loss), averaged between checkpoints, and
     the joint accuracy of each training class under naive prompting, as means over seeds. Curves
-    with fewer than :data:`FEWEST_FOR_KINK` positive checkpoints are left out.
+    with fewer than :data:`FEWEST_FOR_KINK` positive checkpoints that all seeds share are left out.
     """
     naive = table[(table["protocol"] == NAIVE) & (table["concept"] == JOINT)]
-    naive = naive[naive["step"] > 0]
-    steps = np.sort(naive["step"].unique())
+    steps = _shared(naive[naive["step"] > 0])
+    naive = naive[naive["step"].isin(steps)]
     if len(steps) < FEWEST_FOR_KINK:
         return {}
     curves = {}
@@ -259,6 +261,12 @@ def change_points(
         if wide.shape[1] == len(steps):
             curves[f"accuracy of {name}"] = wide.to_numpy()
     return {name: detect_kink(steps, values) for name, values in curves.items()}
+
+
+def _shared(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """The checkpoints that every seed has, in order."""
+    seeds = rows.groupby("step")["seed"].nunique()
+    return seeds.index[seeds == rows["seed"].nunique()].to_numpy(dtype=np.int64)
 
 
 def _loss_of(log: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ in the table's own unit. What the table cannot answer has a sentence of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pandas as pd
@@ -41,10 +41,6 @@ MOST_PAIRS = 6
 MOST_WITH_SENTENCES = 12
 """Up to this number of quantities, each has sentences of its own; of more, only those with a hidden
 window have."""
-
-UNKNOWN_SAMPLES = 100
-"""Stands in for unknown numbers of samples where only their ratios matter: in the noise of a
-trajectory, whose size the test for a turn takes from the trajectory itself."""
 
 
 def table_findings(table: pd.DataFrame, levels: Levels = LEVELS) -> list[Finding]:
@@ -113,8 +109,7 @@ def turn_of_table(table: pd.DataFrame, concept_class: str) -> Turn | None:
     if len(concepts) < 2 or len(whole) < FEWEST_FOR_TURN:
         return None
     rows = rows[rows["step"].isin(whole)]
-    samples = rows["samples"].where(rows["samples"] > 0, UNKNOWN_SAMPLES)
-    return find_turn(rows.assign(samples=samples), concept_class)
+    return find_turn(rows, concept_class)
 
 
 def turn_text(table: pd.DataFrame, concept_class: str, turn: Turn) -> str:
@@ -193,13 +188,14 @@ def _emergence(
 ) -> Iterator[Finding]:
     """When the quantities of a class emerge when asked plainly, and in which order."""
     found = {q: _reached(table, q, levels) for q in of}
+    first = float(table["step"].min())
     for quantity, runs in found.items():
         if not many or quantity.concept == JOINT:
-            text = f"{arrival(survival(runs), quantity.name, levels.reached)}{_between(runs)}"
-            yield Finding("emergence", f"asked plainly, {text}")
+            when = arrival(survival(runs), quantity.name, levels.reached)
+            yield Finding("emergence", f"asked plainly, {when}{_between(runs, first)}")
     concepts = {q.name: runs for q, runs in found.items() if q.concept != JOINT}
     if len(concepts) > 1:
-        yield from _order(concepts)
+        yield from _order(concepts, levels.reached)
 
 
 def _reached(
@@ -210,22 +206,22 @@ def _reached(
     return find_emergence(table, *asked, concept=of.concept, threshold=levels.reached)
 
 
-def _between(runs: list[Emergence]) -> str:
-    """The checkpoints between which the emergence lies, in words."""
+def _between(runs: list[Emergence], first: float) -> str:
+    """The checkpoints between which the emergence lies, in words; ``first`` is the first one."""
     there = survival(runs)
     low, high = there.bracket
     if not np.isfinite(high):
         return ""
-    if low == 0:
+    if high <= first:
         return "; that is the first checkpoint, and it may have been there before"
     what = "it lies" if len(runs) == 1 else "the median lies"
     return f"; {what} after step {low:g} and not after step {high:g}, as checkpoints go"
 
 
-def _order(found: Mapping[str, list[Emergence]]) -> Iterator[Finding]:
+def _order(found: Mapping[str, list[Emergence]], threshold: float) -> Iterator[Finding]:
     medians = {name: survival(runs).median for name, runs in found.items()}
     order = sorted(medians, key=lambda name: medians[name])
-    came = [f"{name} (step {medians[name]:g})" for name in order if np.isfinite(medians[name])]
+    came = [name for name in order if np.isfinite(medians[name])]
     never = [name for name in order if not np.isfinite(medians[name])]
     half = " in half of the seeds" if max(len(runs) for runs in found.values()) > 1 else ""
     if not came:
@@ -233,20 +229,26 @@ def _order(found: Mapping[str, list[Emergence]]) -> Iterator[Finding]:
             "order", f"asked plainly, none of {', '.join(never)} emerges by the end{half}"
         )
         return
-    text = "order of emergence, asked plainly: " + ", then ".join(came)
+    together = groupby(came, medians.__getitem__)
+    steps = [" and ".join(f"{name} (step {at:g})" for name in names) for at, names in together]
+    text = "order of emergence, asked plainly: " + ", then ".join(steps)
     yield Finding("order", text + (f"; not by the end{half}: {', '.join(never)}" if never else ""))
     if len(order) > MOST_PAIRS:
         return
     for early, late in pairwise(order[: len(came) + 1]):
         if {run.seed for run in found[early]} == {run.seed for run in found[late]}:
-            yield Finding("order", _pair(found[early], found[late], early, late))
+            text = _pair(found[early], found[late], early, late, threshold)
+            yield Finding("order", text)
 
 
-def _pair(first: list[Emergence], second: list[Emergence], early: str, late: str) -> str:
+def _pair(
+    first: list[Emergence], second: list[Emergence], early: str, late: str, threshold: float
+) -> str:
     earlier = {run.seed: run for run in first}
-    sure = sum(run.lower >= earlier[run.seed].upper for run in second)
-    reverse = sum(earlier[run.seed].lower >= run.upper for run in second)
-    text = behind(second, first, late, early)
+    pairs = [(earlier[run.seed], run) for run in second]
+    sure = sum(a.upper < b.upper and a.upper <= b.lower for a, b in pairs)
+    reverse = sum(b.upper < a.upper and b.upper <= a.lower for a, b in pairs)
+    text = behind(second, first, late, early, threshold)
     if len(second) > 1:
         return f"{text}; {early} is surely first in {sure} of them, {late} in {reverse}"
     if not sure and not reverse and second[0].reached:
@@ -270,20 +272,21 @@ def _turn(table: pd.DataFrame, concept_class: str) -> Iterator[Finding]:
 
 def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterator[Finding]:
     """When the other ways of asking show it, and how much later the plain one does."""
-    naive = _reached(table, quantity, levels)
+    naive, first = _reached(table, quantity, levels), float(table["step"].min())
     rows = table[table["concept_class"] == quantity.concept_class]
     rows = rows[(rows["concept"] == quantity.concept) & (rows["protocol"] != NAIVE)]
     for protocol in sorted(str(p) for p in rows["protocol"].unique()):
         runs = _reached(table, quantity, levels, protocol)
         when = arrival(survival(runs), quantity.name, levels.reached)
         taught = "" if is_control(protocol) else kind(protocol)
-        text = f"{taught}under {protocol}, {when}{_between(runs)}"
+        text = f"{taught}under {protocol}, {when}{_between(runs, first)}"
         if is_control(protocol):
             yield Finding("control", text)
             continue
         plain = [run for run in naive if run.seed in {r.seed for r in runs}]
         if len(plain) == len(runs):
-            text += f"; {behind(plain, runs, 'the plain way of asking', protocol)}"
+            later = behind(plain, runs, "the plain way of asking", protocol, levels.reached)
+            text += f"; {later}"
         yield Finding("elicitation", text)
 
 

@@ -35,6 +35,10 @@ LEG = 3
 SMALLEST_DEPTH = 0.15
 SIMULATIONS = 500
 
+UNKNOWN_SAMPLES = 100
+"""Stands in for unknown numbers of samples where only their ratios matter: in the noise of a
+trajectory, whose size the test for a turn takes from the trajectory itself."""
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -97,7 +101,8 @@ def detect_turn(
     Args:
         steps: checkpoints, shape (T,), T >= 6, increasing.
         points: mean coordinates in [0, 1], shape (T, d) of one seed or (S, T, d), d >= 2.
-        samples: images behind each point, a number or an array that broadcasts to (S, T).
+        samples: images behind each point, a number or an array that broadcasts to (S, T); 0 where
+            it is unknown.
         simulations: trajectories simulated without a turn.
         seed: of the simulations.
 
@@ -150,13 +155,14 @@ def standard_errors(curves: Array, samples: int | ArrayLike) -> Array:
 
     Args:
         curves: shape (S, T, d).
-        samples: broadcasts to (S, T).
+        samples: broadcasts to (S, T); for those that are not positive :data:`UNKNOWN_SAMPLES`.
 
     Returns:
         Shape (T, d).
     """
     seeds, steps, _ = curves.shape
     n = np.broadcast_to(np.asarray(samples, dtype=np.float64), (seeds, steps))[..., None]
+    n = np.where(n > 0, n, UNKNOWN_SAMPLES)
     p = (np.clip(curves, 0, 1) * n + 1) / (n + 2)
     sampling = (p * (1 - p) / n).mean(0)
     spread = curves.var(0, ddof=1) - sampling if seeds > 1 else np.zeros_like(sampling)

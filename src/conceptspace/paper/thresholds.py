@@ -42,4 +42,4 @@ PAPERS_SEEDS = 5
 """Seeds of the paper's figures, in which "some" seeds would have shown."""
 
 STABLE = 0.15
-"""Largest loss of accuracy after emergence of a run that "converges and stays" (App. C.6)."""
+"""How far below the threshold a run that "converges and stays" (App. C.6) may fall after it."""

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from conceptspace.analysis.claims import (
-    SHARE,
     Row,
     above,
-    measure,
+    measure_share,
 )
 from conceptspace.paper.thresholds import (
     MOST,
@@ -21,12 +20,12 @@ def equation_fits(figure: str, equation: str, supported: Mapping[int, Sequence[b
     """Figs. 5 and 9b. A toy model describes the trajectories better than simpler curves do.
 
     The share of a seed's trajectories (or 0 and 1, where all are fitted together) in which the
-    equation's AICc is smaller than that of every null; most of them.
+    equation's AICc is smaller than that of every null, by 2 or more; most of them.
     """
     return above(
         f"{figure}-fit",
         f"{equation} describes the OOD trajectories better than every simpler curve.",
-        measure([float(np.mean(found)) for found in supported.values()], SHARE),
+        measure_share([float(np.mean(found)) for found in supported.values()]),
         MOST,
         "of the fits",
     )
@@ -40,7 +39,7 @@ def rotation_agrees(same: Mapping[int, Sequence[bool]]) -> Row:
     return above(
         "fig05-rotation",
         "Eq. 1 rotates in the sense in which the trajectories do.",
-        measure([float(np.mean(found)) for found in same.values()], SHARE),
+        measure_share([float(np.mean(found)) for found in same.values()]),
         MOST,
         "of the fits",
     )

@@ -10,8 +10,8 @@ import numpy as np
 from conceptspace.analysis.claims import (
     Row,
     above,
-    advance,
     below,
+    counted_advance,
     gap,
     measure,
     most,
@@ -72,9 +72,10 @@ def earlier(
         "never.",
         [a.reached and a.upper < b.upper for b, a in pairs],
     )
-    mean = measure([advance(a, b)[0] for a, b in pairs])
+    mean = measure([counted_advance(a, b) for a, b in pairs])
     limits = f" ({mean.low:.2f} to {mean.high:.2f})" if mean.seeds > 1 else ""
-    return replace(row, note=f"earlier by {mean.value:.2f}{limits} of training or more on average")
+    text = f"Earlier by {mean.value:.2f}{limits} of training on average, counted up to its end."
+    return replace(row, note=text)
 
 
 def fails_where_elicited(
@@ -84,7 +85,10 @@ def fails_where_elicited(
     return some(
         f"fig06-{protocol}-naive-fails",
         f"In some seed {protocol} reaches {THRESHOLD:g} and naive prompting never does.",
-        [a.reached and not b.reached for b, a in zip(naive, elicited, strict=True)],
+        [
+            None if a.reached and b.pending else a.reached and not b.reached
+            for b, a in zip(naive, elicited, strict=True)
+        ],
         PAPERS_SEEDS,
     )
 
@@ -106,10 +110,11 @@ def same_step(protocol: str, elicited: Sequence[Emergence]) -> Row:
         )
     middle = float(np.median([min(run.upper, run.last) for run in elicited]))
     gaps = [gap(run, middle) for run in elicited]
-    distances = [(abs(low), high if np.isinf(high) else abs(high)) for low, high in gaps]
-    return below(
-        f"fig06-{protocol}-same-step", claim, measure(distances), COINCIDENT, "of training"
-    )
+    distances = [
+        (max(0.0, low), high) if np.isinf(high) else (abs(low), abs(high)) for low, high in gaps
+    ]
+    found = measure(distances, (0.0, np.inf))
+    return below(f"fig06-{protocol}-same-step", claim, found, COINCIDENT, "of training")
 
 
 def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequence[float]) -> Row:

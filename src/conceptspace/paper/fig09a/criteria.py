@@ -62,7 +62,8 @@ def purple(blueness: Mapping[float, Mapping[int, float]]) -> Row:
 
     Args:
         blueness: for each share strictly between the smallest and the largest, by seed, the share
-            of generated images with an object whose color lies in the middle half between the means.
+            of generated images that show an object with a color in the middle half between the
+            means.
     """
     return above(
         "fig09a-purple",

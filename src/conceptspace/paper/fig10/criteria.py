@@ -9,7 +9,7 @@ from conceptspace.analysis.claims import (
     SIGNED,
     Row,
     above,
-    advance,
+    counted_advance,
     measure,
     some,
 )
@@ -32,7 +32,7 @@ def advanced(protocol: str, naive: Sequence[Emergence], elicited: Sequence[Emerg
         "fig10-advance",
         f"With half of the prompts masked, {protocol} reaches {THRESHOLD:g} on the OOD class "
         "earlier than naive prompting does, counted up to the end of training.",
-        measure([advance(plain, asked)[0] for plain, asked in pairs], SIGNED),
+        measure([counted_advance(plain, asked) for plain, asked in pairs], SIGNED),
         RESOLVED,
         "of training",
     )
@@ -57,6 +57,6 @@ def naive_fails(naive: Sequence[Emergence]) -> Row:
     return some(
         "fig10-naive-fails",
         f"Naive prompting does not reach {THRESHOLD:g} in some seed.",
-        [not run.reached for run in naive],
+        [None if run.pending else not run.reached for run in naive],
         PAPERS_SEEDS,
     )

@@ -17,7 +17,6 @@ from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, late, world
 from conceptspace.paper.settings import MASKED_SEEDS, masked
 from conceptspace.paper.thresholds import RESOLVED
-from conceptspace.presentation import series
 from conceptspace.presentation.figures import elicitation_figure
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import JOINT, NAIVE
@@ -36,8 +35,9 @@ class Data:
             kept no scores.
         ood: the OOD class.
         naive: emergence by seed.
-        elicited: the same under overprompting, best of the sweep.
-        complete: by seed, the mean joint accuracy under overprompting at the last checkpoints.
+        elicited: the same under overprompting, settings chosen on other images.
+        complete: by seed, the mean joint accuracy under overprompting at the last checkpoints,
+            settings chosen on other images.
     """
 
     table: pd.DataFrame
@@ -62,7 +62,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         ood,
         list(emerged(results, ood).values()),
         list(emerged(results, ood, PROTOCOL).values()),
-        [_last(result, ood) for result in results],
+        [_last(result.best, ood) for result in results if result.best is not None],
     )
 
 
@@ -92,10 +92,9 @@ def checks(data: Data) -> list[Row]:
     ]
 
 
-def _last(result: Result, ood: str) -> float:
-    rows = late(result.table[result.table["protocol"] == PROTOCOL])
-    best = series.highest(rows[rows["concept_class"] == ood])
-    return float(best[best["concept"] == JOINT]["accuracy"].mean())
+def _last(best: pd.DataFrame, ood: str) -> float:
+    rows = best[(best["protocol"] == PROTOCOL) & (best["concept_class"] == ood)]
+    return float(late(rows[rows["concept"] == JOINT])["honest"].mean())
 
 
 FIGURE = PaperFigure(

@@ -31,7 +31,7 @@ def unremarkable_loss(ranks: Sequence[float]) -> Row:
     """
     return below(
         "fig12-unremarkable",
-        "The loss does not bend more where the OOD trajectory bends than elsewhere.",
+        "The loss does not bend remarkably more where the OOD trajectory bends than elsewhere.",
         measure(list(ranks), SHARE),
         REMARKABLE,
         "(rank of the bend among the checkpoints)",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conceptspace.analysis.claims import SIGNED, Row, above, below, measure, most
+from conceptspace.analysis.claims import SIGNED, Row, above, below, measure, measure_share, most
 from conceptspace.paper.thresholds import COMPLETE, LEANING, MOST, NEGLIGIBLE
 
 
@@ -45,7 +45,7 @@ def memorized(pair: str, shares: Sequence[float]) -> Row:
     return above(
         f"fig14-{pair}-memorization",
         f"With the {pair}, while the OOD class is taken for a training class, it is taken for 10.",
-        measure(shares),
+        measure_share(shares),
         MOST,
         "of these checkpoints",
     )
@@ -56,7 +56,7 @@ def turns(pair: str, turned: Sequence[bool]) -> Row:
     return above(
         f"fig14-{pair}-turn",
         f"With the {pair}, the OOD trajectory turns.",
-        measure([float(found) for found in turned]),
+        measure_share(turned),
         MOST,
         "of the trajectories turn",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conceptspace.analysis.claims import SHARE, Row, above, below, measure
+from conceptspace.analysis.claims import SHARE, Row, above, below, measure, measure_share
 from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.paper.thresholds import MOST
 
@@ -30,7 +30,7 @@ def failure(lowest: Sequence[float]) -> Row:
     """
     return below(
         "fig15-failure",
-        "With a weak background some OOD class never shows the background that is asked for.",
+        "With a weak background some OOD class does not show the background that is asked for.",
         measure(list(lowest), SHARE),
         0.5,
         "accuracy of the background in the worst class",
@@ -46,7 +46,7 @@ def taken_for(shares: Sequence[float]) -> Row:
     return above(
         "fig15-memorization",
         "The class 011 is first taken for 010, which shares the two stronger concepts.",
-        measure(list(shares), SHARE),
+        measure_share(shares),
         MOST,
         "of the checkpoints of memorization",
     )

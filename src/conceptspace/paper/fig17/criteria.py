@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conceptspace.analysis.claims import (
-    SHARE,
     Row,
     below,
     gap,
     measure,
+    measure_share,
     within,
 )
 from conceptspace.analysis.emergence import THRESHOLD, Emergence
@@ -47,8 +47,8 @@ def patched_when_unstable(reached: Sequence[bool]) -> Row:
     """
     return below(
         "fig17-unstable",
-        "In seeds whose accuracy does not stay, patching does not elicit.",
-        measure([float(case) for case in reached], SHARE),
+        "In most seeds whose accuracy does not stay, patching does not elicit.",
+        measure_share(reached),
         MOST,
         "of the unstable seeds",
     )
