@@ -12,7 +12,7 @@ import conceptspace as cs
 from conceptspace.judges.probe import ProbeSettings, load_or_train
 from conceptspace.presentation.page import write_page
 
-STEPS, SIDE = 30, 16  # 20_000 and 28 for a picture of your own
+STEPS, SIDE = 30, 16  # tiny, for the test; 20_000 and 28 for a real result
 
 pixels, digit = mnist_data()  # 5000 handwritten digits, (5000, 784), 0 to 255
 chosen = np.isin(digit, (1, 7))

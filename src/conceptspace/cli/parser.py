@@ -120,7 +120,7 @@ def parser(
     )
     _add_reproduce(add("reproduce", "Run, draw and check figures of the paper; skips what exists."))
     sweep_flags.add_flags(
-        add("sweep", "Run every combination of a sweep file, here or over machines with Ray.")
+        add("sweep", "Run every combination of a sweep file: here, with Ray, or with Slurm.")
     )
     _add_bench(add("bench", "Measure training and sampling against a plain reference."))
     _add_serve(

@@ -2,7 +2,7 @@
 
 ::
 
-    python -m conceptspace.paper.fig05.report results/quick/runs/studied/*/trajectory.parquet
+    python -m conceptspace.paper.fig05.report results/quick/runs/color-0.3/*/trajectory.parquet
 """
 
 from __future__ import annotations
