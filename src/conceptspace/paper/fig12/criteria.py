@@ -73,7 +73,7 @@ def smooth_loss(
     elif min(known) > 0:
         verdict, reason = Verdict.FAILED, ""
     low, high = float(min(known)), float(max(known))
-    unit = f"of {len(kinks)} curves"
+    unit = f"of {len(kinks)} curves (for an interval, the range when one seed is left out)"
     return Row(name, claim, float(known[0]), low, high, unit, criterion, verdict, reason, seeds)
 
 
