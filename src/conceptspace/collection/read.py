@@ -120,8 +120,11 @@ class Collection:
             place = part_of(self.path, POINTS, int(str(number)))
             with sound(place):
                 file, groups = open_part(place), rows["group"].tolist()
-                found = file.read_row_groups(groups, columns=["points"], use_threads=False)
-            yield from zip(rows["run"], found["points"].to_pylist(), strict=True)
+                table = file.read_row_groups(groups, columns=["run", "points"], use_threads=False)
+                found = table.to_pydict()
+                for name, stored in zip(rows["run"], found["run"], strict=True):
+                    _check_run(stored, name)
+            yield from zip(rows["run"], found["points"], strict=True)
 
     def unpack(self, names: Sequence[str], folder: Path) -> None:
         """Make run folders of runs, with all that the collection keeps of them.
@@ -158,6 +161,8 @@ class Collection:
             for name, group in zip(rows["run"], rows["group"], strict=True):
                 with sound(place):
                     found = file.read_row_group(group, columns=own, use_threads=False).to_pandas()
+                    for stored in found["run"].unique():
+                        _check_run(stored, name)
                 yield name, found
 
     def _texts(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[str, str, str]]]:
@@ -165,9 +170,12 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, RUNS, int(str(number)))
             with sound(place):
-                kept = open_part(place).read(columns=["config", "record", "space"]).to_pylist()
+                texts = ["run", "config", "record", "space"]
+                kept = open_part(place).read(columns=texts).to_pylist()
             for name, group in zip(rows["run"], rows["group"], strict=True):
-                of = kept[group]
+                with sound(place):
+                    of = kept[group]
+                    _check_run(of["run"], name)
                 yield name, (of["config"], of["record"], of["space"])
 
     def _rows(self, names: Iterable[str]) -> pd.DataFrame:
@@ -176,6 +184,14 @@ class Collection:
         if missing:
             raise UserError(f"{self.path} has no run {missing[0]}")
         return self.runs.loc[asked]
+
+
+def _check_run(stored: str, name: str) -> None:
+    """Raise ``ValueError`` unless what is stored is of the run that is asked for."""
+    if stored != name:
+        raise ValueError(
+            f"it holds the run {stored} in place of {name}, as while it is written anew"
+        )
 
 
 def request_text(asked: Mapping[str, str]) -> str:
