@@ -15,6 +15,7 @@ from pyarrow import parquet
 from collected import members, write_many
 from conceptspace import files
 from conceptspace.analysis import points
+from conceptspace.cli.flags import choices
 from conceptspace.collection.layout import MARK, columns, is_collection, varied
 from conceptspace.collection.read import Collection
 from conceptspace.collection.write import Unreadable, write
@@ -73,6 +74,46 @@ def test_runs_are_chosen_by_their_settings(folder: Path) -> None:
         collection.where({"train.steps": "3"})
     with pytest.raises(UserError, match=r"no run of .* has seed = 99"):
         collection.where({"seed": "99"})
+
+
+def test_runs_are_chosen_by_lists_truth_values_and_names_with_hyphens(tmp_path: Path) -> None:
+    base = next(members(1, 2))
+    varied = [
+        {"model.channels": (32, 64), "own.wide": True, "protocols.embedding-scaling.strengths": 2},
+        {
+            "model.channels": (64, 128),
+            "own.wide": False,
+            "protocols.embedding-scaling.strengths": 3,
+        },
+        {"model.channels": (32,), "own.wide": True, "protocols.embedding-scaling.strengths": 4},
+        {"model.channels": (1.5, 2.0), "protocols.embedding-scaling.strengths": (2, 3)},
+    ]
+    each = [
+        replace(base, name=str(at), settings=dict(base.settings) | settings)
+        for at, settings in enumerate(varied)
+    ]
+    write(each, tmp_path)
+    collection = Collection(tmp_path)
+    scaling = "protocols.embedding-scaling.strengths"
+    for asked, names in [
+        ({"model.channels": "32,64"}, ["0"]),
+        ({"model.channels": "64, 128"}, ["1"]),
+        ({"model.channels": "1.50,2"}, ["3"]),
+        ({"model.channels": "32"}, ["2"]),
+        ({"own.wide": "true"}, ["0", "2"]),
+        ({"own.wide": "False"}, ["1"]),
+        ({scaling: "2.0"}, ["0"]),
+        ({scaling: "2,3"}, ["3"]),
+        ({scaling: "2,4"}, ["0", "2"]),
+        ({"model.channels": "32", "own.wide": "true,false"}, ["2"]),
+        (choices([f"{scaling}=3"]), ["1"]),
+        ({"protocols.embedding_scaling.strengths": "3"}, ["1"]),
+    ]:
+        assert collection.where(asked) == names
+    with pytest.raises(UserError, match="takes NAME=VALUE,VALUE, each name once"):
+        choices(["data.color-separation=1", "data.color_separation=2"])
+    with pytest.raises(UserError, match=r"own.narrow does not vary in .*; seed, model.channels"):
+        collection.where({"own.narrow": "1"})
 
 
 def test_parts_whose_runs_have_not_changed_stay(tmp_path: Path) -> None:
