@@ -146,6 +146,16 @@ def test_a_run_beyond_the_machine_is_refused_before_its_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_gpu_of_apple_shares_the_computers_memory(tmp_path, monkeypatch):
+    config, mps = tiny_config(), torch.device("mps")
+    needs.require(config, tmp_path, mps)
+    found = needs.needs(config)
+    assert found.memory(mps) == found.memory(CPU) == found.program + found.tensors
+    monkeypatch.setattr(needs, "_memory", lambda: found.program + found.tensors // 2)
+    with pytest.raises(UserError, match="of memory, and this machine has"):
+        needs.require(config, tmp_path, mps)
+
+
 def test_two_processes_need_the_memory_of_two(tmp_path, monkeypatch):
     config = tiny_config()
     found = needs.needs(config)

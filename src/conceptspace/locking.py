@@ -18,16 +18,20 @@ class Busy(UserError):
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from working on a run.
+def alone(folder: Path, patience: float = 0) -> Iterator[None]:
+    """Keep other processes from working on a run, or on a collection.
+
+    Args:
+        folder: of the run or the collection.
+        patience: seconds to wait for another process.
 
     Raises:
-        Busy: one is working on it.
+        Busy: one is still working on it.
         OSError: the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, thread_local=False)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
         raise Busy(
             f"another process is working on {folder}; wait until it has ended, or choose another "

@@ -269,8 +269,7 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
     if folder.config.exists():
         return confirmed(path, config), True
     try:
-        if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
-            raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
+        require_free(path, config)
         make_folders(path)
         with alone(path):
             if folder.config.exists():
@@ -279,6 +278,17 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
     except OSError as error:
         raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
     return Run(path), False
+
+
+def require_free(path: Path, config: Description) -> None:
+    """Refuse a folder that is there and is neither a run nor empty.
+
+    Raises:
+        UserError: it holds other files, or is none.
+        OSError: it cannot be looked into.
+    """
+    if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
+        raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
 
 
 def confirmed(path: Path, config: Description) -> Run:

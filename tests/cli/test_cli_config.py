@@ -174,13 +174,23 @@ class TestWithoutTheRun:
 
     def test_dry_run_tells_whether_the_probe_is_there(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path / "cache"))
-        asked = ["run", "--config", str(tiny_file(tmp_path)), "--out", str(tmp_path), "--dry-run"]
+        asked = ["run", "--config", str(tiny_file(tmp_path)), "--dry-run", "--out"]
+        asked.append(str(tmp_path / "r"))
         assert main(asked) == 0
         assert re.search(r"^probe +about \d.* to train", capsys.readouterr().out, re.MULTILINE)
         world, settings = parts.world(TINY.data), parts.probe(TINY)
         load_or_train(world, settings, torch.device("cpu"), probe_cache())
         assert main(asked) == 0
         assert re.search(r"^probe +in the cache$", capsys.readouterr().out, re.MULTILINE)
+
+    def test_dry_run_in_a_folder_of_something_else(self, tmp_path, capsys):
+        asked = ["run", "--config", str(tiny_file(tmp_path)), "--out", str(tmp_path)]
+        told = []
+        for flags in (["--dry-run"], []):
+            assert main([*asked, *flags]) == 2
+            told.append(capsys.readouterr().err)
+        assert told[0] == told[1]
+        assert "exists and is not a run" in told[0]
 
     def test_dry_run_of_another_run(self, tmp_path, capsys):
         folder = open_or_create(tmp_path / "r", TINY)[0].path

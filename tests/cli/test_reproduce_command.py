@@ -56,6 +56,8 @@ def test_a_dry_run_lists_runs_and_their_state(
         (["fig04", "--seeds", "-1"], "seed = -1 is not possible"),
         (["fig04", "--seeds", "1" + "0" * 30, "--dry-run"], "less than 2147483648"),
         (["--index", "nowhere"], "nowhere has no folder called quick or paper"),
+        (["--index", "x", "--dry-run"], "reproduce --index takes DIR, and no --dry-run"),
+        (["fig04", "--index", "x"], "reproduce --index DIR takes no figures"),
     ],
 )
 def test_mistakes_are_reported_in_one_line(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +13,14 @@ import pytest
 from pyarrow import parquet
 
 from collected import members, write_many
+from conceptspace import files
 from conceptspace.analysis import points
+from conceptspace.cli.flags import choices
 from conceptspace.collection.layout import MARK, columns, is_collection, varied
 from conceptspace.collection.read import Collection
-from conceptspace.collection.write import write
+from conceptspace.collection.write import Unreadable, write
 from conceptspace.errors import UserError
+from conceptspace.locking import Busy, alone
 from conceptspace.recording.space import space_of
 
 SEPARATION = "config.data.color_separation"
@@ -71,6 +76,46 @@ def test_runs_are_chosen_by_their_settings(folder: Path) -> None:
         collection.where({"seed": "99"})
 
 
+def test_runs_are_chosen_by_lists_truth_values_and_names_with_hyphens(tmp_path: Path) -> None:
+    base = next(members(1, 2))
+    varied = [
+        {"model.channels": (32, 64), "own.wide": True, "protocols.embedding-scaling.strengths": 2},
+        {
+            "model.channels": (64, 128),
+            "own.wide": False,
+            "protocols.embedding-scaling.strengths": 3,
+        },
+        {"model.channels": (32,), "own.wide": True, "protocols.embedding-scaling.strengths": 4},
+        {"model.channels": (1.5, 2.0), "protocols.embedding-scaling.strengths": (2, 3)},
+    ]
+    each = [
+        replace(base, name=str(at), settings=dict(base.settings) | settings)
+        for at, settings in enumerate(varied)
+    ]
+    write(each, tmp_path)
+    collection = Collection(tmp_path)
+    scaling = "protocols.embedding-scaling.strengths"
+    for asked, names in [
+        ({"model.channels": "32,64"}, ["0"]),
+        ({"model.channels": "64, 128"}, ["1"]),
+        ({"model.channels": "1.50,2"}, ["3"]),
+        ({"model.channels": "32"}, ["2"]),
+        ({"own.wide": "true"}, ["0", "2"]),
+        ({"own.wide": "False"}, ["1"]),
+        ({scaling: "2.0"}, ["0"]),
+        ({scaling: "2,3"}, ["3"]),
+        ({scaling: "2,4"}, ["0", "2"]),
+        ({"model.channels": "32", "own.wide": "true,false"}, ["2"]),
+        (choices([f"{scaling}=3"]), ["1"]),
+        ({"protocols.embedding_scaling.strengths": "3"}, ["1"]),
+    ]:
+        assert collection.where(asked) == names
+    with pytest.raises(UserError, match="takes NAME=VALUE,VALUE, each name once"):
+        choices(["data.color-separation=1", "data.color_separation=2"])
+    with pytest.raises(UserError, match=r"own.narrow does not vary in .*; seed, model.channels"):
+        collection.where({"own.narrow": "1"})
+
+
 def test_parts_whose_runs_have_not_changed_stay(tmp_path: Path) -> None:
     found = list(members(102, 2))
     write(found, tmp_path)
@@ -82,6 +127,75 @@ def test_parts_whose_runs_have_not_changed_stay(tmp_path: Path) -> None:
     write(found[:100], tmp_path)
     assert not second.exists()
     assert len(Collection(tmp_path).runs) == 100
+
+
+def damaged(reason: str) -> pd.DataFrame:
+    """Stands for the best settings of a run whose scores are damaged."""
+    raise UserError(reason)
+
+
+def test_a_damaged_run_leaves_the_collection_as_it_was(tmp_path: Path) -> None:
+    found = list(members(3, 2))
+    write(found, tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*.*") if p.is_file()}
+    torn = replace(found[1], digest="other", best=lambda: damaged("its scores are damaged"))
+    with pytest.raises(Unreadable) as caught:
+        write([found[0], torn, found[2]], tmp_path)
+    assert caught.value.reasons == {torn.name: "its scores are damaged"}
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.*") if p.is_file()} == before
+
+
+def test_a_collection_that_was_cut_short_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    found = list(members(2, 2))
+    with monkeypatch.context() as patched:
+        patched.setattr(files.DISK, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            write(found, tmp_path)
+    (tmp_path / "runs").mkdir()
+    write(found, tmp_path)
+    assert not (tmp_path / ".new").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(files.DISK, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            write(list(members(3, 2)), tmp_path)
+    assert list(Collection(tmp_path).runs["run"]) == [m.name for m in found]
+    assert len(dict(Collection(tmp_path).points([m.name for m in found]))) == 2
+
+
+def test_only_one_process_writes_a_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_many(tmp_path, 1, checkpoints=2)
+    monkeypatch.setattr("conceptspace.collection.write.PATIENCE", 0.1)
+    with alone(tmp_path), pytest.raises(Busy, match="another process is working on"):
+        write_many(tmp_path, 2, checkpoints=2)
+    write_many(tmp_path, 2, checkpoints=2)
+    assert len(Collection(tmp_path).runs) == 2
+
+
+@pytest.mark.parametrize("kind", ["points", "trajectories", "runs"])
+def test_the_rows_of_another_run_are_not_taken_for_those_asked_for(
+    tmp_path: Path, kind: str
+) -> None:
+    found = list(members(2, 2))
+    write(found, tmp_path / "there")
+    write(found[::-1], tmp_path / "anew")
+    collection, names = Collection(tmp_path / "there"), [m.name for m in found]
+    assert list(collection.runs["run"]) == names
+    place = Path(kind) / "part-0000.parquet"
+    (tmp_path / "anew" / place).rename(tmp_path / "there" / place)
+
+    def read() -> None:
+        collection.unpack(names, tmp_path / "unpacked")
+        list(collection.points(names))
+
+    with pytest.raises(UserError, match=rf"{kind}/part-0000.parquet .* in place of {names[0]}"):
+        read()
 
 
 @pytest.mark.parametrize(("kind", "at"), [("runs", 60), ("trajectories", 60), ("points", 400)])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import mahalanobis
+from torch.overrides import TorchFunctionMode
 
 from conceptspace.judges.agreement import (
     AgreementJudge,
@@ -76,6 +77,25 @@ class TestFamiliarity:
         known = Familiarity.of(torch.ones(4, 2, dtype=torch.float64), values)
         assert known.distance(torch.ones(1, 2, dtype=torch.float64)).item() == 0
         assert known.distance(torch.zeros(1, 2, dtype=torch.float64)).item() > 1e6
+
+
+class Calls(TorchFunctionMode):
+    """Notes the names of the operations that are called."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.names.append(function.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+def test_float64_is_on_the_cpu_alone():
+    probe = Probe(("hue",), SETTINGS)
+    with Calls() as calls:
+        assert summary(probe, torch.rand(2, 3, 8, 8)).dtype == torch.float64
+    assert calls.names.index("cpu") < calls.names.index("double")
 
 
 class TestJudge:

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conceptspace.errors import UserError
 from conceptspace.judges import probe as probes
 from conceptspace.judges.probe import (
     Probe,
@@ -19,8 +21,10 @@ from conceptspace.judges.probe import (
     ProbeStopped,
     calibration_error,
     load_or_train,
+    train_probe,
 )
 from conceptspace.presets import quick
+from conceptspace.worlds.arrays import ArrayWorld
 from conceptspace.worlds.shapes.building import concept as concept_of
 from conceptspace.worlds.shapes.world import widest, widest_world
 from tiny import CPU, tiny_config, tiny_world
@@ -28,6 +32,21 @@ from tiny import CPU, tiny_config, tiny_world
 TINY = ProbeSettings(
     channels=(8,), features=8, images_per_class=8, held_out_per_class=8, steps=2, batch_size=4
 )
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_images_that_are_there_are_not_judged_by_where_they_were_trained_on(tmp_path, cached):
+    images = np.random.default_rng(0).random((30, 3, 8, 8), np.float32)
+    world = ArrayWorld(images, {"hue": ["red"] * 15 + ["blue"] * 15})
+    if cached:  # by a version that did not look
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ArrayWorld, "require_apart", lambda *_: None)
+            train_probe(world, TINY, cache=tmp_path)
+    with pytest.raises(UserError, match=r"take 8 \+ 8 of the 15 images of class 0; ask for fewer"):
+        train_probe(world, TINY, cache=tmp_path)
+    with pytest.raises(UserError, match=r"take 8 \+ 8 of the 15 images"):
+        probes.fit(world, TINY, CPU)
+    train_probe(world, replace(TINY, held_out_per_class=7), cache=tmp_path)
 
 
 class TestCalibration:

@@ -13,7 +13,7 @@ from conceptspace.errors import UserError
 from conceptspace.presentation import page
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.presentation.page import write_page
-from conceptspace.presentation.sweep import conditions
+from conceptspace.presentation.sweep import conditions, value_text
 from conceptspace.recording.space import write_space
 from conceptspace.space import Concept, ConceptSpace, paper_split
 from conceptspace.store import Run
@@ -216,3 +216,8 @@ def test_masking_a_variable_that_is_no_concept_has_no_effect(tmp_path):
 def test_a_run_is_not_given_twice(masked):
     with pytest.raises(UserError, match="is given twice"):
         conditions([masked[0], masked[0]])
+
+
+def test_values_that_differ_are_written_differently() -> None:
+    assert [value_text(value) for value in (0.30, 2.0, 1e-4)] == ["0.3", "2", "0.0001"]
+    assert value_text((0.12345678, 0.12345679)) == "0.12345678,0.12345679"

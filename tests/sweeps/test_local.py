@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from killing import kill
 
+from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.locking import alone
 from conceptspace.store import Run, open_or_create
@@ -92,6 +93,25 @@ def test_a_run_that_diverges_is_told_and_the_rest_go_on(tmp_path: Path) -> None:
     assert "training diverged at step" in failed.reason
     assert Run(bad.folder(tmp_path)).information()["status"] == "diverged"
     assert plan(1).exists(tmp_path)
+
+
+def test_a_run_that_cannot_be_begun_for_an_unforeseen_reason_is_told_and_the_rest_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def require(config: RunConfig, *_: object) -> None:
+        if config.seed == 0:
+            raise RuntimeError("invalid device\nand more")
+
+    monkeypatch.setattr("conceptspace.sweeps.local.needs.require", require)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "level-seed-1.log").mkdir()  # so that its worker cannot be started
+    events = list(execute([plan(0), plan(1), plan(2)], tmp_path, jobs=1, resources=ON_CPU))
+    first, second = (e for e in events if isinstance(e, Failed))
+    log = tmp_path / "logs" / "level-seed-0.log"
+    assert first.reason == f"RuntimeError: invalid device (log: {log})"
+    assert "Traceback" in log.read_text()
+    assert "Is a directory" in second.reason
+    assert plan(2).exists(tmp_path)
 
 
 def test_a_run_that_does_not_fit_is_told_before_its_folder_is_made(tmp_path: Path) -> None:

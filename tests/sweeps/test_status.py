@@ -146,6 +146,13 @@ MISUSES = {
     "sweep sweep.toml --out out --cpus-per-run 0": "--cpus-per-run is a number above 0",
     "sweep sweep.toml --out out --gpus-per-run 1.5": "above 1 is a whole number",
     "sweep sweep.toml --out out --retries -1": "--retries",
+    "sweep sweep.toml --out out --json": "--json is for sweep status",
+    "sweep collect out --dry-run": "sweep collect takes DIR, and no --dry-run",
+    "sweep collect out --json": "sweep collect takes DIR, and no --json",
+    "sweep status out --dry-run --json": "sweep status takes DIR and --json, and no --dry-run",
+    "sweep status out --out other": "sweep status takes DIR and --json, and no --out",
+    "sweep fetch file:///x --out out --dry-run": "takes URL and --out DIR, and no --dry-run",
+    "sweep fetch file:///x --out out --jobs 2": "takes URL and --out DIR, and no --jobs",
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +43,39 @@ def test_names_in_order_permuted_and_chosen():
     assert chosen.rows.tolist() == [0, 1, 3]
     assert chosen.classes.tolist() == ["0", "1", "0"]
     assert chosen.concepts[0].categorical
+
+
+def test_numbers_that_differ_are_different_values():
+    days = {"day": [20230101.0, 20230102.0, 20240101.0, 20230101.0]}
+    found = read_factors(days, {}, 4)
+    assert found.concepts[0].labels == ("20230101", "20230102", "20240101")
+    assert found.classes.tolist() == ["0", "1", "2", "0"]
+    named = read_factors(days, {"day": {20230102.0: "late", 20230101.0: "early"}}, 4)
+    assert named.classes.tolist() == ["1", "0", "1"]
+
+
+def test_numbers_that_differ_by_rounding_are_one_value():
+    found = read_factors({"x": [0.1 + 0.2, 0.3, 0.0, -0.0]}, {}, 4)
+    assert found.concepts[0].labels == ("0", "0.3")
+    single = read_factors({"x": np.array([0.1, 0.7], np.float32)}, {}, 2)
+    assert single.concepts[0].labels == ("0.1", "0.7")
+
+
+def test_the_order_of_values_is_always_the_same():
+    orders = ["nan", "2", "1", "01", "0"], ["1", "01", "2", "0"]
+    for seed in "0123":
+        script = (
+            "from conceptspace.worlds.factors import read_factors\n"
+            f"for values in {orders}:\n"
+            "    print(read_factors({'x': values}, {}, len(values)).concepts[0].labels)"
+        )
+        command = [sys.executable, "-c", script]
+        hashed = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run(command, env=hashed, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == [
+            "('0', '01', '1', '2', 'nan')",
+            "('0', '01', '1', '2')",
+        ]
 
 
 def test_classes_by_digits_and_by_names():

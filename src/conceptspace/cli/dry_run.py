@@ -25,7 +25,7 @@ from conceptspace.judges.probe import untrained
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
 from conceptspace.run_folder import RunFolder
-from conceptspace.store import Run, confirmed
+from conceptspace.store import Run, confirmed, require_free
 from conceptspace.sweeps.cost import measured, passes, probe_seconds
 from conceptspace.training import checkpoint
 
@@ -74,6 +74,7 @@ def _probe(config: RunConfig, device: torch.device) -> str:
 def _new_or_resumed(folder: Path, config: RunConfig) -> str:
     """Whether there is a run in a folder, and how far it is."""
     if not RunFolder(folder).config.exists():
+        require_free(folder, config)
         return f"new in {folder}"
     confirmed(folder, config)
     last = max(checkpoint.saved_steps(RunFolder(folder).resume), default=0)

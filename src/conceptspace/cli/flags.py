@@ -114,10 +114,10 @@ def choices(texts: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
         name, _, value = text.partition("=")
-        key = name.replace("-", "_")
-        if not (key and value) or key in found:
+        twice = name.replace("-", "_") in {each.replace("-", "_") for each in found}
+        if not (name and value) or twice:
             raise UserError(f"--where takes NAME=VALUE,VALUE, each name once, not {text!r}")
-        found[key] = value
+        found[name] = value
     return found
 
 

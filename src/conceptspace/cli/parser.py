@@ -12,7 +12,7 @@ from conceptspace import __version__
 from conceptspace.cli import sweep_flags, table_flags
 from conceptspace.cli.flags import add_settings, kinds_named
 from conceptspace.cli.numbers import count, number_list, seeds
-from conceptspace.cli.settings import Setting, settings, stored
+from conceptspace.cli.settings import Setting, dashed, settings, stored
 from conceptspace.errors import UserError
 from conceptspace.hints import command as call
 from conceptspace.hints import meant
@@ -202,6 +202,23 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         raise UserError(f"unknown argument {unknown[0]}")
     options.own = own
     return options
+
+
+def refuse_others(options: argparse.Namespace, plain: list[str], takes: str) -> None:
+    """Refuse what is given beside a plain command line, and would be ignored.
+
+    Args:
+        options: of the command line.
+        plain: the command with all that is taken.
+        takes: what that is, in words.
+
+    Raises:
+        UserError: a flag is not taken.
+    """
+    usual = vars(parsed(plain))
+    others = [name for name, value in vars(options).items() if value != usual[name]]
+    if others:
+        raise UserError(f"{call(*plain[:2])} takes {takes}, and no --{dashed(others[0])}")
 
 
 def _own_flags(arguments: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from conceptspace.cli.carry_out import carried_out, time_in_words
-from conceptspace.cli.parser import INTERRUPTED
+from conceptspace.cli.parser import INTERRUPTED, refuse_others
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.paper.framework.figure import PaperFigure
@@ -31,6 +31,9 @@ from conceptspace.sweeps.resources import Resources
 def reproduce(options: Namespace) -> int:
     """Run what is missing, keep what is asked for, then draw and check."""
     if options.index is not None:
+        if options.figures:
+            raise UserError("reproduce --index DIR takes no figures; it only writes DIR/README.md")
+        refuse_others(options, ["reproduce", "--index", str(options.index)], "DIR")
         print(f"wrote {write_index(options.index)}", file=sys.stderr)
         return 0
     if not options.figures:

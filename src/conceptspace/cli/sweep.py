@@ -12,9 +12,9 @@ from pathlib import Path
 
 from conceptspace.cache import sweep_cache
 from conceptspace.cli.carry_out import Engine, carried_out, time_in_words
-from conceptspace.cli.parser import INTERRUPTED
+from conceptspace.cli.parser import INTERRUPTED, refuse_others
 from conceptspace.cli.standing import sentence, unfinished
-from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS
+from conceptspace.cli.sweep_flags import COLLECT, FETCH, STATUS, TAKES
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import bytes_in_words
@@ -42,12 +42,11 @@ RECORDS = (SWEEP, FAILURES)
 
 def sweep(options: Namespace) -> int:
     """Carry out a sweep file, or print how a sweep stands."""
-    if options.file == STATUS:
-        return _status(options)
-    if options.file == COLLECT:
-        return _collect(options)
-    if options.file == FETCH:
-        return _fetch(options)
+    if options.file in TAKES:
+        _refuse_others(options)
+        return {STATUS: _status, COLLECT: _collect, FETCH: _fetch}[options.file](options)
+    if options.json:
+        raise UserError("--json is for sweep status; a sweep file takes none")
     if options.folder is not None:
         raise UserError(
             f"unknown argument {options.folder}; only sweep status, collect and fetch take a folder"
@@ -88,6 +87,17 @@ def sweep(options: Namespace) -> int:
     if store is None and failed < len(plans):
         _print_collected(collect_plans(out, [plan.name for plan in plans]), out)
     return 1 if failed else 0
+
+
+def _refuse_others(options: Namespace) -> None:
+    """Refuse flags that a word in the place of the file does not take."""
+    plain = ["sweep", options.file]
+    plain += [str(options.folder)] if options.folder is not None else []
+    plain += ["--json"] if options.json and options.file == STATUS else []
+    plain += (
+        ["--out", str(options.out)] if options.out is not None and options.file == FETCH else []
+    )
+    refuse_others(options, plain, TAKES[options.file])
 
 
 def _engine(

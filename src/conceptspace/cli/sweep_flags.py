@@ -17,6 +17,10 @@ FETCH = "fetch"
 """The word in the place of the file that fetches its runs from a storage."""
 
 
+TAKES = {STATUS: "DIR and --json", COLLECT: "DIR", FETCH: "URL and --out DIR"}
+"""What each word takes, in words."""
+
+
 def add_flags(command: ArgumentParser) -> None:
     """Add the arguments of `sweep` to a parser."""
     command.add_argument(

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -86,21 +85,31 @@ class Collection:
         """The names of the runs with these values.
 
         Args:
-            asked: values as text, several with commas, by setting or ``seed``.
+            asked: values as text, by setting or ``seed``, with hyphens or underscores. With commas
+                it is a list where some run has that list, else several values.
 
         Raises:
             UserError: a setting does not vary, or no run has the values.
         """
         chosen = pd.Series(True, index=self.runs.index)
         for name, wanted in asked.items():
-            if name != "seed" and name not in self.varied:
-                known = ", ".join(["seed", *self.varied])
-                raise UserError(f"{name} does not vary in {self.path}; {known} may be chosen by")
-            column = self.runs[name if name == "seed" else PREFIX + name]
-            chosen &= column.map(lambda value, wanted=wanted: _is_one_of(value, wanted.split(",")))
+            column = self.runs[self._column(name)].map(str)
+            whole = column.map(lambda value, wanted=wanted: _is(value, wanted))
+            single = [column.map(lambda v, text=text: _is(v, text)) for text in wanted.split(",")]
+            chosen &= whole if whole.any() else pd.concat(single, axis=1).any(axis=1)
         if not chosen.any():
             raise UserError(f"no run of {self.path} has {request_text(asked)}")
         return list(self.runs.index[chosen])
+
+    def _column(self, name: str) -> str:
+        """The column of a setting that varies, or of the seed."""
+        if name == "seed":
+            return name
+        known = {each.replace("-", "_"): each for each in self.varied}
+        if name not in self.varied and name.replace("-", "_") not in known:
+            listed = ", ".join(["seed", *self.varied])
+            raise UserError(f"{name} does not vary in {self.path}; {listed} may be chosen by")
+        return PREFIX + (name if name in self.varied else known[name.replace("-", "_")])
 
     def trajectories(self, names: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
         """The trajectories of runs, by part; texts are categories.
@@ -120,8 +129,11 @@ class Collection:
             place = part_of(self.path, POINTS, int(str(number)))
             with sound(place):
                 file, groups = open_part(place), rows["group"].tolist()
-                found = file.read_row_groups(groups, columns=["points"], use_threads=False)
-            yield from zip(rows["run"], found["points"].to_pylist(), strict=True)
+                table = file.read_row_groups(groups, columns=["run", "points"], use_threads=False)
+                found = table.to_pydict()
+                for name, stored in zip(rows["run"], found["run"], strict=True):
+                    _check_run(stored, name)
+            yield from zip(rows["run"], found["points"], strict=True)
 
     def unpack(self, names: Sequence[str], folder: Path) -> None:
         """Make run folders of runs, with all that the collection keeps of them.
@@ -158,6 +170,8 @@ class Collection:
             for name, group in zip(rows["run"], rows["group"], strict=True):
                 with sound(place):
                     found = file.read_row_group(group, columns=own, use_threads=False).to_pandas()
+                    for stored in found["run"].unique():
+                        _check_run(stored, name)
                 yield name, found
 
     def _texts(self, names: Sequence[str]) -> Iterator[tuple[str, tuple[str, str, str]]]:
@@ -165,9 +179,12 @@ class Collection:
         for number, rows in self._rows(names).groupby("part"):
             place = part_of(self.path, RUNS, int(str(number)))
             with sound(place):
-                kept = open_part(place).read(columns=["config", "record", "space"]).to_pylist()
+                texts = ["run", "config", "record", "space"]
+                kept = open_part(place).read(columns=texts).to_pylist()
             for name, group in zip(rows["run"], rows["group"], strict=True):
-                of = kept[group]
+                with sound(place):
+                    of = kept[group]
+                    _check_run(of["run"], name)
                 yield name, (of["config"], of["record"], of["space"])
 
     def _rows(self, names: Iterable[str]) -> pd.DataFrame:
@@ -178,17 +195,31 @@ class Collection:
         return self.runs.loc[asked]
 
 
+def _check_run(stored: str, name: str) -> None:
+    """Raise ``ValueError`` unless what is stored is of the run that is asked for."""
+    if stored != name:
+        raise ValueError(
+            f"it holds the run {stored} in place of {name}, as while it is written anew"
+        )
+
+
 def request_text(asked: Mapping[str, str]) -> str:
     """What was asked for, in words."""
     return " and ".join(f"{name} = {value}" for name, value in asked.items())
 
 
-def _is_one_of(value: Any, texts: Sequence[str]) -> bool:
-    """Whether a value is that of a text; numbers are compared as numbers."""
+def _is(value: str, text: str) -> bool:
+    """Whether a value, or each of a list, is that of a text."""
+    values, texts = value.split(","), [part.strip() for part in text.split(",")]
+    return len(values) == len(texts) and all(map(_same, values, texts))
+
+
+def _same(value: str, text: str) -> bool:
+    """Numbers are compared as numbers; a truth value may be written as in TOML."""
     try:
-        return any(float(text) == float(value) for text in texts)
-    except (TypeError, ValueError):
-        return str(value) in texts
+        return float(value) == float(text)
+    except ValueError:
+        return text == value or (value in ("True", "False") and text == value.lower())
 
 
 def open_part(place: Path, footer: parquet.FileMetaData | None = None) -> parquet.ParquetFile:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pandas as pd
@@ -30,11 +31,34 @@ from conceptspace.collection.layout import (
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.files import read_record, sha256, write_atomically, write_record
+from conceptspace.files import make_folders, read_record, sha256, write_atomically, write_record
+from conceptspace.locking import alone
 from conceptspace.recording.space import read_space, record_of, space_of
+from conceptspace.run_folder import LOCK
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run
 from conceptspace.tables import NAIVE
+
+FRESH = ".new"
+"""Folder of the parts that are being written, within the collection."""
+
+OWN = frozenset((MARK, RUNS, TRAJECTORIES, BEST, POINTS, FRESH, LOCK))
+"""What may lie in the folder of a collection, even of one that was cut short."""
+
+PATIENCE = 600.0
+"""Seconds to wait for another process that writes the collection."""
+
+
+class Unreadable(UserError):
+    """Runs cannot be read.
+
+    Attributes:
+        reasons: why, by name.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+        self.reasons = reasons
 
 
 @dataclass(frozen=True)
@@ -78,21 +102,35 @@ def collect(runs: Mapping[str, Run], folder: Path) -> dict[str, str]:
         UserError: no run is left, or the folder holds something else.
         OSError: it cannot be written.
     """
-    members, left_out = dict[str, Member](), dict[str, str]()
+    found, left_out = dict[str, Member](), dict[str, str]()
     for name, run in runs.items():
         try:
-            found = member(name, run)
-        except UserError as error:
+            found[name] = member(name, run)
+        except (UserError, OSError) as error:
             left_out[name] = str(error)
+    while found:
+        firsts = _firsts(found.values())
+        kept = [of for name, of in found.items() if firsts[name] is of]
+        try:
+            write(kept, folder)
+        except Unreadable as error:
+            left_out |= error.reasons
+            found = {name: of for name, of in found.items() if name not in error.reasons}
             continue
-        first = members.setdefault(repr((found.seed, sorted(found.settings.items()))), found)
-        if first is not found:
-            left_out[name] = f"it has the settings and the seed of {first.name}"
-    if not members:
-        reasons = "; ".join(list(left_out.values())[:1])
-        raise UserError(f"there is no run to collect{': ' * bool(reasons)}{reasons}")
-    write(list(members.values()), folder)
-    return left_out
+        copies = {name: first.name for name, first in firsts.items() if first.name != name}
+        return left_out | {
+            name: f"it has the settings and the seed of {first}" for name, first in copies.items()
+        }
+    reasons = "; ".join(list(left_out.values())[:1])
+    raise UserError(f"there is no run to collect{': ' * bool(reasons)}{reasons}")
+
+
+def _firsts(members: Iterable[Member]) -> dict[str, Member]:
+    """By the name of each member, the first one with its settings and its seed."""
+    seen: dict[str, Member] = {}
+    return {
+        of.name: seen.setdefault(repr((of.seed, sorted(of.settings.items()))), of) for of in members
+    }
 
 
 def member(name: str, run: Run) -> Member:
@@ -100,6 +138,7 @@ def member(name: str, run: Run) -> Member:
 
     Raises:
         UserError: it has no trajectory yet, or is damaged.
+        OSError: the system cannot read it.
     """
     run.trajectory()
     described = run.description
@@ -135,18 +174,38 @@ def _space(run: Run) -> ConceptSpace:
 def write(members: Sequence[Member], folder: Path) -> None:
     """Write a collection, part by part; those whose runs have not changed are kept.
 
+    What was there stays until all that is new is ready. One process writes at a time.
+
     Raises:
-        UserError: the folder holds something else.
+        Unreadable: runs are damaged; the collection stays as it was.
+        UserError: the folder holds something else, or another process has been writing for long.
         OSError: it cannot be written.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+    there = {place.name for place in folder.iterdir()} if folder.exists() else set[str]()
+    if MARK not in there and there - OWN:
         raise UserError(f"{folder} is no collection and not empty; choose another folder")
+    make_folders(folder)
+    with alone(folder, PATIENCE):
+        try:
+            _write_anew(members, folder)
+        finally:
+            rmtree(folder / FRESH, ignore_errors=True)
+
+
+def _write_anew(members: Sequence[Member], folder: Path) -> None:
+    """Make new parts ready, and then put them in place."""
+    rmtree(folder / FRESH, ignore_errors=True)  # of a process that was killed
     each = [of.settings for of in members]
     names = varied(each)
     settings = pa.Table.from_pandas(columns(each, names), preserve_index=False)
     starts = range(0, len(members), PART)
-    for number, start in enumerate(starts):
-        _write_part(members[start : start + PART], settings.slice(start, PART), folder, number)
+    changed = [
+        number
+        for number, start in enumerate(starts)
+        if _write_part(members[start : start + PART], settings.slice(start, PART), folder, number)
+    ]
+    for number in changed:
+        _put_in_place(folder, number)
     for number in range(len(starts), _parts(folder)):
         for kind in (RUNS, TRAJECTORIES, BEST, POINTS):
             files.DISK.remove(part_of(folder, kind, number))
@@ -162,7 +221,13 @@ def _parts(folder: Path) -> int:
         return 0
 
 
-def _write_part(members: Sequence[Member], settings: pa.Table, folder: Path, number: int) -> None:
+def _write_part(members: Sequence[Member], settings: pa.Table, folder: Path, number: int) -> bool:
+    """Make a part ready, beside the one that is there; false if that has just these runs.
+
+    Raises:
+        Unreadable: some of its runs are damaged.
+        OSError: it cannot be written.
+    """
     kept = {
         "run": [of.name for of in members],
         "seed": [of.seed for of in members],
@@ -175,18 +240,45 @@ def _write_part(members: Sequence[Member], settings: pa.Table, folder: Path, num
         "space": [json.dumps(dict(of.space), sort_keys=True) for of in members],
     }
     table = pa.table(kept | dict(zip(settings.column_names, settings.columns, strict=True)))
-    place = part_of(folder, RUNS, number)
-    if part_of(folder, POINTS, number).exists() and _same(place, table):
-        return
-    files.DISK.remove(place)  # a part without its runs does not count
-    tables = [of.trajectory() for of in members]
-    best = [_best_or_none(of, table) for of, table in zip(members, tables, strict=True)]
+    if part_of(folder, POINTS, number).exists() and _same(part_of(folder, RUNS, number), table):
+        return False
+    tables, best = _read(members)
     points = [_points(of, table) for of, table in zip(members, tables, strict=True)]
-    _write_groups(part_of(folder, TRAJECTORIES, number), members, tables, settings)
-    _write_groups(part_of(folder, BEST, number), members, best, settings)
     texts = pa.table({"run": kept["run"], "points": points})
-    _write(part_of(folder, POINTS, number), texts, rows=1)
-    _write(place, table, rows=len(table))
+    fresh = folder / FRESH
+    _write_groups(part_of(fresh, TRAJECTORIES, number), members, tables, settings)
+    _write_groups(part_of(fresh, BEST, number), members, best, settings)
+    _write(part_of(fresh, POINTS, number), texts, rows=1)
+    _write(part_of(fresh, RUNS, number), table, rows=len(table))
+    return True
+
+
+def _put_in_place(folder: Path, number: int) -> None:
+    """Put a part that is ready in the place of the one that was there."""
+    files.DISK.remove(part_of(folder, RUNS, number))  # a part without its runs does not count
+    for kind in (TRAJECTORIES, BEST, POINTS, RUNS):
+        place = part_of(folder, kind, number)
+        make_folders(place.parent)
+        files.DISK.rename(part_of(folder / FRESH, kind, number), place)
+        files.DISK.sync(place.parent)
+
+
+def _read(members: Sequence[Member]) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """The trajectories of runs, and their best settings.
+
+    Raises:
+        Unreadable: some are damaged.
+    """
+    tables, best, reasons = list[pd.DataFrame](), list[pd.DataFrame](), dict[str, str]()
+    for of in members:
+        try:
+            tables.append(of.trajectory())
+            best.append(_best_or_none(of, tables[-1]))
+        except (UserError, OSError) as error:
+            reasons[of.name] = str(error)
+    if reasons:
+        raise Unreadable(reasons)
+    return tables, best
 
 
 def _write(path: Path, table: pa.Table, rows: int) -> None:

@@ -43,6 +43,9 @@ STEP = 60
 PAGE = 8 * 2**20
 """Bytes on disk of the figures and the page, beside what they take from the contact sheets."""
 
+SHARED = ("cpu", "mps")
+"""Devices that compute in the computer's memory; GPUs of Apple have none of their own."""
+
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -65,7 +68,7 @@ class Needs:
         """Bytes of the computer's memory, if ``device`` computes; 2 processes if training has its
         own.
         """
-        return processes * self.program + (self.tensors if device.type == "cpu" else 0)
+        return processes * self.program + (self.tensors if device.type in SHARED else 0)
 
 
 def needs(config: RunConfig) -> Needs:
@@ -144,7 +147,7 @@ def require(config: RunConfig, folder: Path, device: torch.device, processes: in
     """
     found = needs(config)
     _enough(found.memory(device, processes), _memory(), "memory", "this machine has")
-    if device.type != "cpu":
+    if device.type == "cuda":
         _enough(found.tensors, torch.cuda.mem_get_info(device)[1], "GPU memory", "the GPU has")
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     _enough(

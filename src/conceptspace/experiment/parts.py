@@ -30,6 +30,7 @@ from conceptspace.training.loop import Optimization
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.config import DataConfig
 from conceptspace.worlds.dataset import Masking
+from conceptspace.worlds.pools import require_enough
 from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.world import World
 
@@ -233,10 +234,6 @@ def validate(config: RunConfig) -> None:
 
 def _check_pools(config: RunConfig) -> None:
     """The probe takes its images from those of the data, if they are not rendered."""
-    pool, settings = config.data.images_per_class, config.probe
-    if settings.images_per_class + settings.held_out_per_class > pool:
-        raise UserError(
-            f"probe.images_per_class and probe.held_out_per_class take "
-            f"{settings.images_per_class} + {settings.held_out_per_class} of the "
-            f"{pool} images (data.images_per_class) of each class"
-        )
+    train, held_out = config.probe.images_per_class, config.probe.held_out_per_class
+    what = "images (data.images_per_class) of each class"
+    require_enough(train, held_out, config.data.images_per_class, what)

@@ -31,10 +31,13 @@ RIDGE = 1e-3
 def summary(
     probe: Probe, images: Float[Tensor, "batch 3 height width"], batch_size: int = 512
 ) -> Float[Tensor, "batch numbers"]:
-    """The largest and the mean value of each of a probe's feature maps."""
+    """The largest and the mean value of each of a probe's feature maps, in float64 on the CPU:
+    other devices may lack it.
+    """
     with evaluating(probe):
         parts = [probe.features(chunk) for chunk in images.split(batch_size)]
-    return torch.cat([torch.cat([p.amax((2, 3)), p.mean((2, 3))], dim=1) for p in parts]).double()
+    found = [torch.cat([part.amax((2, 3)), part.mean((2, 3))], dim=1) for part in parts]
+    return torch.cat(found).cpu().double()
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class AgreementJudge:
         seen = self.first.probabilities(images)
         other = self.second.probabilities(images)
         same = (seen.argmax(2) == other.argmax(2)).cpu()
-        near = self.familiarity(summary(self.first, images).cpu())
+        near = self.familiarity(summary(self.first, images))
         return Judgement(seen.cpu(), same.all(1) & near, same)
 
 
@@ -147,9 +150,9 @@ def agreement_judge(
     second = load_or_train(world, second_opinion(settings), device, cache, stop)
     margin = settings.margin
     images, values = border.labelled(world, "train", settings.images_per_class, margin)
-    known = Familiarity.of(summary(first.probe, images.to(device)).cpu(), values)
+    known = Familiarity.of(summary(first.probe, images.to(device)), values)
     images, values = border.labelled(world, "held out", settings.held_out_per_class, margin)
-    distances = known.distance(summary(first.probe, images.to(device)).cpu())
+    distances = known.distance(summary(first.probe, images.to(device)))
     known = replace(known, limit=torch.quantile(distances, share).item())
     judge = AgreementJudge(first.probe, second.probe, known)
 

@@ -26,6 +26,7 @@ from conceptspace.seeding import generator
 from conceptspace.space import Concept
 from conceptspace.training import checkpoint
 from conceptspace.worlds import border
+from conceptspace.worlds.pools import Pools
 from conceptspace.worlds.rendered import RenderedWorld
 from conceptspace.worlds.world import World
 
@@ -232,7 +233,9 @@ def fit(
 
     Raises:
         ProbeStopped: ``stop`` said so.
+        UserError: a class has too few images to hold some out.
     """
+    _require_apart(world, settings)
     images, values = border.labelled(world, "train", settings.images_per_class, settings.margin)
     images, values = images.to(device), values.to(device)
     with torch.random.fork_rng(devices=[]):
@@ -349,7 +352,8 @@ def train_probe(
         cache: folder of trained probes; by default the user's, which ``conceptspace info`` names.
 
     Raises:
-        UserError: the cache cannot be written, or the world gives something else than images.
+        UserError: the cache cannot be written, or the world gives something else than images, or
+            too few to hold some out.
     """
     folder = probe_cache() if cache is None else Path(cache)
     chosen = settings or ProbeSettings.of(quick().probe)
@@ -373,7 +377,9 @@ def load_or_train(
 
     Raises:
         ProbeStopped: ``stop`` said so; the cache is as it was.
+        UserError: a class has too few images to hold some out.
     """
+    _require_apart(world, settings)
     recipe, folder = _place(world, settings, cache)
     with torch.random.fork_rng(devices=[]):
         probe = fuse(Probe(world.space.names, settings, world.space.sizes), device)
@@ -392,6 +398,12 @@ def load_or_train(
     kept = folder / f"between-{stored['sha256'][:16]}"
     report = stored["report"] | {"between": between(probe, world, device, kept)}
     return TrainedProbe(probe.eval(), stored["sha256"], report)
+
+
+def _require_apart(world: World, settings: ProbeSettings) -> None:
+    """Images that are there are divided among training and report; others are rendered for each."""
+    if isinstance(world, Pools):
+        world.require_apart(settings.images_per_class, settings.held_out_per_class)
 
 
 def untrained(world: World, settings: ProbeSettings, cache: Path) -> Path | None:

@@ -55,7 +55,7 @@ def series(
     bounds the sampling noise of a mean of numbers in [0, 1].
 
     Args:
-        table: columns ``store.TRAJECTORY_COLUMNS``; see :func:`highest`.
+        table: columns :data:`conceptspace.tables.TRAJECTORY_COLUMNS`; see :func:`highest`.
         concept_class: e.g. ``"11"``.
         concept: a concept's name, or ``joint``.
         column: ``accuracy`` or ``coordinate``.

@@ -76,7 +76,8 @@ def value_text(value: Any) -> str:
     """A setting's value as text."""
     if isinstance(value, tuple):
         return ",".join(map(value_text, value)) or "default"
-    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    short = f"{value:g}" if isinstance(value, float) else ""
+    return short if short and float(short) == value else str(value) or "none"
 
 
 def conditions(runs: Sequence[Run]) -> Sweep:

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,11 +59,11 @@ def execute(
 ) -> Iterator[Progress]:
     """Bring every plan to its end, several at once; what exists is skipped.
 
-    A run that fails is reported, and the others go on. A worker that was killed is replaced, and
-    the run goes on from its last checkpoint. A run that another process works on comes after all
-    others: a sweep that is begun twice is shared. Each worker has threads of its own, so that a
-    result does not depend on how many work at once, and writes to ``OUT/logs``. It stops when this
-    process is gone.
+    A run that fails, for whatever reason, is reported, and the others go on. A worker that was
+    killed is replaced, and the run goes on from its last checkpoint. A run that another process
+    works on comes after all others: a sweep that is begun twice is shared. Each worker has threads
+    of its own, so that a result does not depend on how many work at once, and writes to
+    ``OUT/logs``. It stops when this process is gone.
 
     Args:
         plans: the runs.
@@ -92,10 +94,10 @@ def execute(
                         continue
                     needs.require(plan.config, plan.folder(out), parts.device(resources.device))
                     resumed = open_or_create(plan.folder(out), plan.config)[1]
-                except (UserError, OSError) as error:
-                    yield Failed(plan, str(error))
+                    workers.append(_start(plan, out, resources))
+                except Exception as error:  # of this run alone
+                    yield _not_begun(plan, out, error)
                     continue
-                workers.append(_start(plan, out, resources))
                 yield Started(plan, resumed)
             if waiting and not workers and awaited != waiting[0].name:
                 awaited = waiting[0].name
@@ -148,10 +150,25 @@ def _ended(worker: _Worker, out: Path) -> Finished | Lost | Failed | Elsewhere:
         return Finished(plan, taken(Run(plan.folder(out))))
     if status == BUSY:
         return Elsewhere(plan)
-    lines = worker.log.read_text(errors="replace").strip().splitlines()
+    lines = list[str]()
+    with suppress(OSError):
+        lines = worker.log.read_text(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it left no message"
     if status < 0:
         return Lost(plan, f"its process was ended by signal {-status} (log: {worker.log})")
     if status == STOPPED:
         last = "it was stopped; the same command goes on with it"
     return Failed(plan, f"{last} (log: {worker.log})")
+
+
+def _not_begun(plan: Plan, out: Path, error: Exception) -> Failed:
+    """A run that could not be begun; of an error that nobody foresaw, its log tells where."""
+    if isinstance(error, UserError | OSError):
+        return Failed(plan, str(error))
+    log = log_of(plan, out)
+    with suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            traceback.print_exception(error, file=file)
+    first = next(iter(str(error).splitlines()), "")
+    return Failed(plan, f"{type(error).__name__}: {first} (log: {log})")

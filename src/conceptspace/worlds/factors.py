@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,12 @@ Shown = Mapping[str, Sequence[Sequence[float]]]
 
 Names = Sequence[str] | Mapping[Any, str]
 """What the values of a column are called; see :func:`read_factors`."""
+
+
+FEWEST, MOST = 6, 15
+"""Digits of a column's floating-point numbers as text: as many as tell them apart. What is the same
+to the last of them differs by rounding.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,8 @@ def show(found: Factors, shown: Shown) -> Factors:
 def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: int) -> Factors:
     """Concepts from columns of values, one for each image.
 
-    Values are compared by their text: 1, 1.0 and "1" are the same. Those of numbers stand in the
-    order of the numbers, others in that of the alphabet.
+    Values are compared by their text: 1, 1.0 and "1" are the same, "01" is another. Those of
+    numbers stand in the order of the numbers, others in that of the alphabet.
 
     Args:
         columns: whole numbers, finite numbers or text, under the names of the concepts.
@@ -105,9 +111,10 @@ def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: 
         )
     concepts, digits = [], []
     for name, column in columns.items():
-        text = _text(column, name, count)
-        values = _ordered(set(text.tolist()))
-        values, labels = _named(name, values, names.get(name))
+        items = _items(column, name, count)
+        plain = _plainly(items)
+        text = [plain(item) for item in items]
+        values, labels = _named(name, _ordered(set(text)), names.get(name), plain)
         size = len(values)
         if not 2 <= size <= len(DIGITS):
             raise UserError(
@@ -117,7 +124,7 @@ def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: 
         one_hot = tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
         concepts.append(Concept(name, labels, one_hot))
         places = {value: place for place, value in enumerate(values)}
-        digits.append(np.array([places.get(value, -1) for value in text.tolist()]))
+        digits.append(np.array([places.get(value, -1) for value in text]))
     table = np.stack(digits, axis=1)
     rows = np.flatnonzero((table >= 0).all(axis=1))
     if not len(rows):
@@ -126,50 +133,66 @@ def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: 
     return Factors(tuple(concepts), rows, classes)
 
 
-def _text(column: Any, name: str, count: int) -> NDArray[Any]:
-    """The values of a column as text, shape (count,)."""
+def _items(column: Any, name: str, count: int) -> list[Any]:
+    """The values of a column, each of which is one."""
     values = np.asarray(column)
     if values.shape != (count,):
         raise UserError(
             f"the column {name!r} has the shape {values.shape}, and there are {count} images; one "
             "value for each belongs there"
         )
-    items = values.tolist()
+    items: list[Any] = values.tolist()
     for row, item in enumerate(items):
         number = isinstance(item, float) and not math.isfinite(item)
         if item is None or item == "" or number or not isinstance(item, str | int | float | bytes):
             raise UserError(f"row {row} of the column {name!r} holds no value, but {item!r}")
-    return np.array([_plain(item) for item in items], dtype=object)
+    return items
 
 
-def _plain(item: Any) -> str:
-    if isinstance(item, bytes):
-        return item.decode(errors="replace")
-    return f"{item:g}" if isinstance(item, float) else str(item)
+def _plainly(items: Iterable[Any]) -> Callable[[Any], str]:
+    """What writes the values of a column as text, different ones differently."""
+    numbers = {f"{item:.{MOST}g}" for item in {each for each in items if isinstance(each, float)}}
+    apart = (
+        d
+        for d in range(FEWEST, MOST)
+        if len({f"{float(n):.{d}g}" for n in numbers}) == len(numbers)
+    )
+    digits = next(apart, MOST)
+
+    def plain(item: Any) -> str:
+        if isinstance(item, bytes):
+            return item.decode(errors="replace")
+        return f"{item + 0.0:.{digits}g}" if isinstance(item, float) else str(item)  # no -0
+
+    return plain
 
 
 def _ordered(values: set[str]) -> list[str]:
+    """Numbers by size, and of one size by their text; anything else by the alphabet."""
     try:
-        return sorted(values, key=float)
+        numbers = {value: float(value) for value in values}
     except ValueError:
         return sorted(values)
+    if any(math.isnan(number) for number in numbers.values()):
+        return sorted(values)
+    return sorted(values, key=lambda value: (numbers[value], value))
 
 
 def _named(
-    concept: str, values: list[str], names: Names | None
+    concept: str, values: list[str], names: Names | None, plain: Callable[[Any], str]
 ) -> tuple[list[str], tuple[str, ...]]:
     """The values that count, in order, and what each is called."""
     if names is None:
         return values, tuple(values)
     if isinstance(names, Mapping):
-        chosen = {_plain(value): str(label) for value, label in names.items()}
+        chosen = {plain(value): str(label) for value, label in names.items()}
         if missing := [value for value in chosen if value not in values]:
             raise UserError(
                 f"no image has the value {missing[0]!r} of {concept}; there are "
                 f"{', '.join(values[:12])}"
             )
         return list(chosen), tuple(chosen.values())
-    labels = [_plain(label) for label in names]
+    labels = [plain(label) for label in names]
     if sorted(labels) == sorted(values):
         return labels, tuple(labels)
     if len(labels) != len(values):

@@ -15,6 +15,26 @@ from conceptspace.worlds.pixels import as_floats, in_color
 from conceptspace.worlds.world import HasSource
 
 
+def require_enough(train: int, held_out: int, there: int, what: str) -> None:
+    """Refuse to judge a probe by images that it was trained on.
+
+    Args:
+        train: images of a class to train it.
+        held_out: images to judge it.
+        there: images of the class.
+        what: they are, in words.
+
+    Raises:
+        UserError: there are too few.
+    """
+    if train + held_out > there:
+        raise UserError(
+            f"probe.images_per_class and probe.held_out_per_class take {train} + {held_out} of "
+            f"the {there} {what}; ask for fewer, since a probe is judged by images that it was "
+            "not trained on"
+        )
+
+
 class Pools(HasSource):
     """Images that are there, in random order, and not rendered.
 
@@ -70,6 +90,24 @@ class Pools(HasSource):
             return None
         images = in_color(as_floats(self.pools[concept_class][:128]))
         return images[(images - images.mean(0)).square().sum((1, 2, 3)).argmin()]
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """How many images each class has."""
+        return {name: len(pool) for name, pool in self.pools.items()}
+
+    def require_apart(self, train: int, held_out: int) -> None:
+        """Refuse a probe whose images to train and to be judged by would overlap.
+
+        Args:
+            train: images of each class to train it.
+            held_out: images of each class to judge it.
+
+        Raises:
+            UserError: a class has fewer than both together.
+        """
+        for name, size in sorted(self.sizes.items()):
+            require_enough(train, held_out, size, f"images of class {name}")
 
     def labelled(
         self, purpose: str, count: int, margin: float

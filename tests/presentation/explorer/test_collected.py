@@ -119,6 +119,25 @@ def test_damaged_runs_copies_and_unscored_ones_are_left_out(tmp_path: Path) -> N
         collect({"torn": runs["torn"]}, tmp_path / "other")
 
 
+def test_a_run_with_damaged_scores_is_left_out_and_its_copy_takes_its_place(tmp_path: Path) -> None:
+    runs, turns = {}, {"naive": {"": 1500.0}, "overprompting-color": {"1.5": 1000.0}}
+    for name, seed in (("whole", 0), ("torn", 1), ("copy", 1), ("closed", 2)):
+        runs[name] = write_evaluated(tmp_path / name, seed, turns=turns)
+    place = tmp_path / "collection"
+    assert collect({n: runs[n] for n in ("whole", "torn")}, place) == {}
+    scores = next((tmp_path / "torn" / "scores").glob("overprompting*/*.parquet"))
+    content = bytearray(scores.read_bytes())
+    content[len(content) // 2] ^= 1
+    scores.write_bytes(content)
+    config = tmp_path / "closed" / "config.toml"
+    runs["torn"].note(seconds=3.0)  # a change, so that the run is read again
+    config.rename(config.with_suffix(".aside"))
+    left_out = collect(runs, place)
+    assert set(left_out) == {"torn", "closed"}
+    assert f"{scores} is damaged" in left_out["torn"]
+    assert list(Collection(place).runs["run"]) == ["whole", "copy"]
+
+
 def test_a_collection_is_shown_alone(folder: Path) -> None:
     assert isinstance(open_library([folder / "collection"]), CollectedLibrary)
     assert isinstance(open_library([folder / "runs"]), Library)

@@ -57,7 +57,8 @@ def learning_curves(
     """Loss, joint accuracy of every class, and the accuracy of each concept in every OOD class.
 
     Args:
-        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
+        table: trajectories of one or more runs, columns
+            :data:`conceptspace.tables.TRAJECTORY_COLUMNS`.
         training: ``Run.training()`` of one or more runs; None leaves the loss out.
         space: the concepts, and which classes train.
         protocol: whose accuracies; the best setting of each checkpoint if it has several.

@@ -76,7 +76,8 @@ def elicitation_figure(
     several settings by the very score that is drawn. Hollow: the plain probe.
 
     Args:
-        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
+        table: trajectories of one or more runs, columns
+            :data:`conceptspace.tables.TRAJECTORY_COLUMNS`.
         ood_class: e.g. ``"11"``.
         best: of the same runs, see :func:`conceptspace.analysis.elicitation.best_settings`; without
             it, each checkpoint of a protocol with several settings shows its best one.

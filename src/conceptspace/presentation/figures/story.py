@@ -39,7 +39,8 @@ def story_figure(
     """The loss, the joint accuracy of every class, and the trajectory with its turn as a star.
 
     Args:
-        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
+        table: trajectories of one or more runs, columns
+            :data:`conceptspace.tables.TRAJECTORY_COLUMNS`.
         training: ``Run.training()`` of the runs, at least one.
         space: two concepts, and which classes train.
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1].

@@ -69,7 +69,8 @@ def trajectory_figure(
     for each pair; one concept is drawn against the steps.
 
     Args:
-        table: trajectories of one or more runs, columns ``store.TRAJECTORY_COLUMNS``.
+        table: trajectories of one or more runs, columns
+            :data:`conceptspace.tables.TRAJECTORY_COLUMNS`.
         space: the concepts, and which classes train.
         class_images: an image of each class, shape (3, H, W) or (H, W, 3) in [0, 1]; classes
             without one are marked by their name alone.
