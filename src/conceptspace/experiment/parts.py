@@ -197,7 +197,8 @@ def fitted(config: RunConfig) -> RunConfig:
     asked = config.evaluate.protocols
     by_name = {name: registry.family_of(name) for name in asked}
     of_concepts = {name for name, of in by_name.items() if of is not None and of.name != name}
-    if not of_concepts or asked != STARTS[config.preset]().evaluate.protocols:
+    start = STARTS.get(config.preset)
+    if not of_concepts or start is None or asked != start().evaluate.protocols:
         return config
     run = context(config)
     found: list[str] = []
