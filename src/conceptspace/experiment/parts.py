@@ -156,6 +156,22 @@ def checkpoints(config: RunConfig) -> list[int]:
     )
 
 
+def planned(config: RunConfig, step: int | None) -> int:
+    """A step whose checkpoint a protocol asks for, the last one for None.
+
+    Raises:
+        UserError: no checkpoint is planned there; names those that are.
+    """
+    steps = checkpoints(config)
+    if step is not None and step not in steps:
+        nearest = sorted(sorted(steps, key=lambda other: abs(other - step))[:6])
+        raise UserError(
+            f"a protocol needs the checkpoint of step {step}, and none is planned there; planned "
+            f"are, nearest to it, those of steps {', '.join(map(str, nearest))}"
+        )
+    return steps[-1] if step is None else step
+
+
 def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
     check_channels("probe.channels", config.probe.channels, config.data.resolution)
@@ -175,13 +191,17 @@ def context(config: RunConfig, load: Callable[[int | None], VDM] | None = None) 
     Args:
         config: of the run.
         load: the model at a saved step, the last one for None; where nothing is asked but the
-            settings' names, an untrained one does.
+            settings' names, an untrained one for every planned step does.
 
     Raises:
         UserError: see :func:`world`.
     """
-    untrained = load or (lambda step: outline(config))
-    return Context(config, world(config.data), conditioning(config.data), untrained)
+
+    def untrained(step: int | None) -> VDM:
+        planned(config, step)
+        return outline(config)
+
+    return Context(config, world(config.data), conditioning(config.data), load or untrained)
 
 
 def fitted(config: RunConfig) -> RunConfig:

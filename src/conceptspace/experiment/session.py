@@ -337,7 +337,7 @@ class Session:
 
     def _load(self, step: int | None) -> VDM:
         """The model as it was at a saved step, the last planned one for None."""
-        step = parts.checkpoints(self.config)[-1] if step is None else step
+        step = parts.planned(self.config, step)
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
