@@ -119,16 +119,14 @@ class Evaluator:
         """
         device = next(model.parameters()).device
         with evaluating(model):
-            requests = [
-                _Request(
-                    name, concept_class, *setting(model, self.prompts(concept_class).to(device))
-                )
-                for concept_class in classes
-                for name, setting in protocol.settings(concept_class).items()
-                if (name, concept_class) not in skip
-            ]
-            for request in requests:
-                _require_count(request.h, self.sampling.samples, protocol.name)
+            requests = []
+            for concept_class in classes:
+                for name, setting in protocol.settings(concept_class).items():
+                    if (name, concept_class) in skip:
+                        continue
+                    asked, h = setting(model, self.prompts(concept_class).to(device))
+                    _require_count(h, self.sampling.samples, protocol.name)
+                    requests.append(_Request(name, concept_class, asked, h))
             made: dict[tuple[str, str], list[Tensor]] = {}
             for batch in self._batches(requests):
                 for request, images in zip(batch, self._sample(model, batch), strict=True):
