@@ -322,6 +322,7 @@ def _typed(information: dict[str, Any]) -> dict[str, Any]:
         "status": str,
         "config": str,
         "probe": dict,
+        "data": dict,
         "code": dict,
         "extending": dict,
         "extensions": list,

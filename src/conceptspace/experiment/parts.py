@@ -86,6 +86,14 @@ def judge(data: DataConfig, of: World) -> Judge | None:
     return None if found is None else checked_judge(found, of.space.concepts)
 
 
+def source(config: RunConfig) -> str:
+    """Where images come from: the setting that names a file or folder, or else the kind."""
+    for name in ("path", "root"):
+        if found := getattr(config.data, name, ""):
+            return f"data.{name} = {found}"
+    return f"data.kind = {config.data.kind}"
+
+
 def masking(data: DataConfig) -> Masking | None:
     """The underspecification of the training prompts, if there is any."""
     masked = data.masked()
