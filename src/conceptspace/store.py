@@ -323,6 +323,7 @@ def _typed(information: dict[str, Any]) -> dict[str, Any]:
         "config": str,
         "probe": dict,
         "data": dict,
+        "asked": dict,
         "code": dict,
         "extending": dict,
         "extensions": list,

@@ -26,6 +26,7 @@ from conceptspace.engine.precision import LoweredModel, Precision, fastest_preci
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped
 from conceptspace.experiment import parts
+from conceptspace.experiment.asked import keep_asked
 from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.experiment.own_code import keep_code
 from conceptspace.experiment.training import Training
@@ -119,6 +120,7 @@ class Session:
         with working_on(self.run, self.config):
             yield from self._require_same_images()
             keep_code(self.run, self.config, self.config.evaluate.protocols)
+            keep_asked(self.run, self.config, self.config.evaluate.protocols)
             yield from self._execute(stop)
 
     def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -151,13 +153,15 @@ class Session:
             Stopped: ``stop`` said so; what has been scored is saved.
             UserError: an unknown protocol, patching before the last checkpoint, a file of one's
                 own that has changed, or another process works on the run; or images or probe are
-                not those of before.
+                not those of before, or a protocol was asked with other settings.
         """
         asked = list(protocols)
         with working_on(self.run, self.config):
             yield from self._require_same_images()
             keep_code(self.run, self.config, asked)
-            yield from self._evaluate(asked, stop, self._asking(sweeps or {}, own or {}))
+            config = self._asking(sweeps or {}, own or {})
+            keep_asked(self.run, config, asked)
+            yield from self._evaluate(asked, stop, config)
 
     def _evaluate(
         self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig

@@ -206,7 +206,13 @@ def _names(run: Context) -> list[str]:
     return [f"{FINE_TUNING}-{on}{lora}{control}" for on, lora, control in kinds]
 
 
-@family(FINE_TUNING, names=_names, settings=FineTuningSettings)
+def _fixed(name: str, run: Context) -> dict[str, float]:
+    """The learning rate, and of adapters their rank."""
+    used = ("learning_rate", "rank") if "-lora" in name else ("learning_rate",)
+    return {f"protocols.{FINE_TUNING}.{key}": getattr(run.own, key) for key in used}
+
+
+@family(FINE_TUNING, names=_names, settings=FineTuningSettings, fixed=_fixed)
 def fine_tuning(name: str, run: Context) -> Protocol:
     """Fine-tuning of a run's model, with the seed of the run."""
 
