@@ -236,3 +236,11 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys, probe_cache_folder
     assert err.count("\n") == 1
     assert "--train.steps 12" not in err
     assert "--train.steps 14 would keep them" in err
+
+
+def test_a_protocol_may_need_a_checkpoint_that_stays(tmp_path, capsys):
+    """Spread anew over more steps, the same number of checkpoints would leave out step 4."""
+    short, _ = both("linear", evaluate__protocols=["patching-4"])
+    folder = open_or_create(tmp_path / "run", short)[0].path
+    assert main(["run", "--out", str(folder), "--train.steps", "12", "--dry-run"]) == 0
+    assert "goes on from step 8 to 12" in capsys.readouterr().out

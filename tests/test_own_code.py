@@ -18,7 +18,9 @@ from conceptspace.experiment.own_code import imported
 from conceptspace.files import write_record
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.protocols import registry
+from conceptspace.run_folder import step_name
 from conceptspace.store import Run
+from conceptspace.training import checkpoint
 from stripes import NETWORK, PROTOCOL, WORLD
 from test_own_kinds import here as here_with_files
 from tiny import TINY, tiny_session
@@ -180,6 +182,38 @@ def test_what_a_world_decides_by_is_kept_and_only_what_fits_it_is_asked(here):
     usual = registry.names(parts.context(config), usual=True)
     assert usual == ["naive", "patching"]
     assert set(Run(here / "run").trajectory()["protocol"]) <= set(usual)
+
+
+def test_a_network_without_embeddings_is_evaluated_before_its_last_checkpoint(run, here, capsys):
+    """Nothing is patched, so nothing is left out."""
+    checkpoint.save(run.checkpoints, 0, {})
+    (run.checkpoints / f"{step_name(1)}.json").unlink()
+    assert main(["evaluate", "run", "--trust", "--dry-run"]) == 0
+
+
+NEVER = """
+from conceptspace.protocols.registry import family
+
+
+@family("never", names=lambda run: [])
+def never(name, run):
+    raise AssertionError
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "evaluate run --trust --protocol never.py:never",
+        "run quick --out new --dry-run --evaluate.protocols never.py:never",
+    ],
+)
+def test_a_file_that_makes_no_protocol_for_a_run_is_refused(run, here, capsys, words):
+    (here / "never.py").write_text(NEVER)
+    capsys.readouterr()
+    assert main(words.split()) == 2
+    assert "never.py:never makes no protocol for this run" in capsys.readouterr().err
+    assert not (here / "new").exists()
 
 
 STRANGE = """

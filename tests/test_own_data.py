@@ -12,6 +12,7 @@ from PIL import Image
 from conceptspace.cli import main
 from conceptspace.config import RunConfig, merged
 from conceptspace.errors import UserError
+from conceptspace.events import Trained
 from conceptspace.experiment import parts
 from conceptspace.presentation.page import write_page
 from conceptspace.values import COLUMNS
@@ -57,6 +58,22 @@ def test_a_run_on_three_shapes_is_scored_by_its_probe_and_reported(sprites: Path
     assert "cross small" in text
     assert "The images are data of one's own" in text
     assert "square" in (tmp_path / "page.html").read_text()
+
+
+def test_a_run_goes_on_with_its_own_images_alone(sprites: Path, tmp_path: Path):
+    path, folder = tmp_path / "d.npz", tmp_path / "run"
+    path.write_bytes(sprites.read_bytes())
+    events = tiny_session(folder, config(path), tmp_path / "probes").execute()
+    next(event for event in events if isinstance(event, Trained))
+    events.close()
+    with np.load(sprites) as arrays:
+        np.savez(path, **(dict(arrays) | {"imgs": 1 - arrays["imgs"]}))
+    session = tiny_session(folder, config(path), tmp_path / "probes")
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    for work in (session.execute(), session.evaluate(["naive"])):
+        with pytest.raises(UserError, match=f"images have changed .*data.path = {path}; .*digest"):
+            list(work)
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
 def test_a_command_with_a_folder_and_its_table(tmp_path: Path, monkeypatch, capsys):

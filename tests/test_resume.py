@@ -389,6 +389,21 @@ def test_a_run_that_lacks_a_checkpoint_is_not_called_finished(tmp_path, probe_ca
     assert session.run.information()["status"] == "failed"
 
 
+def test_two_probes_do_not_score_one_run(tmp_path, probe_cache_folder):
+    session = tiny_session(tmp_path / "run", tiny_config(), probe_cache_folder)
+    next(event for event in session.execute() if isinstance(event, Evaluated))
+    run = session.run
+    run.note(probe=run.information()["probe"] | {"hash": "f" * 64})
+    before = run.folder.information.read_bytes()
+    again = tiny_session(run.path, tiny_config(), probe_cache_folder)
+    other = f"was scored by the probe ffffffffffff, and the one in .* rm -r {run.path}/scores"
+    with pytest.raises(UserError, match=other):
+        list(again.evaluate(["naive"]))
+    assert run.folder.information.read_bytes() == before
+    shutil.rmtree(run.path / "scores")
+    assert [e for e in again.evaluate(["naive"]) if isinstance(e, Evaluated)]
+
+
 def test_stopped_while_scoring(tmp_path, uninterrupted, probe_cache_folder):
     folder, config = tmp_path / "run", tiny_config()
     list(tiny_session(folder, config, probe_cache_folder).execute())

@@ -332,6 +332,8 @@ def _typed(information: dict[str, Any]) -> dict[str, Any]:
         "status": str,
         "config": str,
         "probe": dict,
+        "data": dict,
+        "asked": dict,
         "code": dict,
         "extending": dict,
         "extensions": list,

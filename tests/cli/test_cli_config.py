@@ -16,7 +16,8 @@ from conceptspace.experiment import parts
 from conceptspace.judges.probe import load_or_train
 from conceptspace.presets import quick
 from conceptspace.store import Run, open_or_create
-from tiny import TINY, tiny_session
+from conceptspace.sweeps.file import read_sweep
+from tiny import TINY, tiny_config, tiny_session
 
 
 class TestConfig:
@@ -83,6 +84,21 @@ class TestConfig:
         assert "(seed is 4 there, 5 here)" in capsys.readouterr().err
         assert main(["run", "quick", "--out", str(tmp_path / "r"), "--seed=4"]) == 2
         assert "(data.color_separation is 0.37 there" in capsys.readouterr().err
+
+    def test_a_run_goes_on_that_was_begun_without_this_command(self, tmp_path, monkeypatch):
+        """Neither a sweep nor a program writes settings that it leaves as they are by default."""
+        tiny_file(tmp_path)
+        sweep = tmp_path / "sweep.toml"
+        asked = 'base = "tiny.toml"\nprotocols = ["embedding-scaling"]\naxes.seed = [0]\n'
+        sweep.write_text(asked)
+        (plan,) = read_sweep(sweep)
+        open_or_create(tmp_path / "r", plan.config)
+        assert self.stored(tmp_path, monkeypatch) == plan.config
+
+    def test_a_run_goes_on_whose_preset_is_unknown(self, tmp_path, monkeypatch):
+        config = tiny_config(preset="mine", evaluate__protocols=("overprompting-color",))
+        open_or_create(tmp_path / "r", config)
+        assert self.stored(tmp_path, monkeypatch, "--seed=0") == config
 
 
 class TestWithoutTheRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 
 import pytest
 import torch
@@ -156,6 +157,37 @@ class TestRefusals:
         assert sorted(p.stem for p in (folder / "scores" / "patching").iterdir()) == [
             step_name(step) for step in (0, 4, 9)
         ]
+
+    @pytest.mark.parametrize(
+        ("protocol", "message"),
+        [
+            (
+                "patching-5",
+                "needs the checkpoint of step 5, and none is planned there; planned are, nearest "
+                "to it, those of steps 0, 4, 9",
+            ),
+            ("fine-tuning-training-lora", "low-rank adapters need the package peft"),
+        ],
+    )
+    def test_what_cannot_be_asked_is_told_before_the_training(
+        self, tmp_path, monkeypatch, capsys, protocol, message
+    ):
+        monkeypatch.setitem(sys.modules, "peft", None)
+        monkeypatch.setattr("conceptspace.experiment.session.Session.execute", must_not_train)
+        config, folder = tiny_file(tmp_path), tmp_path / "r"
+        asked = ["--config", str(config), "--out", str(folder), "--evaluate.protocols", protocol]
+        assert main(["run", *asked]) == 2
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
+        assert not folder.exists()
+
+    def test_a_step_that_is_not_planned_is_no_reason_to_go_on(
+        self, tmp_path, capsys, probe_cache_folder
+    ):
+        list(tiny_session(tmp_path / "r", TINY, probe_cache_folder).execute())
+        assert main(["evaluate", str(tmp_path / "r"), "--protocol", "patching-5"]) == 2
+        assert "step 5, and none is planned there" in capsys.readouterr().err
 
     def test_exit_status_of_the_program(self, tmp_path):
         done = subprocess.run(

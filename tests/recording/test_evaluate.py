@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from conceptspace.contact_sheet import Sheet, read_sheet
-from conceptspace.errors import Diverged
+from conceptspace.errors import Diverged, UserError
 from conceptspace.experiment import parts
 from conceptspace.judges.probe import Probe, ProbeSettings
 from conceptspace.models.sampling import sample
@@ -257,6 +258,38 @@ def test_images_that_are_no_numbers_are_refused():
 
     with pytest.raises(Diverged, match="images of class 11 hold values that are not finite"):
         evaluator()(MODEL, Broken(), ["11"])
+
+
+@pytest.mark.parametrize("change", [lambda h: h[:1], lambda h: h.tolist(), lambda h: None])
+def test_another_number_of_prompts_is_refused(change):
+    class Fewer:
+        name = "fewer"
+
+        def settings(self, concept_class):
+            return {"": lambda model, h: (model, change(h))}
+
+    with pytest.raises(UserError, match="fewer returns prompts that are not 3 rows of a tensor"):
+        evaluator()(MODEL, Fewer(), ["11"])
+
+
+def test_a_denoiser_without_a_hash_is_asked():
+    @dataclass
+    class Wrapped:
+        model: object
+
+        def __call__(self, z, gamma, h):
+            return self.model(z, gamma, h)
+
+    class Wrapping:
+        name = "wrapping"
+
+        def settings(self, concept_class):
+            return {"": lambda model, h: (Wrapped(model), h)}
+
+    found = images(evaluator()(MODEL, Wrapping(), CLASSES))
+    expected = images(evaluator()(MODEL, Naive(), CLASSES))
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, atol=1e-4, rtol=0)
 
 
 class TestSheets:

@@ -56,10 +56,10 @@ def run(options: Namespace) -> int:
         return 0
     if folder is None:
         raise UserError("say where the run goes: --out DIR")
-    parts.validate(config)
     longer = extension(folder, config)
     if longer is not None:
         config = longer.config
+    parts.validate(config)
     device = parts.device(options.device)
     beside = _beside(options, device)
     if options.dry_run:
@@ -91,10 +91,13 @@ def evaluate(options: Namespace) -> int:
     require_permission(opened, (), options.trust)
     config = opened.config
     require_checkpoints(opened)
-    protocols = named(options.protocol or (), config) or registry.names(
-        parts.context(config), usual=True
+    usual = not options.protocol
+    protocols = (
+        registry.names(parts.context(config), usual=True)
+        if usual
+        else named(options.protocol, config)
     )
-    if not options.protocol and not has_last_checkpoint(opened):
+    if usual and PATCHING in protocols and not has_last_checkpoint(opened):
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}

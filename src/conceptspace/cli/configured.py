@@ -22,18 +22,20 @@ from conceptspace.store import Run
 
 def configured(options: Namespace, folder: Path | None) -> RunConfig:
     """Where the config starts from (see :func:`_base`), changed by the flags, with every setting of
-    the protocols that it asks; a preset's protocols are those that fit the world.
+    the protocols that it asks; a preset's protocols are those that fit the world. A folder's own
+    config, from wherever its run was begun, is changed by the flags alone.
     """
     base, given = _base(options, folder), overrides(options)
+    begun = options.config is None and options.preset is None and folder is not None
     asked = given.pop("evaluate.protocols", None)
     config = merged(base, nested(given), "command line")
     if asked is not None:
         changed = {"evaluate.protocols": named(asked, config)}
         config = merged(config, nested(changed), "command line")
-    else:
+    elif not begun:
         config = fitted(config)
-    own = {"protocols": protocol_flags(options)}
-    return registry.completed(merged(config, own, "command line"))
+    config = merged(config, {"protocols": protocol_flags(options)}, "command line")
+    return config if begun else registry.completed(config)
 
 
 def _base(options: Namespace, folder: Path | None) -> RunConfig:

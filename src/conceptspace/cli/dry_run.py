@@ -12,6 +12,7 @@ from conceptspace.cache import probe_cache
 from conceptspace.cli.carry_out import duration
 from conceptspace.config import RunConfig, merged
 from conceptspace.experiment import parts
+from conceptspace.experiment.asked import asked_alike
 from conceptspace.experiment.completeness import steps_in_words
 from conceptspace.experiment.extension import Extension
 from conceptspace.experiment.needs import (
@@ -90,10 +91,12 @@ def of_evaluation(
     """Print which checkpoints `evaluate` would score under which protocols.
 
     Raises:
-        UserError: there is no such protocol, or scores are damaged.
+        UserError: there is no such protocol, scores are damaged, or they were made with other
+            settings.
     """
     changes = {"evaluate": dict(sweeps), "protocols": own}
     config = merged(run.config, changes, "the protocols' settings")
+    asked_alike(run, config, protocols)
     classes = parts.world(config.data).space.classes
     book = Book(run, config.seed, classes)
     saved = checkpoint.saved_steps(run.folder.checkpoints)

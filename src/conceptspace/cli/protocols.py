@@ -27,13 +27,16 @@ def named(asked: Iterable[str], config: RunConfig) -> list[str]:
         config: of the run.
 
     Raises:
-        UserError: a file or module cannot be loaded, or has no such protocol.
+        UserError: a file or module cannot be loaded, has no such protocol, or none for the run.
     """
     found: list[str] = []
     for name in asked:
         if ":" in name:
             of = registry.adopted(located(name, "the protocol"), name)
-            found += of.names(parts.context(config))
+            fitting = of.names(parts.context(config))
+            if not fitting:
+                raise UserError(f"{name} makes no protocol for this run; ask it with another one")
+            found += fitting
         else:
             found.append(name)
     return list(dict.fromkeys(found))

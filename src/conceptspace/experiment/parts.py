@@ -87,6 +87,14 @@ def judge(data: DataConfig, of: World) -> Judge | None:
     return None if found is None else checked_judge(found, of.space.concepts)
 
 
+def source(config: RunConfig) -> str:
+    """Where images come from: the setting that names a file or folder, or else the kind."""
+    for name in ("path", "root"):
+        if found := getattr(config.data, name, ""):
+            return f"data.{name} = {found}"
+    return f"data.kind = {config.data.kind}"
+
+
 def masking(data: DataConfig) -> Masking | None:
     """The underspecification of the training prompts, if there is any."""
     masked = data.masked()
@@ -157,6 +165,22 @@ def checkpoints(config: RunConfig) -> list[int]:
     )
 
 
+def planned(config: RunConfig, step: int | None) -> int:
+    """A step whose checkpoint a protocol asks for, the last one for None.
+
+    Raises:
+        UserError: no checkpoint is planned there; names those that are.
+    """
+    steps = checkpoints(config)
+    if step is not None and step not in steps:
+        nearest = sorted(sorted(steps, key=lambda other: abs(other - step))[:6])
+        raise UserError(
+            f"a protocol needs the checkpoint of step {step}, and none is planned there; planned "
+            f"are, nearest to it, those of steps {', '.join(map(str, nearest))}"
+        )
+    return steps[-1] if step is None else step
+
+
 def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
     check_channels("probe.channels", config.probe.channels, config.data.resolution)
@@ -176,13 +200,17 @@ def context(config: RunConfig, load: Callable[[int | None], VDM] | None = None) 
     Args:
         config: of the run.
         load: the model at a saved step, the last one for None; where nothing is asked but the
-            settings' names, an untrained one does.
+            settings' names, an untrained one for every planned step does.
 
     Raises:
         UserError: see :func:`world`.
     """
-    untrained = load or (lambda step: outline(config))
-    return Context(config, world(config.data), conditioning(config.data), untrained)
+
+    def untrained(step: int | None) -> VDM:
+        planned(config, step)
+        return outline(config)
+
+    return Context(config, world(config.data), conditioning(config.data), load or untrained)
 
 
 def fitted(config: RunConfig) -> RunConfig:
@@ -198,7 +226,8 @@ def fitted(config: RunConfig) -> RunConfig:
     asked = config.evaluate.protocols
     by_name = {name: registry.family_of(name) for name in asked}
     of_concepts = {name for name, of in by_name.items() if of is not None and of.name != name}
-    if not of_concepts or asked != STARTS[config.preset]().evaluate.protocols:
+    start = STARTS.get(config.preset)
+    if not of_concepts or start is None or asked != start().evaluate.protocols:
         return config
     run = context(config)
     found: list[str] = []

@@ -26,11 +26,12 @@ from conceptspace.engine.precision import LoweredModel, Precision, fastest_preci
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped
 from conceptspace.experiment import parts
+from conceptspace.experiment.asked import keep_asked
 from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
 from conceptspace.experiment.own_code import keep_code
 from conceptspace.experiment.training import Training
 from conceptspace.experiment.training_process import TrainingProcess
-from conceptspace.hints import command
+from conceptspace.hints import command, quoted
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked_judge, judge_record
 from conceptspace.judges.judge import Judge
@@ -112,12 +113,14 @@ class Session:
         Raises:
             Stopped: ``stop`` said so; the state is saved.
             UserError: another process works on the run, or has begun it with another config or
-                with another file of one's own.
+                with another file of one's own; or images or probe are not those of before.
             Diverged: a loss, gradient, weight, image or score is not finite.
             OSError: something could not be read or written.
         """
         with working_on(self.run, self.config):
+            yield from self._require_same_images()
             keep_code(self.run, self.config, self.config.evaluate.protocols)
+            keep_asked(self.run, self.config, self.config.evaluate.protocols)
             yield from self._execute(stop)
 
     def _execute(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -149,12 +152,16 @@ class Session:
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
             UserError: an unknown protocol, patching before the last checkpoint, a file of one's
-                own that has changed, or another process works on the run.
+                own that has changed, or another process works on the run; or images or probe are
+                not those of before, or a protocol was asked with other settings.
         """
         asked = list(protocols)
         with working_on(self.run, self.config):
+            yield from self._require_same_images()
             keep_code(self.run, self.config, asked)
-            yield from self._evaluate(asked, stop, self._asking(sweeps or {}, own or {}))
+            config = self._asking(sweeps or {}, own or {})
+            keep_asked(self.run, config, asked)
+            yield from self._evaluate(asked, stop, config)
 
     def _evaluate(
         self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
@@ -211,9 +218,11 @@ class Session:
         started = time.perf_counter()
         settings = parts.probe(self.config)
         try:
-            self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
+            found = load_or_train(self.world, settings, self.device, self.cache, stop)
         except ProbeStopped:
             raise self._stopped() from None
+        self._require_same_probe(found)
+        self.probe = found
         accuracy = self.probe.report["accuracy"]
         self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
         right = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
@@ -252,6 +261,31 @@ class Session:
     def _stopped(self) -> Stopped:
         """The exception for a stop before the training went on."""
         return Stopped(max(checkpoint.saved_steps(self.run.folder.resume), default=0))
+
+    def _require_same_images(self) -> Iterator[Event]:
+        """Go on with the images of which ``run.json`` keeps a hash, and with no others."""
+        before = self.run.information().get("data", {}).get("digest")
+        if before is None or not isinstance(self.world, HasSource):
+            return
+        yield Notice("images: comparing them with those of the run")
+        if self.world.provenance().get("digest") != before:
+            raise UserError(
+                f"the images have changed since the run was begun ({parts.source(self.config)}; "
+                f"{self.run.folder.information} keeps their SHA-256, data.digest); put them back "
+                "as they were, or start a run with the new ones in another folder"
+            )
+
+    def _require_same_probe(self, found: TrainedProbe) -> None:
+        """What one probe has scored is not mixed with what another does."""
+        before = self.run.information().get("probe", {}).get("hash", found.hash)
+        if before != found.hash and self.run.folder.all_scores():
+            scores, sheets = (quoted(self.run.path / name) for name in ("scores", "samples"))
+            raise UserError(
+                f"{self.run.path} was scored by the probe {before:.12}, and the one in "
+                f"{self.cache} is {found.hash:.12}; name the cache with the other one "
+                "(CONCEPTSPACE_CACHE), or score all anew, after: "
+                f"rm -r {scores} {sheets}"
+            )
 
     def _store_pictures(self) -> Iterator[Event]:
         """Store an image of each class and where it is from, unless pages render the classes."""
@@ -337,7 +371,7 @@ class Session:
 
     def _load(self, step: int | None) -> VDM:
         """The model as it was at a saved step, the last planned one for None."""
-        step = parts.checkpoints(self.config)[-1] if step is None else step
+        step = parts.planned(self.config, step)
         if step not in checkpoint.saved_steps(self.run.checkpoints):
             raise UserError(
                 f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "

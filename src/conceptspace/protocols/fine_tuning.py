@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from conceptspace.errors import UserError
 from conceptspace.models.generative import FineTunable, require
-from conceptspace.protocols.base import Costly, Protocol, Setting
-from conceptspace.protocols.lora import adapters
+from conceptspace.protocols.base import Costly, Fitting, Protocol, Setting
+from conceptspace.protocols.lora import adapters, peft
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator, stream_seed
 from conceptspace.settings.bounds import Each
@@ -34,7 +34,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class FineTuning(Costly):
+class FineTuning(Costly, Fitting):
     """A copy of the model is trained a little further, and then asked as always.
 
     On "training" classes it sees nothing that training did not show, so what it then makes of an
@@ -101,6 +101,16 @@ class FineTuning(Costly):
             for steps, count in product(self.steps, self.examples)
         )
         return 3 * each * len(space.ood_classes)
+
+    def fit(self, model: Any) -> None:
+        """It has to be tunable, and for adapters peft is needed.
+
+        Raises:
+            UserError: it is not, or peft is not installed.
+        """
+        require(model, FineTunable, self.name)
+        if self.rank:
+            peft()
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting per pair of steps and examples, for OOD classes."""
@@ -196,7 +206,13 @@ def _names(run: Context) -> list[str]:
     return [f"{FINE_TUNING}-{on}{lora}{control}" for on, lora, control in kinds]
 
 
-@family(FINE_TUNING, names=_names, settings=FineTuningSettings)
+def _fixed(name: str, run: Context) -> dict[str, float]:
+    """The learning rate, and of adapters their rank."""
+    used = ("learning_rate", "rank") if "-lora" in name else ("learning_rate",)
+    return {f"protocols.{FINE_TUNING}.{key}": getattr(run.own, key) for key in used}
+
+
+@family(FINE_TUNING, names=_names, settings=FineTuningSettings, fixed=_fixed)
 def fine_tuning(name: str, run: Context) -> Protocol:
     """Fine-tuning of a run's model, with the seed of the run."""
 

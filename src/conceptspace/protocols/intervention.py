@@ -183,11 +183,22 @@ def _pair(run: Context) -> tuple[str, ...]:
     return tuple(name for name in (add, remove) if name)
 
 
+def moved(name: str, run: Context) -> dict[str, str]:
+    """Which concepts the intervention and its controls move, whether the config names them or not.
+
+    Raises:
+        UserError: see :func:`intervention`.
+    """
+    keys = (f"protocols.{FAMILY}.{setting}" for setting in ("add", "remove"))
+    return dict(zip(keys, _pair(run), strict=False))
+
+
 @family(
     FAMILY,
     names=lambda run: with_two_concepts(run, NAMES),
     settings=InterventionSettings,
     usual=True,
+    fixed=moved,
 )
 def latent_intervention(name: str, run: Context) -> Protocol:
     """Latent intervention in one of its readings, with the config's sweep."""

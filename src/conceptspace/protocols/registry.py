@@ -8,7 +8,7 @@ point group :data:`GROUP`, once they are asked for; and files that the command l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -74,6 +74,7 @@ class Family:
         settings: type of the family's own settings, None if it has none.
         also: a regular expression of further names.
         usual: whether `evaluate` asks them where no protocol is named.
+        fixed: see :func:`fixed`; None for the rule that stands there.
         source: the function or class that was registered.
     """
 
@@ -83,6 +84,7 @@ class Family:
     settings: type[Section] | None = None
     also: str = ""
     usual: bool = False
+    fixed: Callable[[str, Context], Mapping[str, Any]] | None = None
     source: object = None
 
 
@@ -99,6 +101,7 @@ def family(
     settings: type[Section] | None = None,
     also: str = "",
     usual: bool = False,
+    fixed: Callable[[str, Context], Mapping[str, Any]] | None = None,
 ) -> Callable[[Maker], Maker]:
     """Register the family that a function makes.
 
@@ -108,6 +111,7 @@ def family(
         settings: a subclass of ``Section`` with a default for every setting.
         also: full match of further names.
         usual: see :class:`Family`.
+        fixed: see :class:`Family`.
 
     Raises:
         UserError: there is another family of that name, or the name cannot be that of a folder.
@@ -115,7 +119,7 @@ def family(
 
     def add(make: Maker) -> Maker:
         every = names or (lambda run: (name,))
-        _add(Family(name, make, every, settings, also, usual, make))
+        _add(Family(name, make, every, settings, also, usual, fixed, make))
         return make
 
     return add
@@ -268,6 +272,37 @@ def own_settings(of: Family, config: RunConfig) -> Section | None:
     except ValidationError as error:
         reason = complaint(error, dict(of.settings.model_fields))
         raise UserError(f"[protocols.{of.name}] {reason}") from None
+
+
+def fixed(name: str, run: Context) -> dict[str, Any]:
+    """What all settings of a protocol have in common and none of their names tells.
+
+    Where a family does not say it, these are its own settings that are no lists, but for those that
+    the names hold, as ``module=...``.
+
+    Returns:
+        Values for JSON under their dotted names, such as ``protocols.steering.prompts``.
+
+    Raises:
+        UserError: see :func:`make`.
+    """
+    of = family_of(name)
+    if of is None:
+        return {}
+    if of.fixed is not None:
+        return dict(of.fixed(name, replace(run, own=own_settings(of, run.config))))
+    own = own_settings(of, run.config)
+    stored = {} if own is None else dict(own) | own.model_dump(mode="json")
+    single = {key: value for key, value in stored.items() if not isinstance(value, list | tuple)}
+    if not single:
+        return {}
+    made = make(name, run)
+    names = [setting for c in run.world.space.classes for setting in made.settings(c)]
+    return {
+        f"protocols.{of.name}.{key}": value
+        for key, value in single.items()
+        if not all(f"{key}=" in setting for setting in names)
+    }
 
 
 def completed(config: RunConfig) -> RunConfig:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from conceptspace.errors import UserError
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, Sampler, gaussian, sample
 from conceptspace.models.vdm import VDM, EmbeddingVDM
@@ -111,17 +113,20 @@ class Evaluator:
             protocol: how it is asked.
             classes: what it is asked for.
             skip: pairs (setting, class) that are not wanted.
+
+        Raises:
+            UserError: the protocol gives something else than a prompt for each sample.
         """
         device = next(model.parameters()).device
         with evaluating(model):
-            requests = [
-                _Request(
-                    name, concept_class, *setting(model, self.prompts(concept_class).to(device))
-                )
-                for concept_class in classes
-                for name, setting in protocol.settings(concept_class).items()
-                if (name, concept_class) not in skip
-            ]
+            requests = []
+            for concept_class in classes:
+                for name, setting in protocol.settings(concept_class).items():
+                    if (name, concept_class) in skip:
+                        continue
+                    asked, h = setting(model, self.prompts(concept_class).to(device))
+                    _require_count(h, self.sampling.samples, protocol.name)
+                    requests.append(_Request(name, concept_class, asked, h))
             made: dict[tuple[str, str], list[Tensor]] = {}
             for batch in self._batches(requests):
                 for request, images in zip(batch, self._sample(model, batch), strict=True):
@@ -136,7 +141,8 @@ class Evaluator:
         """Requests, or parts of them, that the sampler can serve together: at most batch size."""
         groups: dict[object, list[_Request]] = {}
         for request in requests:
-            groups.setdefault(request.asked, []).extend(request.parts(self.sampling.batch_size))
+            found = groups.setdefault(_key(request.asked), [])
+            found.extend(request.parts(self.sampling.batch_size))
         most = max(1, self.sampling.batch_size // self.sampling.samples)
         for group in groups.values():
             for i in range(0, len(group), most):
@@ -197,6 +203,20 @@ class _Request:
         """The same prompts, at most ``size`` of them at a time."""
         for first in range(0, len(self.h), size):
             yield replace(self, h=self.h[first : first + size], first=first)
+
+
+def _require_count(prompts: Any, count: int, protocol: str) -> None:
+    if not isinstance(prompts, Tensor) or len(prompts) != count:
+        raise UserError(f"{protocol} returns prompts that are not {count} rows of a tensor")
+
+
+def _key(model: object) -> object:
+    """What requests of equal models share; of a model without a hash, that it is the same."""
+    try:
+        hash(model)
+    except TypeError:
+        return id(model)
+    return model
 
 
 def _together(batch: list[_Request]) -> Denoiser:
