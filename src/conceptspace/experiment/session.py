@@ -31,7 +31,7 @@ from conceptspace.experiment.completeness import Incomplete, missing_checkpoints
 from conceptspace.experiment.own_code import keep_code
 from conceptspace.experiment.training import Training
 from conceptspace.experiment.training_process import TrainingProcess
-from conceptspace.hints import command, quoted
+from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked_judge, judge_record
 from conceptspace.judges.judge import Judge
@@ -113,7 +113,7 @@ class Session:
         Raises:
             Stopped: ``stop`` said so; the state is saved.
             UserError: another process works on the run, or has begun it with another config or
-                with another file of one's own; or images or probe are not those of before.
+                with another file of one's own; or the images are not those of before.
             Diverged: a loss, gradient, weight, image or score is not finite.
             OSError: something could not be read or written.
         """
@@ -152,7 +152,7 @@ class Session:
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
             UserError: an unknown protocol, patching before the last checkpoint, a file of one's
-                own that has changed, or another process works on the run; or images or probe are
+                own that has changed, or another process works on the run; or the images are
                 not those of before, or a protocol was asked with other settings.
         """
         asked = list(protocols)
@@ -218,11 +218,10 @@ class Session:
         started = time.perf_counter()
         settings = parts.probe(self.config)
         try:
-            found = load_or_train(self.world, settings, self.device, self.cache, stop)
+            self.probe = load_or_train(self.world, settings, self.device, self.cache, stop)
         except ProbeStopped:
             raise self._stopped() from None
-        self._require_same_probe(found)
-        self.probe = found
+        yield from self._tell_other_probe(self.probe)
         accuracy = self.probe.report["accuracy"]
         self.run.note(probe={"hash": self.probe.hash, **self.probe.report})
         right = ", ".join(f"{concept} {100 * value:.1f} %" for concept, value in accuracy.items())
@@ -275,16 +274,17 @@ class Session:
                 "as they were, or start a run with the new ones in another folder"
             )
 
-    def _require_same_probe(self, found: TrainedProbe) -> None:
-        """What one probe has scored is not mixed with what another does."""
+    def _tell_other_probe(self, found: TrainedProbe) -> Iterator[Event]:
+        """What one probe has scored is mixed with what another one does, but not in silence.
+
+        Trained again on another processor, the same probe has other last digits.
+        """
         before = self.run.information().get("probe", {}).get("hash", found.hash)
         if before != found.hash and self.run.folder.all_scores():
-            scores, sheets = (quoted(self.run.path / name) for name in ("scores", "samples"))
-            raise UserError(
+            yield Notice(
                 f"{self.run.path} was scored by the probe {before:.12}, and the one in "
-                f"{self.cache} is {found.hash:.12}; name the cache with the other one "
-                "(CONCEPTSPACE_CACHE), or score all anew, after: "
-                f"rm -r {scores} {sheets}"
+                f"{self.cache}, {found.hash:.12}, scores what is added: it was trained anew, perhaps "
+                "on another processor"
             )
 
     def _store_pictures(self) -> Iterator[Event]:
