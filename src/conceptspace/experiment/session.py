@@ -283,8 +283,8 @@ class Session:
         if before != found.hash and self.run.folder.all_scores():
             yield Notice(
                 f"{self.run.path} was scored by the probe {before:.12}, and the one in "
-                f"{self.cache}, {found.hash:.12}, scores what is added: it was trained anew, perhaps "
-                "on another processor"
+                f"{self.cache}, {found.hash:.12}, scores what is added; it was trained anew, "
+                "perhaps on another processor"
             )
 
     def _store_pictures(self) -> Iterator[Event]:
