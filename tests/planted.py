@@ -30,7 +30,7 @@ class Behavior:
         turn: step at which they leave the class that they are taken for, under naive prompting.
         corner: that class; None for going straight to the own class.
         end: where they end, one coordinate per concept; None for their own class.
-        protocols: the turn under other protocols.
+        protocols: the turn under other protocols, or under one setting ("guidance 5").
         train_turn: step at which training classes turn; None for straight.
         rise: steps within which every class gets to where it heads at first.
         drop: step at which the loss falls to a third at once; None for smoothly all the way.
@@ -92,9 +92,10 @@ def plant(
     rng = np.random.default_rng([config.seed, 7])
     rows, single = [], []
     for protocol in (NAIVE, *config.evaluate.protocols):
-        turn = does.protocols.get(protocol, does.turn)
         classes = space.classes if protocol in (NAIVE, "guidance") else space.ood_classes
         for setting in settings(protocol, config):
+            turn = does.protocols.get(protocol, does.turn)
+            turn = does.protocols.get(f"{protocol} {setting}", turn)
             for name in map(str, classes):
                 path = curve(name, name in space.ood_classes, steps.astype(float), turn, does)
                 path = np.clip(path + rng.normal(0, 0.01, path.shape), 0.005, 0.995)

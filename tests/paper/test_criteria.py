@@ -237,25 +237,6 @@ CASES: dict[str, list[Case]] = {
         (lambda: sampler.same_duration([-0.3, -0.25, -0.28], "both"), Verdict.FAILED),
         (lambda: sampler.same_duration([0.3, 0.0, -0.2], "both"), Verdict.UNDECIDED),
     ],
-    "guided as unguided": [
-        (
-            lambda: fig16.guided_as_unguided([(0.0, 0.0), (0.04, 0.04), (-0.04, -0.04)]),
-            Verdict.HELD,
-        ),
-        (
-            lambda: fig16.guided_as_unguided([(0.4, 0.4), (0.5, 0.5), (0.45, 0.45)]),
-            Verdict.FAILED,
-        ),
-        (
-            lambda: fig16.guided_as_unguided([(0.0, 0.0), (0.0, inf), (0.0, 0.0)]),
-            Verdict.UNDECIDED,
-        ),
-    ],
-    "unremarkable loss": [
-        (lambda: fig12.unremarkable_loss([0.5, 0.4, 0.6]), Verdict.HELD),
-        (lambda: fig12.unremarkable_loss([1.0, 0.95, 0.98]), Verdict.FAILED),
-        (lambda: fig12.unremarkable_loss([0.1, 0.9, 0.6]), Verdict.UNDECIDED),
-    ],
     "guided turn": [
         (lambda: fig16.guided_turn([0.02, -0.03, 0.0], "1 to 5"), Verdict.HELD),
         (lambda: fig16.guided_turn([0.4, 0.5, 0.45], "1 to 5"), Verdict.FAILED),
@@ -272,6 +253,12 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig17.patched_when_stable([NEVER] * 3, EARLY), Verdict.FAILED),
         (lambda: fig17.patched_when_stable(EARLY[:1], EARLY[:1]), Verdict.UNDECIDED),
         (lambda: fig17.patched_when_stable(EARLY, [NEVER] * 3), Verdict.UNDECIDED),
+    ],
+    "patching gains": [
+        (lambda: fig17.patching_gains([0.3, 0.25, 0.4]), Verdict.HELD),
+        (lambda: fig17.patching_gains([0.0, 0.02, -0.05]), Verdict.FAILED),
+        (lambda: fig17.patching_gains([0.0, 0.3, 0.15]), Verdict.UNDECIDED),
+        (lambda: fig17.patching_gains([]), Verdict.UNDECIDED),
     ],
     "patched, unstable": [
         (lambda: fig17.patched_when_unstable(NO), Verdict.HELD),

@@ -129,8 +129,8 @@ def dropping(plan: Plan) -> Behavior:
 
 
 def guided_first(plan: Plan) -> Behavior:
-    """Guidance of any weight makes the class long before naive prompting does."""
-    return Behavior(2800 + early(plan), "01", protocols={"guidance": 1150})
+    """Guidance of the largest weight makes the class long before a weight of 1 does."""
+    return Behavior(2800 + early(plan), "01", rise=900.0, protocols={"guidance 5": 1150})
 
 
 def patched_late(plan: Plan) -> Behavior:
@@ -247,14 +247,10 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         three_swapped,
         {"fig15-success": FAILED, "fig15-memorization": FAILED, "fig15-failure": FAILED},
     ),
-    (
-        "fig16",
-        turning,
-        {"fig16-emergence": HELD, "fig16-turn": HELD, "fig16-before": HELD},
-    ),
-    ("fig16", guided_first, {"fig16-emergence": FAILED}),
-    ("fig17", hidden, {"fig17-stable": HELD}),
-    ("fig17", patched_late, {"fig17-stable": FAILED}),
+    ("fig16", turning, {"fig16-turn": HELD, "fig16-before": HELD}),
+    ("fig16", guided_first, {"fig16-turn": FAILED, "fig16-before": FAILED}),
+    ("fig17", hidden, {"fig17-gain": HELD, "fig17-stable": HELD}),
+    ("fig17", patched_late, {"fig17-gain": FAILED, "fig17-stable": FAILED}),
     ("clip", clipping, {"clip-learned": HELD}),
     ("clip", clipping_anyway, {"clip-learned": FAILED, "clip-fixed": HELD}),
     (

@@ -225,7 +225,13 @@ def test_a_wrong_name_of_a_figure_is_refused_with_the_nearest() -> None:
 def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str) -> None:
     from conceptspace.experiment import parts
     from conceptspace.paper.fig14.runs import QUICK_SEEDS
-    from conceptspace.paper.settings import HIDDEN_SEEDS, LATER_SEEDS, SEEDS, STUDIED_SEEDS
+    from conceptspace.paper.settings import (
+        HIDDEN_SEEDS,
+        LATER_SEEDS,
+        PATCHED_SEEDS,
+        SEEDS,
+        STUDIED_SEEDS,
+    )
     from conceptspace.sweeps.plan import unique
 
     everything = unique(p for figure in FIGURES.values() for p in figure.plans(preset, None))
@@ -235,9 +241,9 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
     faces = {"quick": {len(QUICK_SEEDS)}, "paper": set()}[preset]
     seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
     studied = {*STUDIED_SEEDS[preset]}
-    both = studied | {*LATER_SEEDS[preset]}
-    hidden = both | {*HIDDEN_SEEDS[preset]}
-    counts = {len(studied), len(both), len(hidden)}
+    hidden = studied | {*LATER_SEEDS[preset]} | {*HIDDEN_SEEDS[preset]}
+    patched = studied | {*PATCHED_SEEDS[preset]}
+    counts = {len(studied), len(hidden), len(patched)}
     assert seeds == {0, len(SEEDS[preset]), *counts, *faces}
     for figure in FIGURES.values():
         assert figure.cost.keys() == {"quick", "paper"}

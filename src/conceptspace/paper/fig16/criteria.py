@@ -6,36 +6,19 @@ from collections.abc import Sequence
 
 from conceptspace.analysis.claims import (
     SIGNED,
-    Bounds,
     Row,
     below,
     measure,
     within,
 )
-from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.paper.thresholds import (
     COINCIDENT,
     NEGLIGIBLE,
 )
 
 
-def guided_as_unguided(differences: Sequence[Bounds]) -> Row:
-    """Fig. 16, its primary endpoint: guidance does not bring the class forward.
-
-    By what share of training guidance of the best weight, chosen on other images, reaches 0.8
-    before weight 1 does: an equivalence. It needs no turn that a detector finds.
-    """
-    return within(
-        "fig16-emergence",
-        f"Guidance of the best weight reaches {THRESHOLD:g} at about the step of weight 1.",
-        measure(list(differences)),
-        COINCIDENT,
-        "of training",
-    )
-
-
 def guided_turn(differences: Sequence[float], weights: str) -> Row:
-    """Fig. 16. The turn is at the same step under any guidance weight.
+    """Fig. 16, its primary endpoint: the turn is at the same step under any guidance weight.
 
     The step of the turn at the largest weight less that at weight 1, by seed, as a share of
     training: an equivalence.

@@ -15,7 +15,8 @@ from conceptspace.paper.fig17 import criteria
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, world
-from conceptspace.paper.settings import LATER_SEEDS, patched, studied
+from conceptspace.paper.settings import PATCHED_SEEDS, patched, studied
+from conceptspace.paper.thresholds import NEGLIGIBLE
 from conceptspace.presentation.figures import elicitation_figure
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.tables import JOINT, NAIVE, PATCHING
@@ -33,11 +34,14 @@ class Seed:
         patched: emergence under patching.
         elicited: the earlier one of overprompting and latent intervention.
         stays: whether its naive accuracy stays where it has arrived.
+        gain: joint accuracy under patching less that under naive prompting, in the mean over the
+            checkpoints before naive prompting arrives; None if there is none.
     """
 
     patched: Emergence
     elicited: Emergence
     stays: bool
+    gain: float | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Data:
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """Runs of a separation at which seeds are stable, and those of the studied one."""
-    stable = patched(preset, seeds or LATER_SEEDS[preset])
+    stable = patched(preset, seeds or PATCHED_SEEDS[preset])
     return unique([*stable, *studied(preset, seeds)])
 
 
@@ -92,7 +96,12 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
 def _sample(separation: float, results: Sequence[Result], ood: str) -> Sample:
     emergence = {p: list(emerged(results, ood, p).values()) for p in (NAIVE, PATCHING, *OTHERS)}
     runs = [
-        Seed(patched, min(others, key=lambda run: run.upper), _stable(result, ood, naive))
+        Seed(
+            patched,
+            min(others, key=lambda run: run.upper),
+            _stable(result, ood, naive),
+            _gain(result, ood, naive),
+        )
         for result, naive, patched, *others in zip(results, *emergence.values(), strict=True)
     ]
     return Sample(separation, joined(results), joined_best(results), emergence, runs)
@@ -116,10 +125,15 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """Stable seeds and unstable ones, each on their own, of both separations."""
+    """Stable seeds and unstable ones, each on their own, of both separations.
+
+    What patching gains is of the larger separation alone: seeds of the studied one had been seen.
+    """
     runs = [run for sample in data.samples for run in sample.runs]
     stable = [run for run in runs if run.stays]
+    fresh = [run.gain for run in data.samples[0].runs if run.stays and run.gain is not None]
     return [
+        criteria.patching_gains(fresh),
         criteria.patched_when_stable(
             [run.patched for run in stable], [run.elicited for run in stable]
         ),
@@ -128,9 +142,21 @@ def checks(data: Data) -> list[Row]:
 
 
 def _stable(result: Result, ood: str, run: Emergence) -> bool:
-    rows = result.table[(result.table["protocol"] == NAIVE) & (result.table["concept"] == JOINT)]
+    accuracy = _accuracy(result, ood, NAIVE)
+    return criteria.is_stable(accuracy.tolist(), run, accuracy.index.astype(float).tolist())
+
+
+def _gain(result: Result, ood: str, naive: Emergence) -> float | None:
+    gained = _accuracy(result, ood, PATCHING) - _accuracy(result, ood, NAIVE)
+    before = gained[gained.index < naive.upper]
+    return float(before.mean()) if len(before) else None
+
+
+def _accuracy(result: Result, ood: str, protocol: str) -> pd.Series:
+    """Joint accuracy by step, of a protocol with one setting."""
+    rows = result.table[(result.table["protocol"] == protocol) & (result.table["concept"] == JOINT)]
     rows = rows[rows["concept_class"] == ood].sort_values("step")
-    return criteria.is_stable(rows["accuracy"].tolist(), run, rows["step"].astype(float).tolist())
+    return rows.set_index("step")["accuracy"]
 
 
 FIGURE = PaperFigure(
@@ -139,12 +165,12 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="The last checkpoint's condition embedding elicits the OOD class at about the step of "
     "the other protocols in stable seeds, and not in unstable ones.",
-    cost={"quick": "12 runs and the first 12 of Fig. 6", "paper": "the 5 runs of Fig. 6"},
+    cost={"quick": "16 runs and the first 12 of Fig. 6", "paper": "the 5 runs of Fig. 6"},
     plans=plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
-    primary="fig17-stable",
-    endpoint="by how much patching differs from the other protocols, in stable seeds: "
-    "within ±0.15 of training",
+    primary="fig17-gain",
+    endpoint="by how much more patching makes than naive prompting before that arrives, in stable "
+    f"seeds: above {NEGLIGIBLE:g} joint accuracy",
 )
