@@ -22,16 +22,13 @@ Those of ``quick`` were fixed before any of their runs, and served no choice of 
 """
 
 STUDIED_SEEDS = {"quick": tuple(range(200, 212)), "paper": SEEDS["paper"]}
-"""Seeds of the studied setting (Figs. 1c, 6, 12 and 17)."""
+"""Seeds of the studied setting (Figs. 1c, 12 and 17)."""
 
 LATER_SEEDS = {"quick": tuple(range(212, 224)), "paper": SEEDS["paper"]}
-"""Seeds of what was fixed when runs of the seeds above had been seen: those cannot serve it.
-
-They left open for how long a capability is hidden (Fig. 6).
-"""
+"""Seeds that left open for how long a capability is hidden (Fig. 6)."""
 
 HIDDEN_SEEDS = {"quick": tuple(range(252, 276)), "paper": SEEDS["paper"]}
-"""Seeds that decide for how long a capability is hidden (Fig. 6): as many as should be enough."""
+"""Seeds of Fig. 6: as many as should be enough to say for how long a capability is hidden."""
 
 GUIDED_SEEDS = {"quick": tuple(range(288, 296)), "paper": SEEDS["paper"]}
 """Seeds of Fig. 16, whose setting and primary endpoint were chosen anew."""

@@ -81,16 +81,16 @@ class Data:
 
     Attributes:
         ood: the OOD class.
-        first: the seeds of which most of the claims are.
-        later: those that decide how long the capability is hidden; where seeds are asked for, and
-            at the paper's scale, all serve for both.
-        undecided: the same shares by seed, of the seeds that left this open.
+        sample: the seeds of which the claims are: those that nobody had seen when the primary
+            endpoint was fixed, or, where none of them ran, the others.
+        durations: by seed that nobody had seen, the share of the checkpoints in the window.
+        seen: the same of the others, which left it open.
     """
 
     ood: str
-    first: Sample
-    later: Sample | None
-    undecided: list[float]
+    sample: Sample
+    durations: list[float]
+    seen: list[float]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -104,15 +104,13 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
-    studied, hidden = set(STUDIED_SEEDS[preset]), set(HIDDEN_SEEDS[preset])
-    between = set(LATER_SEEDS[preset]) - studied - hidden
-    first = [r for r in results if r.seed not in between | (hidden - studied)]
-    fresh = [r for r in results if r.seed not in between | (studied - hidden)]
-    seen = [r for r in results if r.seed in between]
+    before = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]} - {*HIDDEN_SEEDS[preset]}
+    fresh = [r for r in results if r.seed not in before]
+    seen = [r for r in results if r.seed in before]
     return Data(
         ood,
-        _sample(first or fresh or seen, ood),
-        _sample(fresh, ood) if fresh else None,
+        _sample(fresh or seen, ood),
+        _sample(fresh, ood).durations if fresh else [],
         _sample(seen, ood).durations if seen else [],
     )
 
@@ -144,14 +142,11 @@ def seed_turn(result: Result, ood: str) -> float:
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Accuracies under every protocol, and the timeline of emergence."""
-    drawn = {
-        "fig06": _accuracies(data.first, data.ood, rows["fig06-hidden"]),
+    return {
+        "fig06": _accuracies(data.sample, data.ood, rows["fig06-duration"]),
         "timeline": _timeline(data, JUDGED, rows["fig06-overprompting-color-earlier"]),
         "timeline-plain": _timeline(data, PLAIN, rows["fig06-overprompting-color-earlier-plain"]),
     }
-    if data.later is not None:
-        drawn["fig06-later"] = _accuracies(data.later, data.ood, rows["fig06-duration"])
-    return drawn
 
 
 def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
@@ -173,7 +168,7 @@ def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
 
 
 def _timeline(data: Data, statistic: str, row: Row) -> Figure:
-    by_protocol = data.first.emergence[statistic]
+    by_protocol = data.sample.emergence[statistic]
     spans = [
         Span(protocol, run.lower, run.upper, not run.reached, f"seed {run.seed}")
         for of_seed in zip(*by_protocol.values(), strict=True)
@@ -181,8 +176,8 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
     ]
     return emergence_timeline(
         spans,
-        turn=data.first.turn,
-        last_step=float(data.first.table["step"].max()),
+        turn=data.sample.turn,
+        last_step=float(data.sample.table["step"].max()),
         hollow=statistic == PLAIN,
         title=f"Step from which class {data.ood} is made, by seed and way of asking",
         subtitle=caption(row),
@@ -191,12 +186,11 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
 
 def checks(data: Data) -> list[Row]:
     """The primary endpoint, then every protocol against naive prompting and its controls."""
-    shares = data.later.durations if data.later is not None else []
     rows = [
-        replace(criteria.duration(shares), note=_open_note(data.undecided)),
-        criteria.hidden([w.found for w in data.first.windows]),
+        replace(criteria.duration(data.durations), note=_open_note(data.seen)),
+        criteria.hidden([w.found for w in data.sample.windows]),
     ]
-    for statistic, emergence in data.first.emergence.items():
+    for statistic, emergence in data.sample.emergence.items():
         for protocol, controls in CONTROLS.items():
             rows += [
                 replace(
@@ -204,7 +198,7 @@ def checks(data: Data) -> list[Row]:
                     name=row.name if statistic == JUDGED else f"{row.name}-plain",
                     claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
                 )
-                for row in _elicited(data.first, emergence, protocol, controls)
+                for row in _elicited(data.sample, emergence, protocol, controls)
             ]
     return rows
 
@@ -252,6 +246,6 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig06-duration",
-    endpoint="share of training in which the capability is hidden, mean over 24 later seeds: "
+    endpoint="share of training in which the capability is hidden, mean over 24 seeds: "
     f"above {RESOLVED:g}",
 )
