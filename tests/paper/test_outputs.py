@@ -249,6 +249,24 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
         assert figure.cost.keys() == {"quick", "paper"}
 
 
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_two_samplers_are_compared_on_the_same_training(preset: str) -> None:
+    plans = FIGURES["sampler"].plans(preset, None)
+    own, other = plans[: len(plans) // 2], plans[len(plans) // 2 :]
+    for a, b in zip(own, other, strict=True):
+        assert (a.config.seed, a.config.train) == (b.config.seed, b.config.train)
+        sampling = ("sampler", "sampling_steps")
+        assert a.config.model_dump(exclude={"evaluate"}) == b.config.model_dump(
+            exclude={"evaluate"}
+        )
+        assert a.config.evaluate.model_dump(exclude=set(sampling)) == b.config.evaluate.model_dump(
+            exclude=set(sampling)
+        )
+        assert all(
+            getattr(a.config.evaluate, key) != getattr(b.config.evaluate, key) for key in sampling
+        )
+
+
 def test_every_figure_says_its_claim_its_cost_and_what_decides() -> None:
     for name, figure in FIGURES.items():
         assert figure.claim.endswith("."), name
