@@ -342,7 +342,8 @@ def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path)
     plant_all(plans, tmp_path, only_first, scores=True, kept=True)
     rows = {r.name: r for r in figure.checks(figure.analyse("quick", finished(plans, tmp_path)))}
     assert (rows["fig06-duration"].effect, rows["fig06-duration"].seeds) == (0, 3)
-    assert re.fullmatch(r"6 seeds before left it open: 0\.\d+ .*\.", rows["fig06-duration"].note)
+    note = r"Of 6 seeds seen before: held: 0\.\d+ of training, .*\."
+    assert re.fullmatch(note, rows["fig06-duration"].note.replace("\u00a0", " "))
     assert (rows["fig06-hidden"].effect, rows["fig06-hidden"].seeds) == (0, 3)
     first = figure.analyse("quick", finished(plans[:3], tmp_path))
     alone = {r.name: r for r in figure.checks(first)}

@@ -17,7 +17,7 @@ from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.errors import UserError
 from conceptspace.paper.fig06 import criteria
-from conceptspace.paper.framework.caption import caption
+from conceptspace.paper.framework.caption import caption, effect
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import (
     JUDGED,
@@ -81,16 +81,20 @@ class Data:
 
     Attributes:
         ood: the OOD class.
-        sample: the seeds of which the claims are: those that nobody had seen when the primary
-            endpoint was fixed, or, where none of them ran, the others.
-        durations: by seed that nobody had seen, the share of the checkpoints in the window.
-        seen: the same of the others, which left it open.
+        fresh: the seeds that nobody had seen when the primary endpoint was fixed.
+        seen: the others.
     """
 
     ood: str
-    sample: Sample
-    durations: list[float]
-    seen: list[float]
+    fresh: Sample | None
+    seen: Sample | None
+
+    @property
+    def sample(self) -> Sample:
+        """The seeds of which the claims are: the fresh ones if there are any."""
+        found = self.fresh or self.seen
+        assert found is not None
+        return found
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -107,12 +111,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     before = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]} - {*HIDDEN_SEEDS[preset]}
     fresh = [r for r in results if r.seed not in before]
     seen = [r for r in results if r.seed in before]
-    return Data(
-        ood,
-        _sample(fresh or seen, ood),
-        _sample(fresh, ood).durations if fresh else [],
-        _sample(seen, ood).durations if seen else [],
-    )
+    return Data(ood, *(_sample(of, ood) if of else None for of in (fresh, seen)))
 
 
 def _sample(results: Sequence[Result], ood: str) -> Sample:
@@ -185,12 +184,29 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
 
 
 def checks(data: Data) -> list[Row]:
-    """The primary endpoint, then every protocol against naive prompting and its controls."""
+    """The primary endpoint, then every protocol against naive prompting and its controls.
+
+    What the seeds say that had been seen stands beside it, and decides nothing.
+    """
+    rows = _rows(data.sample)
+    if data.fresh is None:
+        rows[0] = criteria.duration([])
+    elif data.seen is not None:
+        rows = [_beside(row, seen) for row, seen in zip(rows, _rows(data.seen), strict=True)]
+    return rows
+
+
+def _beside(row: Row, seen: Row) -> Row:
+    note = f"Of {seen.seeds} seeds seen before: {seen.verdict}{effect(seen)}."
+    return replace(row, note=f"{row.note} {note}".strip())
+
+
+def _rows(sample: Sample) -> list[Row]:
     rows = [
-        replace(criteria.duration(data.durations), note=_open_note(data.seen)),
-        criteria.hidden([w.found for w in data.sample.windows]),
+        criteria.duration(sample.durations),
+        criteria.hidden([w.found for w in sample.windows]),
     ]
-    for statistic, emergence in data.sample.emergence.items():
+    for statistic, emergence in sample.emergence.items():
         for protocol, controls in CONTROLS.items():
             rows += [
                 replace(
@@ -198,19 +214,9 @@ def checks(data: Data) -> list[Row]:
                     name=row.name if statistic == JUDGED else f"{row.name}-plain",
                     claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
                 )
-                for row in _elicited(data.sample, emergence, protocol, controls)
+                for row in _elicited(sample, emergence, protocol, controls)
             ]
     return rows
-
-
-def _open_note(shares: Sequence[float]) -> str:
-    if len(shares) < 2:
-        return ""
-    found = criteria.duration(shares)
-    return (
-        f"{found.seeds} seeds before left it open: "
-        f"{found.effect:.2g} ({found.low:.2g} to {found.high:.2g})."
-    )
 
 
 def _elicited(

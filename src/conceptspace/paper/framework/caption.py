@@ -11,10 +11,11 @@ def caption(row: Row) -> str:
     """One row of the ledger in two sentences, e.g. "… Held: 0.6 of training (95 % interval …)."."""
     plural = "seed" if row.seeds == 1 else "seeds"
     verdict = str(row.verdict).capitalize() + (f" ({row.reason})" if row.reason else "")
-    return f"{row.claim} {verdict}{_effect(row)}; {row.seeds}\u00a0{plural}."
+    return f"{row.claim} {verdict}{effect(row)}; {row.seeds}\u00a0{plural}."
 
 
-def _effect(row: Row) -> str:
+def effect(row: Row) -> str:
+    """What was measured, after a verdict: ": 0.6 of training, 95 % interval 0.5 to 0.7"."""
     if isnan(row.effect):
         return ""
     at_least = "" if isfinite(row.high) else "at least "
