@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from conceptspace.analysis import emergence, memorization, verdict
 from conceptspace.analysis.elicitation import best_settings, elicitation
 from conceptspace.analysis.kinks import Kink, detect_kink
 from conceptspace.analysis.sentences import CHAIN, Finding, arrival, oriented
-from conceptspace.analysis.trajectories import concepts_of
+from conceptspace.analysis.trajectories import concepts_of, shared_steps
 from conceptspace.analysis.turning import ALPHA, Turn, find_turn
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
@@ -134,17 +133,20 @@ def turn_of(
     train_classes: Sequence[str] = (),
     concepts: Sequence[str] = (),
 ) -> Turn | None:
-    """The turn of the naive trajectory; None with one concept or too few shared checkpoints.
+    """The turn of the naive trajectory; None with one concept or too few checkpoints.
 
-    Concepts of more than two values run from that of the most similar training class to that of
-    the OOD class, see :func:`conceptspace.values.axis`; without ``concepts``, in the order of the
-    digits, as in the table.
+    Checkpoints count at which every seed has every concept. Concepts of more than two values run
+    from that of the most similar training class to that of the OOD class, see
+    :func:`conceptspace.values.axis`; without ``concepts``, in the order of the digits, as in the
+    table.
     """
-    naive = table[(table["protocol"] == NAIVE) & (table["concept"] != JOINT)]
-    shared = _shared(naive[naive["concept_class"] == ood_class])
-    if len(shared) < FEWEST_FOR_TURN or naive["concept"].nunique() < 2:
+    rows = table[(table["protocol"] == NAIVE) & (table["concept"] != JOINT)]
+    rows = rows[rows["concept_class"] == ood_class]
+    steps = shared_steps(rows)
+    if len(steps) < FEWEST_FOR_TURN or len(concepts_of(rows)) < 2:
         return None
-    return find_turn(naive, ood_class, values=axes(naive, concepts, train_classes, ood_class))
+    rows = rows[rows["step"].isin(steps)]
+    return find_turn(rows, ood_class, values=axes(rows, concepts, train_classes, ood_class))
 
 
 def turn_sentence(turn: Turn, ood_class: str) -> str:
@@ -241,7 +243,7 @@ def change_points(
     with fewer than :data:`FEWEST_FOR_KINK` positive checkpoints that all seeds share are left out.
     """
     naive = table[(table["protocol"] == NAIVE) & (table["concept"] == JOINT)]
-    steps = _shared(naive[naive["step"] > 0])
+    steps = shared_steps(naive[naive["step"] > 0])
     naive = naive[naive["step"].isin(steps)]
     if len(steps) < FEWEST_FOR_KINK:
         return {}
@@ -261,12 +263,6 @@ def change_points(
         if wide.shape[1] == len(steps):
             curves[f"accuracy of {name}"] = wide.to_numpy()
     return {name: detect_kink(steps, values) for name, values in curves.items()}
-
-
-def _shared(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """The checkpoints that every seed has, in order."""
-    seeds = rows.groupby("step")["seed"].nunique()
-    return seeds.index[seeds == rows["seed"].nunique()].to_numpy(dtype=np.int64)
 
 
 def _loss_of(log: pd.DataFrame) -> str:

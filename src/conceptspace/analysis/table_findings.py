@@ -19,7 +19,7 @@ from conceptspace.analysis.emergence import (
     find_emergence,
     survival,
 )
-from conceptspace.analysis.findings import FEWEST_FOR_TURN, turn_sentence
+from conceptspace.analysis.findings import FEWEST_FOR_TURN, turn_of, turn_sentence
 from conceptspace.analysis.levels import LEVELS, Levels
 from conceptspace.analysis.quantities import (
     Quantity,
@@ -30,7 +30,7 @@ from conceptspace.analysis.quantities import (
 )
 from conceptspace.analysis.sentences import Finding, arrival
 from conceptspace.analysis.trajectories import concepts_of
-from conceptspace.analysis.turning import Turn, find_turn
+from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.verdict import Window, gates, others, windows_of
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
@@ -94,22 +94,6 @@ def require_enough(table: pd.DataFrame) -> None:
             f"under the plain way of asking there {'is' if steps == 1 else 'are'} {steps} "
             f"{'step' if steps == 1 else 'steps'}; what emerges has to stay for {HOLD} checkpoints"
         )
-
-
-def turn_of_table(table: pd.DataFrame, concept_class: str) -> Turn | None:
-    """The turn of the plain trajectory; None with one concept or too few checkpoints.
-
-    Checkpoints count at which every seed has every concept.
-    """
-    rows = table[(table["protocol"] == NAIVE) & (table["concept"] != JOINT)]
-    rows = rows[rows["concept_class"] == concept_class]
-    concepts = concepts_of(rows)
-    there = rows.groupby("step").size()
-    whole = there.index[there == rows["seed"].nunique() * len(concepts)]
-    if len(concepts) < 2 or len(whole) < FEWEST_FOR_TURN:
-        return None
-    rows = rows[rows["step"].isin(whole)]
-    return find_turn(rows, concept_class)
 
 
 def turn_text(table: pd.DataFrame, concept_class: str, turn: Turn) -> str:
@@ -257,7 +241,7 @@ def _pair(
 
 
 def _turn(table: pd.DataFrame, concept_class: str) -> Iterator[Finding]:
-    turn = turn_of_table(table, concept_class)
+    turn = turn_of(table, concept_class)
     concepts = concepts_of(table[table["concept_class"] == concept_class])
     if turn is not None:
         yield Finding("turn", turn_text(table, concept_class, turn))

@@ -51,6 +51,13 @@ def concepts_of(table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(str(name) for name in table["concept"].unique() if name != JOINT)
 
 
+def shared_steps(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """The checkpoints at which every seed has every concept of these rows, in order."""
+    there = rows[["step", "seed", "concept"]].drop_duplicates().groupby("step").size()
+    whole = rows["seed"].nunique() * rows["concept"].nunique()
+    return there.index[there == whole].to_numpy(dtype=np.int64)
+
+
 def probabilities(table: pd.DataFrame) -> Array:
     """The probability of each value of a concept, a row of the table each.
 

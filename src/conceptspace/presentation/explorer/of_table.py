@@ -13,8 +13,9 @@ import pandas as pd
 
 from conceptspace.analysis import points
 from conceptspace.analysis.emergence import THRESHOLD
+from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.quantities import classes_of
-from conceptspace.analysis.table_findings import turn_of_table, turn_text
+from conceptspace.analysis.table_findings import turn_text
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.presentation.explorer.run_findings import turn_payload
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
@@ -161,7 +162,7 @@ def _turns(table: pd.DataFrame, tokens: Mapping[str, str]) -> Tree:
     found: Tree = {}
     for group in [*groups, list(tokens)]:
         rows = table[table["run"].isin(group)]
-        turns = {name: turn_of_table(rows, name) for name in classes_of(rows)}
+        turns = {name: turn_of(rows, name) for name in classes_of(rows)}
         found[",".join(tokens[name] for name in group)] = {
             name: turn_payload(turn, turn_text(rows, name, turn))
             for name, turn in turns.items()
