@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from conceptspace.cli import main
+from conceptspace.cli.carry_out import time_in_words
 from conceptspace.cli.standing import Standing
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.collected import open_library
 from conceptspace.store import Run, open_or_create
-from conceptspace.sweeps.cost import measured, passes
+from conceptspace.sweeps.cost import TimeLeft, measured, passes
 from conceptspace.sweeps.folder import begin, failures, remembered
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Lost, Started
@@ -175,3 +176,11 @@ def test_measured_time_of_an_image_grows_with_the_network() -> None:
     small, large = (measured(tiny_config(model__channels=[c]), cpu) for c in (8, 128))
     assert 0 < 2 * small < large
     assert torch.get_num_threads() == threads
+
+
+def test_the_time_that_is_left_is_told_with_that_of_the_probes() -> None:
+    assert time_in_words(TimeLeft(2, 90.0, ())) == "90 seconds with 2 at once"
+    told = time_in_words(TimeLeft(1, 7200.0, (60.0,)))
+    assert told == "2.0 hours with 1 at once, besides 60 seconds for a probe"
+    told = time_in_words(TimeLeft(1, 7200.0, (60.0, 120.0)))
+    assert told == "2.0 hours with 1 at once, besides 3 minutes for 2 probes"

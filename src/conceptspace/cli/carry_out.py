@@ -6,11 +6,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import torch
-
-from conceptspace.cache import probe_cache
 from conceptspace.cli.progress import Interrupt
-from conceptspace.sweeps.cost import estimate, measured, probe_seconds, probes_left
+from conceptspace.sweeps.cost import TimeLeft
 from conceptspace.sweeps.folder import begin, remembered
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Elsewhere, Failed, Finished, Lost, Progress, Started
@@ -45,15 +42,13 @@ def carried_out(engine: Engine, plans: Sequence[Plan], out: Path, at_once: int) 
     return failed
 
 
-def time_in_words(plans: Sequence[Plan], out: Path, jobs: int, device: torch.device) -> str:
-    """How long the runs that do not exist will take, and the probes that have to be trained."""
-    seconds = estimate(plans, out, jobs, lambda config: measured(config, device))
-    probes = [probe_seconds(config, device) for config in probes_left(plans, out, probe_cache())]
-    text = f"{duration(seconds)} with {jobs} at once"
-    if not probes:
+def time_in_words(time: TimeLeft) -> str:
+    """How long the runs will take, and the probes that have to be trained."""
+    text = f"{duration(time.runs)} with {time.at_once} at once"
+    if not time.probes:
         return text
-    count = f"{len(probes)} probes" if len(probes) > 1 else "a probe"
-    return f"{text}, besides {duration(sum(probes))} for {count}"
+    count = f"{len(time.probes)} probes" if len(time.probes) > 1 else "a probe"
+    return f"{text}, besides {duration(sum(time.probes))} for {count}"
 
 
 def duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ from conceptspace.paper.framework.ledger import read_ledger
 from conceptspace.paper.framework.outputs import LEDGER, produce
 from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
-from conceptspace.sweeps.cost import covered
+from conceptspace.sweeps.cost import covered, time_left
 from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.sweeps.progress import Interrupted
@@ -65,7 +65,7 @@ def _train(plans: Sequence[Plan], out: Path, jobs: int, device: str) -> int:
     there = sum(covered(plan, out) for plan in plans)
     print(
         f"{len(plans)} runs, {there} exist; the others take about "
-        f"{time_in_words(plans, out, jobs, parts.device(device))}",
+        f"{time_in_words(time_left(plans, out, jobs, parts.device(device)))}",
         file=sys.stderr,
     )
     resources = Resources(device=device)
@@ -114,5 +114,5 @@ def _list(plans: list[Plan], out: Path, jobs: int, device: torch.device) -> int:
             there = "unfinished"
         asked = ", ".join(("naive", *plan.config.evaluate.protocols))
         print(f"{plan.name:{width}}  {there:10}  {plan.config.train.steps} steps  {asked}")
-    print(f"about {time_in_words(plans, out, jobs, device)}")
+    print(f"about {time_in_words(time_left(plans, out, jobs, device))}")
     return 0

@@ -21,7 +21,7 @@ from conceptspace.experiment.needs import bytes_in_words
 from conceptspace.files import sha256
 from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray, slurm
-from conceptspace.sweeps.cost import covered, disk
+from conceptspace.sweeps.cost import covered, disk, time_left
 from conceptspace.sweeps.file import read_sweep
 from conceptspace.sweeps.folder import COLLECTION, FAILURES, SWEEP, begin, planned_runs
 from conceptspace.sweeps.plan import Plan
@@ -152,7 +152,7 @@ def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) 
     for plan in plans:
         print(f"{plan.name}  {'exists' if covered(plan, out) else 'missing'}")
     print(
-        f"{len(plans)} runs, about {time_in_words(plans, out, jobs, device)}, "
+        f"{len(plans)} runs, about {time_in_words(time_left(plans, out, jobs, device))}, "
         f"and {bytes_in_words(disk(plans, out))} of disk"
     )
     return 0

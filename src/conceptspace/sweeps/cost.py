@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from conceptspace.benchmarks.machine import seconds
+from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
 from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.engine.replacing import fuse
@@ -27,6 +29,21 @@ BACKWARD = 3
 
 LONG = 0.1
 """Seconds from which a batch is long enough to tell how long an image takes."""
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """How long it takes until every run of a plan exists.
+
+    Attributes:
+        at_once: runs that work at a time.
+        runs: seconds for the runs that do not exist.
+        probes: seconds for each probe that has to be trained before.
+    """
+
+    at_once: int
+    runs: float
+    probes: tuple[float, ...]
 
 
 def passes(config: RunConfig) -> int:
@@ -156,6 +173,13 @@ def estimate(
                 speeds[_network(plan.config)] = guess(plan.config)
         times = [speeds[_network(plan.config)] * passes(plan.config) for plan in left]
     return max(sum(times) / jobs, max(times, default=0.0))
+
+
+def time_left(plans: Sequence[Plan], out: Path, jobs: int, device: torch.device) -> TimeLeft:
+    """Measure here how long the runs that do not exist will take, and the probes that they need."""
+    runs = estimate(plans, out, jobs, lambda config: measured(config, device))
+    probes = [probe_seconds(config, device) for config in probes_left(plans, out, probe_cache())]
+    return TimeLeft(jobs, runs, tuple(probes))
 
 
 def disk(plans: Sequence[Plan], out: Path) -> int:
