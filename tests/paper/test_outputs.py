@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,13 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
     assert seeds == {0, len(SEEDS[preset]), *counts, *faces}
     for figure in FIGURES.values():
         assert figure.cost.keys() == {"quick", "paper"}
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+@pytest.mark.parametrize("seeds", [None, range(3)])
+def test_fig17_counts_no_seed_twice(preset: str, seeds: Sequence[int] | None) -> None:
+    found = [plan.config.seed for plan in FIGURES["fig17"].plans(preset, seeds)]
+    assert len(found) == len(set(found))
 
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])

@@ -78,9 +78,13 @@ class Data:
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
-    """Runs of a separation at which seeds are stable, and those of the studied one."""
-    stable = patched(preset, seeds or PATCHED_SEEDS[preset])
-    return unique([*stable, *studied(preset, seeds)])
+    """Runs of a separation at which seeds are stable, and those of the studied one.
+
+    Seeds that are asked for are run at the first alone, since a seed counts once.
+    """
+    if seeds:
+        return patched(preset, seeds)
+    return unique([*patched(preset, PATCHED_SEEDS[preset]), *studied(preset)])
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
