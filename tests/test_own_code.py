@@ -80,6 +80,8 @@ def test_the_files_of_world_network_and_protocol_are_kept_by_their_hash(run, her
             "run --out run --data.kind stripes.py:Stripes --model.kind mlp.py:Mlp",
             "put it back as it was",
         ),
+        ("mlp.py", NETWORK, "run --out run --trust --dry-run", "put it back as it was"),
+        ("mlp.py", NETWORK, "evaluate run --trust --dry-run", "put it back as it was"),
     ],
 )
 def test_a_file_that_has_changed_is_refused(run, here, capsys, name, text, words, remedy):

@@ -14,6 +14,7 @@ from conceptspace.config import RunConfig, merged
 from conceptspace.errors import UserError
 from conceptspace.events import Trained
 from conceptspace.experiment import parts
+from conceptspace.experiment.alike import require_alike
 from conceptspace.presentation.page import write_page
 from conceptspace.values import COLUMNS
 from conceptspace.worlds.faces.config import CelebaData
@@ -73,6 +74,8 @@ def test_a_run_goes_on_with_its_own_images_alone(sprites: Path, tmp_path: Path):
     for work in (session.execute(), session.evaluate(["naive"])):
         with pytest.raises(UserError, match=f"images have changed .*data.path = {path}; .*digest"):
             list(work)
+    with pytest.raises(UserError, match="images have changed"):
+        require_alike(session.run, session.config, ["naive"])
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 

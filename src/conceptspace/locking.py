@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -46,14 +46,22 @@ def alone(folder: Path, patience: float = 0) -> Iterator[None]:
 def worked_on(folder: Path) -> bool:
     """Whether a process is working on a run, as far as one can tell."""
     try:
+        refuse_busy(folder)
+    except Busy:
+        return True
+    return False
+
+
+def refuse_busy(folder: Path) -> None:
+    """Refuse a run that a process is working on, as far as one can tell.
+
+    Raises:
+        Busy: one is.
+    """
+    with suppress(OSError):
         if (folder / LOCK).exists():
             with alone(folder):
                 pass
-    except Busy:
-        return True
-    except OSError:
-        pass
-    return False
 
 
 def sweep_leftovers(folder: Path) -> None:

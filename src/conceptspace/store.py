@@ -265,33 +265,57 @@ def open_or_create(path: Path, config: Description) -> tuple[Run, bool]:
         UserError: the folder holds a run with another config, or other files, or another process
             is creating a run in it.
     """
-    folder = RunFolder(path)
-    if folder.config.exists():
-        return confirmed(path, config), True
+    there = run_in(path, config)
+    if there is not None:
+        return there, True
     try:
-        require_free(path, config)
         make_folders(path)
         with alone(path):
-            if folder.config.exists():
-                return confirmed(path, config), True
-            write_atomically(folder.config, config.text().encode())
+            if RunFolder(path).config.exists():
+                return _confirmed(path, config), True
+            write_atomically(RunFolder(path).config, config.text().encode())
     except OSError as error:
-        raise UserError(f"cannot create a run in {path}: {error.strerror}") from None
+        raise _not_created(path, error.strerror) from None
     return Run(path), False
 
 
-def require_free(path: Path, config: Description) -> None:
-    """Refuse a folder that is there and is neither a run nor empty.
+def run_in(path: Path, config: Description) -> Run | None:
+    """The run in a folder; None where it may be begun. Nothing is written.
 
     Raises:
-        UserError: it holds other files, or is none.
+        UserError: the folder holds a run with another config, or other files, or cannot be.
+    """
+    if not RunFolder(path).config.exists():
+        try:
+            _require_free(path, config)
+        except OSError as error:
+            raise _not_created(path, error.strerror) from None
+    return _confirmed(path, config) if RunFolder(path).config.exists() else None
+
+
+def _require_free(path: Path, config: Description) -> None:
+    """Refuse a place that is there and is neither an empty folder nor, by now, a run.
+
+    Raises:
+        UserError: it holds other files, or is none; or it lies below a file.
         OSError: it cannot be looked into.
     """
-    if path.exists() and (not path.is_dir() or set(path.iterdir()) - _unfinished(path)):
+    places = (path, *path.absolute().parents)
+    nearest = next(place for place in places if place.exists() or place.is_symlink())
+    if nearest is not path and not nearest.is_dir():
+        raise _not_created(path, f"{nearest} is not a folder")
+    if nearest is not path:
+        return
+    others = not path.is_dir() or set(path.iterdir()) - _unfinished(path)
+    if others and not RunFolder(path).config.exists():
         raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
 
 
-def confirmed(path: Path, config: Description) -> Run:
+def _not_created(path: Path, reason: str | None) -> UserError:
+    return UserError(f"cannot create a run in {path}: {reason}")
+
+
+def _confirmed(path: Path, config: Description) -> Run:
     """The run in a folder, if it has this config.
 
     Raises:

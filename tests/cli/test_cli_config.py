@@ -14,9 +14,11 @@ from conceptspace.cli import main
 from conceptspace.config import load
 from conceptspace.experiment import parts
 from conceptspace.judges.probe import load_or_train
+from conceptspace.locking import alone
 from conceptspace.presets import quick
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.file import read_sweep
+from conceptspace.training import checkpoint
 from tiny import TINY, tiny_config, tiny_session
 
 
@@ -233,3 +235,38 @@ class TestWithoutTheRun:
             "overprompting-color: 4 images at steps 0, 4, 9",
         ]
         assert contents(folder) == before
+
+    def told(self, words: list[str], capsys) -> str:
+        """What a command and its dry run are refused with, which is the same."""
+        found = []
+        for flags in (["--dry-run"], []):
+            assert main([*words, *flags]) == 2
+            found.append(capsys.readouterr().err.splitlines()[-1])
+        assert found[0] == found[1]
+        return found[0]
+
+    def test_dry_runs_of_a_run_that_another_process_works_on(self, tmp_path, capsys):
+        run = open_or_create(tmp_path / "r", TINY)[0]
+        checkpoint.save(run.checkpoints, 0, {})
+        with alone(run.path):
+            for words in (["run", "--out", str(run.path)], ["evaluate", str(run.path)]):
+                assert "another process is working on" in self.told(words, capsys)
+
+    def test_dry_run_of_a_run_that_does_not_fit(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr("conceptspace.experiment.needs._memory", lambda: 1)
+        words = ["run", "--config", str(tiny_file(tmp_path)), "--out", str(tmp_path / "r")]
+        assert "of memory, and this machine has" in self.told(words, capsys)
+        (tmp_path / "file").write_text("mine")
+        monkeypatch.undo()
+        words[-1] = str(tmp_path / "file" / "r")
+        assert "file is not a folder" in self.told(words, capsys)
+
+    def test_dry_run_of_an_evaluation_that_lacks_a_checkpoint(self, tmp_path, capsys):
+        run = open_or_create(tmp_path / "r", TINY)[0]
+        checkpoint.save(run.checkpoints, 4, {})
+        words = ["evaluate", str(run.path), "--protocol", "patching"]
+        assert "a protocol needs the checkpoint of step 9" in self.told(words, capsys)
+        assert main(["evaluate", str(run.path), "--protocol", "naive", "--dry-run"]) == 0
+        streams = capsys.readouterr()
+        assert streams.out == "naive: 8 images at step 4\n"
+        assert "the checkpoints of step 0 are missing" in streams.err

@@ -101,9 +101,9 @@ def evaluate(options: Namespace) -> int:
         protocols.remove(PATCHING)
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
+    device = parts.device(options.device)
     if options.dry_run:
         return dry_run.of_evaluation(opened, protocols, sweeps, protocol_flags(options))
-    device = parts.device(options.device)
     session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from conceptspace.cache import probe_cache
 from conceptspace.cli.carry_out import duration
 from conceptspace.config import RunConfig, merged
 from conceptspace.experiment import parts
-from conceptspace.experiment.asked import asked_alike
-from conceptspace.experiment.completeness import steps_in_words
+from conceptspace.experiment.alike import require_alike
+from conceptspace.experiment.completeness import missing_in_words, saved, steps_in_words
 from conceptspace.experiment.extension import Extension
 from conceptspace.experiment.needs import (
     bytes_in_words,
@@ -21,12 +22,14 @@ from conceptspace.experiment.needs import (
     needs,
     parameters,
     protocols_asked,
+    require,
 )
 from conceptspace.judges.probe import untrained
+from conceptspace.locking import refuse_busy
+from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
-from conceptspace.run_folder import RunFolder
-from conceptspace.store import Run, confirmed, require_free
+from conceptspace.store import Run, run_in
 from conceptspace.sweeps.cost import measured, passes, probe_seconds
 from conceptspace.training import checkpoint
 
@@ -41,13 +44,18 @@ def of_run(
     """Print what `run` would make, in which time, memory and space.
 
     Raises:
-        UserError: see :func:`conceptspace.store.open_or_create`.
+        UserError: what `run` would say: there is something else in the folder, the run was begun
+            otherwise, or another process works on it; after the print, that it does not fit here.
     """
+    run = run_in(folder, config) if longer is None else longer.run
+    if run is not None:
+        refuse_busy(folder)
+        require_alike(run, config, config.evaluate.protocols)
     steps = parts.checkpoints(config)
     need, asked = needs(config), protocols_asked(config)
     images = len(steps) * sum(images_asked(protocol, config) for protocol in asked)
     rows = {
-        "run": str(longer or _new_or_resumed(folder, config)),
+        "run": str(longer or _new_or_resumed(folder, run)),
         "training": f"{config.train.steps} steps of {config.train.batch_size} images",
         "checkpoints": f"{len(steps)}, from step {steps[0]} to {steps[-1]}",
         "asks": ", ".join(protocol.name for protocol in asked),
@@ -62,6 +70,7 @@ def of_run(
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")
+    require(config, folder, device, processes)
     return 0
 
 
@@ -72,13 +81,11 @@ def _probe(config: RunConfig, device: torch.device) -> str:
     return f"about {duration(probe_seconds(config, device))} to train, once for these images"
 
 
-def _new_or_resumed(folder: Path, config: RunConfig) -> str:
+def _new_or_resumed(folder: Path, run: Run | None) -> str:
     """Whether there is a run in a folder, and how far it is."""
-    if not RunFolder(folder).config.exists():
-        require_free(folder, config)
+    if run is None:
         return f"new in {folder}"
-    confirmed(folder, config)
-    last = max(checkpoint.saved_steps(RunFolder(folder).resume), default=0)
+    last = max(checkpoint.saved_steps(run.folder.resume), default=0)
     return f"the one in {folder} goes on from step {last}"
 
 
@@ -91,19 +98,28 @@ def of_evaluation(
     """Print which checkpoints `evaluate` would score under which protocols.
 
     Raises:
-        UserError: there is no such protocol, scores are damaged, or they were made with other
-            settings.
+        UserError: what `evaluate` would say: there is no such protocol, it needs a checkpoint that
+            is not there, scores are damaged, or they were made otherwise, or another process works
+            on the run.
     """
+    refuse_busy(run.path)
     changes = {"evaluate": dict(sweeps), "protocols": own}
     config = merged(run.config, changes, "the protocols' settings")
-    asked_alike(run, config, protocols)
+    require_alike(run, config, protocols)
+
+    def load(step: int | None) -> VDM:
+        saved(run, config, step)
+        return parts.outline(config)
+
+    made = [registry.make(name, parts.context(config, load)) for name in protocols]
+    if lacking := missing_in_words(run):
+        print(lacking, file=sys.stderr)
     classes = parts.world(config.data).space.classes
     book = Book(run, config.seed, classes)
-    saved = checkpoint.saved_steps(run.folder.checkpoints)
-    for name in protocols:
-        protocol = registry.make(name, parts.context(config))
-        left = [step for step in saved if book.missing(protocol, step)]
+    steps = checkpoint.saved_steps(run.folder.checkpoints)
+    for protocol in made:
+        left = [step for step in steps if book.missing(protocol, step)]
         each = images_asked(protocol, config)
         what = f"{each} images at {steps_in_words(left)}" if left else "all is there"
-        print(f"{name}: {what}")
+        print(f"{protocol.name}: {what}")
     return 0

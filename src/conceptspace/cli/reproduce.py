@@ -23,6 +23,7 @@ from conceptspace.paper.framework.registry import FIGURES, chosen
 from conceptspace.paper.framework.results import finished
 from conceptspace.sweeps.cost import covered, time_left
 from conceptspace.sweeps.local import execute
+from conceptspace.sweeps.outlook import REFUSED, outlook
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.sweeps.progress import Interrupted
 from conceptspace.sweeps.resources import Resources
@@ -108,11 +109,11 @@ def _produce(figure: PaperFigure, preset: str, home: Path, seeds: Sequence[int] 
 
 def _list(plans: list[Plan], out: Path, jobs: int, device: torch.device) -> int:
     width = max((len(plan.name) for plan in plans), default=0)
-    for plan in plans:
-        there = "exists" if covered(plan, out) else "missing"
-        if there == "missing" and plan.folder(out).exists():
-            there = "unfinished"
-        asked = ", ".join(("naive", *plan.config.evaluate.protocols))
-        print(f"{plan.name:{width}}  {there:10}  {plan.config.train.steps} steps  {asked}")
-    print(f"about {time_in_words(time_left(plans, out, jobs, device))}")
-    return 0
+    found = [outlook(plan, out, device) for plan in plans]
+    for one in found:
+        asked = ", ".join(("naive", *one.plan.config.evaluate.protocols))
+        what = f"{one.state:10}  {one.plan.config.train.steps} steps  {asked}"
+        print(f"{one.plan.name:{width}}  {one if one.reason else what}")
+    possible = [one.plan for one in found if one.state != REFUSED]
+    print(f"about {time_in_words(time_left(possible, out, jobs, device))}")
+    return 1 if len(possible) < len(plans) else 0

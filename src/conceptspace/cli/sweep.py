@@ -24,6 +24,7 @@ from conceptspace.sweeps import local, on_ray, slurm
 from conceptspace.sweeps.cost import covered, disk, time_left
 from conceptspace.sweeps.file import read_sweep
 from conceptspace.sweeps.folder import COLLECTION, FAILURES, SWEEP, begin, planned_runs
+from conceptspace.sweeps.outlook import REFUSED, outlook
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
 from conceptspace.sweeps.resources import Resources
@@ -55,10 +56,6 @@ def sweep(options: Namespace) -> int:
         raise UserError("say where the runs go: --out DIR")
     plans = read_sweep(Path(options.file))
     store = Store(options.out) if isinstance(options.out, str) else None
-    out = options.out = options.out if store is None else here(store)
-    if store is not None:
-        fetch_records(store, out, RECORDS)
-        _warn(fetch_sweep(store, out, [plan.name for plan in plans], SMALL))
     resources = Resources(
         options.cpus_per_run,
         options.gpus_per_run,
@@ -67,10 +64,15 @@ def sweep(options: Namespace) -> int:
         tuple(dict.fromkeys(options.log)),
         store.url if store is not None else "",
     )
+    _refuse_mixed(options, resources)
+    out = options.out = options.out if store is None else here(store)
+    if store is not None:
+        fetch_records(store, out, RECORDS)
+        _warn(fetch_sweep(store, out, [plan.name for plan in plans], SMALL))
     jobs = options.jobs or max(1, (os.cpu_count() or 1) // resources.threads)
     if options.dry_run:
-        return _dry_run(plans, out, jobs, resources)
-    if options.slurm or options.sbatch:
+        return _dry_run(options, plans, resources, jobs)
+    if options.slurm:
         return _submit(options, plans, resources)
     engine, at_once = _engine(options, plans, resources, jobs)
     if store is not None:
@@ -100,14 +102,34 @@ def _refuse_others(options: Namespace) -> None:
     refuse_others(options, plain, TAKES[options.file])
 
 
+def _refuse_mixed(options: Namespace, resources: Resources) -> None:
+    """Refuse flags of one engine beside another, before anything is written.
+
+    Raises:
+        UserError: names them.
+    """
+    if options.slurm:
+        if resources.store:
+            raise UserError("--slurm needs a folder that all nodes see; storage takes --engine ray")
+        if options.engine != "local":
+            raise UserError(
+                "--slurm and --engine ray exclude each other; start Ray in an allocation"
+            )
+        slurm.refuse_shares(resources)
+    elif options.sbatch:
+        raise UserError("--sbatch gives options to Slurm; add --slurm")
+    elif options.engine == "local":
+        if options.address:
+            raise UserError("--address is that of a Ray cluster; add --engine ray")
+        local.refuse_gpus(resources)
+
+
 def _engine(
     options: Namespace, plans: Sequence[Plan], resources: Resources, jobs: int
 ) -> tuple[Callable[[Callable[[], bool]], Iterator[Progress]], int]:
     """What works on the runs, and on how many at once; 0 if a cluster decides that."""
     out: Path = options.out
     if options.engine == "local":
-        if options.address:
-            raise UserError("--address is that of a Ray cluster; add --engine ray")
         return (
             lambda stop: local.execute(plans, out, jobs=jobs, resources=resources, stop=stop)
         ), jobs
@@ -127,12 +149,6 @@ def _engine(
 def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> int:
     """Submit the runs to Slurm, and do not wait for them."""
     out: Path = options.out
-    if not options.slurm:
-        raise UserError("--sbatch gives options to Slurm; add --slurm")
-    if resources.store:
-        raise UserError("--slurm needs a folder that all nodes see; storage takes --engine ray")
-    if options.engine != "local":
-        raise UserError("--slurm and --engine ray exclude each other; start Ray in an allocation")
     begin(out, plans, options.jobs or 0)
     job = slurm.submit(plans, out, resources, at_once=options.jobs, options=options.sbatch)
     if not job:
@@ -146,16 +162,23 @@ def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> 
     return 0
 
 
-def _dry_run(plans: Sequence[Plan], out: Path, jobs: int, resources: Resources) -> int:
+def _dry_run(options: Namespace, plans: Sequence[Plan], resources: Resources, jobs: int) -> int:
     """Every run, and what they will take."""
-    device = parts.device(resources.device)
-    for plan in plans:
-        print(f"{plan.name}  {'exists' if covered(plan, out) else 'missing'}")
+    device, out = parts.device(resources.device), options.out
+    works_here = options.engine == "local" and not options.slurm
+    found = [outlook(plan, out, device if works_here else None) for plan in plans]
+    for one in found:
+        print(f"{one.plan.name}  {one}")
+    possible = [one.plan for one in found if one.state != REFUSED]
     print(
-        f"{len(plans)} runs, about {time_in_words(time_left(plans, out, jobs, device))}, "
-        f"and {bytes_in_words(disk(plans, out))} of disk"
+        f"{len(plans)} runs, about {time_in_words(time_left(possible, out, jobs, device))}, "
+        f"and {bytes_in_words(disk(possible, out))} of disk"
     )
-    return 0
+    if len(possible) == len(plans):
+        return 0
+    if options.slurm:  # it submits all or none
+        raise UserError(next(one.reason for one in found if one.state == REFUSED))
+    return 1
 
 
 def _status(options: Namespace) -> int:

@@ -31,6 +31,37 @@ def missing_checkpoints(run: Run) -> list[int]:
     return [s for s in planned_steps(run) if s <= newest and s not in saved]
 
 
+def missing_in_words(run: Run) -> str:
+    """Which checkpoints are missing, and how to make them again; empty if none is."""
+    lacking = missing_checkpoints(run)
+    if not lacking:
+        return ""
+    return (
+        f"the checkpoints of {steps_in_words(lacking)} are missing in {run.checkpoints}; make them "
+        f"again with: {resume_command(run)}"
+    )
+
+
+def saved(run: Run, config: RunConfig, step: int | None) -> int:
+    """A step whose checkpoint a protocol asks for, the last planned one for None.
+
+    Raises:
+        UserError: no checkpoint is planned there, or it is not saved.
+    """
+    step = parts.planned(config, step)
+    if step not in checkpoint.saved_steps(run.checkpoints):
+        raise UserError(
+            f"a protocol needs the checkpoint of step {step}, which {run.path} does not have; go "
+            f"on with: {resume_command(run)}"
+        )
+    return step
+
+
+def resume_command(run: Run) -> str:
+    """The command that goes on with a run."""
+    return command("run", "--out", run.path)
+
+
 def steps_in_words(steps: Sequence[int]) -> str:
     """A few steps by number, many by their first and their count."""
     shown = ", ".join(map(str, steps[:3]))
@@ -47,6 +78,4 @@ def has_last_checkpoint(run: Run) -> bool:
 def require_checkpoints(run: Run) -> None:
     """Raise ``UserError`` for a run without a checkpoint."""
     if not checkpoint.saved_steps(run.checkpoints):
-        raise UserError(
-            f"{run.path} has no checkpoints yet; run: {command('run', '--out', run.path)}"
-        )
+        raise UserError(f"{run.path} has no checkpoints yet; run: {resume_command(run)}")

@@ -48,11 +48,22 @@ def require_permission(run: Run, named: Container[str], trusted: bool) -> None:
 
 
 def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
-    """Keep the SHA-256 of each file that defines a world, network or protocol of one's own.
+    """Keep in ``run.json``, below ``code``, what :func:`code_alike` finds.
 
-    It stands in ``run.json`` below ``code``, by ``data``, ``model`` and ``protocols.NAME``; of the
-    modules beside it that it imports, with their name behind a dot. What comes from elsewhere, an
-    installed package or a folder, is not looked at.
+    Raises:
+        UserError: see :func:`code_alike`.
+    """
+    kept, found = _kept(run), code_alike(run, config, protocols)
+    if found.keys() - kept.keys():
+        run.note(code=kept | found)
+
+
+def code_alike(run: Run, config: RunConfig, protocols: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The SHA-256 of each file that defines a world, network or protocol of one's own.
+
+    They go by ``data``, ``model`` and ``protocols.NAME``; of the modules beside it that it imports,
+    with their name behind a dot. What comes from elsewhere, an installed package or a folder, is
+    not looked at.
 
     Args:
         run: that is worked on.
@@ -78,8 +89,7 @@ def keep_code(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
                 f"{file['file']} has changed since {what} with it ({run.path / 'run.json'} keeps "
                 f"its SHA-256, {name}); put it back as it was, or {other}"
             )
-    if found.keys() - kept.keys():
-        run.note(code=kept | found)
+    return found
 
 
 def _kept(run: Run) -> dict[str, dict[str, str]]:

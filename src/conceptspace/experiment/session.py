@@ -26,12 +26,19 @@ from conceptspace.engine.precision import LoweredModel, Precision, fastest_preci
 from conceptspace.errors import UserError
 from conceptspace.events import Evaluated, Event, Notice, Stopped
 from conceptspace.experiment import parts
+from conceptspace.experiment.alike import keeps_images, require_same_images
 from conceptspace.experiment.asked import keep_asked
-from conceptspace.experiment.completeness import Incomplete, missing_checkpoints, steps_in_words
+from conceptspace.experiment.completeness import (
+    Incomplete,
+    missing_checkpoints,
+    missing_in_words,
+    resume_command,
+    saved,
+    steps_in_words,
+)
 from conceptspace.experiment.own_code import keep_code
 from conceptspace.experiment.training import Training
 from conceptspace.experiment.training_process import TrainingProcess
-from conceptspace.hints import command
 from conceptspace.judges.agreement import agreement_judge
 from conceptspace.judges.function import checked_judge, judge_record
 from conceptspace.judges.judge import Judge
@@ -169,11 +176,8 @@ class Session:
         run = parts.context(config, self._load)
         asked = [registry.make(name, run) for name in protocols]
         yield from self._prepare(stop)
-        if lacking := missing_checkpoints(self.run):
-            yield Notice(
-                f"the checkpoints of {steps_in_words(lacking)} are missing in "
-                f"{self.run.checkpoints}; make them again with: {self._resume_command}"
-            )
+        if lacking := missing_in_words(self.run):
+            yield Notice(lacking)
         steps = checkpoint.saved_steps(self.run.checkpoints)
         for protocol in asked:
             for step in steps:
@@ -189,11 +193,6 @@ class Session:
                     raise Stopped(step)
         self._collect()
 
-    @property
-    def _resume_command(self) -> str:
-        """The command that goes on with the run."""
-        return command("run", "--out", self.run.path)
-
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
         scored = set(self.run.trajectory()["step"])
@@ -201,7 +200,7 @@ class Session:
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
-                f"damaged meanwhile; make them again with: {self._resume_command}"
+                f"damaged meanwhile; make them again with: {resume_command(self.run)}"
             )
 
     def _prepare(self, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -263,16 +262,9 @@ class Session:
 
     def _require_same_images(self) -> Iterator[Event]:
         """Go on with the images of which ``run.json`` keeps a hash, and with no others."""
-        before = self.run.information().get("data", {}).get("digest")
-        if before is None or not isinstance(self.world, HasSource):
-            return
-        yield Notice("images: comparing them with those of the run")
-        if self.world.provenance().get("digest") != before:
-            raise UserError(
-                f"the images have changed since the run was begun ({parts.source(self.config)}; "
-                f"{self.run.folder.information} keeps their SHA-256, data.digest); put them back "
-                "as they were, or start a run with the new ones in another folder"
-            )
+        if keeps_images(self.run, self.world):
+            yield Notice("images: comparing them with those of the run")
+            require_same_images(self.run, self.config, self.world)
 
     def _tell_other_probe(self, found: TrainedProbe) -> Iterator[Event]:
         """What one probe has scored is mixed with what another one does, but not in silence.
@@ -371,12 +363,7 @@ class Session:
 
     def _load(self, step: int | None) -> VDM:
         """The model as it was at a saved step, the last planned one for None."""
-        step = parts.planned(self.config, step)
-        if step not in checkpoint.saved_steps(self.run.checkpoints):
-            raise UserError(
-                f"a protocol needs the checkpoint of step {step}, which {self.run.path} does "
-                f"not have; go on with: {self._resume_command}"
-            )
+        step = saved(self.run, self.config, step)
         model = parts.model(self.config, self.device)
         model.load_state_dict(checkpoint.load(self.run.checkpoints, step, self.device))
         return model

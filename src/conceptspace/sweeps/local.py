@@ -76,8 +76,7 @@ def execute(
         Interrupted: ``stop`` said so.
         UserError: GPUs are to be shared out, which this engine cannot.
     """
-    if resources.gpus:
-        raise UserError("local processes do not share out GPUs; add --engine ray")
+    refuse_gpus(resources)
     waiting, workers, lost = list(plans), list[_Worker](), Counter[str]()
     awaited = ""
     try:
@@ -121,6 +120,16 @@ def execute(
             worker.process.terminate()
         for worker in workers:
             worker.process.wait()
+
+
+def refuse_gpus(resources: Resources) -> None:
+    """Refuse GPUs that are to be shared out, which this engine cannot.
+
+    Raises:
+        UserError: they are.
+    """
+    if resources.gpus:
+        raise UserError("local processes do not share out GPUs; add --engine ray")
 
 
 def log_of(plan: Plan, out: Path) -> Path:

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from conceptspace.config import RunConfig, merged, nested
-from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.presets import PRESETS
-from conceptspace.run_folder import RunFolder
-from conceptspace.store import Run, difference
+from conceptspace.store import run_in
 from conceptspace.tables import NAIVE
 
 
@@ -38,19 +36,10 @@ class Plan:
         A kept run, which has no more than config, information and trajectory, exists as well.
 
         Raises:
-            UserError: the folder holds another run, or a damaged table.
+            UserError: the folder holds another run, something else, or a damaged table.
         """
-        folder = self.folder(out)
-        if not RunFolder(folder).config.exists():
-            return False
-        run = Run(folder)
-        there = run.description  # no code is imported that it may name
-        if there.model_dump() != self.config.model_dump():
-            raise UserError(
-                f"{folder} holds a run with another config "
-                f"({difference(there, self.config)}); choose another folder with --out"
-            )
-        if not RunFolder(folder).trajectory.exists():
+        run = run_in(self.folder(out), self.config)
+        if run is None or not run.folder.trajectory.exists():
             return False
         scored = run.trajectory().groupby("protocol")["step"].agg(set).to_dict()
         steps = set(parts.checkpoints(self.config))

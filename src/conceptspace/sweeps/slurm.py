@@ -86,11 +86,7 @@ def batch_script(
     Raises:
         UserError: GPUs are to be shared.
     """
-    if resources.gpus % 1:
-        raise UserError(
-            "Slurm gives a run whole GPUs; to share one, start Ray in an allocation and add "
-            "--engine ray --address"
-        )
+    refuse_shares(resources)
     most = f"%{at_once}" if at_once else ""
     given = [
         f"job-name={out.name or 'sweep'}",
@@ -106,6 +102,19 @@ def batch_script(
     lines = [f"#SBATCH --{option}" for option in given]
     task = [sys.executable, "-m", "conceptspace.sweeps.slurm", str(out)]
     return "\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(task)} "$SLURM_ARRAY_TASK_ID"', ""])
+
+
+def refuse_shares(resources: Resources) -> None:
+    """Refuse a GPU that is to be shared by runs.
+
+    Raises:
+        UserError: it is.
+    """
+    if resources.gpus % 1:
+        raise UserError(
+            "Slurm gives a run whole GPUs; to share one, start Ray in an allocation and add "
+            "--engine ray --address"
+        )
 
 
 def _sbatch(path: Path) -> str:
