@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from conceptspace.config import RunConfig
-from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.hints import quoted
 from conceptspace.protocols import registry
+from conceptspace.recording.asked import keep, refuse_mixing
 from conceptspace.store import Run
 
 
@@ -19,9 +18,7 @@ def keep_asked(run: Run, config: RunConfig, protocols: Iterable[str]) -> None:
     Raises:
         UserError: see :func:`asked_alike`.
     """
-    found, kept = asked_alike(run, config, protocols), run.information().get("asked", {})
-    if kept | found != kept:
-        run.note(asked=kept | found)
+    keep(run, asked_alike(run, config, protocols))
 
 
 def asked_alike(run: Run, config: RunConfig, protocols: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -37,22 +34,7 @@ def asked_alike(run: Run, config: RunConfig, protocols: Iterable[str]) -> dict[s
     Raises:
         UserError: a protocol has scores that were made with other settings.
     """
-    kept = run.information().get("asked", {})
     here, begun = parts.context(config), parts.context(run.config)
     found = {name: registry.fixed(name, here) for name in protocols}
-    for name, values in found.items():
-        if not values or not run.folder.scored_steps(name):
-            continue
-        there = registry.fixed(name, begun) | kept.get(name, {})
-        for key, value in values.items():
-            if there.get(key, value) != value:
-                raise _asked_otherwise(run, name, f"{key} = {there[key]!r}, not {value!r}")
+    refuse_mixing(run, found, lambda name: registry.fixed(name, begun))
     return {name: values for name, values in found.items() if values}
-
-
-def _asked_otherwise(run: Run, name: str, how: str) -> UserError:
-    scores, sheets = (quoted(run.path / folder / name) for folder in ("scores", "samples"))
-    return UserError(
-        f"{run.path} was asked by {name} with {how}, and its table holds one of them; leave the "
-        f"setting as it was, or ask anew without these scores, after: rm -r {scores} {sheets}"
-    )

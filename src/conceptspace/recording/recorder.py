@@ -18,8 +18,10 @@ from conceptspace.loggers import Logger, log_metrics, log_scores, open_loggers
 from conceptspace.models.generative import name_of
 from conceptspace.protocols.base import Protocol
 from conceptspace.protocols.naive import with_naive
+from conceptspace.recording.asked import keep, refuse_mixing
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
+from conceptspace.recording.described import described
 from conceptspace.recording.encoding import Encoder, prompts_of
 from conceptspace.recording.environment import environment
 from conceptspace.recording.metrics import Metrics
@@ -74,8 +76,9 @@ class Recorder:
 
     Raises:
         UserError: the folder holds a run of another space, seed, judge, protocol or setting, or
-            something else; two protocols share a name; a prompt or picture is of the wrong
-            form.
+            something else, or scores of a protocol that was made otherwise (see
+            :func:`~conceptspace.recording.described.described`); two protocols share a name; a
+            prompt or picture is of the wrong form.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Recorder:
         self.space = asked.space
         self.steps: Container[int] = EvenInRoot() if steps is None else steps
         self.protocols = with_naive(protocols)
+        self.made_of = described(self.protocols)
         encoder = "concept vectors" if prompts is None else name_of(prompts)
         self.description = described_as(
             seed=seed,
@@ -133,6 +137,8 @@ class Recorder:
             )
         with ExitStack() as stack:
             stack.enter_context(working_on(self.run, self.description))
+            refuse_mixing(self.run, self.made_of)
+            keep(self.run, self.made_of)
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
             self.metrics = Metrics(self.run.folder.training)
