@@ -180,6 +180,17 @@ def test_a_run_that_another_process_works_on_comes_last(tmp_path: Path) -> None:
     assert all(p.exists(tmp_path) for p in both)
 
 
+def test_a_run_that_another_process_begins_at_the_same_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conceptspace.sweeps.others.worked_on", lambda folder: False)
+    plan(0).folder(tmp_path).mkdir(parents=True)
+    events = execute([plan(0)], tmp_path, jobs=1, resources=ON_CPU)
+    with alone(plan(0).folder(tmp_path)):
+        assert next(events) == Elsewhere(plan(0))
+    events.close()
+
+
 def test_a_worker_whose_run_is_taken_leaves_it_to_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

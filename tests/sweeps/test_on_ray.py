@@ -7,18 +7,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from killing import kill
 
+from conceptspace import locking
 from conceptspace.errors import UserError
-from conceptspace.store import Run
+from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps import on_ray
 from conceptspace.sweeps.on_ray import execute
 from conceptspace.sweeps.plan import Plan
-from conceptspace.sweeps.progress import Failed, Finished, Interrupted
+from conceptspace.sweeps.progress import Elsewhere, Failed, Finished, Interrupted
 from conceptspace.sweeps.resources import Resources
+from conceptspace.sweeps.worker import BUSY, Outcome
 from conceptspace.training import checkpoint
 from tiny import tiny_config, tiny_session
 
@@ -133,6 +136,63 @@ def test_a_run_that_cannot_be_is_told_and_the_others_go_on(cluster: None, tmp_pa
     assert failed.plan.name == bad.name
     assert "there is no protocol 'overprompting-shape'" in failed.reason
     assert plan(1).exists(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_works_on_is_waited_for_and_blocks_no_other(
+    cluster: None, tmp_path: Path
+) -> None:
+    """One that has it from the start, and one that takes a run whose task is in the queue."""
+    plans = [plan(seed) for seed in (0, 1, 2)]
+    folders = [open_or_create(p.folder(tmp_path), p.config)[0].path for p in plans]
+    one_at_a_time = Resources(device="cpu", cpus=2.0)
+    events = execute(plans, tmp_path, resources=one_at_a_time)
+    with ExitStack() as others:
+        others.enter_context(locking.alone(folders[0]))
+        taking = threading.Thread(target=take, args=(others, folders))
+        taking.start()
+        assert isinstance(first := next(events), Finished)
+        taking.join()
+        assert next(events) == Elsewhere(plans[0])
+    ended = list(events)
+    assert {e.plan.name for e in ended if isinstance(e, Finished)} | {first.plan.name} == {
+        p.name for p in plans
+    }
+    assert all(isinstance(e, Finished | Elsewhere) for e in ended)
+
+
+def take(others: ExitStack, folders: list[Path]) -> None:
+    """Lock the run that has no worker yet once the other one has begun."""
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        for mine, other in (folders[1:], folders[:0:-1]):
+            if (mine / "run.json").exists():
+                others.enter_context(locking.alone(other))
+                return
+        time.sleep(0.02)
+
+
+def test_a_run_whose_end_cannot_be_read_has_failed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_or_create(plan().folder(tmp_path), plan().config)[0].path
+    (folder / "trajectory.parquet").write_text("damaged")
+    monkeypatch.setattr(ray, "get", lambda reference: Outcome(0, "done"))
+    ended = on_ray._ended(ray, None, plan(), tmp_path, ON_CPU)
+    assert isinstance(ended, Failed)
+    assert "trajectory.parquet is damaged" in ended.reason
+    monkeypatch.setattr(ray, "get", lambda reference: Outcome(BUSY, "another process"))
+    assert on_ray._ended(ray, None, plan(), tmp_path, ON_CPU) == Elsewhere(plan())
+    stored = Resources(device="cpu", store=f"memory://{tmp_path.name}")
+    monkeypatch.setattr(ray, "get", lambda reference: Outcome(0, "done"))
+
+    def silent(*_: object) -> None:
+        raise UserError("the storage does not answer")
+
+    monkeypatch.setattr(on_ray.StoredRun, "fetch", silent)
+    ended = on_ray._ended(ray, None, plan(), tmp_path, stored)
+    assert isinstance(ended, Failed)
+    assert "the storage does not answer" in ended.reason
 
 
 @pytest.mark.slow

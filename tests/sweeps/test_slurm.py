@@ -13,6 +13,8 @@ from slurmed import serving
 
 from conceptspace.cli import main
 from conceptspace.errors import UserError
+from conceptspace.files import read_record
+from conceptspace.locking import alone
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.resources import Resources
@@ -53,6 +55,14 @@ def test_without_slurm_the_script_is_left_and_one_sentence_tells(
     with pytest.raises(UserError, match=r"--slurm needs sbatch, which is not here; .*slurm.sh"):
         submit([Plan("seed-0", tiny_config())], tmp_path / "out", Resources())
     assert "array=0-0" in (tmp_path / "out" / "slurm.sh").read_text()
+    plans = [Plan(f"seed-{seed}", tiny_config(seed=seed)) for seed in (0, 1)]
+    with (
+        alone(plans[0].folder(tmp_path / "out")),
+        pytest.raises(UserError, match="--slurm needs sbatch"),
+    ):
+        submit(plans, tmp_path / "out", Resources())
+    last = read_record(tmp_path / "out" / "slurm.json")["runs"]
+    assert last == ["seed-1", "seed-0"], "the run that another process works on comes last"
     (tmp_path / "tiny.toml").write_text(tiny_config().text())
     (tmp_path / "sweep.toml").write_text('base = "tiny.toml"\n[axes]\nseed = "0..1"\n')
     asked = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "other")]

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps import lease as leases
 from conceptspace.sweeps import local
 from conceptspace.sweeps.lease import Lease
+from conceptspace.sweeps.others import Others
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Finished, Lost
 from conceptspace.sweeps.resources import Resources
@@ -190,6 +192,31 @@ def test_a_lease_without_a_beat_is_taken_over(
     other.acquire()
     assert time.monotonic() - begun > 0.2
     other.renew()
+
+
+def test_a_run_that_another_worker_holds_is_told_and_not_waited_for_long(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "SILENCE", 1.0)
+    monkeypatch.setattr(leases, "POLL", 0.05)
+    plan, others = Plan("x", tiny_config()), Others(tmp_path, store.url)
+    assert not others.work_on(plan)
+    holder, waiting = Lease(store, "runs/x"), Lease(store, "runs/x")
+    holder.owner = "another-machine 1 abc"
+    holder.acquire()
+    assert others.work_on(plan)
+    beats = threading.Timer(0.2, holder.renew)
+    beats.start()
+    begun = time.monotonic()
+    with pytest.raises(Busy, match="another worker is working on memory://"):
+        waiting.acquire()
+    assert time.monotonic() - begun < 1.0
+    beats.join()
+    assert others.work_on(plan)
+    time.sleep(1.1)
+    assert not others.work_on(plan), "it has been silent for too long"
+    holder.release()
+    assert not others.work_on(plan)
 
 
 @pytest.mark.slow

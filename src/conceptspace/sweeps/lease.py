@@ -42,24 +42,36 @@ class Lease:
         self.store, self.path = store, f"{place}/lease.json"
         self.owner = f"{_machine()} {os.getpid()} {secrets.token_hex(8)}"
         self.beats = 0
+        self._seen: bytes | None = None
+        self._since = 0.0
 
     def acquire(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """Wait until no other worker holds the run.
+        """Wait until no other worker holds the run, or one shows that it lives.
 
         Raises:
-            Busy: one still does, and lives; or ``stop`` said so.
+            Busy: one does; or ``stop`` said so.
         """
-        seen, since, begun = b"", time.monotonic(), time.monotonic()
+        first: bytes | None = None
         while not self.store.create(self.path, self._content()):
-            there = self.store.read(self.path) or b""
-            if there != seen:
-                seen, since = there, time.monotonic()
-            if there and (_is_gone(there) or time.monotonic() - since > SILENCE):
+            there = self.store.read(self.path)
+            first = there if first is None else first
+            if there is not None and self._is_lost(there):
                 self.store.remove(self.path)
                 continue
-            if stop() or time.monotonic() - begun > 2 * SILENCE:
+            if stop() or there not in (None, first):
                 raise Busy(f"another worker is working on {self.store.url}/{self.path}")
             time.sleep(POLL)
+
+    def is_held(self) -> bool:
+        """Whether a worker holds the run; of one that is silent, after :data:`SILENCE` of looks."""
+        there = self.store.read(self.path)
+        return there is not None and not self._is_lost(there)
+
+    def _is_lost(self, there: bytes) -> bool:
+        """Whether the worker is gone that wrote the lease, or has not renewed it for long."""
+        if there != self._seen:
+            self._seen, self._since = there, time.monotonic()
+        return _is_gone(there) or time.monotonic() - self._since > SILENCE
 
     def renew(self) -> None:
         """Tell that this worker lives.

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
-from conceptspace.locking import worked_on
+from conceptspace.locking import Busy
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps.cost import covered, taken
+from conceptspace.sweeps.others import Others
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import (
     Elsewhere,
@@ -78,13 +79,13 @@ def execute(
     """
     refuse_gpus(resources)
     waiting, workers, lost = list(plans), list[_Worker](), Counter[str]()
-    awaited = ""
+    others, awaited = Others(out, resources.store), ""
     try:
         while waiting or workers:
             if stop():
                 raise Interrupted
             while waiting and len(workers) < jobs:
-                plan = next((p for p in waiting if not worked_on(p.folder(out))), None)
+                plan = next((p for p in waiting if not others.work_on(p)), None)
                 if plan is None:
                     break
                 waiting.remove(plan)
@@ -94,6 +95,9 @@ def execute(
                     needs.require(plan.config, plan.folder(out), parts.device(resources.device))
                     resumed = open_or_create(plan.folder(out), plan.config)[1]
                     workers.append(_start(plan, out, resources))
+                except Busy:  # another process has begun it just now
+                    waiting.append(plan)
+                    break
                 except Exception as error:  # of this run alone
                     yield _not_begun(plan, out, error)
                     continue

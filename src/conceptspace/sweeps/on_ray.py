@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,13 +14,16 @@ from typing import Any
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.files import make_folders
+from conceptspace.locking import Busy
 from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps.cost import taken
 from conceptspace.sweeps.local import log_of
+from conceptspace.sweeps.others import Others
 from conceptspace.sweeps.plan import Plan
-from conceptspace.sweeps.progress import Failed, Finished, Interrupted, Progress
+from conceptspace.sweeps.progress import Elsewhere, Failed, Finished, Interrupted, Progress
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.storage import SMALL, Store, StoredRun
-from conceptspace.sweeps.worker import STOPPED, Outcome, work
+from conceptspace.sweeps.worker import BUSY, STOPPED, Outcome, work
 
 POLL = 0.5
 """Seconds between questions whether to stop."""
@@ -46,7 +50,8 @@ def execute(
     """Bring every plan to its end, one task a run; what exists is skipped.
 
     Ray places the tasks, and starts one again that lost its worker or node: it goes on from the
-    run's last checkpoint. All nodes see the output folder under the same path.
+    run's last checkpoint. A run that another process works on has no task until that has ended. All
+    nodes see the output folder under the same path.
 
     Args:
         plans: the runs.
@@ -67,7 +72,7 @@ def execute(
     for plan in plans:
         try:
             waiting += [] if plan.exists(out) else [plan]
-        except UserError as error:
+        except (UserError, OSError) as error:
             yield Failed(plan, str(error))
     if not waiting:
         return
@@ -78,14 +83,32 @@ def execute(
             max_retries=resources.retries,
             runtime_env={"env_vars": resources.environment},
         )
-        tasks = {task.remote(plan, out, resources): plan for plan in waiting}
+        tasks = dict[Any, Plan]()
+        others, elsewhere, awaited = Others(out, resources.store), set[str](), ""
         try:
-            while tasks:
+            while waiting or tasks:
                 if stop():
                     raise Interrupted
+                for plan in [plan for plan in waiting if not others.work_on(plan)]:
+                    waiting.remove(plan)
+                    with suppress(UserError, OSError):  # its task is told as well
+                        if plan.name in elsewhere and _finished(plan, out, resources):
+                            continue
+                    tasks[task.remote(plan, out, resources)] = plan
+                elsewhere |= {plan.name for plan in waiting}
+                if not tasks:
+                    if waiting and awaited != waiting[0].name:
+                        awaited = waiting[0].name
+                        yield Elsewhere(waiting[0])
+                    time.sleep(POLL)
+                    continue
                 ready, _ = ray.wait(list(tasks), timeout=POLL)
                 for reference in ready:
-                    yield _ended(ray, reference, tasks.pop(reference), out, resources)
+                    event = _ended(ray, reference, tasks.pop(reference), out, resources)
+                    if isinstance(event, Elsewhere):
+                        waiting.append(event.plan)
+                    else:
+                        yield event
         finally:
             for reference in tasks:
                 ray.cancel(reference, force=False)
@@ -111,9 +134,13 @@ def _work(plan: Plan, out: Path, resources: Resources) -> Outcome:
 def _in_folder(plan: Plan, out: Path, resources: Resources) -> Outcome:
     log = log_of(plan, out)
     try:
+        if plan.exists(out):  # another process has worked on it meanwhile
+            return Outcome(0, "done")
         needs.require(plan.config, plan.folder(out), parts.device(resources.device))
         open_or_create(plan.folder(out), plan.config)
         make_folders(log.parent)
+    except Busy as error:
+        return Outcome(BUSY, str(error))
     except UserError as error:
         return Outcome(error.status, str(error))
     with log.open("a", buffering=1) as file:
@@ -124,12 +151,11 @@ def _in_folder(plan: Plan, out: Path, resources: Resources) -> Outcome:
 
 def _ended(
     ray: Any, reference: Any, plan: Plan, out: Path, resources: Resources
-) -> Finished | Failed:
+) -> Finished | Failed | Elsewhere:
     log = log_of(plan, out)
     try:
-        if resources.store:
-            StoredRun(Store(resources.store), plan.name, plan.folder(out)).fetch(SMALL)
         outcome: Outcome = ray.get(reference)
+        finished = outcome.status == 0 and _finished(plan, out, resources)
     except ray.exceptions.RayTaskError as error:
         return Failed(plan, f"{type(error.cause).__name__}: {error.cause} (log: {log})")
     except ray.exceptions.TaskCancelledError:
@@ -137,12 +163,28 @@ def _ended(
     except ray.exceptions.RayError as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         return Failed(plan, f"its workers were lost, the last by: {first} (log: {log})")
-    if outcome.status == 0 and plan.exists(out):
-        return Finished(plan, float(Run(plan.folder(out)).information().get("seconds", 0.0)))
+    except (UserError, OSError) as error:
+        return Failed(plan, f"{error} (log: {log})")
+    if finished:
+        return Finished(plan, taken(Run(plan.folder(out))))
+    if outcome.status == BUSY:
+        return Elsewhere(plan)
     reason = outcome.reason
     if outcome.status == STOPPED:
         reason = "it was stopped; the same command goes on with it"
     return Failed(plan, f"{reason} (log: {log})")
+
+
+def _finished(plan: Plan, out: Path, resources: Resources) -> bool:
+    """Whether a run has covered its plan, wherever it was worked on.
+
+    Raises:
+        UserError: the storage does not answer, or the run is damaged.
+        OSError: it cannot be read.
+    """
+    if resources.store:
+        StoredRun(Store(resources.store), plan.name, plan.folder(out)).fetch(SMALL)
+    return plan.exists(out)
 
 
 def _ray() -> Any:

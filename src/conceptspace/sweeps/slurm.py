@@ -24,6 +24,7 @@ from pathlib import Path
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import make_folders, read_record, write_atomically, write_record
+from conceptspace.locking import worked_on
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps import local
 from conceptspace.sweeps.plan import Plan
@@ -47,6 +48,8 @@ def submit(
 ) -> str:
     """Submit the runs that do not exist; what exists is skipped.
 
+    A run that another process works on comes last in the array, and its task waits for that.
+
     Args:
         plans: the runs.
         out: output folder, which all nodes see under the same path.
@@ -63,6 +66,7 @@ def submit(
     """
     out = out.resolve()
     waiting = [plan for plan in plans if not plan.exists(out)]
+    waiting.sort(key=lambda plan: worked_on(plan.folder(out)))
     if not waiting:
         return ""
     text = batch_script(len(waiting), out, resources, at_once, options)

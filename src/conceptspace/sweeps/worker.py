@@ -38,8 +38,9 @@ STOPPED = 130
 BUSY = 75
 """Status of a worker whose run another one works on, and goes on to."""
 
-PATIENCE = 60.0
-"""Seconds that a worker waits for another one to leave its run, as one that is being ended does."""
+PATIENCE = 5.0
+"""Seconds that a worker waits for another one to leave its run before the engine, which works on
+others meanwhile, waits for it."""
 
 POLL = 0.5
 """Seconds between looks at a run that another worker holds."""
