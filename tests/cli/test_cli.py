@@ -44,6 +44,17 @@ class TestRun:
         assert {p: p.stat().st_mtime_ns for p in times} == times, "nothing is trained again"
 
         assert main(["evaluate", str(folder), "--protocol", "naive"]) == 0
+        some = ["evaluate", str(folder), "--protocol", "overprompting-color", "--steps"]
+        capsys.readouterr()
+        assert main([*some, "9,4", "--dry-run"]) == 0
+        assert "images at steps 4, 9" in capsys.readouterr().out
+        assert main([*some, "4"]) == 0
+        asked = Run(folder).trajectory().query("protocol == 'overprompting-color'")
+        assert set(asked["step"]) == {4}
+        for flags in ([], ["--dry-run"]):
+            assert main([*some, "4,5", *flags]) == 2
+            refused = f"{folder} has no checkpoint of step 5; it has those of 0, 4, 9"
+            assert refused in capsys.readouterr().err
         assert main(["info", str(folder)]) == 0
         assert "finished" in capsys.readouterr().out
         other = tmp_path / "page.html"

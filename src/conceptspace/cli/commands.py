@@ -102,13 +102,14 @@ def evaluate(options: Namespace) -> int:
         print("patching is left out: it needs the run's last checkpoint", file=sys.stderr)
     sweeps = {name: getattr(options, name) for name in SWEEPS if getattr(options, name)}
     device = parts.device(options.device)
+    own, steps = protocol_flags(options), options.steps
     if options.dry_run:
-        return dry_run.of_evaluation(opened, protocols, sweeps, protocol_flags(options))
+        return dry_run.of_evaluation(opened, protocols, sweeps, own, steps)
     session = Session(opened, device, probe_cache(), _precision(options))
     interrupt = Interrupt()
     try:
         with interrupt.listening():
-            show(session.evaluate(protocols, interrupt, sweeps, protocol_flags(options)))
+            show(session.evaluate(protocols, interrupt, sweeps, own, steps))
     except events.Stopped:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return INTERRUPTED

@@ -14,7 +14,7 @@ from conceptspace.cli.carry_out import duration
 from conceptspace.config import RunConfig, merged
 from conceptspace.experiment import parts
 from conceptspace.experiment.alike import require_alike
-from conceptspace.experiment.completeness import missing_in_words, saved, steps_in_words
+from conceptspace.experiment.completeness import chosen, missing_in_words, saved, steps_in_words
 from conceptspace.experiment.extension import Extension
 from conceptspace.experiment.needs import (
     bytes_in_words,
@@ -94,6 +94,7 @@ def of_evaluation(
     protocols: Sequence[str],
     sweeps: Mapping[str, Sequence[float]],
     own: Mapping[str, Mapping[str, Any]],
+    steps: Sequence[int] | None,
 ) -> int:
     """Print which checkpoints `evaluate` would score under which protocols.
 
@@ -116,9 +117,9 @@ def of_evaluation(
         print(lacking, file=sys.stderr)
     classes = parts.world(config.data).space.classes
     book = Book(run, config.seed, classes)
-    steps = checkpoint.saved_steps(run.folder.checkpoints)
+    there = chosen(run, steps)
     for protocol in made:
-        left = [step for step in steps if book.missing(protocol, step)]
+        left = [step for step in there if book.missing(protocol, step)]
         each = images_asked(protocol, config)
         what = f"{each} images at {steps_in_words(left)}" if left else "all is there"
         print(f"{protocol.name}: {what}")

@@ -32,7 +32,7 @@ def number_list(text: str) -> list[float]:
         raise ArgumentTypeError(f"it takes numbers like 0.5,1, not {text[:40]!r}") from None
 
 
-def seeds(text: str) -> list[int]:
+def whole_numbers(text: str) -> list[int]:
     """Whole numbers with commas between them, each once.
 
     Raises:

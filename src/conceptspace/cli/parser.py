@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from conceptspace import __version__
 from conceptspace.cli import sweep_flags, table_flags
 from conceptspace.cli.flags import add_settings, kinds_named
-from conceptspace.cli.numbers import count, number_list, seeds
+from conceptspace.cli.numbers import count, number_list, whole_numbers
 from conceptspace.cli.settings import Setting, dashed, settings, stored
 from conceptspace.errors import UserError
 from conceptspace.hints import command as call
@@ -250,6 +250,12 @@ def _add_evaluate(command: Parser) -> None:
         command.add_argument(
             f"--{sweep}", type=number_list, metavar="A,B,...", help="in place of the run's"
         )
+    command.add_argument(
+        "--steps",
+        type=whole_numbers,
+        metavar="A,B,...",
+        help="of the checkpoints to score; default: every saved one",
+    )
     command.add_argument("--dry-run", action="store_true", help="only print what it would score")
     _add_trust(command)
     _add_device(command)
@@ -296,7 +302,9 @@ def _add_reproduce(command: Parser) -> None:
         "--out", type=Path, metavar="DIR", help="default: runs/reproduce-quick or -paper"
     )
     command.add_argument("--jobs", type=count, metavar="N", help="runs at once; default: cores")
-    command.add_argument("--seeds", type=seeds, metavar="A,B,...", help="default: the figure's")
+    command.add_argument(
+        "--seeds", type=whole_numbers, metavar="A,B,...", help="default: the figure's"
+    )
     command.add_argument("--dry-run", action="store_true", help="only list the runs")
     command.add_argument(
         "--no-training", action="store_true", help="draw and check what the finished runs allow"

@@ -57,6 +57,23 @@ def saved(run: Run, config: RunConfig, step: int | None) -> int:
     return step
 
 
+def chosen(run: Run, steps: Sequence[int] | None = None) -> list[int]:
+    """The steps of the saved checkpoints, or those of them that are asked for, in order.
+
+    Raises:
+        UserError: one that is asked for is not saved.
+    """
+    there = checkpoint.saved_steps(run.checkpoints)
+    if steps is None:
+        return there
+    if lacking := sorted({*steps} - {*there}):
+        raise UserError(
+            f"{run.path} has no checkpoint of {steps_in_words(lacking)}; it has those of "
+            f"{', '.join(map(str, there))}"
+        )
+    return sorted({*steps})
+
+
 def resume_command(run: Run) -> str:
     """The command that goes on with a run."""
     return command("run", "--out", run.path)

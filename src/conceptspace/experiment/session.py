@@ -30,6 +30,7 @@ from conceptspace.experiment.alike import keeps_images, require_same_images
 from conceptspace.experiment.asked import keep_asked
 from conceptspace.experiment.completeness import (
     Incomplete,
+    chosen,
     missing_checkpoints,
     missing_in_words,
     resume_command,
@@ -146,8 +147,9 @@ class Session:
         stop: Callable[[], bool] = lambda: False,
         sweeps: Mapping[str, Sequence[float]] | None = None,
         own: Mapping[str, Mapping[str, Any]] | None = None,
+        steps: Sequence[int] | None = None,
     ) -> Iterator[Event]:
-        """Score every saved checkpoint under protocols, skipping the settings that are there.
+        """Score saved checkpoints under protocols, skipping the settings that are there.
 
         Args:
             protocols: names, see :func:`conceptspace.protocols.registry.names`.
@@ -155,32 +157,39 @@ class Session:
             sweeps: strengths, alphas, betas or guidance weights in place of the config's.
             own: by family, settings of protocols that have some of their own, in place of the
                 config's.
+            steps: of the checkpoints that are scored; without them every saved one is.
 
         Raises:
             Stopped: ``stop`` said so; what has been scored is saved.
-            UserError: an unknown protocol, patching before the last checkpoint, a file of one's
-                own that has changed, or another process works on the run; or the images are
-                not those of before, or a protocol was asked with other settings.
+            UserError: an unknown protocol, a step that is not saved, patching before the last
+                checkpoint, a file of one's own that has changed, or another process works on the
+                run; or the images are not those of before, or a protocol was asked with other
+                settings.
         """
         asked = list(protocols)
+        chosen(self.run, steps)
         with working_on(self.run, self.config):
             yield from self._require_same_images()
             keep_code(self.run, self.config, asked)
             config = self._asking(sweeps or {}, own or {})
             keep_asked(self.run, config, asked)
-            yield from self._evaluate(asked, stop, config)
+            yield from self._evaluate(asked, stop, config, steps)
 
     def _evaluate(
-        self, protocols: Iterable[str], stop: Callable[[], bool], config: RunConfig
+        self,
+        protocols: Iterable[str],
+        stop: Callable[[], bool],
+        config: RunConfig,
+        steps: Sequence[int] | None = None,
     ) -> Iterator[Event]:
         run = parts.context(config, self._load)
         asked = [registry.make(name, run) for name in protocols]
         yield from self._prepare(stop)
         if lacking := missing_in_words(self.run):
             yield Notice(lacking)
-        steps = checkpoint.saved_steps(self.run.checkpoints)
+        there = chosen(self.run, steps)
         for protocol in asked:
-            for step in steps:
+            for step in there:
                 if self.book.missing(protocol, step):
                     try:
                         weights = checkpoint.load(self.run.checkpoints, step, self.device)
