@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
 import pytest
 
 from conceptspace.cli import main
 from conceptspace.config import merged
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.experiment.asked import keep_asked
+from conceptspace.files import write_table
 from conceptspace.protocols import registry
 from conceptspace.settings.description import Section
 from conceptspace.store import Run, open_or_create
@@ -123,3 +126,65 @@ def test_a_run_does_not_go_on_with_what_was_asked_otherwise(tmp_path):
     scores.touch()
     with pytest.raises(UserError, match=r"latent-intervention\.add = 'size', not 'color'"):
         next(tiny_session(run.path, config, tmp_path / "probes").execute())
+
+
+def settings_scored(folder: Path, name: str, own: dict | None = None) -> Run:
+    """A run whose first checkpoint has scores of every setting of a protocol."""
+    run, _ = open_or_create(folder, TINY)
+    config = merged(run.config, {"protocols": own or {}}, "test")
+    made = registry.make(name, parts.context(config))
+    settings = list(made.settings("11"))
+    table = pd.DataFrame({"setting": settings})
+    path = run.folder.scores(name, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, table)
+    return run
+
+
+CONTROLS = ("latent-control-scaling", "latent-control-random")
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("control_first", [True, False])
+def test_a_control_moves_what_it_controls_moves(tmp_path, control, control_first):
+    first, then = (control, "latent-intervention")[:: 1 if control_first else -1]
+    run = settings_scored(tmp_path / "run", first)
+    with pytest.raises(UserError, match=f"was asked by {first} with .*add = 'color', and") as told:
+        ask(run, then, SWAPPED)
+    assert f"{then} with 'size' would not match it" in str(told.value)
+    assert f"rm -r {run.path}/scores/{first} {run.path}/samples/{first}" in str(told.value)
+    assert "asked" not in run.information()
+    ask(run, then, {})
+    ask(run, "latent-intervention-text", SWAPPED)  # it has no control
+    shutil.rmtree(run.path / "scores")
+    ask(run, then, SWAPPED)
+
+
+@pytest.mark.parametrize(
+    ("control", "of", "own"),
+    [
+        *((name, "latent-intervention", {}) for name in CONTROLS),
+        ("steering-control-color", "steering-color", {"steering": {"strengths": (3.0,)}}),
+        ("fine-tuning-training-control", "fine-tuning-training", {"fine-tuning": {"steps": (3,)}}),
+    ],
+)
+def test_a_control_has_the_settings_of_what_it_controls(tmp_path, control, of, own):
+    run = settings_scored(tmp_path / "run", control)
+    config = merged(run.config, {"protocols": own, "evaluate": {"alphas": (1.0, 7.0)}}, "test")
+    with pytest.raises(UserError, match=f"would have {of} with .*, and {control} without") as told:
+        keep_asked(run, config, [of])
+    assert f"at once, with: --protocol {of} --protocol {control}" in str(told.value)
+    keep_asked(run, config, ["overprompting-color"])
+    keep_asked(run, run.config, [of])
+    for scored in (control, of):
+        settings_scored(run.path, scored)
+    keep_asked(run, config, [control, of])
+    assert registry.controlled(control) == of
+
+
+def test_what_has_no_scores_has_to_match_nothing(tmp_path):
+    run = settings_scored(tmp_path / "run", "latent-control-random")
+    shutil.rmtree(run.path / "scores")
+    keep_asked(run, merged(run.config, {"evaluate": {"alphas": (7.0,)}}, "test"), ["guidance"])
+    ask(run, "latent-intervention", SWAPPED)
+    assert registry.controlled("steering-color") == registry.controlled("nobody") == ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from conceptspace.config import RunConfig
 from conceptspace.experiment import parts
+from conceptspace.experiment.matched import require_matched
 from conceptspace.protocols import registry
 from conceptspace.recording.asked import keep, refuse_mixing
 from conceptspace.store import Run
@@ -32,9 +33,11 @@ def asked_alike(run: Run, config: RunConfig, protocols: Iterable[str]) -> dict[s
         protocols: their names.
 
     Raises:
-        UserError: a protocol has scores that were made with other settings.
+        UserError: a protocol has scores that were made with other settings, or a control would not
+            match what it controls.
     """
     here, begun = parts.context(config), parts.context(run.config)
     found = {name: registry.fixed(name, here) for name in protocols}
     refuse_mixing(run, found, lambda name: registry.fixed(name, begun))
+    require_matched(run, config, found, begun)
     return {name: values for name, values in found.items() if values}

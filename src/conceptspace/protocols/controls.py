@@ -12,7 +12,7 @@ from torch import Tensor
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting
 from conceptspace.protocols.edits import Edit, Editing, edited
-from conceptspace.protocols.intervention import intervention, moved, with_two_concepts
+from conceptspace.protocols.intervention import FAMILY, intervention, moved, with_two_concepts
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
 
@@ -75,6 +75,7 @@ KINDS: dict[str, Literal["scaling", "random"]] = {
     names=lambda run: with_two_concepts(run, KINDS),
     usual=True,
     fixed=moved,
+    controls=lambda name: FAMILY,
 )
 def latent_control(name: str, run: Context) -> Protocol:
     """A control of the published latent intervention, with its sweep."""

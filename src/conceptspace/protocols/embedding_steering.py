@@ -116,6 +116,9 @@ class EmbeddingSteeringSettings(Section):
         for kind in ("", "control-")
     ],
     settings=EmbeddingSteeringSettings,
+    controls=lambda name: (
+        name.replace("-control", "", 1) if name.startswith("embedding-steering-control-") else ""
+    ),
 )
 def embedding_steering(name: str, run: Context) -> Protocol:
     """Steering of the condition embeddings, or its control: as far in random directions."""

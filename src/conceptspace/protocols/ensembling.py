@@ -110,7 +110,12 @@ def _names(run: Context) -> list[str]:
     return ["ensemble", *(f"ensemble-control-{kind}" for kind in CONTROLS)]
 
 
-@family("ensemble", names=_names, settings=EnsembleSettings)
+@family(
+    "ensemble",
+    names=_names,
+    settings=EnsembleSettings,
+    controls=lambda name: "ensemble" if name != "ensemble" else "",
+)
 def ensemble(name: str, run: Context) -> Protocol:
     """Prompt ensembling over draws of the class, or a control."""
     control: Any = name.removeprefix("ensemble").removeprefix("-control-")

@@ -75,6 +75,7 @@ class Family:
         also: a regular expression of further names.
         usual: whether `evaluate` asks them where no protocol is named.
         fixed: see :func:`fixed`; None for the rule that stands there.
+        controls: of a control's name, the protocol that it controls; of another one, "".
         source: the function or class that was registered.
     """
 
@@ -85,6 +86,7 @@ class Family:
     also: str = ""
     usual: bool = False
     fixed: Callable[[str, Context], Mapping[str, Any]] | None = None
+    controls: Callable[[str], str] = lambda name: ""
     source: object = None
 
 
@@ -102,6 +104,7 @@ def family(
     also: str = "",
     usual: bool = False,
     fixed: Callable[[str, Context], Mapping[str, Any]] | None = None,
+    controls: Callable[[str], str] = lambda name: "",
 ) -> Callable[[Maker], Maker]:
     """Register the family that a function makes.
 
@@ -112,6 +115,7 @@ def family(
         also: full match of further names.
         usual: see :class:`Family`.
         fixed: see :class:`Family`.
+        controls: see :class:`Family`; a run is asked by both with the same settings, or not at all.
 
     Raises:
         UserError: there is another family of that name, or the name cannot be that of a folder.
@@ -119,7 +123,7 @@ def family(
 
     def add(make: Maker) -> Maker:
         every = names or (lambda run: (name,))
-        _add(Family(name, make, every, settings, also, usual, fixed, make))
+        _add(Family(name, make, every, settings, also, usual, fixed, controls, make))
         return make
 
     return add
@@ -303,6 +307,12 @@ def fixed(name: str, run: Context) -> dict[str, Any]:
         for key, value in single.items()
         if not all(f"{key}=" in setting for setting in names)
     }
+
+
+def controlled(name: str) -> str:
+    """The protocol that a control controls; "" for others, and where the family is not loaded."""
+    fitting = [of for of in families() if name == of.name or name.startswith(f"{of.name}-")]
+    return max(fitting, key=lambda of: len(of.name)).controls(name) if fitting else ""
 
 
 def completed(config: RunConfig) -> RunConfig:

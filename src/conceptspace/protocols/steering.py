@@ -188,6 +188,9 @@ class SteeringSettings(Section):
         for kind in ("", "control-")
     ],
     settings=SteeringSettings,
+    controls=lambda name: (
+        name.replace("-control", "", 1) if name.startswith("steering-control-") else ""
+    ),
 )
 def steering(name: str, run: Context) -> Protocol:
     """Steering along one of the run's concepts, or its control."""
