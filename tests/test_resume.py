@@ -389,6 +389,25 @@ def test_a_run_that_lacks_a_checkpoint_is_not_called_finished(tmp_path, probe_ca
     assert session.run.information()["status"] == "failed"
 
 
+def test_a_run_that_lacks_a_protocol_at_a_checkpoint_is_not_called_finished(
+    tmp_path, probe_cache_folder
+):
+    config = tiny_config(evaluate__protocols=("overprompting-color",))
+    session = tiny_session(tmp_path / "run", config, probe_cache_folder)
+    path = tmp_path / "run" / "checkpoints" / f"{step_name(4)}.safetensors"
+
+    def work():
+        for event in session.execute():
+            if isinstance(event, Evaluated) and (event.step, event.protocol) == (9, "naive"):
+                damage(path)
+
+    with pytest.raises(Incomplete, match="lacks the checkpoints of step 4, which were damaged"):
+        work()
+    assert session.run.information()["status"] == "failed"
+    list(tiny_session(session.run.path, config, probe_cache_folder).execute())
+    assert session.run.information()["status"] == "finished"
+
+
 def test_two_probes_do_not_score_one_run_in_silence(tmp_path, probe_cache_folder):
     session = tiny_session(tmp_path / "run", tiny_config(), probe_cache_folder)
     next(event for event in session.execute() if isinstance(event, Evaluated))

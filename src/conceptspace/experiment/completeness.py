@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.hints import command
 from conceptspace.store import Run
+from conceptspace.tables import NAIVE
 from conceptspace.training import checkpoint
 
 
@@ -29,6 +32,13 @@ def missing_checkpoints(run: Run) -> list[int]:
     saved = checkpoint.saved_steps(run.checkpoints)
     newest = max([*saved, *checkpoint.saved_steps(run.folder.resume)], default=-1)
     return [s for s in planned_steps(run) if s <= newest and s not in saved]
+
+
+def unscored(table: pd.DataFrame, config: RunConfig) -> list[int]:
+    """Planned steps that a trajectory table lacks, under plain prompting or a planned protocol."""
+    scored = table.groupby("protocol")["step"].agg(set).to_dict()
+    asked = [scored.get(name, set()) for name in (NAIVE, *config.evaluate.protocols)]
+    return [s for s in parts.checkpoints(config) if not all(s in steps for steps in asked)]
 
 
 def missing_in_words(run: Run) -> str:

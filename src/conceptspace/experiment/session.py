@@ -36,6 +36,7 @@ from conceptspace.experiment.completeness import (
     resume_command,
     saved,
     steps_in_words,
+    unscored,
 )
 from conceptspace.experiment.own_code import keep_code
 from conceptspace.experiment.training import Training
@@ -204,8 +205,7 @@ class Session:
 
     def _require_all(self) -> None:
         """Raise ``Incomplete`` unless every planned checkpoint was saved and scored as planned."""
-        scored = set(self.run.trajectory()["step"])
-        lacking = [step for step in parts.checkpoints(self.config) if step not in scored]
+        lacking = unscored(self.run.trajectory(), self.config)
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
                 f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "

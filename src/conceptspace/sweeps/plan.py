@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from conceptspace.config import RunConfig, merged, nested
-from conceptspace.experiment import parts
+from conceptspace.experiment.completeness import unscored
 from conceptspace.presets import PRESETS
 from conceptspace.store import run_in
-from conceptspace.tables import NAIVE
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,7 @@ class Plan:
         run = run_in(self.folder(out), self.config)
         if run is None or not run.folder.trajectory.exists():
             return False
-        scored = run.trajectory().groupby("protocol")["step"].agg(set).to_dict()
-        steps = set(parts.checkpoints(self.config))
-        return all(steps <= scored.get(p, set()) for p in (NAIVE, *self.config.evaluate.protocols))
+        return not unscored(run.trajectory(), self.config)
 
 
 def plans(
