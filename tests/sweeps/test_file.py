@@ -85,6 +85,22 @@ def test_lists_are_values_and_long_names_are_cut_but_differ(tmp_path: Path) -> N
     assert all(len(p.name) < 130 for p in plans)
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"seed = \n", "broken.toml is not valid TOML"),
+        (b"\xff\xfe", "broken.toml is not valid TOML"),
+        (b"preset = ['quick']\n", "there is no preset ['quick']"),
+    ],
+)
+def test_a_base_that_cannot_be_read_is_told(tmp_path: Path, content: bytes, problem: str) -> None:
+    file = sweep(tmp_path, "base = 'broken.toml'\naxes.seed = [0]\n")
+    (tmp_path / "broken.toml").write_bytes(content)
+    with pytest.raises(UserError) as told:
+        read_sweep(file)
+    assert problem in str(told.value)
+
+
 MISTAKES = {
     "bas = 1\n": "line 1: there is no key bas; they are base",
     "base = 'paint'\n": "line 1: base = 'paint' is neither a preset (quick, paper, faces, faces-",

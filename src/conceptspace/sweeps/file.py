@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from conceptspace.config import RunConfig, load, merged, nested
+from conceptspace.config import RunConfig, load, merged, nested, read
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.files import read_whole, sha256, toml
@@ -87,8 +86,8 @@ def _base(file: _File, values: Mapping[str, Any]) -> RunConfig:
     if named in STARTS:
         base = STARTS[named]()
     elif beside.is_file():
-        begun = tomllib.loads(beside.read_text()).get("preset", "quick")
-        if begun not in STARTS:
+        begun = read(beside).get("preset", "quick")
+        if begun not in list(STARTS):
             raise UserError(f"{beside}: there is no preset {begun!r}; they are {', '.join(STARTS)}")
         base = load(beside, STARTS[begun]())
     else:
