@@ -72,6 +72,18 @@ def test_a_failure_is_forgotten_when_the_run_begins_again(
     assert kept == [{plans[0].name: "why"}, {plans[0].name: "why"}, {}]
 
 
+def test_two_commands_on_one_sweep_keep_the_failures_of_both(
+    plans: list[Plan], tmp_path: Path
+) -> None:
+    events = [Failed(plans[0], "why"), Started(plans[2], False)]
+    mine, others = remembered(events, tmp_path), remembered([Failed(plans[1], "too")], tmp_path)
+    next(mine), next(others), next(mine)
+    assert failures(tmp_path) == {plans[0].name: "why", plans[1].name: "too"}
+    (tmp_path / "failures.json").write_text('{"failures": 3}')
+    assert list(remembered([Failed(plans[2], "last")], tmp_path))
+    assert failures(tmp_path) == {plans[2].name: "last"}
+
+
 def test_a_folder_without_a_sweep_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not the folder of a sweep"):
         status(tmp_path)

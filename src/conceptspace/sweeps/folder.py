@@ -62,16 +62,18 @@ def begin(out: Path, plans: Sequence[Plan], at_once: int) -> None:
 
 
 def remembered(events: Iterable[Progress], out: Path) -> Iterator[Progress]:
-    """The events of an engine, while failures are kept in the sweep's folder."""
-    failures: dict[str, str] = {}
+    """The events of an engine, while failures are kept in the sweep's folder.
+
+    Those of another command that works on the same sweep stay.
+    """
     for event in events:
-        match event:
-            case Failed(plan, reason):
-                failures[plan.name] = reason
-                write_record(out / FAILURES, {"failures": failures})
-            case Started(plan) | Finished(plan) if plan.name in failures:
-                del failures[plan.name]
-                write_record(out / FAILURES, {"failures": failures})
+        if isinstance(event, Failed | Started | Finished):
+            before, name = _failures_or_none(out), event.plan.name
+            now = {other: reason for other, reason in before.items() if other != name}
+            if isinstance(event, Failed):
+                now[name] = event.reason
+            if now != before:
+                write_record(out / FAILURES, {"failures": now})
         yield event
 
 
@@ -102,6 +104,14 @@ def failures(out: Path) -> dict[str, str]:
     record = _read(out / FAILURES, ("failures",))["failures"]
     with _sound(out / FAILURES):
         return {str(name): str(reason) for name, reason in record.items()}
+
+
+def _failures_or_none(out: Path) -> dict[str, str]:
+    """The failures that are kept, none where the file is damaged: it is written anew."""
+    try:
+        return failures(out)
+    except UserError:
+        return {}
 
 
 def _planned(row: Any) -> Planned:
