@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from conceptspace.cli import main
+from conceptspace.cli.dry_run import _probe
 from conceptspace.errors import UserError
 from conceptspace.experiment import needs
 from conceptspace.locking import alone
 from conceptspace.paper import settings as figures
 from conceptspace.store import open_or_create, run_in
+from conceptspace.sweeps.cost import probes_left, untrained_probes
 from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.outlook import Outlook, outlook
 from conceptspace.sweeps.plan import Plan
@@ -146,3 +148,12 @@ def test_a_dry_run_of_a_figure_says_what_is_in_a_folder(
     told = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     for one, reason in ((first, "exists and is not a run"), (second, "holds a run with another")):
         assert f"refused: {one.folder(tmp_path)} {reason}" in told[one.name]
+
+
+def test_a_second_probe_counts_where_two_have_to_agree(tmp_path: Path) -> None:
+    alone, two = tiny_config(), tiny_config(probe__agreement=0.9)
+    assert len(untrained_probes(alone, tmp_path)) == 1
+    left = probes_left([Plan("a", two), Plan("b", alone)], tmp_path, tmp_path)
+    assert len(left) == 2
+    assert len({settings.architecture for _, settings in left}) == 2
+    assert _probe(two, CPU).endswith("to train two, once for these images")

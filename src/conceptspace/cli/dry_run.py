@@ -24,13 +24,12 @@ from conceptspace.experiment.needs import (
     protocols_asked,
     require,
 )
-from conceptspace.judges.probe import untrained
 from conceptspace.locking import refuse_busy
 from conceptspace.models.vdm import VDM
 from conceptspace.protocols import registry
 from conceptspace.recording.book import Book
 from conceptspace.store import Run, run_in
-from conceptspace.sweeps.cost import measured, passes, probe_seconds
+from conceptspace.sweeps.cost import measured, passes, probe_seconds, untrained_probes
 from conceptspace.training import checkpoint
 
 
@@ -75,10 +74,14 @@ def of_run(
 
 
 def _probe(config: RunConfig, device: torch.device) -> str:
-    """Whether the probe is there, or how long it takes to train."""
-    if untrained(parts.world(config.data), parts.probe(config), probe_cache()) is None:
+    """Whether the probe is there, and the second one if there is to be one, or how long training
+    takes.
+    """
+    left = untrained_probes(config, probe_cache()).values()
+    if not left:
         return "in the cache"
-    return f"about {duration(probe_seconds(config, device))} to train, once for these images"
+    seconds = sum(probe_seconds(config, settings, device) for settings in left)
+    return f"about {duration(seconds)} to train{' two' * (len(left) > 1)}, once for these images"
 
 
 def _new_or_resumed(folder: Path, run: Run | None) -> str:

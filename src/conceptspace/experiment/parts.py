@@ -11,6 +11,7 @@ from conceptspace.config import RunConfig, merged
 from conceptspace.engine.device import device as device
 from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
+from conceptspace.judges.agreement import second_opinion
 from conceptspace.judges.function import checked_judge
 from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings
@@ -185,6 +186,12 @@ def probe(config: RunConfig) -> ProbeSettings:
     """Architecture and training of the probe."""
     check_channels("probe.channels", config.probe.channels, config.data.resolution)
     return ProbeSettings.of(config.probe)
+
+
+def probes(config: RunConfig) -> list[ProbeSettings]:
+    """The probes that a run trains: one that scores, and a second one where both have to agree."""
+    first = probe(config)
+    return [first, second_opinion(first)] if config.probe.agreement else [first]
 
 
 def sampling(config: RunConfig, protocol_name: str) -> Sampling:

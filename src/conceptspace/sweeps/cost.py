@@ -18,7 +18,7 @@ from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.experiment.needs import images_asked, needs, protocols_asked
-from conceptspace.judges.probe import Probe, untrained
+from conceptspace.judges.probe import Probe, ProbeSettings, untrained
 from conceptspace.models.modes import evaluating
 from conceptspace.protocols.base import Costly
 from conceptspace.store import Run
@@ -84,9 +84,9 @@ def measured(config: RunConfig, device: torch.device) -> float:
     return _each(lowered.fast, lambda count: _batch(config, count, device), most, device)
 
 
-def probe_seconds(config: RunConfig, device: torch.device) -> float:
-    """Seconds that training the probe takes here, with one thread on a CPU."""
-    settings, side = parts.probe(config), config.data.resolution
+def probe_seconds(config: RunConfig, settings: ProbeSettings, device: torch.device) -> float:
+    """Seconds that training a probe of a run takes here, with one thread on a CPU."""
+    side = config.data.resolution
     space = parts.world(config.data).space
     probe = fuse(Probe(space.names, settings, space.sizes), device)
 
@@ -97,18 +97,26 @@ def probe_seconds(config: RunConfig, device: torch.device) -> float:
     return BACKWARD * settings.steps * settings.batch_size * each
 
 
-def probes_left(plans: Sequence[Plan], out: Path, cache: Path) -> list[RunConfig]:
-    """One config for each probe that runs which do not exist need and the cache lacks."""
+def untrained_probes(config: RunConfig, cache: Path) -> dict[Path, ProbeSettings]:
+    """The probes that a run needs and the cache lacks, by where they will be."""
+    world = parts.world(config.data)
+    places = [(untrained(world, settings, cache), settings) for settings in parts.probes(config)]
+    return {folder: settings for folder, settings in places if folder is not None}
+
+
+def probes_left(
+    plans: Sequence[Plan], out: Path, cache: Path
+) -> list[tuple[RunConfig, ProbeSettings]]:
+    """Each probe that runs which do not exist need and the cache lacks, with one of the configs."""
     alike = {
         (plan.config.data.model_dump_json(), plan.config.probe.model_dump_json()): plan.config
         for plan in plans
         if not covered(plan, out)
     }
-    found: dict[Path, RunConfig] = {}
+    found: dict[Path, tuple[RunConfig, ProbeSettings]] = {}
     for config in alike.values():
-        folder = untrained(parts.world(config.data), parts.probe(config), cache)
-        if folder is not None:
-            found.setdefault(folder, config)
+        for folder, settings in untrained_probes(config, cache).items():
+            found.setdefault(folder, (config, settings))
     return list(found.values())
 
 
@@ -178,7 +186,7 @@ def estimate(
 def time_left(plans: Sequence[Plan], out: Path, jobs: int, device: torch.device) -> TimeLeft:
     """Measure here how long the runs that do not exist will take, and the probes that they need."""
     runs = estimate(plans, out, jobs, lambda config: measured(config, device))
-    probes = [probe_seconds(config, device) for config in probes_left(plans, out, probe_cache())]
+    probes = [probe_seconds(*each, device) for each in probes_left(plans, out, probe_cache())]
     return TimeLeft(jobs, runs, tuple(probes))
 
 
