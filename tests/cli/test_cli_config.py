@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ from asked import contents, tiny_file
 
 from conceptspace.cache import probe_cache
 from conceptspace.cli import main
+from conceptspace.cli.flags import kinds_named
 from conceptspace.config import load
 from conceptspace.experiment import parts
 from conceptspace.judges.probe import load_or_train
@@ -251,6 +253,14 @@ class TestWithoutTheRun:
         with alone(run.path):
             for words in (["run", "--out", str(run.path)], ["evaluate", str(run.path)]):
                 assert "another process is working on" in self.told(words, capsys)
+
+    def test_only_what_is_named_is_looked_into_for_kinds(self, monkeypatch):
+        looked = []
+        monkeypatch.setattr("conceptspace.cli.flags.read_whole", looked.append)
+        for words in (["quick"], ["--out", "a"], ["--config", "b.toml", "--out=a"]):
+            with contextlib.suppress(AttributeError):
+                kinds_named(words)
+        assert [str(path) for path in looked] == ["a/config.toml", "b.toml"]
 
     def test_dry_run_of_a_run_that_does_not_fit(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr("conceptspace.experiment.needs._memory", lambda: 1)

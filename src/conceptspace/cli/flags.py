@@ -43,8 +43,11 @@ def kinds_named(arguments: Sequence[str]) -> dict[str, str]:
     Code of one's own that only that run names is left out unless it is to be trusted.
     """
     found: dict[str, str] = {}
-    places = {_given(arguments, "config"): True}
-    places[_given(arguments, "out") + "/config.toml"] = "--trust" in arguments
+    places = {}
+    if config_file := _given(arguments, "config"):
+        places[config_file] = True
+    if folder := _given(arguments, "out"):
+        places[f"{folder}/config.toml"] = "--trust" in arguments
     for place, trusted in places.items():
         with contextlib.suppress(OSError, ValueError, TypeError):  # the command says what is wrong
             config = toml(read_whole(Path(place)).decode())
