@@ -17,8 +17,10 @@ from conceptspace.files import read_record
 from conceptspace.locking import alone
 from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
+from conceptspace.sweeps.progress import Progress
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.slurm import batch_script, submit
+from conceptspace.sweeps.slurm import main as slurm_task
 from tiny import tiny_config, tiny_session
 
 
@@ -40,10 +42,11 @@ def wait_for(job: str, seconds: float = 900) -> None:
 
 
 def test_the_script_asks_for_an_array_with_what_each_run_is_given(tmp_path: Path) -> None:
-    text = batch_script(200, tmp_path / "a b", Resources(cpus=2.0, gpus=1.0), 8, ["partition=gpu"])
+    record = tmp_path / "a b" / "slurm-1.json"
+    text = batch_script(200, record, Resources(cpus=2.0, gpus=1.0), 8, ["partition=gpu"])
     for line in ("array=0-199%8", "cpus-per-task=2", "gpus-per-task=1", "requeue", "partition=gpu"):
         assert f"#SBATCH --{line}\n" in text
-    assert f"conceptspace.sweeps.slurm '{tmp_path}/a b' \"$SLURM_ARRAY_TASK_ID\"" in text
+    assert f"conceptspace.sweeps.slurm '{record}' \"$SLURM_ARRAY_TASK_ID\"" in text
     with pytest.raises(UserError, match="Slurm gives a run whole GPUs"):
         batch_script(1, tmp_path, Resources(gpus=0.5), None, [])
 
@@ -61,8 +64,18 @@ def test_without_slurm_the_script_is_left_and_one_sentence_tells(
         pytest.raises(UserError, match="--slurm needs sbatch"),
     ):
         submit(plans, tmp_path / "out", Resources())
-    last = read_record(tmp_path / "out" / "slurm.json")["runs"]
-    assert last == ["seed-1", "seed-0"], "the run that another process works on comes last"
+    told = {tuple(read_record(path)["runs"]): path for path in tmp_path.glob("out/slurm-*.json")}
+    both = told.pop(("seed-1", "seed-0"))  # the run that another process works on comes last
+    assert [*told] == [("seed-0",)], "the array that was submitted before keeps its runs"
+    worked_on: list[str] = []
+
+    def execute(plans: list[Plan], *_: object, **__: object) -> Iterator[Progress]:
+        worked_on.extend(plan.name for plan in plans)
+        return iter(())
+
+    monkeypatch.setattr("conceptspace.sweeps.local.execute", execute)
+    assert slurm_task(str(told["seed-0",]), "0") == slurm_task(str(both), "0") == 0
+    assert worked_on == ["seed-0", "seed-1"]
     (tmp_path / "tiny.toml").write_text(tiny_config().text())
     (tmp_path / "sweep.toml").write_text('base = "tiny.toml"\n[axes]\nseed = "0..1"\n')
     asked = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "other")]

@@ -3,7 +3,7 @@
 ::
 
     OUT/
-      slurm.json      the runs of the array, what each is given, the job's number
+      slurm-HASH.json the runs of an array, what each is given, the job's number
       slurm.sh        what was submitted
       logs/slurm-N.log
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
-from conceptspace.files import make_folders, read_record, write_atomically, write_record
+from conceptspace.files import make_folders, read_record, sha256, write_atomically, write_record
 from conceptspace.locking import worked_on
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps import local
@@ -32,7 +32,7 @@ from conceptspace.sweeps.progress import Failed, Interrupted
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.worker import STOPPED, Stop
 
-RECORD, SCRIPT = "slurm.json", "slurm.sh"
+SCRIPT = "slurm.sh"
 
 NOTICE = 60
 """Seconds before the end of its time at which a task is told to save."""
@@ -69,29 +69,31 @@ def submit(
     waiting.sort(key=lambda plan: worked_on(plan.folder(out)))
     if not waiting:
         return ""
-    text = batch_script(len(waiting), out, resources, at_once, options)
+    record = {"runs": [plan.name for plan in waiting], "resources": asdict(resources)}
+    # Tasks of an earlier array may still wait, and read what was written for them.
+    path = out / f"slurm-{sha256(json.dumps(record).encode())[:8]}.json"
+    text = batch_script(len(waiting), path, resources, at_once, options)
     for plan in waiting:
         parts.validate(plan.config)
         open_or_create(plan.folder(out), plan.config)
     make_folders(out / "logs")
-    record = {"runs": [plan.name for plan in waiting], "resources": asdict(resources)}
-    write_record(out / RECORD, record)
+    write_record(path, record)
     write_atomically(out / SCRIPT, text.encode())
     job = _sbatch(out / SCRIPT)
-    write_record(out / RECORD, record | {"job": job})
+    write_record(path, record | {"job": job})
     return job
 
 
 def batch_script(
-    runs: int, out: Path, resources: Resources, at_once: int | None, options: Sequence[str]
+    runs: int, record: Path, resources: Resources, at_once: int | None, options: Sequence[str]
 ) -> str:
-    """The batch script of an array.
+    """The batch script of an array whose runs a record in the sweep's folder names.
 
     Raises:
         UserError: GPUs are to be shared.
     """
     refuse_shares(resources)
-    most = f"%{at_once}" if at_once else ""
+    most, out = f"%{at_once}" if at_once else "", record.parent
     given = [
         f"job-name={out.name or 'sweep'}",
         f"array=0-{runs - 1}{most}",
@@ -104,7 +106,7 @@ def batch_script(
         *options,
     ]
     lines = [f"#SBATCH --{option}" for option in given]
-    task = [sys.executable, "-m", "conceptspace.sweeps.slurm", str(out)]
+    task = [sys.executable, "-m", "conceptspace.sweeps.slurm", str(record)]
     return "\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(task)} "$SLURM_ARRAY_TASK_ID"', ""])
 
 
@@ -135,10 +137,9 @@ def _sbatch(path: Path) -> str:
     return done.stdout.strip().partition(";")[0]
 
 
-def main(out: str, index: str) -> int:
+def main(path: str, index: str) -> int:
     """The task of a run; returns the exit status."""
-    home = Path(out)
-    record = read_record(home / RECORD)
+    home, record = Path(path).parent, read_record(Path(path))
     given = record["resources"]
     resources = Resources(**given | {"loggers": tuple(given["loggers"])})
     name = record["runs"][int(index)]
