@@ -17,6 +17,7 @@ from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.locking import alone
 from conceptspace.store import Run, open_or_create
+from conceptspace.sweeps import local
 from conceptspace.sweeps.local import execute
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.sweeps.progress import (
@@ -28,7 +29,7 @@ from conceptspace.sweeps.progress import (
     Started,
 )
 from conceptspace.sweeps.resources import Resources
-from conceptspace.sweeps.worker import BUSY, work
+from conceptspace.sweeps.worker import BUSY, UNCOVERED, work
 from conceptspace.training import checkpoint
 from planted import Behavior, plant
 from tiny import tiny_config
@@ -201,6 +202,25 @@ def test_a_worker_whose_run_is_taken_leaves_it_to_the_other(
         outcome = work(folder, tmp_path, ON_CPU, print)
     assert outcome.status == BUSY
     assert "another process is working on" in outcome.reason
+
+
+def test_what_a_worker_failed_by_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise OSError("cannot identify image file")
+
+    folder = open_or_create(plan().folder(tmp_path), plan().config)[0].path
+    monkeypatch.setattr("conceptspace.sweeps.worker.Session", unreadable)
+    assert work(folder, tmp_path, ON_CPU, print).reason == "cannot identify image file"
+    process = subprocess.Popen(["true"])
+    process.wait()
+    log = tmp_path / "a.log"
+    log.write_text("step 9: naive joint accuracy 01 0.50")
+    ended = local._ended(local._Worker(plan(), process, log), tmp_path)
+    assert ended == Failed(plan(), f"{UNCOVERED} (log: {log})")
+    (folder / "trajectory.parquet").write_text("damaged")
+    ended = local._ended(local._Worker(plan(), process, log), tmp_path)
+    assert isinstance(ended, Failed)
+    assert "trajectory.parquet is damaged" in ended.reason
 
 
 def test_two_figures_cannot_plan_different_runs_in_one_folder() -> None:

@@ -18,7 +18,7 @@ from conceptspace.errors import UserError
 from conceptspace.experiment import needs, parts
 from conceptspace.locking import Busy
 from conceptspace.store import Run, open_or_create
-from conceptspace.sweeps.cost import covered, taken
+from conceptspace.sweeps.cost import taken
 from conceptspace.sweeps.others import Others
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import (
@@ -31,7 +31,7 @@ from conceptspace.sweeps.progress import (
     Started,
 )
 from conceptspace.sweeps.resources import Resources
-from conceptspace.sweeps.worker import BUSY, STOPPED
+from conceptspace.sweeps.worker import BUSY, STOPPED, UNCOVERED
 
 POLL = 0.2
 """Seconds between looks at the processes."""
@@ -159,8 +159,14 @@ def _start(plan: Plan, out: Path, resources: Resources) -> _Worker:
 
 def _ended(worker: _Worker, out: Path) -> Finished | Lost | Failed | Elsewhere:
     plan, status = worker.plan, worker.process.returncode
-    if status == 0 and covered(plan, out):
-        return Finished(plan, taken(Run(plan.folder(out))))
+    if status == 0:
+        try:
+            covered, problem = plan.exists(out), UNCOVERED
+        except (UserError, OSError) as error:
+            covered, problem = False, str(error)
+        if covered:
+            return Finished(plan, taken(Run(plan.folder(out))))
+        return Failed(plan, f"{problem} (log: {worker.log})")
     if status == BUSY:
         return Elsewhere(plan)
     lines = list[str]()

@@ -23,7 +23,7 @@ from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Elsewhere, Failed, Finished, Interrupted, Progress
 from conceptspace.sweeps.resources import Resources
 from conceptspace.sweeps.storage import SMALL, Store, StoredRun
-from conceptspace.sweeps.worker import BUSY, STOPPED, Outcome, work
+from conceptspace.sweeps.worker import BUSY, STOPPED, UNCOVERED, Outcome, work
 
 POLL = 0.5
 """Seconds between questions whether to stop."""
@@ -169,7 +169,7 @@ def _ended(
         return Finished(plan, taken(Run(plan.folder(out))))
     if outcome.status == BUSY:
         return Elsewhere(plan)
-    reason = outcome.reason
+    reason = outcome.reason if outcome.status else UNCOVERED
     if outcome.status == STOPPED:
         reason = "it was stopped; the same command goes on with it"
     return Failed(plan, f"{reason} (log: {log})")

@@ -38,6 +38,9 @@ STOPPED = 130
 BUSY = 75
 """Status of a worker whose run another one works on, and goes on to."""
 
+UNCOVERED = "it has ended, and lacks scores that were planned; the same command makes them"
+"""Why a run counts as failed whose worker found nothing to complain of."""
+
 PATIENCE = 5.0
 """Seconds that a worker waits for another one to leave its run before the engine, which works on
 others meanwhile, waits for it."""
@@ -114,7 +117,8 @@ def work(folder: Path, home: Path, resources: Resources, say: Callable[[str], No
         except UserError as error:
             return Outcome(error.status, str(error))
         except OSError as error:
-            return Outcome(1, f"{error.strerror}: {error.filename}")
+            reason = error.strerror or str(error) or type(error).__name__
+            return Outcome(1, reason if error.filename is None else f"{reason}: {error.filename}")
     return Outcome(0, "done")
 
 
