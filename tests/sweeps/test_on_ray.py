@@ -214,6 +214,67 @@ def test_without_ray_one_sentence_tells_how_to_get_it(
         list(execute([], tmp_path, resources=ON_CPU))
 
 
+class FakeRay:
+    """Tasks that end at once when they are waited for; counts how many there are at a time."""
+
+    exceptions = ray.exceptions
+
+    def __init__(self) -> None:
+        self.most = 0
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def remote(self, work: Callable[..., Outcome]) -> FakeRay:
+        self.work = work
+        return self
+
+    def options(self, **_: object) -> FakeTask:
+        return FakeTask()
+
+    def wait(self, tasks: list[Plan], timeout: float) -> tuple[list[Plan], list[Plan]]:
+        self.most = max(self.most, len(tasks))
+        return tasks[:1], tasks[1:]
+
+    def get(self, task: object) -> Outcome:
+        return Outcome(2, "no")
+
+
+class FakeTask:
+    def remote(self, plan: Plan, *_: object) -> object:
+        return object()
+
+
+def test_no_more_runs_than_asked_for_have_a_task_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for jobs, most in ((2, 2), (None, 5)):
+        fake = FakeRay()
+        monkeypatch.setattr(on_ray, "_ray", lambda fake=fake: fake)
+        plans = [plan(seed) for seed in range(5)]
+        assert len(list(execute(plans, tmp_path, resources=ON_CPU, jobs=jobs))) == 5
+        assert fake.most == most
+
+
+def test_a_ray_that_is_started_has_the_processors_of_all_runs_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def init(**options: object) -> None:
+        seen.append(options["num_cpus"])
+        raise Exception("enough")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.delenv(on_ray.ADDRESS, raising=False)
+    for jobs, cpus in ((3, 2.0), (3, 0.5), (None, 2.0)):
+        with pytest.raises(UserError, match="enough"):
+            list(execute([plan()], tmp_path, resources=Resources(cpus=cpus), jobs=jobs))
+    assert seen == [6, 2, None]
+
+
 def test_a_ray_that_does_not_start_in_time_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

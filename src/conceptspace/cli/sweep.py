@@ -143,7 +143,7 @@ def _engine(
             jobs=options.jobs,
             stop=stop,
         )
-    ), 0 if on_cluster else jobs
+    ), 0 if on_cluster and not options.jobs else jobs
 
 
 def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> int:

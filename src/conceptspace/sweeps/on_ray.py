@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -59,7 +61,7 @@ def execute(
         resources: of each run, as Ray counts them.
         address: of a cluster, e.g. ``auto`` or ``ray://host:10001``; otherwise that of
             ``RAY_ADDRESS``, or Ray is started on this machine. A program's own connection is used.
-        jobs: processors that Ray may use on this machine; default: all.
+        jobs: how many at once; default: as many as there are processors for.
         stop: asked all the time; when it says so, the tasks save and end.
 
     Raises:
@@ -89,7 +91,8 @@ def execute(
             while waiting or tasks:
                 if stop():
                     raise Interrupted
-                for plan in [plan for plan in waiting if not others.work_on(plan)]:
+                free = (plan for plan in list(waiting) if not others.work_on(plan))
+                for plan in islice(free, jobs and jobs - len(tasks)):
                     waiting.remove(plan)
                     with suppress(UserError, OSError):  # its task is told as well
                         if plan.name in elsewhere and _finished(plan, out, resources):
@@ -209,7 +212,7 @@ def _connected(ray: Any, address: str, jobs: int | None, resources: Resources) -
     if not asked:
         options = {
             "address": "local",
-            "num_cpus": jobs,
+            "num_cpus": jobs and math.ceil(jobs * resources.cpus),
             "include_dashboard": False,
             "object_store_memory": STORE,
         }
