@@ -60,7 +60,7 @@ def add_flags(command: ArgumentParser) -> None:
         metavar="OPTION",
         help="a further option of sbatch, e.g. partition=gpu; may be given several times",
     )
-    engine.add_argument("--jobs", type=count, metavar="N", help="runs at once here")
+    engine.add_argument("--jobs", type=count, metavar="N", help="runs at once")
     engine.add_argument("--cpus-per-run", type=float, default=1.0, metavar="N")
     engine.add_argument(
         "--gpus-per-run", type=float, default=0.0, metavar="N", help="a fraction shares a GPU"
