@@ -205,23 +205,35 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_one_bad_run_does_not_silence_the_others(seeds, monkeypatch, name):
+def test_a_bad_run_is_left_out_and_says_why(tmp_path, name):
     damage, reason = DAMAGES[name]
-    damage(seeds / "s1")
+    write_evaluated(tmp_path / "s1", 1)
+    damage(tmp_path / "s1")
+    library = Library([tmp_path])
+    (run,) = library.index()["runs"]
+    (problem,) = library.findings([run["token"]])["problems"]
+    assert problem.startswith("no run is left that counts. Left out: s1: ")
+    assert reason in problem
+    with pytest.raises(UserError, match="no run is left that counts"):
+        page.write_page(runs_in([tmp_path / "s1"])[0], tmp_path / "one.html")
+
+
+def test_bad_runs_do_not_silence_the_others(seeds, monkeypatch):
+    names = [f"bad-{number:02d}" for number in range(len(DAMAGES))]
+    for number, (damage, _) in enumerate(DAMAGES.values()):
+        write_evaluated(seeds / names[number], 10 + number)
+        damage(seeds / names[number])
     listed, _, library = served(seeds)
-    assert [run["name"] for run in listed["runs"]] == ["s0", "s1", "s2"]
+    assert [run["name"] for run in listed["runs"]] == [*names, "s0", "s1", "s2"]
     tokens = [run["token"] for run in listed["runs"]]
     findings = library.findings(tokens)
-    assert "means of 2 seeds" in texts(findings)
-    (problem,) = findings["problems"]
-    assert problem.startswith("Left out: s1: ")
-    assert reason in problem
+    assert "means of 3 seeds" in texts(findings)
+    problems = " ".join(findings["problems"])
+    assert sorted(re.findall("Left out: (bad-..): ", problems)) == names
     assert "11" in library.turns(tokens)
     text = written(seeds, monkeypatch)
-    assert "means of 2 seeds" in text
-    assert "Left out: s1: " in text
-    with pytest.raises(UserError, match="no run is left that counts"):
-        page.write_page(runs_in([seeds / "s1"])[0], seeds / "one.html")
+    assert "means of 3 seeds" in text
+    assert sorted(re.findall("Left out: (bad-..): ", text)) == names
 
 
 @pytest.mark.parametrize(
