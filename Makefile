@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test page test-page test-browser lint types imports unit test-slow test-faults settings docs bench clean
+.PHONY: demo test tools chromium page test-page test-browser lint types imports unit test-slow test-faults settings docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/conceptspace quickstart --seed 1 --out runs/demo
@@ -41,11 +41,17 @@ page/node_modules: page/package-lock.json
 	npm --prefix page ci --silent --no-audit --no-fund
 	touch $@
 
-# The explorer in Debian's Chromium, which is installed if it is missing and may be.
-test-browser: $(INSTALLED) test-page
+# The explorer in Debian's Chromium.
+test-browser: $(INSTALLED) chromium test-page
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m browser tests/browser
+
+# It is installed if it is missing and may be.
+chromium:
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null || apt-get install --yes --quiet chromium \
 		|| { echo "make test-browser: there is no chromium, and apt-get cannot install it (root is needed); install it, or name it: CHROMIUM=/path make test-browser" >&2; exit 1; }
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m browser tests/browser
+
+# All that tests need; with --jobs it is fetched side by side.
+tools: $(INSTALLED) page/node_modules chromium
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow
