@@ -251,6 +251,20 @@ def test_where_several_seeds_hide_it_is_counted_by_seed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("turns", "where"),
+    [
+        ([400, 400], "in 2 of 2 seeds, at step 300."),
+        ([400, 200], "in 1 of 2 seeds, at step 300."),
+        ([700, 700], "in 2 of 2 seeds, at all 4 checkpoints from step 300 to 600."),
+    ],
+)
+def test_few_checkpoints_are_named_and_all_are_called_so(turns: list[int], where: str) -> None:
+    asked = {"naive": {"": turns}, "over": {"2": [300, 300]}}
+    (text,) = [t for t in by_topic(asked)["elicitation"] if t.startswith("Some other protocol")]
+    assert text.endswith(f"naive prompting does not: {where}")
+
+
 def test_seeds_of_other_lengths_are_compared_where_all_have_checkpoints() -> None:
     table, _ = planted({"naive": {"": [700, 800]}})
     shorter = table[~((table["seed"] == 1) & (table["step"] > 1000))]

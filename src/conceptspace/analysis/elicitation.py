@@ -194,12 +194,10 @@ def _where(wide: pd.DataFrame, protocols: Sequence[str]) -> str:
     if not at:
         return "at no checkpoint"
     among = int(wide.index.unique("step").to_series().between(at[0], at[-1]).sum())
-    if len(counts) > 1:
-        several = sorted(int(count) for count in counts[counts > 0])
-        each = " to ".join(map(str, dict.fromkeys((several[0], several[-1]))))
-        text = f"in {len(several)} of {len(counts)} seeds, at {each} of the"
-        return f"{text} {among} checkpoints from step {at[0]} to {at[-1]}"
+    several = sorted(int(count) for count in counts[counts > 0])
+    seeds = f"in {len(several)} of {len(counts)} seeds, " if len(counts) > 1 else ""
     if len(at) == 1:
-        return f"at step {at[0]}"
-    count = "all" if len(at) == among else f"{len(at)} of the"
-    return f"at {count} {among} checkpoints from step {at[0]} to {at[-1]}"
+        return f"{seeds}at step {at[0]}"
+    each = " to ".join(map(str, dict.fromkeys((several[0], several[-1]))))
+    each = "all" if several[0] == among else f"{each} of the"
+    return f"{seeds}at {each} {among} checkpoints from step {at[0]} to {at[-1]}"
