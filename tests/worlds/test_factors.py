@@ -78,6 +78,13 @@ def test_the_order_of_values_is_always_the_same():
         ]
 
 
+@pytest.mark.parametrize("column", [[2e6, 3e6], [2_000_000, 3_000_000], ["2000000", "3000000"]])
+def test_whole_numbers_are_the_same_however_they_are_written(column):
+    found = read_factors({"id": column}, {"id": {2_000_000: "two", 3e6: "three"}}, 2)
+    assert found.concepts[0].labels == ("two", "three")
+    assert read_factors({"id": column}, {}, 2).concepts[0].labels == ("2000000", "3000000")
+
+
 def test_classes_by_digits_and_by_names():
     found = read_factors({"hue": ["red", "blue"], "x": [0.5, 1.0]}, {"hue": ["red", "blue"]}, 2)
     assert found.class_of("10") == found.class_of(("blue", "0.5")) == "10"

@@ -162,7 +162,9 @@ def _plainly(items: Iterable[Any]) -> Callable[[Any], str]:
     def plain(item: Any) -> str:
         if isinstance(item, bytes):
             return item.decode(errors="replace")
-        return f"{item + 0.0:.{digits}g}" if isinstance(item, float) else str(item)  # no -0
+        if isinstance(item, float) and item.is_integer() and abs(item) < 10**MOST:
+            return str(int(item))
+        return f"{item:.{digits}g}" if isinstance(item, float) else str(item)
 
     return plain
 
