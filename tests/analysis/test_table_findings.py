@@ -93,6 +93,14 @@ def test_emergence_is_censored_and_ordered():
     assert order[1].endswith('"add" is surely first in 3 of them, "carry" in 0.')
 
 
+def test_the_first_checkpoint_is_that_of_the_way_of_asking():
+    table = skills({("naive", "add"): 550, ("five", "add"): 0}, seeds=(0,))
+    later = table[(table["protocol"] == "naive") | (table["step"] >= 300)]
+    (text,) = texts_on(later, "elicitation")
+    assert "reaches 0.8 at step 300; that is the first checkpoint, and it may have been" in text
+    assert "after step 0" not in text
+
+
 def test_what_was_there_at_the_first_checkpoint_may_be_older():
     texts = texts_on(skills({("naive", "add"): 0}, seeds=(0,)), "emergence")
     assert texts == [

@@ -172,11 +172,11 @@ def _emergence(
 ) -> Iterator[Finding]:
     """When the quantities of a class emerge when asked plainly, and in which order."""
     found = {q: _reached(table, q, levels) for q in of}
-    first = float(table["step"].min())
     for quantity, runs in found.items():
         if not many or quantity.concept == JOINT:
             when = arrival(survival(runs), quantity.name, levels.reached)
-            yield Finding("emergence", f"asked plainly, {when}{_between(runs, first)}")
+            between = _between(runs, _first_step(table, quantity, NAIVE))
+            yield Finding("emergence", f"asked plainly, {when}{between}")
     concepts = {q.name: runs for q, runs in found.items() if q.concept != JOINT}
     if len(concepts) > 1:
         yield from _order(concepts, levels.reached)
@@ -188,6 +188,12 @@ def _reached(
     """When each seed reaches the level of a quantity."""
     asked = of.concept_class, protocol
     return find_emergence(table, *asked, concept=of.concept, threshold=levels.reached)
+
+
+def _first_step(table: pd.DataFrame, of: Quantity, protocol: str) -> float:
+    """The first checkpoint at which a quantity was measured under a way of asking."""
+    rows = table[(table["concept_class"] == of.concept_class) & (table["concept"] == of.concept)]
+    return float(rows.loc[rows["protocol"] == protocol, "step"].min())
 
 
 def _between(runs: list[Emergence], first: float) -> str:
@@ -256,14 +262,15 @@ def _turn(table: pd.DataFrame, concept_class: str) -> Iterator[Finding]:
 
 def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterator[Finding]:
     """When the other ways of asking show it, and how much later the plain one does."""
-    naive, first = _reached(table, quantity, levels), float(table["step"].min())
+    naive = _reached(table, quantity, levels)
     rows = table[table["concept_class"] == quantity.concept_class]
     rows = rows[(rows["concept"] == quantity.concept) & (rows["protocol"] != NAIVE)]
     for protocol in sorted(str(p) for p in rows["protocol"].unique()):
         runs = _reached(table, quantity, levels, protocol)
         when = arrival(survival(runs), quantity.name, levels.reached)
         taught = "" if is_control(protocol) else kind(protocol)
-        text = f"{taught}under {protocol}, {when}{_between(runs, first)}"
+        between = _between(runs, _first_step(table, quantity, protocol))
+        text = f"{taught}under {protocol}, {when}{between}"
         if is_control(protocol):
             yield Finding("control", text)
             continue
