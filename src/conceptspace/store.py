@@ -182,13 +182,19 @@ class Run:
         """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`.
 
         Raises:
-            UserError: the run has not been evaluated yet, or the file is damaged.
+            UserError: the run has not been evaluated yet, or the file is damaged or lacks columns.
         """
         path = self.folder.trajectory
         again = scored_again(self.path, NAIVE)
         if not path.exists():
             raise UserError(f"{self.path} has no {path.name} yet; {again}")
-        return read_table(path, f"to write it anew from the scores, {again}")
+        table = read_table(path, f"to write it anew from the scores, {again}")
+        if lacking := [name for name in TRAJECTORY_COLUMNS if name not in table]:
+            raise UserError(
+                f"{path} lacks the columns {', '.join(lacking)}; to write it anew from the "
+                f"scores, delete it and {again}"
+            )
+        return table
 
     def training(self) -> pd.DataFrame:
         """One row per step: step, loss and its terms (bits per dimension), grad_norm, gamma_0,

@@ -75,6 +75,15 @@ def test_a_table_without_the_last_checkpoint_does_not_make_a_run_exist(tmp_path:
     assert not plan().exists(tmp_path)
 
 
+def test_a_table_that_lacks_columns_is_told_and_the_rest_go_on(tmp_path: Path) -> None:
+    path = plant(plan(), tmp_path, Behavior()) / "trajectory.parquet"
+    Run(path.parent).trajectory().drop(columns=["protocol", "step"]).to_parquet(path)
+    plant(plan(1), tmp_path, Behavior())
+    (event,) = execute([plan(), plan(1)], tmp_path, jobs=1, resources=ON_CPU)
+    assert isinstance(event, Failed)
+    assert f"{path} lacks the columns step, protocol; to write it anew" in event.reason
+
+
 def test_one_failing_run_is_told_in_one_sentence_and_the_rest_go_on(tmp_path: Path) -> None:
     bad = plan(0, "bad/seed-0", evaluate__protocols=("overprompting-shape",))
     events = list(execute([bad, plan(1)], tmp_path, jobs=1, resources=ON_CPU))

@@ -151,7 +151,7 @@ def _values(file: _File, given: Any, section: str, key: str, number: int) -> lis
             raise file.error(f"{key} has more than {MOST} values", section, key, number)
         if last < first:
             raise file.error(f"{key} = {given!r} ends before it begins", section, key, number)
-        given = list(range(first, last + 1))
+        return list(range(first, last + 1))
     if not isinstance(given, list) or not given:
         raise file.error(
             f'{key} takes a list of values, or a range such as "0..11", not {given!r}',
