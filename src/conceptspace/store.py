@@ -169,10 +169,15 @@ class Run:
         try:
             return _typed(read_record(path)) if path.exists() else {}
         except ValueError as error:
-            raise UserError(
-                f"{path} is damaged ({error}); delete it: it holds versions and times, and "
-                "the next run or evaluate writes it anew"
-            ) from None
+            raise self.damaged_information(error) from None
+
+    def damaged_information(self, why: object) -> UserError:
+        """What to say of a ``run.json`` that cannot be used."""
+        return UserError(
+            f"{self.folder.information} is damaged ({why}); delete it, and the next run or "
+            "evaluate writes it anew: lost are versions, times, and what would show that code, "
+            "images or a protocol's settings have changed since"
+        )
 
     def note(self, **information: Any) -> None:
         """Add to ``run.json``."""

@@ -100,10 +100,7 @@ def _kept(run: Run) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = run.information().get("code", {})
     if not all(isinstance(f, dict) and isinstance(f.get("sha256"), str) for f in found.values()):
-        raise UserError(
-            f"{run.path / 'run.json'} is damaged (code is {found!r:.80}); delete it: it holds "
-            "versions and times, and the next run or evaluate writes it anew"
-        )
+        raise run.damaged_information(f"code is {found!r:.80}")
     return found
 
 
