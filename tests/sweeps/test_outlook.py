@@ -150,7 +150,10 @@ def test_a_dry_run_of_a_figure_says_what_is_in_a_folder(
         assert f"refused: {one.folder(tmp_path)} {reason}" in told[one.name]
 
 
-def test_a_second_probe_counts_where_two_have_to_agree(tmp_path: Path) -> None:
+def test_a_second_probe_counts_where_two_have_to_agree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONCEPTSPACE_CACHE", str(tmp_path))  # other tests train probes in theirs
     alone, two = tiny_config(), tiny_config(probe__agreement=0.9)
     assert len(untrained_probes(alone, tmp_path)) == 1
     left = probes_left([Plan("a", two), Plan("b", alone)], tmp_path, tmp_path)
