@@ -244,7 +244,8 @@ def server(library: Shown, opened: socket.socket, token: str) -> uvicorn.Server:
         lifespan="off",
         log_level="warning",
         server_header=False,
-        backlog=most_connections(),
+        # asyncio accepts as many at once, and some rounds pass before one is told to make room
+        backlog=most_connections() // 2,
     )
     return uvicorn.Server(config)
 
