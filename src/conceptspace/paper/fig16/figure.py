@@ -65,10 +65,10 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     rows = table[table["protocol"] == PROTOCOL]
     weights = sorted((w for w in rows["setting"].unique() if float(w) >= 1), key=float)
     last = float(table["step"].max())
-    shifts = [
-        (_bend(result, ood, weights[-1]) - _bend(result, ood, ONE)) / last for result in results
-    ]
-    gains = [_gain(result, ood, _bend(result, ood, ONE), weights) for result in results]
+    turns = [_bend(result, ood, ONE) for result in results]
+    pairs = list(zip(results, turns, strict=True))
+    shifts = [(_bend(result, ood, weights[-1]) - turn) / last for result, turn in pairs]
+    gains = [_gain(result, ood, turn, weights) for result, turn in pairs]
     return Data(table, shapes.space, class_images(shapes), weights, shifts, gains)
 
 
