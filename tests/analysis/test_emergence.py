@@ -75,6 +75,20 @@ def test_emergence_matches_its_definition(accuracy: list[float], hold: int) -> N
         assert found.lower == starts[0]
 
 
+@pytest.mark.parametrize(
+    ("values", "bounds"),
+    [
+        ([0.1, 0.3, 0.7, 0.2], (250.0, 250.0)),  # between two checkpoints, whatever follows
+        ([0.6, 0.2, 0.5, 0.9], (300.0, 300.0)),  # after the lowest one; equality counts
+        ([0.0, 0.1, 0.2, 0.4], (400.0, math.inf)),
+        ([0.9, 0.7, 0.6, 0.1], (400.0, math.inf)),
+        ([0.5, 0.6, 0.7, 0.8], (0.0, 100.0)),
+    ],
+)
+def test_a_crossing_by_hand(values: list[float], bounds: tuple[float, float]) -> None:
+    assert em.crossing([100, 200, 300, 400], values) == pytest.approx(bounds)
+
+
 def test_median_of_uncensored_runs_is_the_ordinary_median() -> None:
     found = survival(runs(400, 800, 200, 600))
     assert found.median == 500

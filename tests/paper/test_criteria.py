@@ -60,11 +60,16 @@ def kinks(loss: tuple[float, float] | None, detected: bool = True) -> dict[str, 
     return curves
 
 
+def known(*numbers: float) -> list[tuple[float, float]]:
+    return [(number, number) for number in numbers]
+
+
 def smooth(case: list[tuple[Turn | None, dict[str, Kink]]]) -> Row:
     return fig12.smooth_loss(*case[0], case)
 
 
 FAR, NEAR = kinks((1500.0, 1700.0)), kinks((950.0, 1050.0))
+LATER = (0.5, inf)
 YES, NO = [True] * 6, [False] * 6
 MIXED = [True, False, True, False]
 
@@ -238,9 +243,10 @@ CASES: dict[str, list[Case]] = {
         (lambda: sampler.same_duration([0.3, 0.0, -0.2], "both"), Verdict.UNDECIDED),
     ],
     "guided turn": [
-        (lambda: fig16.guided_turn([0.02, -0.03, 0.0], "1 to 5"), Verdict.HELD),
-        (lambda: fig16.guided_turn([0.4, 0.5, 0.45], "1 to 5"), Verdict.FAILED),
-        (lambda: fig16.guided_turn([0.4, -0.3, 0.0], "1 to 5"), Verdict.UNDECIDED),
+        (lambda: fig16.guided_turn(known(0.02, -0.03, 0.0), "1 to 5"), Verdict.HELD),
+        (lambda: fig16.guided_turn(known(0.4, 0.5, 0.45), "1 to 5"), Verdict.FAILED),
+        (lambda: fig16.guided_turn(known(0.4, -0.3, 0.0), "1 to 5"), Verdict.UNDECIDED),
+        (lambda: fig16.guided_turn([*known(0.0, 0.01), LATER], "1 to 5"), Verdict.UNDECIDED),
     ],
     "guided before": [
         (lambda: fig16.guided_before([0.02, 0.03, 0.01]), Verdict.HELD),
@@ -248,11 +254,11 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig16.guided_before([0.5, 0.0, 0.02]), Verdict.UNDECIDED),
     ],
     "patched, stable": [
-        (lambda: fig17.patched_when_stable(EARLY, EARLY), Verdict.HELD),
-        (lambda: fig17.patched_when_stable(LATE, EARLY), Verdict.FAILED),
-        (lambda: fig17.patched_when_stable([NEVER] * 3, EARLY), Verdict.FAILED),
-        (lambda: fig17.patched_when_stable(EARLY[:1], EARLY[:1]), Verdict.UNDECIDED),
-        (lambda: fig17.patched_when_stable(EARLY, [NEVER] * 3), Verdict.UNDECIDED),
+        (lambda: fig17.patched_when_stable(known(0.02, -0.03, 0.0)), Verdict.HELD),
+        (lambda: fig17.patched_when_stable(known(0.4, 0.5, 0.45)), Verdict.FAILED),
+        (lambda: fig17.patched_when_stable([LATER] * 3), Verdict.FAILED),
+        (lambda: fig17.patched_when_stable(known(0.0)), Verdict.UNDECIDED),
+        (lambda: fig17.patched_when_stable([*known(0.0, 0.01), LATER]), Verdict.UNDECIDED),
     ],
     "patching gains": [
         (lambda: fig17.patching_gains([0.3, 0.25, 0.4]), Verdict.HELD),

@@ -272,6 +272,17 @@ def gap(first: Emergence, second: float) -> Bounds:
     return (first.lower - second) / first.last, float("inf")
 
 
+def lag(first: Bounds, second: Bounds, last: float) -> Bounds:
+    """By what share of training one step comes after another, both known within bounds.
+
+    Args:
+        first: bounds of the step, as :func:`conceptspace.analysis.emergence.crossing` gives them.
+        second: of the step that it is compared with.
+        last: step at which training ends.
+    """
+    return (first[0] - second[1]) / last, (first[1] - second[0]) / last
+
+
 def _earlier(first: Emergence, second: Emergence) -> Bounds:
     if first.reached and second.reached:
         sign = float(np.sign(second.upper - first.upper))

@@ -213,6 +213,30 @@ def ready(table: pd.DataFrame, rows: pd.DataFrame, concept_class: str) -> NDArra
     return ~(known < READY)
 
 
+def crossing(steps: ArrayLike, values: ArrayLike, level: float = 0.5) -> tuple[float, float]:
+    """Bounds of the step at which a rising curve passes a level, after its lowest checkpoint.
+
+    Between two checkpoints the curve is taken to be straight, so that the step is known more finely
+    than they lie, and both bounds are the same. A curve that begins at the level has passed it by
+    its first checkpoint; one that never passes it does so after its last, if at all.
+
+    Args:
+        steps: checkpoints, shape (T,), T > 0, increasing.
+        values: shape (T,).
+        level: to pass; equality counts.
+    """
+    times, curve = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    lowest = int(curve.argmin())
+    if curve[lowest] >= level:
+        return 0.0, float(times[0])
+    above = np.flatnonzero(curve[lowest:] >= level)
+    if not len(above):
+        return float(times[-1]), float("inf")
+    at = lowest + int(above[0])
+    found = float(np.interp(level, curve[at - 1 : at + 1], times[at - 1 : at + 1]))
+    return found, found
+
+
 def survival(runs: Sequence[Emergence]) -> Survival:
     """Kaplan-Meier median and restricted mean over seeds.
 

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conceptspace.analysis.claims import (
-    SIGNED,
-    Row,
-    below,
-    measure,
-    within,
-)
-from conceptspace.paper.thresholds import (
-    COINCIDENT,
-    NEGLIGIBLE,
-)
+from conceptspace.analysis.claims import SIGNED, Bounds, Row, below, measure, within
+from conceptspace.paper.thresholds import COINCIDENT, NEGLIGIBLE
 
 
-def guided_turn(differences: Sequence[float], weights: str) -> Row:
+def guided_turn(differences: Sequence[Bounds], weights: str) -> Row:
     """Fig. 16, its primary endpoint: the turn is at the same step under any guidance weight.
 
-    The step of the turn at the largest weight less that at weight 1, by seed, as a share of
-    training: an equivalence.
+    By how much later the trajectory turns at the largest weight than at weight 1, by seed, as a
+    share of training: an equivalence.
     """
     return within(
         "fig16-turn",
@@ -35,11 +26,12 @@ def guided_turn(differences: Sequence[float], weights: str) -> Row:
 def guided_before(gains: Sequence[float]) -> Row:
     """Fig. 16. Before the turn no larger weight makes more of the OOD class than weight 1 does.
 
-    The largest gain of mean joint accuracy over weight 1 at checkpoints before the turn, by seed.
+    The largest gain of mean joint accuracy over weight 1 at checkpoints before the trajectory
+    begins to turn, by seed.
     """
     return below(
         "fig16-before",
-        "Before the turn no guidance weight above 1 makes more of the OOD class than weight 1.",
+        "Before it begins to turn no guidance weight above 1 makes more of the OOD class than 1.",
         measure(list(gains), SIGNED),
         NEGLIGIBLE,
         "joint accuracy",

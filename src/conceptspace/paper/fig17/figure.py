@@ -9,21 +9,23 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptspace.analysis.claims import Row
-from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.claims import Bounds, Row, lag
+from conceptspace.analysis.emergence import Emergence, crossing
+from conceptspace.errors import UserError
 from conceptspace.paper.fig17 import criteria
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, world
 from conceptspace.paper.settings import PATCHED_SEEDS, patched, studied
-from conceptspace.paper.thresholds import NEGLIGIBLE
+from conceptspace.paper.thresholds import COINCIDENT
 from conceptspace.presentation.figures import elicitation_figure
 from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 from conceptspace.worlds.shapes.config import ShapesData
 
 TITLE = "Accuracy on the OOD class with the last embedding patched in"
-OTHERS = ("overprompting-color", "latent-intervention")
+OVERPROMPTING = "overprompting-color"
+OTHERS = (OVERPROMPTING, "latent-intervention")
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,15 @@ class Seed:
 
     Attributes:
         patched: emergence under patching.
-        elicited: the earlier one of overprompting and latent intervention.
+        lag: by how much later patching makes half of the OOD images than overprompting does, as a
+            share of training, as far as that is known.
         stays: whether its naive accuracy stays where it has arrived.
         gain: joint accuracy under patching less that under naive prompting, in the mean over the
             checkpoints before naive prompting arrives; None if there is none.
     """
 
     patched: Emergence
-    elicited: Emergence
+    lag: Bounds
     stays: bool
     gain: float | None
 
@@ -102,11 +105,13 @@ def _sample(separation: float, results: Sequence[Result], ood: str) -> Sample:
     runs = [
         Seed(
             patched,
-            min(others, key=lambda run: run.upper),
+            _lag(result, ood, patched.last),
             _stable(result, ood, naive),
             _gain(result, ood, naive),
         )
-        for result, naive, patched, *others in zip(results, *emergence.values(), strict=True)
+        for result, naive, patched in zip(
+            results, emergence[NAIVE], emergence[PATCHING], strict=True
+        )
     ]
     return Sample(separation, joined(results), joined_best(results), emergence, runs)
 
@@ -129,25 +134,34 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """Stable seeds and unstable ones, each on their own, of both separations.
+    """Stable seeds and unstable ones, each on their own.
 
-    What patching gains is of the larger separation alone: seeds of the studied one had been seen.
+    The stable ones are of the larger separation alone, for those of the studied one had been seen
+    when the criteria were chosen; the unstable ones of both.
     """
-    runs = [run for sample in data.samples for run in sample.runs]
-    stable = [run for run in runs if run.stays]
-    fresh = [run.gain for run in data.samples[0].runs if run.stays and run.gain is not None]
+    fresh = [run for run in data.samples[0].runs if run.stays]
+    unstable = [run for sample in data.samples for run in sample.runs if not run.stays]
     return [
-        criteria.patching_gains(fresh),
-        criteria.patched_when_stable(
-            [run.patched for run in stable], [run.elicited for run in stable]
-        ),
-        criteria.patched_when_unstable([run.patched.reached for run in runs if not run.stays]),
+        criteria.patched_when_stable([run.lag for run in fresh]),
+        criteria.patching_gains([run.gain for run in fresh if run.gain is not None]),
+        criteria.patched_when_unstable([run.patched.reached for run in unstable]),
     ]
 
 
 def _stable(result: Result, ood: str, run: Emergence) -> bool:
     accuracy = _accuracy(result, ood, NAIVE)
     return criteria.is_stable(accuracy.tolist(), run, accuracy.index.astype(float).tolist())
+
+
+def _lag(result: Result, ood: str, last: float) -> Bounds:
+    if result.best is None:
+        raise UserError(f"{result.plan.name} kept no scores of single images")
+    rows = result.best[(result.best["concept_class"] == ood) & (result.best["concept"] == JOINT)]
+    asked = [
+        rows[rows["protocol"] == name].sort_values("step") for name in (PATCHING, OVERPROMPTING)
+    ]
+    patched, overprompted = (crossing(of["step"], of["honest"]) for of in asked)
+    return lag(patched, overprompted, last)
 
 
 def _gain(result: Result, ood: str, naive: Emergence) -> float | None:
@@ -174,7 +188,7 @@ FIGURE = PaperFigure(
     analyse=analyse,
     draw=draw,
     checks=checks,
-    primary="fig17-gain",
-    endpoint="by how much more patching makes than naive prompting before that arrives, in stable "
-    f"seeds: above {NEGLIGIBLE:g} joint accuracy",
+    primary="fig17-stable",
+    endpoint="by how much later patching makes half of the OOD images than overprompting does, in "
+    f"stable seeds: within ±{COINCIDENT:g} of training",
 )
