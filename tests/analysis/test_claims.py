@@ -218,7 +218,7 @@ def test_a_gap_to_a_step_is_bounded_below_where_the_run_never_arrives() -> None:
 
 
 def test_a_lag_is_as_open_as_the_two_steps_are() -> None:
-    assert lag((1200.0, 1200.0), (600.0, 600.0), 2400) == pytest.approx((0.25, 0.25))
-    assert lag((2400.0, inf), (600.0, 600.0), 2400) == pytest.approx((0.75, inf))
-    assert lag((0.0, 100.0), (600.0, 600.0), 2400) == pytest.approx((-600 / 2400, -500 / 2400))
-    assert lag((2400.0, inf), (2400.0, inf), 2400) == (-inf, inf)
+    assert lag((1200.0, 1200.0), (600.0, 600.0), 2400.0) == pytest.approx((0.25, 0.25))
+    assert lag((2400.0, inf), (600.0, 600.0), 2400.0) == pytest.approx((0.75, inf))
+    assert lag((0.0, 100.0), (600.0, 600.0), 2400.0) == pytest.approx((-600 / 2400, -500 / 2400))
+    assert lag((2400.0, inf), (2400.0, inf), 2400.0) == (-inf, inf)

@@ -121,6 +121,8 @@ with AccelerateRecorder(recorder, accelerator, model) as record:
         optimizer.zero_grad()
         record(step, network, loss=torch.tensor(float(accelerator.process_index)))
 assert asked == (["Painter"] * 2 if accelerator.is_main_process else []), asked
+accelerator.wait_for_everyone()
+accelerator.end_training()  # threads of a process group that is left open abort some exits
 """
 
 
