@@ -128,6 +128,9 @@ def test_a_dry_run_of_a_sweep_says_what_the_sweep_would(
     assert left.startswith("2 runs, about ")
     assert main([*asked, "--slurm"]) == 2
     assert capsys.readouterr().err == f"conceptspace: {sentence}\n"
+    assert main([*asked[:-1], "--slurm"]) == 2
+    assert capsys.readouterr().err == f"conceptspace: {sentence}\n"
+    assert not Path("out/sweep.json").exists(), "the plan of the command before stays"
     for flags in (["--gpus-per-run", "0.5"], ["--address", "auto"], ["--sbatch", "x=y"]):
         told = []
         for words in ([*asked, *flags], [*asked[:-1], *flags]):
@@ -135,6 +138,22 @@ def test_a_dry_run_of_a_sweep_says_what_the_sweep_would(
             told.append(capsys.readouterr().err)
         assert told[0] == told[1]
         assert not Path("out/sweep.json").exists()
+
+
+def test_a_dry_run_for_a_cluster_needs_no_device_of_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    Path("tiny.toml").write_text(tiny_config().text())
+    Path("sweep.toml").write_text("base = 'tiny.toml'\naxes.seed = [0, 1]\n")
+    asked = ["sweep", "sweep.toml", "--out", "out", "--device", "cuda", "--dry-run"]
+    for cluster in (["--slurm"], ["--engine", "ray"]):
+        assert main([*asked, *cluster]) == 0
+        told = capsys.readouterr().out
+        assert told.endswith("; timed with one thread of a CPU, for cuda is not here\n")
+    assert main(asked) == 2
+    assert "PyTorch finds no CUDA device here" in capsys.readouterr().err
 
 
 def test_a_dry_run_of_a_figure_says_what_is_in_a_folder(

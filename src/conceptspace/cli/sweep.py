@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from conceptspace.cache import sweep_cache
 from conceptspace.cli.carry_out import Engine, carried_out, time_in_words
 from conceptspace.cli.parser import INTERRUPTED, refuse_others
@@ -23,7 +25,7 @@ from conceptspace.store import Run
 from conceptspace.sweeps import local, on_ray, slurm
 from conceptspace.sweeps.cost import covered, disk, time_left
 from conceptspace.sweeps.file import read_sweep
-from conceptspace.sweeps.folder import COLLECTION, FAILURES, SWEEP, begin, planned_runs
+from conceptspace.sweeps.folder import COLLECTION, FAILURES, SWEEP, planned_runs
 from conceptspace.sweeps.outlook import REFUSED, outlook
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Interrupted, Progress
@@ -149,7 +151,6 @@ def _engine(
 def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> int:
     """Submit the runs to Slurm, and do not wait for them."""
     out: Path = options.out
-    begin(out, plans, options.jobs or 0)
     job = slurm.submit(plans, out, resources, at_once=options.jobs, options=options.sbatch)
     if not job:
         print(f"all {len(plans)} runs exist", file=sys.stderr)
@@ -164,21 +165,34 @@ def _submit(options: Namespace, plans: Sequence[Plan], resources: Resources) -> 
 
 def _dry_run(options: Namespace, plans: Sequence[Plan], resources: Resources, jobs: int) -> int:
     """Every run, and what they will take."""
-    device, out = parts.device(resources.device), options.out
-    works_here = options.engine == "local" and not options.slurm
+    out, works_here = options.out, options.engine == "local" and not options.slurm
+    device, timed = _timed_on(resources.device, works_here)
     found = [outlook(plan, out, device if works_here else None) for plan in plans]
     for one in found:
         print(f"{one.plan.name}  {one}")
     possible = [one.plan for one in found if one.state != REFUSED]
     print(
         f"{len(plans)} runs, about {time_in_words(time_left(possible, out, jobs, device))}, "
-        f"and {bytes_in_words(disk(possible, out))} of disk"
+        f"and {bytes_in_words(disk(possible, out))} of disk{timed}"
     )
     if len(possible) == len(plans):
         return 0
     if options.slurm:  # it submits all or none
         raise UserError(next(one.reason for one in found if one.state == REFUSED))
     return 1
+
+
+def _timed_on(name: str, works_here: bool) -> tuple[torch.device, str]:
+    """The device on which the runs' steps are timed, and what to say of it.
+
+    A cluster may have a device that the machine from which runs are submitted has not.
+    """
+    try:
+        return parts.device(name), ""
+    except UserError:
+        if works_here:
+            raise
+    return torch.device("cpu"), f"; timed with one thread of a CPU, for {name} is not here"
 
 
 def _status(options: Namespace) -> int:

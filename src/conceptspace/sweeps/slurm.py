@@ -3,6 +3,7 @@
 ::
 
     OUT/
+      sweep.json      every run, see :mod:`conceptspace.sweeps.folder`
       slurm-HASH.json the runs of an array, what each is given, the job's number
       slurm.sh        what was submitted
       logs/slurm-N.log
@@ -27,6 +28,7 @@ from conceptspace.files import make_folders, read_record, sha256, write_atomical
 from conceptspace.locking import worked_on
 from conceptspace.store import Run, open_or_create
 from conceptspace.sweeps import local
+from conceptspace.sweeps.folder import begin
 from conceptspace.sweeps.plan import Plan
 from conceptspace.sweeps.progress import Failed, Interrupted
 from conceptspace.sweeps.resources import Resources
@@ -64,18 +66,20 @@ def submit(
         UserError: a run cannot be begun, Slurm is not there or refuses the job, or GPUs are to be
             shared.
     """
-    out = out.resolve()
+    for plan in plans:
+        parts.validate(plan.config)
     waiting = [plan for plan in plans if not plan.exists(out)]
     waiting.sort(key=lambda plan: worked_on(plan.folder(out)))
     if not waiting:
+        begin(out, plans, at_once or 0)
         return ""
     record = {"runs": [plan.name for plan in waiting], "resources": asdict(resources)}
     # Tasks of an earlier array may still wait, and read what was written for them.
-    path = out / f"slurm-{sha256(json.dumps(record).encode())[:8]}.json"
+    path = out.resolve() / f"slurm-{sha256(json.dumps(record).encode())[:8]}.json"
     text = batch_script(len(waiting), path, resources, at_once, options)
     for plan in waiting:
-        parts.validate(plan.config)
         open_or_create(plan.folder(out), plan.config)
+    begin(out, plans, at_once or 0)
     make_folders(out / "logs")
     write_record(path, record)
     write_atomically(out / SCRIPT, text.encode())
