@@ -82,5 +82,9 @@ def nodes(y):
     return names
 
 
-FUSED = {"_FusedBackward", "_FusedBlockBackward"}
+OPERATIONS = {
+    torch.float32: {"_FusedBackward", "_ConvolutionBackward"},
+    torch.bfloat16: {"_FusedBackward", "_FusedBlockBackward"},
+}
+FUSED = set.union(*OPERATIONS.values())
 ERRORS = {torch.float32: 2e-5, torch.bfloat16: 2e-2}

@@ -115,6 +115,9 @@ def test_one_case_shows_that_some_seed_does_and_few_seeds_never_show_that_none_d
     assert some("n", "c", [False] * 5, 5).verdict == Verdict.FAILED
     assert some("n", "c", [False] * 4, 5).verdict == Verdict.UNDECIDED
     assert some("n", "c", [None, None], 5).verdict == Verdict.UNDECIDED
+    left = some("n", "c", [True, None, False, None], 5)
+    assert (left.effect, left.seeds) == (0.5, 2)
+    assert left.note == "Censoring leaves 2 of 4 seeds open."
     row = some("n", "c", [True, False, False, False], 5)
     expected = stats.binomtest(1, 4).proportion_ci(0.95)
     assert (row.effect, row.low, row.high) == pytest.approx((0.25, expected.low, expected.high))

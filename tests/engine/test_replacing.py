@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from conceptspace.engine.device import device
-from conceptspace.engine.replacing import BLOCKS, KINDS, NORMS, accelerates, fuse, fused
+from conceptspace.engine.replacing import (
+    BLOCKS,
+    CONVOLUTIONS,
+    KINDS,
+    NORMS,
+    accelerates,
+    fuse,
+    fused,
+)
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
 from conceptspace.models.unet import ResidualBlock, UNetTrunk
@@ -21,7 +29,8 @@ def blocks(made):
 
 def test_every_layer_that_fits_is_replaced_and_counted():
     made = trunk()
-    assert fused(made) == {NORMS: 2 * blocks(made) + 1, BLOCKS: blocks(made)}
+    count = blocks(made)
+    assert fused(made) == {NORMS: 2 * count + 1, CONVOLUTIONS: 2 * count, BLOCKS: count}
     assert fused(fuse(made)) == fused(made), "once is enough"
 
 

@@ -159,7 +159,8 @@ def some(name: str, claim: str, cases: Sequence[bool | None], enough: int) -> Ro
     """It happens in some seed.
 
     One case shows it; its absence in ``enough`` seeds counts as a failure, in fewer as undecided.
-    A case that is None is open. The interval is Clopper and Pearson's, of the share.
+    A case that is None is open, and does not count; a note tells how many are. The interval is
+    Clopper and Pearson's, of the share.
     """
     known = [case for case in cases if case is not None]
     count = sum(known)
@@ -172,8 +173,9 @@ def some(name: str, claim: str, cases: Sequence[bool | None], enough: int) -> Ro
     elif len(known) >= enough:
         verdict, reason = Verdict.FAILED, ""
     criterion = f"at least one seed; not, if none of {enough} or more"
-    unit = "of the seeds"
-    return Row(name, claim, share, low, high, unit, criterion, verdict, reason, len(cases))
+    unit, left = "of the seeds", len(cases) - len(known)
+    note = f"Censoring leaves {left} of {len(cases)} seeds open." if left else ""
+    return Row(name, claim, share, low, high, unit, criterion, verdict, reason, len(known), note)
 
 
 def most(name: str, claim: str, cases: Sequence[bool]) -> Row:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from conceptspace.engine.convolution import convolution
 from conceptspace.engine.fusible import same_size, untouched
 from conceptspace.engine.native.kernels import BLOCK
 from conceptspace.engine.operations import norm_gelu
@@ -33,6 +34,16 @@ class FusedNorm(nn.GroupNorm, Activating):
             embedding=embedding,
             dropout=dropout,
         )
+
+
+class FusedConvolution(nn.Conv2d):
+    """A 3x3 convolution that keeps the resolution, see :func:`convolution`."""
+
+    def forward(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch k h w"]:
+        if not same_size(self, FusedConvolution):
+            return super().forward(x)
+        assert self.bias is not None
+        return convolution(x, self.weight, self.bias)
 
 
 class FusedBlock(ResidualBlock):
@@ -60,7 +71,10 @@ class FusedBlock(ResidualBlock):
         return (
             all(untouched(n, FusedNorm) or untouched(n, nn.GroupNorm) for n in norms)
             and (self.norm1.num_groups, self.norm1.eps) == (self.norm2.num_groups, self.norm2.eps)
-            and all(same_size(layer) for layer in (self.conv1, self.conv2))
+            and all(
+                same_size(layer) or same_size(layer, FusedConvolution)
+                for layer in (self.conv1, self.conv2)
+            )
             and (untouched(self.skip, nn.Identity) or same_size(self.skip))
         )
 

@@ -70,11 +70,11 @@ def has_hooks(model: nn.Module) -> bool:
     )
 
 
-def same_size(layer: nn.Module) -> bool:
+def same_size(layer: nn.Module, kind: type[nn.Conv2d] = nn.Conv2d) -> bool:
     """Whether a layer is a plain convolution that keeps the resolution, zeros around the image."""
     return (
-        isinstance(layer, nn.Conv2d)
-        and untouched(layer, nn.Conv2d)
+        isinstance(layer, kind)
+        and untouched(layer, kind)
         and layer.padding == tuple(size // 2 for size in layer.kernel_size)
         and layer.stride == layer.dilation == (1, 1)
         and layer.groups == 1

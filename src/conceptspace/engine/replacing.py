@@ -13,14 +13,15 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from conceptspace.engine.fused_layers import FusedBlock, FusedNorm, can_be_one
+from conceptspace.engine.fused_layers import FusedBlock, FusedConvolution, FusedNorm, can_be_one
 from conceptspace.models.unet import ResidualBlock, UNetTrunk, channels_last
 
 Module = TypeVar("Module", bound=nn.Module)
 
-NORMS, BLOCKS = "norms with GELU", "residual blocks"
+NORMS, CONVOLUTIONS, BLOCKS = "norms with GELU", "3x3 convolutions", "residual blocks"
 KINDS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     NORMS: (nn.GroupNorm, FusedNorm),
+    CONVOLUTIONS: (nn.Conv2d, FusedConvolution),
     BLOCKS: (ResidualBlock, FusedBlock),
 }
 """What is replaced by what."""
@@ -68,4 +69,6 @@ def _replaceable(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield NORMS, module.norm1
             yield NORMS, module.norm2
             if can_be_one(module):
+                yield CONVOLUTIONS, module.conv1
+                yield CONVOLUTIONS, module.conv2
                 yield BLOCKS, module

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conceptspace.engine import fusible
+from conceptspace.engine.convolution import convolution
 from conceptspace.engine.native import compiling, kernels
 from conceptspace.engine.native.compiling import native
 from conceptspace.engine.operations import norm_gelu
@@ -50,6 +51,20 @@ def normed(dtype):
         e = torch.randn(images, channels, generator=source) if data.draw(st.booleans()) else None
         y = norm_gelu(x, weight, bias, groups=groups, embedding=e, dropout=rate)
         differentiate(y, "_FusedBackward")
+
+    return check
+
+
+def convolved():
+    widths = st.sampled_from([32, 64, 96])
+
+    @given(SIZES, SIZES, SIZES, widths, widths, SEEDS)
+    def check(images, height, width, inputs, outputs, seed):
+        source = torch.Generator().manual_seed(seed)
+        x = image(images, inputs, height, width, torch.float32, source)
+        weight = torch.randn(outputs, inputs, 3, 3, generator=source).requires_grad_()
+        bias = torch.randn(outputs, generator=source).requires_grad_()
+        differentiate(convolution(x, weight, bias), "_ConvolutionBackward")
 
     return check
 
@@ -107,7 +122,8 @@ def main(kind, rounds, *faults):
     for fault in faults:
         planted(fault, tiled)
     dtype = torch.float32 if kind == "float32" else torch.bfloat16
-    for check in [block()] if tiled else [normed(dtype)]:
+    checks = [block()] if tiled else [normed(dtype)]
+    for check in [*checks, convolved()] if kind == "float32" else checks:
         quiet = list(HealthCheck)
         settings(max_examples=int(rounds), deadline=None, database=None, derandomize=True,
                  suppress_health_check=quiet)(check)()  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conceptspace.engine.native.interface import BF16, Array, Condition, Kernel, Numbers
 
 BLOCK = 32
-"""Channels that the residual block's kernel takes together."""
+"""Channels that the kernels of convolutions take together."""
 PIXELS = 2**24
 """The residual block's kernel counts the positions of some images with 32 bits."""
 
@@ -137,9 +137,22 @@ RESIDUAL_BLOCK_BACKWARD = Kernel(
     conditions=_BLOCK_CONDITIONS,
 )
 
+WINOGRAD = Kernel(
+    "winograd_convolution",
+    reads=(
+        Array("x", "images inputs height width", innermost=True),
+        Array("weight", "3 3 inputs outputs"),
+        Array("bias", "outputs", optional=True),
+    ),
+    writes=(Array("out", "images outputs height width", innermost=True),),
+    sizes=("images", "height", "width", "inputs", "outputs"),
+    conditions=tuple(_multiple(name, BLOCK) for name in ("inputs", "outputs")),
+)
+
 KERNELS = (
     NORM_GELU_FORWARD,
     NORM_GELU_BACKWARD,
+    WINOGRAD,
     RESIDUAL_BLOCK_FORWARD,
     RESIDUAL_BLOCK_BACKWARD,
 )

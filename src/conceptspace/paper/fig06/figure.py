@@ -81,20 +81,16 @@ class Data:
 
     Attributes:
         ood: the OOD class.
-        fresh: the seeds that nobody had seen when the primary endpoint was fixed.
-        seen: the others.
+        sample: the seeds of which the claims are: those that nobody had seen when the primary
+            endpoint was fixed, if there are any.
+        fresh: whether there are.
+        beside: the seeds that had been seen, where the claims are of others.
     """
 
     ood: str
-    fresh: Sample | None
-    seen: Sample | None
-
-    @property
-    def sample(self) -> Sample:
-        """The seeds of which the claims are: the fresh ones if there are any."""
-        found = self.fresh or self.seen
-        assert found is not None
-        return found
+    sample: Sample
+    fresh: bool
+    beside: Sample | None
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -111,7 +107,8 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     before = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]} - {*HIDDEN_SEEDS[preset]}
     fresh = [r for r in results if r.seed not in before]
     seen = [r for r in results if r.seed in before]
-    return Data(ood, *(_sample(of, ood) if of else None for of in (fresh, seen)))
+    beside = _sample(seen, ood) if fresh and seen else None
+    return Data(ood, _sample(fresh or seen, ood), bool(fresh), beside)
 
 
 def _sample(results: Sequence[Result], ood: str) -> Sample:
@@ -189,10 +186,10 @@ def checks(data: Data) -> list[Row]:
     What the seeds say that had been seen stands beside it, and decides nothing.
     """
     rows = _rows(data.sample)
-    if data.fresh is None:
+    if not data.fresh:
         rows[0] = criteria.duration([])
-    elif data.seen is not None:
-        rows = [_beside(row, seen) for row, seen in zip(rows, _rows(data.seen), strict=True)]
+    if data.beside is not None:
+        rows = [_beside(row, seen) for row, seen in zip(rows, _rows(data.beside), strict=True)]
     return rows
 
 

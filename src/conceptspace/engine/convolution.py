@@ -1,0 +1,78 @@
+"""A 3x3 convolution in float32 by fewer multiplications, where a kernel takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from conceptspace.engine.fusible import (
+    dense,
+    differentiated,
+    gradient_of_its_own,
+    kernels_for,
+    loaded,
+)
+from conceptspace.engine.native import kernels
+from conceptspace.engine.native.interface import Call
+
+_separate = partial(F.conv2d, padding=1)
+
+
+def convolution(
+    x: Float[Tensor, "batch c h w"], weight: Float[Tensor, "k c 3 3"], bias: Float[Tensor, " k"]
+) -> Float[Tensor, "batch k h w"]:
+    """conv2d(x, weight, bias) with zeros around the image.
+
+    On a CPU whose kernels could be compiled, float32 images with the channels innermost take
+    Winograd's way, a quarter of the multiplications: relative errors of 1e-6 in norm, as against
+    3e-7 (Lavin and Gray 2016). The rest is PyTorch's own.
+
+    Raises:
+        RuntimeError: sizes or types do not go together, as PyTorch's own operation tells it.
+    """
+    if x.dtype is weight.dtype is torch.float32 and kernels_for(x).library is not None:
+        call = kernels.WINOGRAD.fitting((x, _taps_first(weight.detach()), bias.detach()))
+        if call is not None:
+            return _convolution(call, x, weight, bias)
+    return _separate(x, weight, bias)
+
+
+class _Convolution(torch.autograd.Function):
+    """The C++ kernel and its gradient, of which that of the weights is PyTorch's."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor | None:
+        ctx.save_for_backward(x, weight, bias)
+        return call(loaded())[0]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        x, weight, bias = ctx.saved_tensors
+        needed = ctx.needs_input_grad[1:]
+        if gradient_of_its_own(grad):
+            return None, *differentiated(_separate, (x, weight, bias), grad, needed)
+        grad = dense(grad)
+        found = torch.ops.aten.convolution_backward(
+            grad, x, weight, [len(bias)], [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
+            [False, *needed[1:]],
+        )  # fmt: skip
+        grad_x = None
+        if needed[0]:  # it is a convolution, too: by the weights turned around
+            turned = _taps_first(weight.flip(2, 3).transpose(0, 1))
+            (grad_x,) = kernels.WINOGRAD.checked((grad, turned, None))(loaded())
+        return None, grad_x, *found[1:]
+
+
+_convolution: Callable[..., Tensor] = _Convolution.apply
+
+
+def _taps_first(weight: Tensor) -> Tensor:
+    """A weight (outputs, inputs, 3, 3) as the kernel takes it, (3, 3, inputs, outputs)."""
+    return weight.permute(2, 3, 1, 0).contiguous()
