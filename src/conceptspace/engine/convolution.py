@@ -37,14 +37,16 @@ def convolution(
         RuntimeError: sizes or types do not go together, as PyTorch's own operation tells it.
     """
     if x.dtype is weight.dtype is torch.float32 and kernels_for(x).library is not None:
-        call = kernels.WINOGRAD.fitting((x, _taps_first(weight.detach()), bias.detach()))
+        call = kernels.WINOGRAD_CONVOLUTION.fitting(
+            (x, _taps_first(weight.detach()), bias.detach())
+        )
         if call is not None:
             return _convolution(call, x, weight, bias)
     return _separate(x, weight, bias)
 
 
 class _Convolution(torch.autograd.Function):
-    """The C++ kernel and its gradient, of which that of the weights is PyTorch's."""
+    """The C++ kernels of the convolution and of its gradient."""
 
     @staticmethod
     def forward(ctx: Any, call: Call, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor | None:
@@ -58,16 +60,18 @@ class _Convolution(torch.autograd.Function):
         needed = ctx.needs_input_grad[1:]
         if gradient_of_its_own(grad):
             return None, *differentiated(_separate, (x, weight, bias), grad, needed)
-        grad = dense(grad)
-        found = torch.ops.aten.convolution_backward(
-            grad, x, weight, [len(bias)], [1, 1], [1, 1], [1, 1], False, [0, 0], 1,
-            [False, *needed[1:]],
-        )  # fmt: skip
-        grad_x = None
+        grad, library = dense(grad), loaded()
+        grad_x = grad_weight = grad_bias = None
         if needed[0]:  # it is a convolution, too: by the weights turned around
             turned = _taps_first(weight.flip(2, 3).transpose(0, 1))
-            (grad_x,) = kernels.WINOGRAD.checked((grad, turned, None))(loaded())
-        return None, grad_x, *found[1:]
+            (grad_x,) = kernels.WINOGRAD_CONVOLUTION.checked((grad, turned, None))(library)
+        if needed[1]:
+            (taps,) = kernels.WINOGRAD_WEIGHT_GRADIENT.checked((grad, x))(library)
+            assert taps is not None
+            grad_weight = taps.permute(3, 2, 0, 1)
+        if needed[2]:
+            grad_bias = grad.sum((0, 2, 3))
+        return None, grad_x, grad_weight, grad_bias
 
 
 _convolution: Callable[..., Tensor] = _Convolution.apply

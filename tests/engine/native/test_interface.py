@@ -153,8 +153,8 @@ class TestEveryTensorOfEveryKernel:
     ("kernel", "changed", "told"),
     [
         (kernels.NORM_GELU_FORWARD, {"channels": 33}, "channels = 33 is no multiple of 4"),
-        (kernels.WINOGRAD, {"inputs": 48}, "inputs = 48 is no multiple of 32"),
-        (kernels.WINOGRAD, {"outputs": 16}, "outputs = 16 is no multiple of 32"),
+        (kernels.WINOGRAD_CONVOLUTION, {"inputs": 48}, "inputs = 48 is no multiple of 32"),
+        (kernels.WINOGRAD_WEIGHT_GRADIENT, {"outputs": 16}, "outputs = 16 is no multiple of 32"),
         (kernels.RESIDUAL_BLOCK_FORWARD, {"inputs": 48}, "inputs = 48 is no multiple of 32"),
         (kernels.RESIDUAL_BLOCK_BACKWARD, {"outputs": 48}, "outputs = 48 is no multiple of 32"),
         (kernels.NORM_GELU_BACKWARD, {"channels": 0}, "number of channels has to be positive"),

@@ -137,22 +137,31 @@ RESIDUAL_BLOCK_BACKWARD = Kernel(
     conditions=_BLOCK_CONDITIONS,
 )
 
-WINOGRAD = Kernel(
+_TAPS = "3 3 inputs outputs"
+_CONVOLVED = Array("x", "images inputs height width", innermost=True)
+_CONVOLUTION_SIZES = ("images", "height", "width", "inputs", "outputs")
+_CONVOLUTION_CONDITIONS = tuple(_multiple(name, BLOCK) for name in ("inputs", "outputs"))
+
+WINOGRAD_CONVOLUTION = Kernel(
     "winograd_convolution",
-    reads=(
-        Array("x", "images inputs height width", innermost=True),
-        Array("weight", "3 3 inputs outputs"),
-        Array("bias", "outputs", optional=True),
-    ),
+    reads=(_CONVOLVED, Array("weight", _TAPS), Array("bias", "outputs", optional=True)),
     writes=(Array("out", "images outputs height width", innermost=True),),
-    sizes=("images", "height", "width", "inputs", "outputs"),
-    conditions=tuple(_multiple(name, BLOCK) for name in ("inputs", "outputs")),
+    sizes=_CONVOLUTION_SIZES,
+    conditions=_CONVOLUTION_CONDITIONS,
+)
+WINOGRAD_WEIGHT_GRADIENT = Kernel(
+    "winograd_weight_gradient",
+    reads=(Array("grad", "images outputs height width", innermost=True), _CONVOLVED),
+    writes=(Array("grad_weight", _TAPS),),
+    sizes=_CONVOLUTION_SIZES,
+    conditions=_CONVOLUTION_CONDITIONS,
 )
 
 KERNELS = (
     NORM_GELU_FORWARD,
     NORM_GELU_BACKWARD,
-    WINOGRAD,
+    WINOGRAD_CONVOLUTION,
+    WINOGRAD_WEIGHT_GRADIENT,
     RESIDUAL_BLOCK_FORWARD,
     RESIDUAL_BLOCK_BACKWARD,
 )

@@ -1,11 +1,14 @@
-// A 3x3 convolution in float32, zeros around the image, the channels stored innermost.
+// A 3x3 convolution in float32 and the gradient of its weights, zeros around the image, channels
+// stored innermost.
 //
 // Winograd's F(4x4, 3x3), with the matrices of Lavin and Gray (2016): a tile of 4x4 results comes
 // from 6x6 pixels. Pixels and weights are transformed so that a pair of channels needs one product
-// at each of 36 places, instead of 144; the sums of these products are transformed into results.
+// at each of 36 places, instead of 144; the sums of products are transformed into results. The
+// gradient goes the same way back.
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -19,27 +22,28 @@ constexpr int64_t LANES = 8;
 constexpr int64_t LANES = 4;
 #endif
 constexpr int PLACES = 36;
-constexpr int64_t ROWS = 6;           // Tiles that are multiplied together: their sums fill the registers.
-constexpr int64_t WIDE = 2 * LANES;   // Outputs that are.
-constexpr int64_t TILES = 4 * ROWS;   // Tiles that are transformed together: they stay in the cache.
-constexpr int64_t PAD = 16;           // Lest the places of a tile share few lines of the cache.
+constexpr int64_t ROWS = 6;          // Tiles whose sums fill the registers,
+constexpr int64_t WIDE = 2 * LANES;  // for so many outputs at once.
+constexpr int64_t FEW = 4;           // Inputs whose products with the gradient are summed at once.
+constexpr int64_t TILES = 4 * ROWS;  // Tiles that are transformed together and stay in the cache.
+constexpr int64_t PAD = 16;          // Lest the places of a tile share few lines of the cache.
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
 
-// A line of each transform. What it reads is ``from`` apart, what it writes ``to``.
+// A line of each transform; what it writes is ``to`` apart.
 
-inline void transform_pixels(const Vector* d, Vector* v, int step) {
-    const Vector a = d[4 * step] - 4.0f * d[2 * step], b = d[3 * step] - 4.0f * d[step];
-    const Vector c = d[4 * step] - d[2 * step], e = 2.0f * (d[3 * step] - d[step]);
-    v[0] = 4.0f * d[0] - 5.0f * d[2 * step] + d[4 * step];
-    v[step] = a + b;
-    v[2 * step] = a - b;
-    v[3 * step] = c + e;
-    v[4 * step] = c - e;
-    v[5 * step] = 4.0f * d[step] - 5.0f * d[3 * step] + d[5 * step];
+inline void transform_pixels(const Vector* d, Vector* v, int to) {
+    const Vector a = d[4] - 4.0f * d[2], b = d[3] - 4.0f * d[1];
+    const Vector c = d[4] - d[2], e = 2.0f * (d[3] - d[1]);
+    v[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+    v[to] = a + b;
+    v[2 * to] = a - b;
+    v[3 * to] = c + e;
+    v[4 * to] = c - e;
+    v[5 * to] = 4.0f * d[1] - 5.0f * d[3] + d[5];
 }
 
 inline void transform_taps(const Vector* g, Vector* u, int from, int to) {
@@ -52,13 +56,31 @@ inline void transform_taps(const Vector* g, Vector* u, int from, int to) {
     u[5 * to] = g[2 * from];
 }
 
-inline void transform_sums(const Vector* m, Vector* y, int step) {
-    const Vector a = m[step] + m[2 * step], b = m[step] - m[2 * step];
-    const Vector c = m[3 * step] + m[4 * step], d = m[3 * step] - m[4 * step];
+inline void transform_sums(const Vector* m, Vector* y, int to) {
+    const Vector a = m[1] + m[2], b = m[1] - m[2];
+    const Vector c = m[3] + m[4], d = m[3] - m[4];
     y[0] = m[0] + a + c;
-    y[step] = b + 2.0f * d;
-    y[2 * step] = a + 4.0f * c;
-    y[3 * step] = b + 8.0f * d + m[5 * step];
+    y[to] = b + 2.0f * d;
+    y[2 * to] = a + 4.0f * c;
+    y[3 * to] = b + 8.0f * d + m[5];
+}
+
+inline void transform_gradient(const Vector* y, Vector* e, int to) {
+    const Vector even = y[0] + y[2], odd = y[1] + y[3];
+    const Vector far = y[0] + 4.0f * y[2], apart = 2.0f * y[1] + 8.0f * y[3];
+    e[0] = y[0];
+    e[to] = even + odd;
+    e[2 * to] = even - odd;
+    e[3 * to] = far + apart;
+    e[4 * to] = far - apart;
+    e[5 * to] = y[3];
+}
+
+inline void transform_products(const Vector* d, Vector* g, int to) {
+    const Vector a = d[1] + d[2], b = d[2] - d[1], c = d[3] + d[4], e = d[3] - d[4];
+    g[0] = 0.25f * d[0] - (1.0f / 6) * a + (1.0f / 24) * c;
+    g[to] = (1.0f / 6) * b + (1.0f / 12) * e;
+    g[2 * to] = (1.0f / 6) * (c - a) + d[5];
 }
 
 struct Size {
@@ -93,15 +115,21 @@ void weights_to_places(const float* weight, float* u, Size s) {
 // One tile of an image (height, width, inputs), to its row in v (places, TILES, inputs).
 void pixels_to_places(const float* image, int64_t top, int64_t left, float* v, Size s) {
     for (int64_t c = 0; c < s.inputs; c += LANES) {
-        Vector pixels[PLACES], half[PLACES];
-        for (int i = 0; i < PLACES; ++i) {
-            const int64_t row = top + i / 6 - 1, column = left + i % 6 - 1;
-            const float* from = image + (row * s.width + column) * s.inputs + c;
-            pixels[i] = s.inside(row, column) ? load(from) : Vector{};
+        Vector half[PLACES];
+        for (int j = 0; j < 6; ++j) {
+            Vector line[6];
+            for (int i = 0; i < 6; ++i) {
+                const int64_t row = top + i - 1, column = left + j - 1;
+                const float* from = image + (row * s.width + column) * s.inputs + c;
+                line[i] = s.inside(row, column) ? load(from) : Vector{};
+            }
+            transform_pixels(line, half + j, 6);
         }
-        for (int i = 0; i < 6; ++i) transform_pixels(pixels + i, half + i, 6);
-        for (int i = 0; i < 6; ++i) transform_pixels(half + 6 * i, pixels + 6 * i, 1);
-        for (int i = 0; i < PLACES; ++i) store(v + i * s.pixel_step() + c, pixels[i]);
+        for (int i = 0; i < 6; ++i) {
+            Vector line[6];
+            transform_pixels(half + 6 * i, line, 1);
+            for (int j = 0; j < 6; ++j) store(v + (6 * i + j) * s.pixel_step() + c, line[j]);
+        }
     }
 }
 
@@ -126,16 +154,83 @@ inline void multiply(const float* v, const float* u, float* m, Size s) {
 void places_to_results(const float* m, const float* bias, float* image, int64_t top, int64_t left,
                        Size s) {
     for (int64_t n = 0; n < s.outputs; n += LANES) {
-        Vector sums[PLACES], half[24], results[24];
-        for (int i = 0; i < PLACES; ++i) sums[i] = load(m + i * s.sum_step() + n);
-        for (int i = 0; i < 6; ++i) transform_sums(sums + i, half + i, 6);
-        for (int i = 0; i < 4; ++i) transform_sums(half + 6 * i, results + 6 * i, 1);
         const Vector added = bias ? load(bias + n) : Vector{};
-        for (int i = 0; i < 16; ++i) {
-            const int64_t row = top + i / 4, column = left + i % 4;
-            if (s.inside(row, column))
-                store(image + (row * s.width + column) * s.outputs + n,
-                      results[i / 4 * 6 + i % 4] + added);
+        Vector half[24];
+        for (int j = 0; j < 6; ++j) {
+            Vector line[6];
+            for (int i = 0; i < 6; ++i) line[i] = load(m + (6 * i + j) * s.sum_step() + n);
+            transform_sums(line, half + j, 6);
+        }
+        for (int i = 0; i < 4; ++i) {
+            Vector line[4];
+            transform_sums(half + 6 * i, line, 1);
+            for (int j = 0; j < 4; ++j) {
+                const int64_t row = top + i, column = left + j;
+                if (s.inside(row, column))
+                    store(image + (row * s.width + column) * s.outputs + n, line[j] + added);
+            }
+        }
+    }
+}
+
+// One tile of the results' gradient (height, width, outputs) to its row in e (places, TILES,
+// outputs).
+void gradient_to_places(const float* image, int64_t top, int64_t left, float* e, Size s) {
+    for (int64_t n = 0; n < s.outputs; n += LANES) {
+        Vector half[24];
+        for (int j = 0; j < 4; ++j) {
+            Vector line[4];
+            for (int i = 0; i < 4; ++i) {
+                const int64_t row = top + i, column = left + j;
+                const float* from = image + (row * s.width + column) * s.outputs + n;
+                line[i] = s.inside(row, column) ? load(from) : Vector{};
+            }
+            transform_gradient(line, half + j, 4);
+        }
+        for (int i = 0; i < 6; ++i) {
+            Vector line[6];
+            transform_gradient(half + 4 * i, line, 1);
+            for (int j = 0; j < 6; ++j) store(e + (6 * i + j) * s.sum_step() + n, line[j]);
+        }
+    }
+}
+
+// Adds to d (inputs, outputs) the sum over tiles of v (tiles, inputs) times e (tiles, outputs), for
+// FEW inputs and WIDE outputs.
+inline void add_products(const float* v, const float* e, float* d, int64_t tiles, Size s) {
+    Vector sums[FEW][2];
+    for (int r = 0; r < FEW; ++r)
+        for (int k = 0; k < 2; ++k) sums[r][k] = load(d + r * s.outputs + k * LANES);
+    for (int64_t t = 0; t < tiles; ++t) {
+        const Vector a = load(e + t * s.outputs), b = load(e + t * s.outputs + LANES);
+        for (int r = 0; r < FEW; ++r) {
+            const float value = v[t * s.inputs + r];
+            sums[r][0] += value * a;
+            sums[r][1] += value * b;
+        }
+    }
+    for (int r = 0; r < FEW; ++r)
+        for (int k = 0; k < 2; ++k) store(d + r * s.outputs + k * LANES, sums[r][k]);
+}
+
+// From d (places, inputs, outputs) to the weights' gradient (3, 3, inputs, outputs).
+void places_to_weights(const float* d, float* weight, Size s) {
+#pragma omp for
+    for (int64_t c = 0; c < s.inputs; ++c) {
+        for (int64_t n = 0; n < s.outputs; n += LANES) {
+            Vector half[18];
+            for (int j = 0; j < 6; ++j) {
+                Vector line[6];
+                for (int i = 0; i < 6; ++i)
+                    line[i] = load(d + (6 * i + j) * s.weight_step() + c * s.outputs + n);
+                transform_products(line, half + j, 6);
+            }
+            for (int i = 0; i < 3; ++i) {
+                Vector line[3];
+                transform_products(half + 6 * i, line, 1);
+                for (int j = 0; j < 3; ++j)
+                    store(weight + ((3 * i + j) * s.inputs + c) * s.outputs + n, line[j]);
+            }
         }
     }
 }
@@ -181,6 +276,39 @@ void winograd_convolution(const float* x, const float* weight, const float* bias
                                   tile / s.across() * 4, tile % s.across() * 4, s);
             }
         }
+    }
+}
+
+// grad: of the results; grad_weight: (3, 3, inputs, outputs). The tiles are summed in their order.
+void winograd_weight_gradient(const float* grad, const float* x, float* grad_weight, int64_t images,
+                              int64_t height, int64_t width, int64_t inputs, int64_t outputs) {
+    const Size s{height, width, inputs, outputs};
+    const int64_t per_image = s.down() * s.across(), tiles = images * per_image;
+    static thread_local std::vector<float> kept;
+    kept.resize(PLACES * (s.weight_step() + s.pixel_step() + s.sum_step()));
+    float *const d = kept.data(), *const v = d + PLACES * s.weight_step();
+    std::fill(d, v, 0.0f);
+    float* const e = v + PLACES * s.pixel_step();
+#pragma omp parallel
+    {
+        for (int64_t first = 0; first < tiles; first += TILES) {
+            const int64_t count = tiles - first < TILES ? tiles - first : TILES;
+#pragma omp for
+            for (int64_t t = 0; t < count; ++t) {
+                const int64_t n = (first + t) / per_image, tile = (first + t) % per_image;
+                const int64_t top = tile / s.across() * 4, left = tile % s.across() * 4;
+                pixels_to_places(x + n * height * width * inputs, top, left, v + t * inputs, s);
+                gradient_to_places(grad + n * height * width * outputs, top, left, e + t * outputs,
+                                   s);
+            }
+#pragma omp for
+            for (int64_t i = 0; i < PLACES; ++i)
+                for (int64_t o = 0; o < outputs; o += WIDE)
+                    for (int64_t c = 0; c < inputs; c += FEW)
+                        add_products(v + i * s.pixel_step() + c, e + i * s.sum_step() + o,
+                                     d + i * s.weight_step() + c * outputs + o, count, s);
+        }
+        places_to_weights(d, grad_weight, s);
     }
 }
 
