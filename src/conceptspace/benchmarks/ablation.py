@@ -17,7 +17,7 @@ from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.works import examples_of
 from conceptspace.config import RunConfig
 from conceptspace.engine.precision import Precision
-from conceptspace.engine.replacing import BLOCKS, KINDS, NORMS, fuse
+from conceptspace.engine.replacing import BLOCKS, CONVOLUTIONS, KINDS, NORMS, fuse
 from conceptspace.experiment import parts
 from conceptspace.training.loop import Trainer
 
@@ -43,22 +43,30 @@ class Variant:
 
 
 PLAIN, LOWERED, WHOLE = "plain float32", "bfloat16 alone", "with residual blocks"
+NORMED, CONVOLVED = "with norms and GELU", "with 3x3 convolutions"
 
 
 def variants(precision: Precision) -> list[Variant]:
     """More and more of the engine, and then all of it less one part; channels always innermost.
 
     Args:
-        precision: in which the engine computes wide layers on this machine; where that is float32
-            there is no variant for bfloat16 alone.
+        precision: in which the engine computes wide layers on this machine: there is a variant for
+            bfloat16 alone, or one for the convolutions, whose kernel is of float32.
     """
-    lowered = [Variant(LOWERED, precision, (), PLAIN)] if precision == "bfloat16" else []
-    before = LOWERED if lowered else PLAIN
+    plain = Variant(PLAIN, "float32", (), PLAIN)
+    if precision == "float32":
+        return [
+            plain,
+            Variant(NORMED, precision, (NORMS,), PLAIN),
+            Variant(CONVOLVED, precision, (NORMS, CONVOLUTIONS), NORMED),
+            Variant(WHOLE, precision, tuple(KINDS), CONVOLVED),
+            Variant("all but norms and GELU", precision, (CONVOLUTIONS, BLOCKS), WHOLE),
+        ]
     return [
-        Variant(PLAIN, "float32", (), PLAIN),
-        *lowered,
-        Variant("with norms and GELU", precision, (NORMS,), before),
-        Variant(WHOLE, precision, tuple(KINDS), "with norms and GELU"),
+        plain,
+        Variant(LOWERED, precision, (), PLAIN),
+        Variant(NORMED, precision, (NORMS,), LOWERED),
+        Variant(WHOLE, precision, (NORMS, BLOCKS), NORMED),
         Variant("all but norms and GELU", precision, (BLOCKS,), WHOLE),
     ]
 
