@@ -16,7 +16,8 @@ def guided_turn(differences: Sequence[Bounds], weights: str) -> Row:
     """
     return within(
         "fig16-turn",
-        f"The OOD trajectory turns at the same step whatever the guidance weight ({weights}).",
+        "The OOD trajectory turns, the concept learned second passing one half, at the same step "
+        f"whatever the guidance weight ({weights}).",
         measure(list(differences)),
         COINCIDENT,
         "of training",
