@@ -83,11 +83,19 @@ inline void transform_products(const Vector* d, Vector* g, int to) {
     g[2 * to] = (1.0f / 6) * (c - a) + d[5];
 }
 
+struct Tile {
+    int64_t image, top, left;
+};
+
 struct Size {
     int64_t height, width, inputs, outputs;
 
     int64_t down() const { return (height + 3) / 4; }
     int64_t across() const { return (width + 3) / 4; }
+    Tile tile(int64_t index) const {
+        const int64_t row = index / across();
+        return {row / down(), row % down() * 4, index % across() * 4};
+    }
     bool inside(int64_t row, int64_t column) const {
         return row >= 0 && row < height && column >= 0 && column < width;
     }
@@ -244,7 +252,7 @@ void winograd_convolution(const float* x, const float* weight, const float* bias
                           int64_t images, int64_t height, int64_t width, int64_t inputs,
                           int64_t outputs) {
     const Size s{height, width, inputs, outputs};
-    const int64_t per_image = s.down() * s.across(), tiles = images * per_image;
+    const int64_t tiles = images * s.down() * s.across();
     static thread_local std::vector<float> kept;
     kept.resize(PLACES * s.weight_step());
     float* const u = kept.data();
@@ -260,9 +268,9 @@ void winograd_convolution(const float* x, const float* weight, const float* bias
         for (int64_t first = 0; first < tiles; first += most) {
             const int64_t count = tiles - first < most ? tiles - first : most;
             for (int64_t t = 0; t < count; ++t) {
-                const int64_t n = (first + t) / per_image, tile = (first + t) % per_image;
-                pixels_to_places(x + n * height * width * inputs, tile / s.across() * 4,
-                                 tile % s.across() * 4, v + t * inputs, s);
+                const Tile tile = s.tile(first + t);
+                pixels_to_places(x + tile.image * height * width * inputs, tile.top, tile.left,
+                                 v + t * inputs, s);
             }
             for (int64_t i = 0; i < PLACES; ++i)
                 for (int64_t o = 0; o < outputs; o += WIDE)
@@ -271,9 +279,10 @@ void winograd_convolution(const float* x, const float* weight, const float* bias
                                  u + i * s.weight_step() + o * inputs,
                                  m + i * s.sum_step() + t * outputs + o, s);
             for (int64_t t = 0; t < count; ++t) {
-                const int64_t n = (first + t) / per_image, tile = (first + t) % per_image;
-                places_to_results(m + t * outputs, bias, out + n * height * width * outputs,
-                                  tile / s.across() * 4, tile % s.across() * 4, s);
+                const Tile tile = s.tile(first + t);
+                places_to_results(m + t * outputs, bias,
+                                  out + tile.image * height * width * outputs, tile.top, tile.left,
+                                  s);
             }
         }
     }
@@ -283,7 +292,7 @@ void winograd_convolution(const float* x, const float* weight, const float* bias
 void winograd_weight_gradient(const float* grad, const float* x, float* grad_weight, int64_t images,
                               int64_t height, int64_t width, int64_t inputs, int64_t outputs) {
     const Size s{height, width, inputs, outputs};
-    const int64_t per_image = s.down() * s.across(), tiles = images * per_image;
+    const int64_t tiles = images * s.down() * s.across();
     static thread_local std::vector<float> kept;
     kept.resize(PLACES * (s.weight_step() + s.pixel_step() + s.sum_step()));
     float *const d = kept.data(), *const v = d + PLACES * s.weight_step();
@@ -295,11 +304,11 @@ void winograd_weight_gradient(const float* grad, const float* x, float* grad_wei
             const int64_t count = tiles - first < TILES ? tiles - first : TILES;
 #pragma omp for
             for (int64_t t = 0; t < count; ++t) {
-                const int64_t n = (first + t) / per_image, tile = (first + t) % per_image;
-                const int64_t top = tile / s.across() * 4, left = tile % s.across() * 4;
-                pixels_to_places(x + n * height * width * inputs, top, left, v + t * inputs, s);
-                gradient_to_places(grad + n * height * width * outputs, top, left, e + t * outputs,
-                                   s);
+                const Tile tile = s.tile(first + t);
+                pixels_to_places(x + tile.image * height * width * inputs, tile.top, tile.left,
+                                 v + t * inputs, s);
+                gradient_to_places(grad + tile.image * height * width * outputs, tile.top,
+                                   tile.left, e + t * outputs, s);
             }
 #pragma omp for
             for (int64_t i = 0; i < PLACES; ++i)
