@@ -30,6 +30,9 @@ LATER_SEEDS = {"quick": tuple(range(212, 224)), "paper": SEEDS["paper"]}
 HIDDEN_SEEDS = {"quick": tuple(range(252, 276)), "paper": SEEDS["paper"]}
 """Seeds of Fig. 6: as many as should be enough to say for how long a capability is hidden."""
 
+COMPARED_SEEDS = {"quick": tuple(range(352, 376)), "paper": SEEDS["paper"]}
+"""Further seeds of Fig. 6: its comparisons were chosen anew when the 48 above had been seen."""
+
 GUIDED_SEEDS = {"quick": tuple(range(320, 328)), "paper": SEEDS["paper"]}
 """Seeds of Fig. 16, whose primary endpoint was chosen anew when sixteen others had been seen."""
 
@@ -38,6 +41,10 @@ PATCHED_SEEDS = {"quick": tuple(range(328, 344)), "paper": SEEDS["paper"]}
 
 MASKED_SEEDS = {"quick": tuple(range(276, 288)), "paper": SEEDS["paper"]}
 """Seeds of Figs. 7b to 10, whose criteria were chosen anew when eight others had been seen."""
+
+HALF_MASKED_SEEDS = {"quick": tuple(range(376, 396)), "paper": ()}
+"""Further seeds with half of the prompts masked: what the twelve above left open in Figs. 9a and 10
+takes about thirty."""
 
 SAMPLED_SEEDS = {"quick": tuple(range(312, 320)), "paper": SEEDS["paper"]}
 """Seeds that are run under two samplers."""

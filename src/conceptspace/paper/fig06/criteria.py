@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from conceptspace.analysis.claims import (
+    SIGNED,
     Row,
     above,
     below,
@@ -25,16 +26,19 @@ from conceptspace.paper.thresholds import (
     PAPERS_SEEDS,
     RESOLVED,
 )
+from conceptspace.tables import NAIVE
 
 
 def duration(shares: Sequence[float]) -> Row:
     """Fig. 6, its primary endpoint: for how long the capability is hidden, in the mean over seeds.
 
+    How many seeds have a window is noted.
+
     Args:
         shares: by seed, the share of the checkpoints that lies in its window, 0 without one; see
             :mod:`conceptspace.analysis.verdict` for what a window is.
     """
-    return above(
+    row = above(
         "fig06-duration",
         "For some part of training another way of asking makes the OOD class while neither naive "
         "prompting nor a random displacement of equal size does.",
@@ -42,19 +46,43 @@ def duration(shares: Sequence[float]) -> Row:
         RESOLVED,
         "of training",
     )
+    note = f"{sum(share > 0 for share in shares)} of {len(shares)} seeds have such a window."
+    return replace(row, note=note if shares else "")
 
 
-def hidden(cases: Sequence[bool]) -> Row:
-    """Fig. 6. Most seeds have a window in which the capability is hidden.
+def more(
+    protocol: str,
+    other: str,
+    gains: Sequence[float],
+    elicited: Sequence[Emergence],
+    compared: Sequence[Emergence],
+) -> Row:
+    """Fig. 6. A protocol makes more of the OOD class than naive prompting, or than its control.
 
-    See :mod:`conceptspace.analysis.verdict` for what a window is.
+    A paired number that censoring does not touch. To arrive one of 24 checkpoints earlier is worth
+    1/24 of joint accuracy, hence the threshold. In how many seeds it arrives before the other,
+    which may never, is noted.
+
+    Args:
+        protocol: its name.
+        other: naive prompting or a control, with which it is compared.
+        gains: by seed, the joint accuracy under the protocol less that under the other, in the mean
+            over all checkpoints.
+        elicited: the protocol's emergence by seed.
+        compared: that of the other.
     """
-    return most(
-        "fig06-hidden",
-        "Another way of asking makes the OOD class at checkpoints where neither naive prompting "
-        "nor a random displacement of equal size does.",
-        cases,
+    name = "more" if other == NAIVE else f"more-than-{other}"
+    than = "naive prompting" if other == NAIVE else other
+    row = above(
+        f"fig06-{protocol}-{name}",
+        f"{protocol} makes more of the OOD class than {than} does, in the mean over training.",
+        measure(list(gains), SIGNED),
+        RESOLVED,
+        "joint accuracy",
     )
+    first = [a.reached and a.upper < b.upper for a, b in zip(elicited, compared, strict=True)]
+    note = f"It reaches {THRESHOLD:g} first, or alone, in {sum(first)} of {len(first)} seeds."
+    return replace(row, note=note if first else "")
 
 
 def earlier(
@@ -131,18 +159,4 @@ def at_the_turn(protocol: str, elicited: Sequence[Emergence], turn_steps: Sequen
         measure([gap(run, step) for run, step in zip(elicited, turn_steps, strict=True)]),
         COINCIDENT,
         "of training",
-    )
-
-
-def control(
-    protocol: str, control: str, elicited: Sequence[Emergence], controls: Sequence[Emergence]
-) -> Row:
-    """Fig. 6. In most seeds a protocol arrives before its control does, which may never.
-
-    Emergence is compared with emergence, by the same statistic.
-    """
-    return most(
-        f"fig06-{protocol}-before-{control}",
-        f"{protocol} reaches {THRESHOLD:g} before {control} does, which may never.",
-        [a.reached and a.upper < b.upper for a, b in zip(elicited, controls, strict=True)],
     )

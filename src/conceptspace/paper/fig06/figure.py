@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -30,12 +30,18 @@ from conceptspace.paper.framework.results import (
     scored_images,
     world,
 )
-from conceptspace.paper.settings import HIDDEN_SEEDS, LATER_SEEDS, STUDIED_SEEDS, studied
+from conceptspace.paper.settings import (
+    COMPARED_SEEDS,
+    HIDDEN_SEEDS,
+    LATER_SEEDS,
+    STUDIED_SEEDS,
+    studied,
+)
 from conceptspace.paper.thresholds import RESOLVED
 from conceptspace.presentation.figures import elicitation_figure, emergence_timeline
 from conceptspace.presentation.figures.timeline import Span
 from conceptspace.sweeps.plan import Plan
-from conceptspace.tables import NAIVE, PATCHING
+from conceptspace.tables import JOINT, NAIVE, PATCHING, PROBE
 
 TITLE = "Accuracy on the OOD class under every way of asking"
 
@@ -48,6 +54,10 @@ CONTROLS = {
 """The controls with which each protocol is compared."""
 
 
+ByWay = Mapping[str, Mapping[str, Mapping[int, Emergence]]]
+"""Emergence by statistic, protocol and seed."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """The results of some seeds.
@@ -57,7 +67,7 @@ class Sample:
         best: of every protocol by checkpoint, settings chosen on other images.
         turn: of the mean naive trajectory, if there are enough checkpoints.
         turn_steps: where each seed's own trajectory turns, or bends most.
-        emergence: by statistic and protocol, of each seed.
+        emergence: of each seed.
         windows: of each seed.
     """
 
@@ -65,7 +75,7 @@ class Sample:
     best: pd.DataFrame | None
     turn: Turn | None
     turn_steps: list[float]
-    emergence: Mapping[str, Mapping[str, list[Emergence]]]
+    emergence: ByWay
     windows: list[Window]
 
     @property
@@ -73,6 +83,20 @@ class Sample:
         """By seed, the share of the checkpoints that lies in the window."""
         checkpoints = self.table["step"].nunique()
         return [w.checkpoints / checkpoints if w.found else 0.0 for w in self.windows]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the comparisons of ways of asking need of some seeds.
+
+    Attributes:
+        emergence: of each seed.
+        amounts: by statistic, the joint accuracy in the mean over all checkpoints, index seed, one
+            column for each protocol.
+    """
+
+    emergence: ByWay
+    amounts: Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -85,17 +109,22 @@ class Data:
             endpoint was fixed, if there are any.
         fresh: whether there are.
         beside: the seeds that had been seen, where the claims are of others.
+        compared: of the seeds that nobody had seen when the comparisons were fixed.
+        compared_beside: of those that had been seen.
     """
 
     ood: str
     sample: Sample
     fresh: bool
     beside: Sample | None
+    compared: Comparison
+    compared_beside: Comparison
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
     """The studied setting under every protocol."""
-    own = dict.fromkeys((*STUDIED_SEEDS[preset], *LATER_SEEDS[preset], *HIDDEN_SEEDS[preset]))
+    groups = (STUDIED_SEEDS, LATER_SEEDS, HIDDEN_SEEDS, COMPARED_SEEDS)
+    own = dict.fromkeys(seed for group in groups for seed in group[preset])
     return studied(preset, seeds or list(own))
 
 
@@ -104,30 +133,69 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
+    emergence = _emergence(results, ood)
     before = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]} - {*HIDDEN_SEEDS[preset]}
-    fresh = [r for r in results if r.seed not in before]
-    seen = [r for r in results if r.seed in before]
-    beside = _sample(seen, ood) if fresh and seen else None
-    return Data(ood, _sample(fresh or seen, ood), bool(fresh), beside)
+    fresh, seen = _apart(results, before)
+    beside = _sample(seen, ood, emergence) if fresh and seen else None
+    new, old = _apart(results, (before | {*HIDDEN_SEEDS[preset]}) - {*COMPARED_SEEDS[preset]})
+    return Data(
+        ood,
+        _sample(fresh or seen, ood, emergence),
+        bool(fresh),
+        beside,
+        _comparison(new, ood, emergence),
+        _comparison(old, ood, emergence),
+    )
 
 
-def _sample(results: Sequence[Result], ood: str) -> Sample:
+def _apart(results: Sequence[Result], seen: Collection[int]) -> tuple[list[Result], list[Result]]:
+    """The results of seeds that had not been seen, and the others."""
+    return [r for r in results if r.seed not in seen], [r for r in results if r.seed in seen]
+
+
+def _emergence(results: Sequence[Result], ood: str) -> ByWay:
+    asked = {*joined(results)["protocol"]} - {NAIVE, PATCHING}
+    shown = [NAIVE, *sorted(asked, key=lambda p: (is_control(p), p))]
+    return {
+        statistic: {p: emerged(results, ood, p, statistic=statistic) for p in shown}
+        for statistic in (JUDGED, PLAIN)
+    }
+
+
+def _of(results: Sequence[Result], emergence: ByWay) -> ByWay:
+    seeds = [result.seed for result in results]
+    return {
+        statistic: {p: {seed: runs[seed] for seed in seeds} for p, runs in of.items()}
+        for statistic, of in emergence.items()
+    }
+
+
+def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
     table = joined(results)
     table = table[table["protocol"] != PATCHING]
-    shown = [NAIVE, *sorted({*table["protocol"]} - {NAIVE}, key=lambda p: (is_control(p), p))]
     return Sample(
         table,
         joined_best(results),
         turn_of(table, ood),
         [seed_turn(result, ood) for result in results],
-        {
-            statistic: {
-                p: list(emerged(results, ood, p, statistic=statistic).values()) for p in shown
-            }
-            for statistic in (JUDGED, PLAIN)
-        },
+        _of(results, emergence),
         [w for result in results if result.best is not None for w in windows(result.best, ood)],
     )
+
+
+def _comparison(results: Sequence[Result], ood: str, emergence: ByWay) -> Comparison:
+    columns = {JUDGED: "honest", PLAIN: PROBE}
+    amounts: dict[str, pd.DataFrame] = {}
+    for statistic, of in emergence.items():
+        amounts[statistic] = pd.DataFrame(columns=list(of), dtype=float)
+        for result in results:
+            best = result.best
+            if best is not None:
+                rows = best[(best["concept_class"] == ood) & (best["concept"] == JOINT)]
+                amounts[statistic].loc[result.seed] = rows.groupby("protocol")[
+                    columns[statistic]
+                ].mean()
+    return Comparison(_of(results, emergence), amounts)
 
 
 def seed_turn(result: Result, ood: str) -> float:
@@ -147,7 +215,10 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
     reached, plain = (
-        {p: [e.upper for e in runs if e.reached] for p, runs in sample.emergence[statistic].items()}
+        {
+            p: [run.upper for run in runs.values() if run.reached]
+            for p, runs in sample.emergence[statistic].items()
+        }
         for statistic in (JUDGED, PLAIN)
     )
     return elicitation_figure(
@@ -166,9 +237,9 @@ def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
 def _timeline(data: Data, statistic: str, row: Row) -> Figure:
     by_protocol = data.sample.emergence[statistic]
     spans = [
-        Span(protocol, run.lower, run.upper, not run.reached, f"seed {run.seed}")
-        for of_seed in zip(*by_protocol.values(), strict=True)
-        for protocol, run in zip(by_protocol, of_seed, strict=True)
+        Span(protocol, run.lower, run.upper, not run.reached, f"seed {seed}")
+        for seed in by_protocol[NAIVE]
+        for protocol, run in ((name, of[seed]) for name, of in by_protocol.items())
     ]
     return emergence_timeline(
         spans,
@@ -185,12 +256,13 @@ def checks(data: Data) -> list[Row]:
 
     What the seeds say that had been seen stands beside it, and decides nothing.
     """
-    rows = _rows(data.sample)
+    rows = _rows(data.sample, data.compared)
     if not data.fresh:
         rows[0] = criteria.duration([])
+    seen = {row.name: row for row in _compared(data.compared_beside) if row.seeds}
     if data.beside is not None:
-        rows = [_beside(row, seen) for row, seen in zip(rows, _rows(data.beside), strict=True)]
-    return rows
+        seen = {row.name: row for row in _rows(data.beside, data.compared_beside)}
+    return [_beside(row, seen[row.name]) if row.name in seen else row for row in rows]
 
 
 def _beside(row: Row, seen: Row) -> Row:
@@ -198,35 +270,53 @@ def _beside(row: Row, seen: Row) -> Row:
     return replace(row, note=f"{row.note} {note}".strip())
 
 
-def _rows(sample: Sample) -> list[Row]:
-    rows = [
-        criteria.duration(sample.durations),
-        criteria.hidden([w.found for w in sample.windows]),
-    ]
-    for statistic, emergence in sample.emergence.items():
-        for protocol, controls in CONTROLS.items():
-            rows += [
-                replace(
-                    row,
-                    name=row.name if statistic == JUDGED else f"{row.name}-plain",
-                    claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
-                )
-                for row in _elicited(sample, emergence, protocol, controls)
-            ]
-    return rows
+def _rows(sample: Sample, comparison: Comparison) -> list[Row]:
+    return [criteria.duration(sample.durations), *_compared(comparison), *_elicited(sample)]
 
 
-def _elicited(
-    sample: Sample, emergence: Mapping[str, list[Emergence]], protocol: str, controls: Sequence[str]
-) -> list[Row]:
-    naive, runs = emergence[NAIVE], emergence[protocol]
+def _compared(comparison: Comparison) -> list[Row]:
+    """By how much more of the class a protocol makes than naive prompting and its controls."""
     return [
-        criteria.earlier("fig06", protocol, naive, runs),
-        criteria.fails_where_elicited(protocol, naive, runs),
-        criteria.same_step(protocol, runs),
-        _at_the_turn(sample, protocol, runs),
-        *(criteria.control(protocol, name, runs, emergence[name]) for name in controls),
+        _by(
+            statistic,
+            criteria.more(
+                protocol,
+                other,
+                list(amounts[protocol] - amounts[other]),
+                list(comparison.emergence[statistic][protocol].values()),
+                list(comparison.emergence[statistic][other].values()),
+            ),
+        )
+        for statistic, amounts in comparison.amounts.items()
+        for protocol, controls in CONTROLS.items()
+        for other in (NAIVE, *controls)
     ]
+
+
+def _elicited(sample: Sample) -> list[Row]:
+    """Whether a protocol is earlier than naive prompting, where that fails, and at which step."""
+    found: list[Row] = []
+    for statistic, emergence in sample.emergence.items():
+        naive = list(emergence[NAIVE].values())
+        for protocol in CONTROLS:
+            runs = list(emergence[protocol].values())
+            rows = (
+                criteria.earlier("fig06", protocol, naive, runs),
+                criteria.fails_where_elicited(protocol, naive, runs),
+                criteria.same_step(protocol, runs),
+                _at_the_turn(sample, protocol, runs),
+            )
+            found += [_by(statistic, row) for row in rows]
+    return found
+
+
+def _by(statistic: str, row: Row) -> Row:
+    """The row with the statistic in its name and claim."""
+    return replace(
+        row,
+        name=row.name if statistic == JUDGED else f"{row.name}-plain",
+        claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
+    )
 
 
 def _at_the_turn(sample: Sample, protocol: str, runs: list[Emergence]) -> Row:
@@ -243,12 +333,12 @@ FIGURE = PaperFigure(
     claim="Overprompting and latent intervention reach the OOD class earlier than naive prompting, "
     "at about the same step in every seed and about where the trajectory turns; naive prompting "
     "may never arrive.",
-    cost={"quick": "48 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
+    cost={"quick": "72 runs with every protocol", "paper": "5 runs of 20 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
     primary="fig06-duration",
-    endpoint="share of training in which the capability is hidden, mean over 24 seeds: "
+    endpoint="share of training in which the capability is hidden, mean over 48 seeds: "
     f"above {RESOLVED:g}",
 )

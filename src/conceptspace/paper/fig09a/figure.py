@@ -15,6 +15,7 @@ from conceptspace.paper.fig08 import figure as fig08
 from conceptspace.paper.fig09a import criteria
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09a.hues import blueness
+from conceptspace.paper.fig10 import figure as fig10
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, late, levels, merged_tables, world
@@ -22,6 +23,7 @@ from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.strips import tiles
 from conceptspace.space import ConceptSpace
+from conceptspace.sweeps.plan import Plan, unique
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
 
@@ -52,6 +54,11 @@ class Data:
     ends: Mapping[float, Mapping[int, float]]
     generated: Mapping[float, Mapping[int, NDArray[np.uint8]]]
     purple: Mapping[float, Mapping[int, float]]
+
+
+def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
+    """Every share of masked prompts; of one half as many seeds as Fig. 10 has."""
+    return unique([*fig08.plans(preset, seeds), *fig10.plans(preset, seeds)])
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -136,8 +143,8 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="As the share of masked prompts grows, the color of the OOD class goes from blue over "
     "purple to red.",
-    cost=fig08.FIGURE.cost,
-    plans=fig08.plans,
+    cost={**fig08.FIGURE.cost, "quick": "36 runs of Fig. 8 and 20 of Fig. 10"},
+    plans=plans,
     analyse=analyse,
     draw=draw,
     checks=checks,
