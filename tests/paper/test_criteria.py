@@ -161,11 +161,6 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig06.duration([0.1, 0.12, 0.2, 0.14]), Verdict.HELD),
         (lambda: fig06.duration([0.0, 0.0, 0.0, 0.01]), Verdict.FAILED),
         (lambda: fig06.duration([]), Verdict.UNDECIDED),
-        (lambda: fig06.hidden([True] * 12), Verdict.HELD),
-        (lambda: fig06.hidden([True] * 10 + NO[:2]), Verdict.HELD),
-        (lambda: fig06.hidden([False] * 12), Verdict.FAILED),
-        (lambda: fig06.hidden([True] * 8 + [False] * 4), Verdict.UNDECIDED),
-        (lambda: fig06.hidden(YES[:3]), Verdict.UNDECIDED),
     ],
     "earlier": [
         (lambda: fig06.earlier("fig06", "p", LATE * 4, EARLY * 4), Verdict.HELD),
@@ -206,12 +201,13 @@ CASES: dict[str, list[Case]] = {
         ),
         (lambda: fig06.at_the_turn("p", SCATTERED, [1200.0] * 3), Verdict.UNDECIDED),
     ],
-    "control": [
-        (lambda: fig06.control("p", "c", EARLY * 4, [NEVER] * 12), Verdict.HELD),
-        (lambda: fig06.control("p", "c", EARLY * 4, LATE * 4), Verdict.HELD),
-        (lambda: fig06.control("p", "c", LATE * 4, EARLY * 4), Verdict.FAILED),
-        (lambda: fig06.control("p", "c", [NEVER] * 12, [NEVER] * 12), Verdict.FAILED),
-        (lambda: fig06.control("p", "c", EARLY * 4, (EARLY + LATE) * 2), Verdict.UNDECIDED),
+    "more": [
+        (lambda: fig06.more("p", "naive", [0.2, 0.3, 0.25], EARLY, LATE), Verdict.HELD),
+        (lambda: fig06.more("p", "c", [0.0, 0.01, -0.01], EARLY, EARLY), Verdict.FAILED),
+        (lambda: fig06.more("p", "c", [-0.2, -0.3, -0.25], LATE, EARLY), Verdict.FAILED),
+        (lambda: fig06.more("p", "c", [0.0, 0.3, 0.1], EARLY, SCATTERED), Verdict.UNDECIDED),
+        (lambda: fig06.more("p", "c", [0.2, 0.2], EARLY[:2], LATE[:2]), Verdict.UNDECIDED),
+        (lambda: fig06.more("p", "c", [], [], []), Verdict.UNDECIDED),
     ],
     "advanced": [
         (lambda: fig10.advanced("overprompting", [NEVER] * 3, EARLY), Verdict.HELD),

@@ -15,7 +15,7 @@ from conceptspace.paper.fig12.figure import loss_rank
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.settings import HIDDEN_SEEDS, LATER_SEEDS, STUDIED_SEEDS
+from conceptspace.paper.settings import COMPARED_SEEDS, HIDDEN_SEEDS, LATER_SEEDS, STUDIED_SEEDS
 from conceptspace.sweeps.plan import Plan
 from planted import Behavior, log, plant_all
 
@@ -177,29 +177,34 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
     (
         "fig06",
         hidden,
-        {"fig06-duration": HELD, "fig06-hidden": HELD}
+        {"fig06-duration": HELD}
         | {
             f"fig06-{way}-{claim}{statistic}": HELD
             for way in WAYS
-            for claim in ("earlier", "naive-fails", "same-step")
+            for claim in ("earlier", "more", "naive-fails", "same-step")
             for statistic in PLAIN
         }
         | {
-            "fig06-overprompting-color-before-overprompting-size": HELD,
-            "fig06-latent-intervention-before-latent-control-scaling": HELD,
-            "fig06-latent-intervention-before-latent-control-random": HELD,
+            "fig06-overprompting-color-more-than-overprompting-size": HELD,
+            "fig06-latent-intervention-more-than-latent-control-scaling": HELD,
+            "fig06-latent-intervention-more-than-latent-control-random": HELD,
         },
     ),
     (
         "fig06",
         plain,
-        {"fig06-duration": FAILED, "fig06-hidden": FAILED}
-        | {f"fig06-{way}-earlier{statistic}": FAILED for way in WAYS for statistic in PLAIN}
+        {"fig06-duration": FAILED}
+        | {
+            f"fig06-{way}-{claim}{statistic}": FAILED
+            for way in WAYS
+            for claim in ("earlier", "more")
+            for statistic in PLAIN
+        }
         | {
             "fig06-overprompting-color-naive-fails": FAILED,
-            "fig06-overprompting-color-before-overprompting-size": FAILED,
-            "fig06-latent-intervention-before-latent-control-scaling": FAILED,
-            "fig06-latent-intervention-before-latent-control-random-plain": FAILED,
+            "fig06-overprompting-color-more-than-overprompting-size": FAILED,
+            "fig06-latent-intervention-more-than-latent-control-scaling": FAILED,
+            "fig06-latent-intervention-more-than-latent-control-random-plain": FAILED,
         },
     ),
     (
@@ -207,13 +212,12 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         unspecific,
         {
             "fig06-duration": FAILED,
-            "fig06-hidden": FAILED,
             "fig06-latent-intervention-earlier": HELD,
-            "fig06-latent-intervention-before-latent-control-scaling": HELD,
-            "fig06-latent-intervention-before-latent-control-random": FAILED,
+            "fig06-latent-intervention-more-than-latent-control-scaling": HELD,
+            "fig06-latent-intervention-more-than-latent-control-random": FAILED,
         },
     ),
-    ("fig06", in_some, {"fig06-hidden": Verdict.UNDECIDED}),
+    ("fig06", in_some, {"fig06-overprompting-color-earlier": Verdict.UNDECIDED}),
     ("fig08", delay, {"fig08-delay": HELD}),
     ("fig08", no_masking, {"fig08-delay": FAILED}),
     (
@@ -333,22 +337,45 @@ def test_a_figure_finds_in_runs_what_was_planted_there(
 
 
 def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path) -> None:
-    def only_first(plan: Plan) -> Behavior:
-        return (plain if plan.config.seed in HIDDEN_SEEDS["quick"] else hidden)(plan)
+    """The duration is decided by the seeds from HIDDEN_SEEDS on, the comparisons by the last."""
+
+    def only_seen(plan: Plan) -> Behavior:
+        seen = (*HIDDEN_SEEDS["quick"], *COMPARED_SEEDS["quick"])
+        return (plain if plan.config.seed in seen else hidden)(plan)
+
+    def only_last(plan: Plan) -> Behavior:
+        return (hidden if plan.config.seed in COMPARED_SEEDS["quick"] else plain)(plan)
 
     figure = FIGURES["fig06"]
-    groups = (STUDIED_SEEDS, HIDDEN_SEEDS, LATER_SEEDS)
+    groups = (STUDIED_SEEDS, LATER_SEEDS, HIDDEN_SEEDS, COMPARED_SEEDS)
     plans = figure.plans("quick", [seed for group in groups for seed in group["quick"][:3]])
-    plant_all(plans, tmp_path, only_first, scores=True, kept=True)
-    rows = {r.name: r for r in figure.checks(figure.analyse("quick", finished(plans, tmp_path)))}
-    assert (rows["fig06-duration"].effect, rows["fig06-duration"].seeds) == (0, 3)
-    note = r"Of 6 seeds seen before: held: 0\.\d+ of training, .*\."
-    assert re.fullmatch(note, rows["fig06-duration"].note.replace("\u00a0", " "))
-    assert (rows["fig06-hidden"].effect, rows["fig06-hidden"].seeds) == (0, 3)
-    first = figure.analyse("quick", finished(plans[:3], tmp_path))
-    alone = {r.name: r for r in figure.checks(first)}
-    assert alone["fig06-duration"].seeds == 0
-    assert (alone["fig06-hidden"].effect, alone["fig06-hidden"].seeds) == (1, 3)
+
+    def rows(does: Callable[[Plan], Behavior], count: int) -> dict[str, Row]:
+        out = tmp_path / f"{does.__name__}-{count}"
+        plant_all(plans[:count], out, does, scores=True, kept=True)
+        found = figure.analyse("quick", finished(plans, out))
+        return {row.name: row for row in figure.checks(found)}
+
+    found = rows(only_seen, 12)
+    duration, more = found["fig06-duration"], found["fig06-overprompting-color-more"]
+    assert (duration.effect, duration.seeds) == (0, 6)
+    note = (
+        r"0 of 6 seeds have such a window\. Of 6 seeds seen before: held: 0\.\d+ of training, .*\."
+    )
+    assert re.fullmatch(note, duration.note.replace("\u00a0", " "))
+    assert (more.verdict, more.seeds) == (FAILED, 3)
+    assert "Of 9 seeds seen before: undecided" in more.note
+
+    found = rows(only_last, 12)
+    assert found["fig06-duration"].seeds == 6
+    assert (found["fig06-overprompting-color-more"].verdict, more.seeds) == (HELD, 3)
+
+    found = rows(only_seen, 3)
+    duration, more = found["fig06-duration"], found["fig06-overprompting-color-more"]
+    assert (duration.seeds, more.seeds) == (0, 0)
+    assert "Of 3 seeds seen before: held" in more.note
+    earlier = found["fig06-overprompting-color-earlier"]
+    assert (earlier.effect, earlier.seeds) == (1, 3)
 
 
 def test_the_loss_is_ranked_by_how_much_it_bends_at_the_turn() -> None:

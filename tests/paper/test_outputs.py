@@ -227,8 +227,11 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
     from conceptspace.experiment import parts
     from conceptspace.paper.fig14.runs import QUICK_SEEDS
     from conceptspace.paper.settings import (
+        COMPARED_SEEDS,
+        HALF_MASKED_SEEDS,
         HIDDEN_SEEDS,
         LATER_SEEDS,
+        MASKED_SEEDS,
         PATCHED_SEEDS,
         SEEDS,
         STUDIED_SEEDS,
@@ -242,9 +245,11 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
     faces = {"quick": {len(QUICK_SEEDS)}, "paper": set()}[preset]
     seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
     studied = {*STUDIED_SEEDS[preset]}
-    hidden = studied | {*LATER_SEEDS[preset]} | {*HIDDEN_SEEDS[preset]}
+    hidden = studied | {*LATER_SEEDS[preset]} | {*HIDDEN_SEEDS[preset]} | {*COMPARED_SEEDS[preset]}
+    masked = {*MASKED_SEEDS[preset]}
+    half_masked = masked | {*HALF_MASKED_SEEDS[preset]}
     patched = studied | {*PATCHED_SEEDS[preset]}
-    counts = {len(studied), len(hidden), len(patched)}
+    counts = {len(of) for of in (studied, hidden, patched, masked, half_masked)}
     assert seeds == {0, len(SEEDS[preset]), *counts, *faces}
     for figure in FIGURES.values():
         assert figure.cost.keys() == {"quick", "paper"}

@@ -133,7 +133,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
-    emergence = _emergence(results, ood)
+    emergence, amounts = _emergence(results, ood), _amounts(results, ood)
     before = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]} - {*HIDDEN_SEEDS[preset]}
     fresh, seen = _apart(results, before)
     beside = _sample(seen, ood, emergence) if fresh and seen else None
@@ -143,8 +143,8 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         _sample(fresh or seen, ood, emergence),
         bool(fresh),
         beside,
-        _comparison(new, ood, emergence),
-        _comparison(old, ood, emergence),
+        _comparison(new, emergence, amounts),
+        _comparison(old, emergence, amounts),
     )
 
 
@@ -183,19 +183,20 @@ def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
     )
 
 
-def _comparison(results: Sequence[Result], ood: str, emergence: ByWay) -> Comparison:
-    columns = {JUDGED: "honest", PLAIN: PROBE}
-    amounts: dict[str, pd.DataFrame] = {}
-    for statistic, of in emergence.items():
-        amounts[statistic] = pd.DataFrame(columns=list(of), dtype=float)
-        for result in results:
-            best = result.best
-            if best is not None:
-                rows = best[(best["concept_class"] == ood) & (best["concept"] == JOINT)]
-                amounts[statistic].loc[result.seed] = rows.groupby("protocol")[
-                    columns[statistic]
-                ].mean()
-    return Comparison(_of(results, emergence), amounts)
+def _amounts(results: Sequence[Result], ood: str) -> Mapping[str, pd.DataFrame]:
+    best = pd.concat([result.best for result in results if result.best is not None])
+    rows = best[(best["concept_class"] == ood) & (best["concept"] == JOINT)]
+    means = rows.groupby(["seed", "protocol"])[["honest", PROBE]].mean()
+    return {JUDGED: means["honest"].unstack(), PLAIN: means[PROBE].unstack()}
+
+
+def _comparison(
+    results: Sequence[Result], emergence: ByWay, amounts: Mapping[str, pd.DataFrame]
+) -> Comparison:
+    seeds = [result.seed for result in results]
+    return Comparison(
+        _of(results, emergence), {statistic: of.loc[seeds] for statistic, of in amounts.items()}
+    )
 
 
 def seed_turn(result: Result, ood: str) -> float:
