@@ -124,7 +124,7 @@ FIGURE = PaperFigure(
     title=TITLE,
     claim="With a strong color every OOD class is generated in the end; with a weak background "
     "some OOD classes never show the background that is asked for.",
-    cost={"quick": "16 runs of 4000 steps", "paper": "10 runs of 80 minutes on an A100"},
+    cost={"quick": "16 runs of 4000 and 6000 steps", "paper": "10 runs of 80 minutes on an A100"},
     plans=plans,
     analyse=analyse,
     draw=draw,
