@@ -15,7 +15,13 @@ from conceptspace.paper.fig12.figure import loss_rank
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.paper.framework.results import finished
-from conceptspace.paper.settings import COMPARED_SEEDS, HIDDEN_SEEDS, LATER_SEEDS, STUDIED_SEEDS
+from conceptspace.paper.settings import (
+    COMPARED_SEEDS,
+    HIDDEN_SEEDS,
+    LATER_SEEDS,
+    STUDIED_SEEDS,
+    studied,
+)
 from conceptspace.sweeps.plan import Plan
 from planted import Behavior, log, plant_all
 
@@ -376,6 +382,22 @@ def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path)
     assert "Of 3 seeds seen before: held" in more.note
     earlier = found["fig06-overprompting-color-earlier"]
     assert (earlier.effect, earlier.seeds) == (1, 3)
+
+
+def test_a_picture_shows_the_verdicts_of_its_own_runs(tmp_path: Path) -> None:
+    """Fig. 17's stable seeds are of the larger separation, and so are two of its verdicts."""
+    figure = FIGURES["fig17"]
+    plans = [*figure.plans("quick", SEEDS[:3]), *studied("quick", SEEDS[:3])]
+    plant_all(plans, tmp_path, hidden, scores=True, kept=True)
+    data = figure.analyse("quick", finished(plans, tmp_path))
+    rows = {row.name: row for row in figure.checks(data)}
+    assert len(rows) == 3
+    drawn = figure.draw(data, rows)
+    told = {
+        name: [key for key, row in rows.items() if row.claim in " ".join(text.split())]
+        for name, text in ((name, of.get_suptitle()) for name, of in drawn.items())
+    }
+    assert told == {"fig17": [*rows], "fig17-0.15": ["fig17-unstable"]}
 
 
 def test_the_loss_is_ranked_by_how_much_it_bends_at_the_turn() -> None:

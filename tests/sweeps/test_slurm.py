@@ -48,7 +48,8 @@ def test_the_script_asks_for_an_array_with_what_each_run_is_given(tmp_path: Path
         assert f"#SBATCH --{line}\n" in text
     assert f"conceptspace.sweeps.slurm '{record}' \"$SLURM_ARRAY_TASK_ID\"" in text
     with pytest.raises(UserError, match="Slurm gives a run whole GPUs"):
-        batch_script(1, tmp_path, Resources(gpus=0.5), None, [])
+        submit([Plan("seed-0", tiny_config())], tmp_path / "out", Resources(gpus=0.5))
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_slurm_the_script_is_left_and_one_sentence_tells(

@@ -68,18 +68,18 @@ def submit(
     """
     for plan in plans:
         parts.validate(plan.config)
+    refuse_shares(resources)
     waiting = [plan for plan in plans if not plan.exists(out)]
     waiting.sort(key=lambda plan: worked_on(plan.folder(out)))
+    for plan in waiting:
+        open_or_create(plan.folder(out), plan.config)
+    begin(out, plans, at_once or 0)
     if not waiting:
-        begin(out, plans, at_once or 0)
         return ""
     record = {"runs": [plan.name for plan in waiting], "resources": asdict(resources)}
     # Tasks of an earlier array may still wait, and read what was written for them.
     path = out.resolve() / f"slurm-{sha256(json.dumps(record).encode())[:8]}.json"
     text = batch_script(len(waiting), path, resources, at_once, options)
-    for plan in waiting:
-        open_or_create(plan.folder(out), plan.config)
-    begin(out, plans, at_once or 0)
     make_folders(out / "logs")
     write_record(path, record)
     write_atomically(out / SCRIPT, text.encode())
@@ -91,12 +91,7 @@ def submit(
 def batch_script(
     runs: int, record: Path, resources: Resources, at_once: int | None, options: Sequence[str]
 ) -> str:
-    """The batch script of an array whose runs a record in the sweep's folder names.
-
-    Raises:
-        UserError: GPUs are to be shared.
-    """
-    refuse_shares(resources)
+    """The batch script of an array whose runs a record in the sweep's folder names."""
     most, out = f"%{at_once}" if at_once else "", record.parent
     given = [
         f"job-name={out.name or 'sweep'}",

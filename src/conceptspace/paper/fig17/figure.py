@@ -117,8 +117,12 @@ def _sample(separation: float, results: Sequence[Result], ood: str) -> Sample:
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
-    """Naive prompting, patching, and the other protocols, a picture for each separation."""
-    captions = "\n".join(caption(row) for row in rows.values())
+    """Naive prompting, patching, and the other protocols, a picture for each separation.
+
+    Below the first stand all verdicts, below the others that of unstable seeds, the only one which
+    is of their runs as well.
+    """
+    unstable = rows["fig17-unstable"]
     return {
         f"fig17-{sample.separation:g}" if at else "fig17": elicitation_figure(
             sample.table,
@@ -127,7 +131,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
             protocols=list(sample.emergence),
             emergence={p: [e.upper for e in of if e.reached] for p, of in sample.emergence.items()},
             title=f"{TITLE}, colors {sample.separation:g} apart",
-            subtitle=captions,
+            subtitle="\n".join(caption(row) for row in ([unstable] if at else rows.values())),
         )
         for at, sample in enumerate(data.samples)
     }
