@@ -187,9 +187,10 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
         | {
             f"fig06-{way}-{claim}{statistic}": HELD
             for way in WAYS
-            for claim in ("earlier", "more", "naive-fails", "same-step")
+            for claim in ("earlier", "naive-fails", "same-step")
             for statistic in PLAIN
         }
+        | {f"fig06-{way}-more": HELD for way in WAYS}
         | {
             "fig06-overprompting-color-more-than-overprompting-size": HELD,
             "fig06-latent-intervention-more-than-latent-control-scaling": HELD,
@@ -204,7 +205,7 @@ CLAIMS: list[tuple[str, Callable[[Plan], Behavior], dict[str, Verdict]]] = [
             f"fig06-{way}-{claim}{statistic}": FAILED
             for way in WAYS
             for claim in ("earlier", "more")
-            for statistic in PLAIN
+            for statistic in PLAIN[: 1 if claim == "more" else 2]
         }
         | {
             "fig06-overprompting-color-naive-fails": FAILED,
@@ -372,9 +373,14 @@ def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path)
     assert (more.verdict, more.seeds) == (FAILED, 3)
     assert "Of 9 seeds seen before: undecided" in more.note
 
+    assert more.note.startswith("It reaches 0.8 first, or alone, in 0 of 3 seeds.")
+
     found = rows(only_last, 12)
-    assert found["fig06-duration"].seeds == 6
-    assert (found["fig06-overprompting-color-more"].verdict, more.seeds) == (HELD, 3)
+    duration, more = found["fig06-duration"], found["fig06-overprompting-color-more"]
+    assert duration.note.startswith("3 of 6 seeds have such a window. ")
+    assert "Of 3 seeds by which the sample was enlarged: held" in duration.note
+    assert (more.verdict, more.seeds) == (HELD, 3)
+    assert more.note.startswith("It reaches 0.8 first, or alone, in 3 of 3 seeds.")
 
     found = rows(only_seen, 3)
     duration, more = found["fig06-duration"], found["fig06-overprompting-color-more"]
@@ -382,6 +388,68 @@ def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path)
     assert "Of 3 seeds seen before: held" in more.note
     earlier = found["fig06-overprompting-color-earlier"]
     assert (earlier.effect, earlier.seeds) == (1, 3)
+
+
+def test_how_much_is_made_is_by_each_statistic_and_only_when_ready(tmp_path: Path) -> None:
+    figure = FIGURES["fig06"]
+    plans = figure.plans("quick", UNSEEN_SEEDS[:3])
+    plant_all(plans, tmp_path, hidden, scores=True, kept=True)
+    first = 0
+    for plan in plans:
+        path = plan.folder(tmp_path) / "best.parquet"
+        best = pd.read_parquet(path)
+        first = best["step"].min()
+        unready = best["step"] == first
+        best["probe"] = 0.5 * best["honest"]
+        best.loc[unready, ["honest", "probe"]] = 1.0
+        best.loc[unready & (best["protocol"] == "naive"), "valid"] = 0.1
+        best.to_parquet(path)
+    results = finished(plans, tmp_path)
+    data = figure.analyse("quick", results)
+    rows = {row.name: row for row in figure.checks(data)}
+    for result in results:
+        assert result.best is not None
+        of = result.best[(result.best["concept"] == "joint") & (result.best["step"] > first)]
+        of = of[(of["concept_class"] == "11") & (of["protocol"] == "latent-intervention")]
+        mean = of["honest"].sum() / (len(of) + 1)
+        judged, plain = (data.compared.amounts[name] for name in ("judged", "plain probe"))
+        assert judged.loc[result.seed, "latent-intervention"] == pytest.approx(mean)
+        assert plain.loc[result.seed, "latent-intervention"] == pytest.approx(mean / 2)
+    name = "fig06-latent-intervention-more-than-latent-control-random"
+    assert rows[f"{name}-plain"].effect == pytest.approx(rows[name].effect / 2)
+    unfair = [n for n in rows if "overprompting-color-more" in n and n.endswith("-plain")]
+    assert unfair == [], "the best of several settings against that of fewer"
+
+
+def test_one_half_has_more_seeds_where_images_and_overprompting_are_compared() -> None:
+    from conceptspace.paper.settings import HALF_MASKED_SEEDS, MASKED_SEEDS
+
+    first, added = MASKED_SEEDS["quick"], HALF_MASKED_SEEDS["quick"]
+
+    def seeds(name: str, share: float) -> list[int]:
+        plans = FIGURES[name].plans("quick", None)
+        return [p.config.seed for p in plans if p.config.data.masked_share == share]
+
+    for name in ("fig09a", "fig10"):
+        assert seeds(name, 0.5) == [*first, *added]
+    for name, share in (("fig08", 0.0), ("fig08", 0.5), ("fig09a", 0.0), ("fig09a", 1.0)):
+        assert seeds(name, share) == [*first]
+
+
+def test_what_the_added_seeds_say_alone_stands_in_the_note(tmp_path: Path) -> None:
+    from conceptspace.paper.settings import HALF_MASKED_SEEDS, MASKED_SEEDS
+
+    added = HALF_MASKED_SEEDS["quick"][:3]
+
+    def does(plan: Plan) -> Behavior:
+        return (hidden if plan.config.seed in added else plain)(plan)
+
+    figure = FIGURES["fig10"]
+    plans = figure.plans("quick", [*MASKED_SEEDS["quick"][:3], *added])
+    plant_all(plans, tmp_path, does, scores=True, kept=True)
+    (row, *_) = figure.checks(figure.analyse("quick", finished(plans, tmp_path)))
+    assert (row.name, row.seeds) == ("fig10-advance", 6)
+    assert "Of 3 seeds by which the sample was enlarged: held" in row.note
 
 
 def test_a_picture_shows_the_verdicts_of_its_own_runs(tmp_path: Path) -> None:
@@ -398,6 +466,10 @@ def test_a_picture_shows_the_verdicts_of_its_own_runs(tmp_path: Path) -> None:
         for name, text in ((name, of.get_suptitle()) for name, of in drawn.items())
     }
     assert told == {"fig17": [*rows], "fig17-0.15": ["fig17-unstable"]}
+    alone = figure.analyse("quick", finished(plans[3:], tmp_path))
+    rows = {row.name: row for row in figure.checks(alone)}
+    assert [rows[f"fig17-{of}"].seeds for of in ("stable", "gain")] == [0, 0]
+    assert [*figure.draw(alone, rows)] == ["fig17-0.15"]
 
 
 def test_the_loss_is_ranked_by_how_much_it_bends_at_the_turn() -> None:

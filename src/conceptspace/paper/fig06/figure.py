@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row, open_question
 from conceptspace.analysis.elicitation import is_control
-from conceptspace.analysis.emergence import Emergence
+from conceptspace.analysis.emergence import Emergence, ready
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.trajectories import paths
 from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.errors import UserError
 from conceptspace.paper.fig06 import criteria
-from conceptspace.paper.framework.caption import caption, effect
+from conceptspace.paper.framework.caption import ENLARGED, beside, caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import (
     JUDGED,
@@ -34,6 +34,7 @@ from conceptspace.paper.settings import (
     COMPARED_SEEDS,
     HIDDEN_SEEDS,
     LATER_SEEDS,
+    SAMPLED_SEEDS,
     STUDIED_SEEDS,
     studied,
 )
@@ -52,6 +53,9 @@ CONTROLS = {
     "latent-intervention": ("latent-control-scaling", "latent-control-random"),
 }
 """The controls with which each protocol is compared."""
+
+AS_MANY = ("latent-intervention",)
+"""Protocols whose controls have as many settings as they have."""
 
 
 ByWay = Mapping[str, Mapping[str, Mapping[int, Emergence]]]
@@ -92,7 +96,7 @@ class Comparison:
     Attributes:
         emergence: of each seed.
         amounts: by statistic, the joint accuracy in the mean over all checkpoints, index seed, one
-            column for each protocol.
+            column for each protocol; before the training classes are ready it counts as 0.
     """
 
     emergence: ByWay
@@ -109,6 +113,7 @@ class Data:
             endpoint was fixed, if there are any.
         fresh: whether there are.
         beside: the seeds that had been seen, where the claims are of others.
+        added: the last of the sample's seeds, by which it was enlarged when the others were known.
         compared: of the seeds that nobody had seen when the comparisons were fixed.
         compared_beside: of those that had been seen.
     """
@@ -117,6 +122,7 @@ class Data:
     sample: Sample
     fresh: bool
     beside: Sample | None
+    added: Sample | None
     compared: Comparison
     compared_beside: Comparison
 
@@ -134,15 +140,16 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
     emergence, amounts = _emergence(results, ood), _amounts(results, ood)
-    before = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset]} - {*HIDDEN_SEEDS[preset]}
-    fresh, seen = _apart(results, before)
-    beside = _sample(seen, ood, emergence) if fresh and seen else None
-    new, old = _apart(results, (before | {*HIDDEN_SEEDS[preset]}) - {*COMPARED_SEEDS[preset]})
+    seen_first = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset], *SAMPLED_SEEDS[preset]}
+    seen_later = seen_first | {*HIDDEN_SEEDS[preset]}
+    fresh, seen = _apart(results, seen_first - {*HIDDEN_SEEDS[preset]})
+    new, old = _apart(results, seen_later - {*COMPARED_SEEDS[preset]})
     return Data(
         ood,
         _sample(fresh or seen, ood, emergence),
         bool(fresh),
-        beside,
+        _sample(seen, ood, emergence) if fresh and seen else None,
+        _sample(new, ood, emergence) if 0 < len(new) < len(fresh) else None,
         _comparison(new, emergence, amounts),
         _comparison(old, emergence, amounts),
     )
@@ -186,7 +193,9 @@ def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
 def _amounts(results: Sequence[Result], ood: str) -> Mapping[str, pd.DataFrame]:
     best = pd.concat([result.best for result in results if result.best is not None])
     rows = best[(best["concept_class"] == ood) & (best["concept"] == JOINT)]
-    means = rows.groupby(["seed", "protocol"])[["honest", PROBE]].mean()
+    columns, counts = ["honest", PROBE], ready(best, rows, ood)
+    rows = rows.assign(**{name: rows[name].where(counts, 0.0) for name in columns})
+    means = rows.groupby(["seed", "protocol"])[columns].mean()
     return {JUDGED: means["honest"].unstack(), PLAIN: means[PROBE].unstack()}
 
 
@@ -255,28 +264,44 @@ def _timeline(data: Data, statistic: str, row: Row) -> Figure:
 def checks(data: Data) -> list[Row]:
     """The primary endpoint, then every protocol against naive prompting and its controls.
 
-    What the seeds say that had been seen stands beside it, and decides nothing.
+    What the seeds say that had been seen stands beside it, and decides nothing; and so does what
+    the seeds say alone by which the sample was enlarged.
     """
-    rows = _rows(data.sample, data.compared)
-    if not data.fresh:
-        rows[0] = criteria.duration([])
-    seen = {row.name: row for row in _compared(data.compared_beside) if row.seeds}
-    if data.beside is not None:
-        seen = {row.name: row for row in _rows(data.beside, data.compared_beside)}
-    return [_beside(row, seen[row.name]) if row.name in seen else row for row in rows]
+    rows = [
+        criteria.duration(data.sample.durations if data.fresh else []),
+        *_compared(data.compared),
+        *_elicited(data.sample),
+    ]
+    others = {
+        "seen before": [
+            *([] if data.beside is None else _of_sample(data.beside)),
+            *_compared(data.compared_beside),
+        ],
+        ENLARGED: [] if data.added is None else _of_sample(data.added),
+    }
+    for which, of in others.items():
+        found = {row.name: row for row in of if row.seeds}
+        rows = [beside(row, found.get(row.name), which) for row in rows]
+    return rows
 
 
-def _beside(row: Row, seen: Row) -> Row:
-    note = f"Of {seen.seeds} seeds seen before: {seen.verdict}{effect(seen)}."
-    return replace(row, note=f"{row.note} {note}".strip())
-
-
-def _rows(sample: Sample, comparison: Comparison) -> list[Row]:
-    return [criteria.duration(sample.durations), *_compared(comparison), *_elicited(sample)]
+def _of_sample(sample: Sample) -> list[Row]:
+    return [criteria.duration(sample.durations), *_elicited(sample)]
 
 
 def _compared(comparison: Comparison) -> list[Row]:
-    """By how much more of the class a protocol makes than naive prompting and its controls."""
+    """By how much more of the class a protocol makes than naive prompting and its controls.
+
+    The plain probe reports the best of a sweep on the very images that it is chosen by: so it may
+    compare only those that have as many settings, as the latent intervention and its controls.
+    """
+    pairs = [
+        (statistic, protocol, other)
+        for statistic in (JUDGED, PLAIN)
+        for protocol, controls in CONTROLS.items()
+        for other in (NAIVE, *controls)
+        if statistic == JUDGED or (protocol in AS_MANY and other != NAIVE)
+    ]
     return [
         _by(
             statistic,
@@ -284,13 +309,12 @@ def _compared(comparison: Comparison) -> list[Row]:
                 protocol,
                 other,
                 list(amounts[protocol] - amounts[other]),
-                list(comparison.emergence[statistic][protocol].values()),
-                list(comparison.emergence[statistic][other].values()),
+                list(emergence[protocol].values()),
+                list(emergence[other].values()),
             ),
         )
-        for statistic, amounts in comparison.amounts.items()
-        for protocol, controls in CONTROLS.items()
-        for other in (NAIVE, *controls)
+        for statistic, protocol, other in pairs
+        for amounts, emergence in [(comparison.amounts[statistic], comparison.emergence[statistic])]
     ]
 
 
@@ -340,6 +364,6 @@ FIGURE = PaperFigure(
     draw=draw,
     checks=checks,
     primary="fig06-duration",
-    endpoint="share of training in which the capability is hidden, mean over 48 seeds: "
+    endpoint="share of training in which the capability is hidden, mean over seeds: "
     f"above {RESOLVED:g}",
 )

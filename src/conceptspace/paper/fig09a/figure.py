@@ -16,9 +16,10 @@ from conceptspace.paper.fig09a import criteria
 from conceptspace.paper.fig09a.drawing import shares_figure
 from conceptspace.paper.fig09a.hues import blueness
 from conceptspace.paper.fig10 import figure as fig10
-from conceptspace.paper.framework.caption import caption
+from conceptspace.paper.framework.caption import ENLARGED, beside, caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, late, levels, merged_tables, world
+from conceptspace.paper.settings import HALF_MASKED_SEEDS
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.strips import tiles
@@ -46,6 +47,7 @@ class Data:
             them, shape (count, height, width, 3), bytes.
         purple: by share strictly between the smallest and the largest, and by seed, the share of
             these images that show an object between red and blue; empty if none were kept.
+        added: the seeds by which the sample of one half was enlarged.
     """
 
     tables: Mapping[float, pd.DataFrame]
@@ -54,6 +56,7 @@ class Data:
     ends: Mapping[float, Mapping[int, float]]
     generated: Mapping[float, Mapping[int, NDArray[np.uint8]]]
     purple: Mapping[float, Mapping[int, float]]
+    added: list[int]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -90,6 +93,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
             }
             for level in middle
         },
+        sorted({*HALF_MASKED_SEEDS[preset]} & {result.seed for result in results}),
     )
 
 
@@ -119,6 +123,12 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 def checks(data: Data) -> list[Row]:
     """The color at the end, and whether it passes through purple."""
     purple = criteria.purple(data.purple)
+    added = {
+        level: {seed: value for seed, value in of.items() if seed in data.added}
+        for level, of in data.purple.items()
+    }
+    if any(added.values()):
+        purple = beside(purple, criteria.purple(added), ENLARGED)
     if not data.purple:
         reason = "the runs kept no images"
         purple = open_question(purple.name, purple.claim, purple.criterion, reason)

@@ -12,7 +12,7 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig06.criteria import earlier
 from conceptspace.paper.fig10 import criteria
-from conceptspace.paper.framework.caption import caption
+from conceptspace.paper.framework.caption import ENLARGED, beside, caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, late, world
 from conceptspace.paper.settings import HALF_MASKED_SEEDS, MASKED_SEEDS, masked
@@ -37,15 +37,17 @@ class Data:
         naive: emergence by seed.
         elicited: the same under overprompting, settings chosen on other images.
         complete: by seed, the mean joint accuracy under overprompting at the last checkpoints,
-            settings chosen on other images.
+            settings chosen on other images; of seeds that kept scores.
+        added: the seeds by which the sample was enlarged.
     """
 
     table: pd.DataFrame
     best: pd.DataFrame | None
     ood: str
-    naive: list[Emergence]
-    elicited: list[Emergence]
-    complete: list[float]
+    naive: Mapping[int, Emergence]
+    elicited: Mapping[int, Emergence]
+    complete: Mapping[int, float]
+    added: list[int]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -60,22 +62,26 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         joined(results),
         joined_best(results),
         ood,
-        list(emerged(results, ood).values()),
-        list(emerged(results, ood, PROTOCOL).values()),
-        [_last(result.best, ood) for result in results if result.best is not None],
+        emerged(results, ood),
+        emerged(results, ood, PROTOCOL),
+        {r.seed: _last(r.best, ood) for r in results if r.best is not None},
+        [r.seed for r in results if r.seed in HALF_MASKED_SEEDS[preset]],
     )
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Accuracies under both protocols."""
-    emergence = {NAIVE: data.naive, PROTOCOL: data.elicited}
+    reached = {
+        protocol: [run.upper for run in of.values() if run.reached]
+        for protocol, of in ((NAIVE, data.naive), (PROTOCOL, data.elicited))
+    }
     return {
         "fig10": elicitation_figure(
             data.table,
             data.ood,
             best=data.best,
             protocols=[NAIVE, PROTOCOL],
-            emergence={p: [e.upper for e in of if e.reached] for p, of in emergence.items()},
+            emergence=reached,
             title=TITLE,
             subtitle=caption(rows["fig10-advance"]),
         )
@@ -84,11 +90,22 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 def checks(data: Data) -> list[Row]:
     """By how much overprompting is earlier, what it reaches, and who fails."""
+    rows = _rows(data, list(data.naive))
+    if not 0 < len(data.added) < len(data.naive):
+        return rows
     return [
-        criteria.advanced(PROTOCOL, data.naive, data.elicited),
-        criteria.complete(data.complete),
-        criteria.naive_fails(data.naive),
-        earlier("fig10", PROTOCOL, data.naive, data.elicited),
+        beside(row, other, ENLARGED)
+        for row, other in zip(rows, _rows(data, data.added), strict=True)
+    ]
+
+
+def _rows(data: Data, seeds: Sequence[int]) -> list[Row]:
+    naive, elicited = [data.naive[seed] for seed in seeds], [data.elicited[seed] for seed in seeds]
+    return [
+        criteria.advanced(PROTOCOL, naive, elicited),
+        criteria.complete([data.complete[seed] for seed in seeds if seed in data.complete]),
+        criteria.naive_fails(naive),
+        earlier("fig10", PROTOCOL, naive, elicited),
     ]
 
 
@@ -111,4 +128,5 @@ FIGURE = PaperFigure(
     primary="fig10-advance",
     endpoint="share of training by which overprompting is earlier than naive prompting, counted up "
     f"to the end: above {RESOLVED:g}",
+    keeps=("images",),
 )

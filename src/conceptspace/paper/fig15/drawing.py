@@ -71,8 +71,8 @@ def sides_figure(cases: Mapping[str, Case], *, title: str = "", subtitle: str = 
         runs = painter.table["run"].nunique()
         text = f"{letter}  {name}, {runs} {'seed' if runs == 1 else 'seeds'}"
         row[0].set_title(text, color=INK, loc="left")
-    parts = [next(iter(painters.values())).note(), "Each row shows one cube from its three sides."]
-    footnote(figure, " ".join(parts))
+    notes = dict.fromkeys(painter.note() for painter in painters.values())
+    footnote(figure, " ".join([*notes, "Each row shows one cube from its three sides."]))
     heading(figure, title, subtitle)
     return figure
 

@@ -53,6 +53,7 @@ class Sample:
 
     Attributes:
         separation: between the colors.
+        own: whether they were made for this figure.
         table: trajectories of all seeds.
         best: of every protocol by checkpoint, settings chosen on other images; None where the runs
             kept no scores.
@@ -61,6 +62,7 @@ class Sample:
     """
 
     separation: float
+    own: bool
     table: pd.DataFrame
     best: pd.DataFrame | None
     emergence: Mapping[str, list[Emergence]]
@@ -96,11 +98,13 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     by_separation = defaultdict(list)
     for result in results:
         by_separation[ShapesData.of(result.plan.config.data).color_separation].append(result)
+    (made, *_) = patched(preset, PATCHED_SEEDS[preset])
+    own = ShapesData.of(made.config.data).color_separation
     order = sorted(by_separation, reverse=True)
-    return Data(ood, [_sample(separation, by_separation[separation], ood) for separation in order])
+    return Data(ood, [_sample(of, of == own, by_separation[of], ood) for of in order])
 
 
-def _sample(separation: float, results: Sequence[Result], ood: str) -> Sample:
+def _sample(separation: float, own: bool, results: Sequence[Result], ood: str) -> Sample:
     emergence = {p: list(emerged(results, ood, p).values()) for p in (NAIVE, PATCHING, *OTHERS)}
     runs = [
         Seed(
@@ -113,37 +117,39 @@ def _sample(separation: float, results: Sequence[Result], ood: str) -> Sample:
             results, emergence[NAIVE], emergence[PATCHING], strict=True
         )
     ]
-    return Sample(separation, joined(results), joined_best(results), emergence, runs)
+    return Sample(separation, own, joined(results), joined_best(results), emergence, runs)
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """Naive prompting, patching, and the other protocols, a picture for each separation.
 
-    Below the first stand all verdicts, below the others that of unstable seeds, the only one which
-    is of their runs as well.
+    Below that of its own runs stand all verdicts, below the other that of unstable seeds, the only
+    one which is of those runs as well.
     """
     unstable = rows["fig17-unstable"]
     return {
-        f"fig17-{sample.separation:g}" if at else "fig17": elicitation_figure(
+        "fig17" if sample.own else f"fig17-{sample.separation:g}": elicitation_figure(
             sample.table,
             data.ood,
             best=sample.best,
             protocols=list(sample.emergence),
             emergence={p: [e.upper for e in of if e.reached] for p, of in sample.emergence.items()},
             title=f"{TITLE}, colors {sample.separation:g} apart",
-            subtitle="\n".join(caption(row) for row in ([unstable] if at else rows.values())),
+            subtitle="\n".join(
+                caption(row) for row in (rows.values() if sample.own else [unstable])
+            ),
         )
-        for at, sample in enumerate(data.samples)
+        for sample in data.samples
     }
 
 
 def checks(data: Data) -> list[Row]:
     """Stable seeds and unstable ones, each on their own.
 
-    The stable ones are of the larger separation alone, for those of the studied one had been seen
-    when the criteria were chosen; the unstable ones of both.
+    The stable ones are of the runs that were made for this figure, for those of the studied
+    separation had been seen when the criteria were chosen; the unstable ones of both.
     """
-    fresh = [run for run in data.samples[0].runs if run.stays]
+    fresh = [run for sample in data.samples if sample.own for run in sample.runs if run.stays]
     unstable = [run for sample in data.samples for run in sample.runs if not run.stays]
     return [
         criteria.patched_when_stable([run.lag for run in fresh]),

@@ -1,7 +1,8 @@
-"""The text in a picture that says what was found: claim, verdict, interval and number of seeds."""
+"""Sentences about what was found, in pictures and notes: verdict, interval and number of seeds."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite, isnan
 
 from conceptspace.analysis.claims import Row
@@ -25,3 +26,21 @@ def effect(row: Row) -> str:
         interval = f", 95\u00a0% interval {' to '.join(ends)}"
     unit = f" {row.unit}" if row.unit else ""
     return f": {at_least}{row.effect:.2g}{unit}{interval}"
+
+
+ENLARGED = "by which the sample was enlarged"
+"""Which seeds were run when the others had left a claim open."""
+
+
+def beside(row: Row, other: Row | None, which: str) -> Row:
+    """A row with what other seeds say of it in its note, which decides nothing.
+
+    Args:
+        row: of the ledger.
+        other: the same claim of those seeds; None leaves the row as it is.
+        which: the other seeds are, e.g. "seen before".
+    """
+    if other is None:
+        return row
+    note = f"Of {other.seeds} seeds {which}: {other.verdict}{effect(other)}."
+    return replace(row, note=f"{row.note} {note}".strip())
