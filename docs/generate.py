@@ -136,24 +136,28 @@ def figures_of_the_paper() -> str:
 
 
 def _designs(preset: str) -> Iterator[str]:
-    """A row for each setting of a preset's figures: who uses it, its seeds, where it differs."""
-    seeds: dict[str, dict[int, RunConfig]] = defaultdict(dict)
-    figures: dict[str, dict[str, None]] = defaultdict(dict)
+    """A row for each setting and sample: the figures that use it, its seeds, where it differs."""
+    configs: dict[str, RunConfig] = {}
+    samples: dict[tuple[str, tuple[int, ...]], list[str]] = defaultdict(list)
     for name, figure in FIGURES.items():
+        seeds: dict[str, set[int]] = defaultdict(set)
         for plan in figure.plans(preset, None):
             setting, _, seed = plan.name.rpartition("/seed-")
-            seeds[setting][int(seed)] = plan.config
-            figures[setting][name] = None
+            configs.setdefault(setting, plan.config)
+            seeds[setting].add(int(seed))
+        for setting, of in seeds.items():
+            samples[setting, tuple(sorted(of))].append(name)
     usual = dotted(PRESETS[preset]().model_dump())
-    for setting, configs in seeds.items():
-        there = dotted(next(iter(configs.values())).model_dump())
+    order = list(configs)
+    for (setting, of), names in sorted(samples.items(), key=lambda item: order.index(item[0][0])):
+        there = dotted(configs[setting].model_dump())
         changed = ", ".join(
             f"`{name}` {_shown(value)}"
             for name, value in there.items()
             if name != "seed" and value != usual.get(name)
         )
-        used = ", ".join(f"`{name}`" for name in figures[setting])
-        yield f"| `{setting}` | {used} | {_ranges(sorted(configs))} | {changed or 'the preset'} |"
+        used = ", ".join(f"`{name}`" for name in names)
+        yield f"| `{setting}` | {used} | {_ranges(list(of))} | {changed or 'the preset'} |"
 
 
 def _shown(value: object) -> str:

@@ -20,8 +20,10 @@ HEAD = """# Results
 
 Made by `conceptspace reproduce --index {name}`; never edited by hand. Every figure here was drawn
 and every claim checked from the tables beside it, which `conceptspace reproduce FIG --preset PRESET
---out {name}/PRESET` does again without training. A claim's criterion was fixed in code before its
-runs; [docs/reproduce.md](../docs/reproduce.md) tells how to read effects, intervals and verdicts.
+--out {name}/PRESET --no-training` does again. A claim's criterion was fixed in code before its
+runs; [docs/reproduce.md](../docs/reproduce.md) tells how to read effects, intervals and verdicts,
+[docs/concepts.md](../docs/concepts.md) what the words mean. Of a class such as 11 each digit is the
+value of one concept, in the order of the config; OOD classes are never trained.
 """
 
 
@@ -65,7 +67,7 @@ def _preset(folder: Path, preset: str) -> str:
         lines += ["### Not run", ""]
         for figure in left:
             lines.append(
-                f"- {_heading(figure)}: none of its runs is kept here. It takes "
+                f"- {_heading(figure)}: not drawn here. It takes "
                 f"{figure.cost[preset]}: `conceptspace reproduce {figure.name} --preset {preset}`"
             )
         lines.append("")
