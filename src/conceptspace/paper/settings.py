@@ -170,7 +170,9 @@ def three(preset: str, seeds: Sequence[int], case: str) -> list[Plan]:
 
     The success has the strongest color and a weak size; the failure a background that hardly
     changes the image. The quick variant's success has a stronger color and a larger size and is
-    longer: of the trials (seed 50) the one that came nearest.
+    longer: of the trials (seed 50) the one that came nearest. The order stays: from 000 the images
+    change by 0.115 with the color, 0.061 with the background, 0.049 with the size
+    (``conceptspace signal``).
     """
     separations = {"success": (0.6, 0.2, 0.3), "failure": (0.4, 0.05, 0.4)}[case]
     steps = {"quick": 4000, "paper": 80_000}[preset]
