@@ -20,8 +20,8 @@ QUICK_SEEDS = tuple(range(300, 306))
 """Seeds, fixed before any of their runs, as was the design; a pilot had seed 50."""
 
 ADDED_SEEDS = {"mouth": (306, 307)}
-"""Seeds by which a pair's sample was enlarged: of its six five said what the class is taken for, all
-the same, and six decide."""
+"""Seeds by which a pair's sample was enlarged: of its six five said what the class is taken for,
+all the same, and six decide."""
 
 RANDOM = "latent-control-random"
 
