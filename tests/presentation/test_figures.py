@@ -232,7 +232,7 @@ def test_captions_explain_marks_only_where_there_are_some(tables):
 
 def test_timeline_has_a_row_for_each_run_and_a_lane_for_each_way_of_asking():
     figure = emergence_timeline(SPANS, turn=TURN, last_step=4400)
-    (axes,) = figure.axes
+    legend, axes = figure.axes
     assert [t.get_text() for t in axes.get_yticklabels()] == ["seed 0", "seed 1"]
     marks = [line for line in axes.lines if len(line.get_xdata()) == 1]
     assert len(marks) == len(SPANS)
@@ -245,14 +245,27 @@ def test_timeline_has_a_row_for_each_run_and_a_lane_for_each_way_of_asking():
         [3000, 1500, max(beyond)],
         [max(beyond), 1500, 1500],
     ]
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in legend.get_legend().get_texts()]
     assert labels == ["naive: 1 of 2", "overprompting: 2 of 2", "latent-control-random: 1 of 2"]
     assert "not reached" in words(figure)
     assert "not reached" not in words(emergence_timeline(SPANS[:2]))
-    hollow = emergence_timeline(SPANS, hollow=True).axes[0]
+    hollow = emergence_timeline(SPANS, hollow=True).axes[-1]
     faces = {line.get_markerfacecolor() for line in hollow.lines if len(line.get_xdata()) == 1}
     assert faces == {"white"}
     to_png(figure)
+
+
+def test_a_timeline_of_many_runs_has_two_columns() -> None:
+    spans = [Span("naive", 100 * i, 100 * i + 100, row=f"seed {i}") for i in range(37)]
+    _, left, right = emergence_timeline(spans, last_step=4400).axes
+    of = [[t.get_text() for t in axes.get_yticklabels()] for axes in (left, right)]
+    assert of == [[f"seed {i}" for i in range(19)], [f"seed {i}" for i in range(19, 37)]]
+    drawn = [
+        sorted({line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 1})
+        for axes in (left, right)
+    ]
+    assert drawn == [[100 * i + 100 for i in range(19)], [100 * i + 100 for i in range(19, 37)]]
+    assert left.get_ylim() == right.get_ylim()
 
 
 def test_marks_that_coincide_or_nearly_do_are_counted():

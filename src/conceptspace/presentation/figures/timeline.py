@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.turning import Turn
@@ -24,9 +23,11 @@ from conceptspace.presentation.style import (
     WIDTH,
     Step,
     detected,
+    fitting,
     footnote,
     heading,
     mark,
+    panels_over_legend,
     styled,
     turn_note,
 )
@@ -34,6 +35,9 @@ from conceptspace.tables import NAIVE
 
 FULL = 0.78
 """Share of a row's height that its lanes take."""
+
+TALLEST = 30
+"""More rows than these stand in two columns."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,35 @@ def emergence_timeline(
     rows = list(dict.fromkeys(span.row for span in spans))
     lanes = looks(list(dict.fromkeys(span.label for span in spans)))
     end = float(last_step or max([s.lower if s.censored else s.upper for s in spans], default=1.0))
-    height = len(rows) * max(0.26, 0.092 * len(lanes)) + 1.35 + 0.2 * len(lanes) / 3
+    columns = 2 if len(rows) > TALLEST else 1
+    deep = -(-len(rows) // columns)
+    height = deep * max(0.26, 0.092 * len(lanes)) + 1.35 + 0.2 * len(lanes) / 3
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots()
+    handles = _handles(spans, lanes, hollow)
+    (panels,) = panels_over_legend(figure, 1, columns, handles, ncols=fitting(handles, 3))
+    turn = detected(turn)
+    for column, axes in enumerate(panels):
+        of_column = rows[column * deep : (column + 1) * deep]
+        _rows(axes, of_column, spans, lanes, end, hollow)
+        mark(axes, turn)
+        _beyond(axes, end, any(s.censored for s in spans))
+        axes.set(ylim=(deep - 0.45, -0.55), xlim=(0, 1.12 * end), xlabel="step")
+        axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= end])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+    footnote(figure, _note(spans, hollow, turn))
+    heading(figure, title, subtitle)
+    return figure
+
+
+def _rows(
+    axes: Axes,
+    rows: Sequence[str],
+    spans: Sequence[Span],
+    lanes: Mapping[str, Look],
+    end: float,
+    hollow: bool,
+) -> None:
     shift = FULL * (np.arange(len(lanes)) - (len(lanes) - 1) / 2) / max(len(lanes), 1)
     for at, row in enumerate(rows):
         if at % 2 == 0:
@@ -97,18 +127,7 @@ def emergence_timeline(
         axes.plot(*np.transpose(places), color=MUTED, lw=0.8, alpha=0.55, zorder=1)
         for (span, _), place in zip(own, places, strict=True):
             _mark(axes, span, place, lanes[span.label], hollow)
-    turn = detected(turn)
-    mark(axes, turn)
-    _beyond(axes, end, any(s.censored for s in spans))
     axes.set_yticks(range(len(rows)), rows)
-    axes.set(ylim=(len(rows) - 0.45, -0.55), xlim=(0, 1.12 * end), xlabel="step")
-    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= end])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    _legend(axes, spans, lanes, hollow)
-    footnote(figure, _note(spans, hollow, turn))
-    heading(figure, title, subtitle)
-    return figure
 
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
@@ -153,7 +172,7 @@ def _beyond(axes: Axes, end: float, used: bool) -> None:
     )
 
 
-def _legend(axes: Axes, spans: Sequence[Span], lanes: Mapping[str, Look], hollow: bool) -> None:
+def _handles(spans: Sequence[Span], lanes: Mapping[str, Look], hollow: bool) -> list[Line2D]:
     """Every way of asking, and in how many runs it got there."""
     handles = []
     for label, (color, marker) in lanes.items():
@@ -167,21 +186,7 @@ def _legend(axes: Axes, spans: Sequence[Span], lanes: Mapping[str, Look], hollow
             "ms": 5,
         }
         handles.append(Line2D([], [], marker=marker, label=text, **style))
-    if handles:
-        placed: dict[str, Any] = {
-            "ncols": 3,
-            "handletextpad": 0.2,
-            "columnspacing": 1.2,
-            "loc": "upper left",
-        }
-        below = ScaledTranslation(0, -0.42, axes.figure.dpi_scale_trans)
-        axes.legend(
-            handles=handles,
-            bbox_to_anchor=(0, 0),
-            bbox_transform=axes.transAxes + below,
-            borderaxespad=0,
-            **placed,
-        )
+    return handles
 
 
 def _note(spans: Sequence[Span], hollow: bool, turn: Turn | None) -> str:
