@@ -39,8 +39,9 @@ def test_without_the_folder_there_are_no_photographs(monkeypatch: pytest.MonkeyP
 def test_drawn_faces_need_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     plans = planned("quick")
+    of = {"hat": range(300, 306), "mouth": range(300, 308)}
     assert [plan.name for plan in plans] == [
-        f"faces-{pair}/seed-{seed}" for pair in ("hat", "mouth") for seed in range(300, 306)
+        f"faces-{pair}/seed-{seed}" for pair, seeds in of.items() for seed in seeds
     ]
     assert "fig14" in [figure.name for figure in chosen(["all"], "quick")]
     for plan in plans[::6]:
@@ -120,6 +121,16 @@ def test_it_finds_what_was_planted(
     if verdicts["hidden"] == HELD:
         assert list(fig14.draw(data, checks)) == ["fig14a-hat", "fig14b-hat"]
         assert checks[fig14.FIGURE.primary].verdict == HELD
+
+
+def test_claims_tell_how_many_of_their_seeds_were_added(tmp_path: Path) -> None:
+    plans = planned("quick", [304, 305, 306])
+    for pair in PAIRS:
+        own = [plan for plan in plans if plan.name.startswith(f"faces-{pair}")]
+        does = Behavior(1000.0, "10", protocols=elicited(pair, 600.0, 3000.0))
+        plant_all(own, tmp_path, lambda plan, does=does: does, scores=True, kept=True)
+    for row in fig14.checks(fig14.analyse("quick", finished(plans, tmp_path))):
+        assert ("1 of its seeds were added" in row.note) == row.name.startswith("fig14-mouth")
 
 
 def ran(config: RunConfig, setting: str, out: Path) -> Plan:

@@ -172,7 +172,7 @@ def test_the_index_shows_verdicts_and_says_what_was_not_run(
     text = index(tmp_path)
     assert "](quick/fig10/fig10.png)" in text
     assert "**held**" in text
-    assert "- Fig. 3, Learning speed against concept signal: none of its runs" in text
+    assert "- Fig. 3, Learning speed against concept signal: not drawn here. " in text
     assert "## paper" in text
     assert text.count("conceptspace reproduce fig10 --preset paper") == 1
     assert write_index(tmp_path).read_text() == text
