@@ -36,7 +36,7 @@ def test_a_dry_run_lists_runs_and_their_state(
     asked = ["reproduce", "fig10", "fig08", "--dry-run", "--out", str(out), "--device", "cpu"]
     assert main(asked) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if " missing " in line]) == 36
+    assert len([line for line in lines if " missing " in line]) == 56
     assert any(line.startswith("masked-50/seed-276") and "overprompting" in line for line in lines)
     assert re.fullmatch(r"about .+ at once, besides \d+ seconds for a probe", lines[-1])
     assert not out.exists()
