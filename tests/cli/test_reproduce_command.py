@@ -101,6 +101,7 @@ def test_from_nothing_to_a_kept_figure(
         "best.parquet",
         "config.toml",
         "run.json",
+        "samples",
         "trajectory.parquet",
     }
     before = (kept / "fig10" / "fig10.png").read_bytes()
