@@ -298,10 +298,10 @@ CASES: dict[str, list[Case]] = {
         ),
     ],
     "purple": [
-        (lambda: fig09a.purple(numbers([0.8, 0.9, 0.85])), Verdict.HELD),
-        (lambda: fig09a.purple(numbers([0.1, 0.0, 0.05])), Verdict.FAILED),
-        (lambda: fig09a.purple(numbers([0.1, 0.9, 0.5])), Verdict.UNDECIDED),
-        (lambda: fig09a.purple({}), Verdict.UNDECIDED),
+        (lambda: fig09a.purple(numbers([0.8, 0.9, 0.85]), {}), Verdict.HELD),
+        (lambda: fig09a.purple(numbers([0.1, 0.0, 0.05]), {}), Verdict.FAILED),
+        (lambda: fig09a.purple(numbers([0.1, 0.9, 0.5]), {}), Verdict.UNDECIDED),
+        (lambda: fig09a.purple({}, {}), Verdict.UNDECIDED),
     ],
     "target shift": [
         (lambda: fig09b.target_shift([0.009, 0.01, 0.008]), Verdict.HELD),
@@ -309,9 +309,9 @@ CASES: dict[str, list[Case]] = {
         (lambda: fig09b.target_shift([0.001, 0.01, 0.005]), Verdict.UNDECIDED),
     ],
     "three: success": [
-        (lambda: fig15.success([0.95, 0.97, 0.99]), Verdict.HELD),
-        (lambda: fig15.success([0.3, 0.4, 0.2]), Verdict.FAILED),
-        (lambda: fig15.success([0.3, 1.0, 0.9]), Verdict.UNDECIDED),
+        (lambda: fig15.success([0.95, 0.97, 0.99], [1, 2, 3]), Verdict.HELD),
+        (lambda: fig15.success([0.3, 0.4, 0.2], [1, 2, 3]), Verdict.FAILED),
+        (lambda: fig15.success([0.3, 1.0, 0.9], [1, 2, 3]), Verdict.UNDECIDED),
     ],
     "three: failure": [
         (lambda: fig15.failure([0.1, 0.2, 0.1]), Verdict.HELD),

@@ -174,15 +174,18 @@ def three(preset: str, seeds: Sequence[int], case: str) -> list[Plan]:
     change by 0.115 with the color, 0.061 with the background, 0.049 with the size
     (``conceptspace signal``).
     """
-    separations = {"success": (0.6, 0.2, 0.3), "failure": (0.4, 0.05, 0.4)}[case]
-    steps = {"quick": 4000, "paper": 80_000}[preset]
-    if (preset, case) == ("quick", "success"):
-        separations, steps = (0.8, 0.3, 0.4), 6000
+    designs = {
+        ("quick", "success"): (0.8, 0.3, 0.4, 6000),
+        ("paper", "success"): (0.6, 0.2, 0.3, 80_000),
+        ("quick", "failure"): (0.4, 0.05, 0.4, 4000),
+        ("paper", "failure"): (0.4, 0.05, 0.4, 80_000),
+    }
+    color, background, size, steps = designs[preset, case]
     changes: dict[str, Any] = {
         "data.concepts": ("color", "background", "size"),
-        "data.color_separation": separations[0],
-        "data.background_separation": separations[1],
-        "data.size_separation": separations[2],
+        "data.color_separation": color,
+        "data.background_separation": background,
+        "data.size_separation": size,
         "evaluate.protocols": (),
         "train.steps": steps,
     }

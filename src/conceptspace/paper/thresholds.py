@@ -38,6 +38,9 @@ SHIFTED = 0.5
 MIDDLE = 0.5
 """Coordinate half-way between the values of a concept."""
 
+BETWEEN = (0.25, 0.75)
+"""The middle half between the values of a concept: purple, of red and blue."""
+
 PAPERS_SEEDS = 5
 """Seeds of the paper's figures, in which "some" seeds would have shown."""
 

@@ -57,7 +57,6 @@ CONTROLS = {
 AS_MANY = ("latent-intervention",)
 """Protocols whose controls have as many settings as they have."""
 
-
 ByWay = Mapping[str, Mapping[str, Mapping[int, Emergence]]]
 """Emergence by statistic, protocol and seed."""
 
@@ -71,7 +70,7 @@ class Sample:
         best: of every protocol by checkpoint, settings chosen on other images.
         turn: of the mean naive trajectory, if there are enough checkpoints.
         turn_steps: where each seed's own trajectory turns, or bends most.
-        emergence: of each seed.
+        emergence: by statistic and protocol, of each seed.
         windows: of each seed.
     """
 
@@ -79,7 +78,7 @@ class Sample:
     best: pd.DataFrame | None
     turn: Turn | None
     turn_steps: list[float]
-    emergence: ByWay
+    emergence: Mapping[str, Mapping[str, list[Emergence]]]
     windows: list[Window]
 
     @property
@@ -87,20 +86,6 @@ class Sample:
         """By seed, the share of the checkpoints that lies in the window."""
         checkpoints = self.table["step"].nunique()
         return [w.checkpoints / checkpoints if w.found else 0.0 for w in self.windows]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the comparisons of ways of asking need of some seeds.
-
-    Attributes:
-        emergence: of each seed.
-        amounts: by statistic, the joint accuracy in the mean over all checkpoints, index seed, one
-            column for each protocol; before the training classes are ready it counts as 0.
-    """
-
-    emergence: ByWay
-    amounts: Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -114,8 +99,11 @@ class Data:
         fresh: whether there are.
         beside: the seeds that had been seen, where the claims are of others.
         added: the last of the sample's seeds, by which it was enlarged when the others were known.
-        compared: of the seeds that nobody had seen when the comparisons were fixed.
-        compared_beside: of those that had been seen.
+        emergence: of all seeds.
+        amounts: by statistic, the joint accuracy in the mean over all checkpoints, index seed, one
+            column for each protocol; before the training classes are ready it counts as 0.
+        compared: the seeds that nobody had seen when the comparisons were fixed.
+        compared_beside: those that had been seen.
     """
 
     ood: str
@@ -123,8 +111,10 @@ class Data:
     fresh: bool
     beside: Sample | None
     added: Sample | None
-    compared: Comparison
-    compared_beside: Comparison
+    emergence: ByWay
+    amounts: Mapping[str, pd.DataFrame]
+    compared: list[int]
+    compared_beside: list[int]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -139,7 +129,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     ood = str(world(results).space.ood_classes[0])
     if not scored_images(require(results)):
         raise UserError("its runs kept no scores of single images")
-    emergence, amounts = _emergence(results, ood), _amounts(results, ood)
+    emergence = _emergence(results, ood)
     seen_first = {*STUDIED_SEEDS[preset], *LATER_SEEDS[preset], *SAMPLED_SEEDS[preset]}
     seen_later = seen_first | {*HIDDEN_SEEDS[preset]}
     fresh, seen = _apart(results, seen_first - {*HIDDEN_SEEDS[preset]})
@@ -150,8 +140,10 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         bool(fresh),
         _sample(seen, ood, emergence) if fresh and seen else None,
         _sample(new, ood, emergence) if 0 < len(new) < len(fresh) else None,
-        _comparison(new, emergence, amounts),
-        _comparison(old, emergence, amounts),
+        emergence,
+        _amounts(results, ood),
+        [result.seed for result in new],
+        [result.seed for result in old],
     )
 
 
@@ -169,14 +161,6 @@ def _emergence(results: Sequence[Result], ood: str) -> ByWay:
     }
 
 
-def _of(results: Sequence[Result], emergence: ByWay) -> ByWay:
-    seeds = [result.seed for result in results]
-    return {
-        statistic: {p: {seed: runs[seed] for seed in seeds} for p, runs in of.items()}
-        for statistic, of in emergence.items()
-    }
-
-
 def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
     table = joined(results)
     table = table[table["protocol"] != PATCHING]
@@ -185,7 +169,10 @@ def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
         joined_best(results),
         turn_of(table, ood),
         [seed_turn(result, ood) for result in results],
-        _of(results, emergence),
+        {
+            statistic: {p: [runs[result.seed] for result in results] for p, runs in of.items()}
+            for statistic, of in emergence.items()
+        },
         [w for result in results if result.best is not None for w in windows(result.best, ood)],
     )
 
@@ -197,15 +184,6 @@ def _amounts(results: Sequence[Result], ood: str) -> Mapping[str, pd.DataFrame]:
     rows = rows.assign(**{name: rows[name].where(counts, 0.0) for name in columns})
     means = rows.groupby(["seed", "protocol"])[columns].mean()
     return {JUDGED: means["honest"].unstack(), PLAIN: means[PROBE].unstack()}
-
-
-def _comparison(
-    results: Sequence[Result], emergence: ByWay, amounts: Mapping[str, pd.DataFrame]
-) -> Comparison:
-    seeds = [result.seed for result in results]
-    return Comparison(
-        _of(results, emergence), {statistic: of.loc[seeds] for statistic, of in amounts.items()}
-    )
 
 
 def seed_turn(result: Result, ood: str) -> float:
@@ -225,10 +203,7 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
     reached, plain = (
-        {
-            p: [run.upper for run in runs.values() if run.reached]
-            for p, runs in sample.emergence[statistic].items()
-        }
+        {p: [e.upper for e in runs if e.reached] for p, runs in sample.emergence[statistic].items()}
         for statistic in (JUDGED, PLAIN)
     )
     return elicitation_figure(
@@ -247,9 +222,9 @@ def _accuracies(sample: Sample, ood: str, row: Row) -> Figure:
 def _timeline(data: Data, statistic: str, row: Row) -> Figure:
     by_protocol = data.sample.emergence[statistic]
     spans = [
-        Span(protocol, run.lower, run.upper, not run.reached, f"seed {seed}")
-        for seed in by_protocol[NAIVE]
-        for protocol, run in ((name, of[seed]) for name, of in by_protocol.items())
+        Span(protocol, run.lower, run.upper, not run.reached, f"seed {run.seed}")
+        for of_seed in zip(*by_protocol.values(), strict=True)
+        for protocol, run in zip(by_protocol, of_seed, strict=True)
     ]
     return emergence_timeline(
         spans,
@@ -269,13 +244,13 @@ def checks(data: Data) -> list[Row]:
     """
     rows = [
         criteria.duration(data.sample.durations if data.fresh else []),
-        *_compared(data.compared),
+        *_compared(data, data.compared),
         *_elicited(data.sample),
     ]
     others = {
         "seen before": [
             *([] if data.beside is None else _of_sample(data.beside)),
-            *_compared(data.compared_beside),
+            *_compared(data, data.compared_beside),
         ],
         ENLARGED: [] if data.added is None else _of_sample(data.added),
     }
@@ -289,42 +264,33 @@ def _of_sample(sample: Sample) -> list[Row]:
     return [criteria.duration(sample.durations), *_elicited(sample)]
 
 
-def _compared(comparison: Comparison) -> list[Row]:
+def _compared(data: Data, seeds: list[int]) -> list[Row]:
     """By how much more of the class a protocol makes than naive prompting and its controls.
 
     The plain probe reports the best of a sweep on the very images that it is chosen by: so it may
     compare only those that have as many settings, as the latent intervention and its controls.
     """
-    pairs = [
-        (statistic, protocol, other)
-        for statistic in (JUDGED, PLAIN)
-        for protocol, controls in CONTROLS.items()
-        for other in (NAIVE, *controls)
-        if statistic == JUDGED or (protocol in AS_MANY and other != NAIVE)
-    ]
-    return [
-        _by(
-            statistic,
-            criteria.more(
-                protocol,
-                other,
-                list(amounts[protocol] - amounts[other]),
-                list(emergence[protocol].values()),
-                list(emergence[other].values()),
-            ),
-        )
-        for statistic, protocol, other in pairs
-        for amounts, emergence in [(comparison.amounts[statistic], comparison.emergence[statistic])]
-    ]
+    rows = []
+    for statistic in (JUDGED, PLAIN):
+        amounts, emergence = data.amounts[statistic].loc[seeds], data.emergence[statistic]
+        for protocol, controls in CONTROLS.items():
+            others = (NAIVE, *controls)
+            if statistic == PLAIN:
+                others = controls if protocol in AS_MANY else ()
+            for other in others:
+                gains = (amounts[protocol] - amounts[other]).tolist()
+                pair = ([emergence[name][seed] for seed in seeds] for name in (protocol, other))
+                rows.append(_by(statistic, criteria.more(protocol, other, gains, *pair)))
+    return rows
 
 
 def _elicited(sample: Sample) -> list[Row]:
     """Whether a protocol is earlier than naive prompting, where that fails, and at which step."""
     found: list[Row] = []
     for statistic, emergence in sample.emergence.items():
-        naive = list(emergence[NAIVE].values())
+        naive = emergence[NAIVE]
         for protocol in CONTROLS:
-            runs = list(emergence[protocol].values())
+            runs = emergence[protocol]
             rows = (
                 criteria.earlier("fig06", protocol, naive, runs),
                 criteria.fails_where_elicited(protocol, naive, runs),

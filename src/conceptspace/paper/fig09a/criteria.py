@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from conceptspace.analysis.claims import (
     rank_correlation,
 )
 from conceptspace.paper.framework.seeds import per_seed
-from conceptspace.paper.thresholds import MIDDLE, MOST, ORDERED
+from conceptspace.paper.thresholds import BETWEEN, MIDDLE, MOST, ORDERED
 
 
 def color_shift(ends: Mapping[float, Mapping[int, float]]) -> list[Row]:
@@ -57,18 +58,27 @@ def _beyond_the_middle(ends: Mapping[float, Mapping[int, float]]) -> Measured:
     )
 
 
-def purple(blueness: Mapping[float, Mapping[int, float]]) -> Row:
+def purple(
+    blueness: Mapping[float, Mapping[int, float]], ends: Mapping[float, Mapping[int, float]]
+) -> Row:
     """Figs. 7b and 9a. At middle shares the generated objects are purple, not some red, some blue.
+
+    How many seeds end blue, red and between in the mean of their images is noted.
 
     Args:
         blueness: for each share strictly between the smallest and the largest, by seed, the share
             of generated images that show an object with a color in the middle half between the
             means.
+        ends: for the same shares the color coordinate of each seed at the end, 1 for blue.
     """
-    return above(
+    row = above(
         "fig09a-purple",
         "At middle shares the objects are of a color between red and blue.",
         measure([float(np.mean(list(of.values()))) for of in per_seed(blueness).values()], SHARE),
         MOST,
         "of the images",
     )
+    (low, high), found = BETWEEN, [end for of in ends.values() for end in of.values()]
+    blue, red = sum(end > high for end in found), sum(end < low for end in found)
+    note = f"Runs end blue in {blue}, red in {red}, between in {len(found) - blue - red} cases."
+    return replace(row, note=note if found else "")

@@ -20,6 +20,7 @@ from conceptspace.paper.framework.caption import ENLARGED, beside, caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, by_seed, late, levels, merged_tables, world
 from conceptspace.paper.settings import HALF_MASKED_SEEDS
+from conceptspace.paper.thresholds import BETWEEN
 from conceptspace.presentation.drawing import class_images
 from conceptspace.presentation.figures import conditions_figure
 from conceptspace.presentation.figures.strips import tiles
@@ -29,9 +30,6 @@ from conceptspace.tables import NAIVE
 from conceptspace.worlds.shapes.config import ShapesData
 
 TITLE = "OOD trajectories by share of masked prompts"
-
-BETWEEN = (0.25, 0.75)
-"""The middle half between red and blue: purple."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +120,14 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 def checks(data: Data) -> list[Row]:
     """The color at the end, and whether it passes through purple."""
-    purple = criteria.purple(data.purple)
+    ends = {level: data.ends[level] for level in data.purple}
+    purple = criteria.purple(data.purple, ends)
     added = {
         level: {seed: value for seed, value in of.items() if seed in data.added}
         for level, of in data.purple.items()
     }
     if any(added.values()):
-        purple = beside(purple, criteria.purple(added), ENLARGED)
+        purple = beside(purple, criteria.purple(added, {}), ENLARGED)
     if not data.purple:
         reason = "the runs kept no images"
         purple = open_question(purple.name, purple.claim, purple.criterion, reason)

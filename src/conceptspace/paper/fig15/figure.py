@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from conceptspace.analysis.claims import Row
+from conceptspace.analysis.emergence import THRESHOLD
 from conceptspace.analysis.memorization import memorization
 from conceptspace.paper.fig15 import criteria, drawing
 from conceptspace.paper.fig15.cubes import cube_page
@@ -38,6 +39,7 @@ class Case:
         space: the concepts.
         images: of each class.
         worst: by seed, the joint accuracy of the worst OOD class at the last checkpoints.
+        made: by seed, how many OOD classes reach 0.8 there.
         background: by seed, the accuracy of the background in the worst OOD class there.
         taken_for: of each seed that memorizes 011, the share of checkpoints at which it is taken
             for 010.
@@ -47,6 +49,7 @@ class Case:
     space: ConceptSpace
     images: Mapping[str, NDArray[np.float32]]
     worst: list[float]
+    made: list[int]
     background: list[float]
     taken_for: list[float]
 
@@ -83,7 +86,7 @@ def checks(data: Data) -> list[Row]:
     """How the cases end, and what is memorized on the way."""
     rows = []
     if SUCCESS in data:
-        rows.append(criteria.success(data[SUCCESS].worst))
+        rows.append(criteria.success(data[SUCCESS].worst, data[SUCCESS].made))
         rows.append(criteria.taken_for(data[SUCCESS].taken_for))
     if FAILURE in data:
         rows.append(criteria.failure(data[FAILURE].background))
@@ -99,16 +102,18 @@ def _case(results: Sequence[Result]) -> Case:
         table[table["protocol"] == NAIVE],
         space,
         class_images(shapes),
-        [_worst(result, JOINT, ood) for result in results],
-        [_worst(result, "background", ood) for result in results],
+        [float(_at_the_end(result, JOINT, ood).min()) for result in results],
+        [int((_at_the_end(result, JOINT, ood) >= THRESHOLD).sum()) for result in results],
+        [float(_at_the_end(result, "background", ood).min()) for result in results],
         _mistaken(table, space),
     )
 
 
-def _worst(result: Result, concept: str, classes: Sequence[str]) -> float:
+def _at_the_end(result: Result, concept: str, classes: Sequence[str]) -> pd.Series:
+    """The mean accuracy of each class at the last checkpoints."""
     rows = late(result.table[result.table["protocol"] == NAIVE])
     rows = rows[(rows["concept"] == concept) & rows["concept_class"].isin(classes)]
-    return float(rows.groupby("concept_class")["accuracy"].mean().min())
+    return rows.groupby("concept_class")["accuracy"].mean()
 
 
 def _mistaken(table: pd.DataFrame, space: ConceptSpace) -> list[float]:
