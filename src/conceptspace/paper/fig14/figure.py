@@ -10,7 +10,7 @@ leaves the figure out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
@@ -29,14 +29,24 @@ from conceptspace.paper.fig14.runs import (
     protocols,
     setting,
 )
-from conceptspace.paper.framework.caption import caption
+from conceptspace.paper.framework.caption import ENLARGED, beside, caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result
 from conceptspace.presentation.figures import elicitation_figure, image_strips, trajectory_figure
 from conceptspace.tables import NAIVE
 
-Data = Mapping[str, Pair]
-"""The data by pair of attributes, for pairs of which a run has finished."""
+
+@dataclass(frozen=True)
+class Data:
+    """The data that the figure shows.
+
+    Attributes:
+        pairs: by pair of attributes, for pairs of which a run has finished.
+        added: the same of the seeds alone by which the samples were enlarged.
+    """
+
+    pairs: Mapping[str, Pair]
+    added: Mapping[str, Pair]
 
 
 def analyse(preset: str, results: Sequence[Result]) -> Data:
@@ -54,13 +64,17 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     found = {
         pair: [r for r in results if r.plan.name.startswith(f"{setting(pair)}/")] for pair in PAIRS
     }
-    return {pair: analysed(of) for pair, of in found.items() if of}
+    added = {pair: [r for r in of if r.seed in ADDED_SEEDS] for pair, of in found.items()}
+    return Data(
+        {pair: analysed(of) for pair, of in found.items() if of},
+        {pair: analysed(of) for pair, of in added.items() if 0 < len(of) < len(found[pair])},
+    )
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
     """For each pair (a) the trajectories, (b) every way of asking; and images of one seed."""
     figures: dict[str, Figure] = {}
-    for pair, of in data.items():
+    for pair, of in data.pairs.items():
         what = f"{TITLE}: {' and '.join(of.space.names)}"
         figures[f"fig14a-{pair}"] = trajectory_figure(
             of.table[of.table["protocol"] == NAIVE],
@@ -92,22 +106,32 @@ def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:
 
 
 def checks(data: Data) -> list[Row]:
-    """The hidden window of the hat, which decides; then everything else of both pairs."""
+    """The hidden window of the hat, which decides; then everything else of both pairs.
+
+    What the seeds say alone by which a sample was enlarged stands beside it, and decides nothing.
+    """
     found: list[Row] = []
-    for pair, of in sorted(data.items()):
-        rows = [
-            criteria.hidden(pair, of.space.describe(of.ood), [w.found for w in of.windows]),
-            criteria.leaning(pair, of.leanings),
-            criteria.memorized(pair, of.taken_for),
-            criteria.turns(pair, of.turned),
-            criteria.incomplete(pair, of.ends),
-            criteria.gain(pair, of.gains("latent-intervention", NAIVE)),
-            criteria.specific(pair, of.gains("latent-intervention", RANDOM)),
-        ]
-        added = len({*ADDED_SEEDS.get(pair, ())} & {*of.table["seed"]})
-        note = f"{added} of its seeds were added when the others had left its memorization open."
-        found += [replace(row, note=f"{row.note} {note}".strip()) if added else row for row in rows]
+    for pair, of in sorted(data.pairs.items()):
+        rows = _rows(pair, of)
+        if pair in data.added:
+            added = _rows(pair, data.added[pair])
+            rows = [
+                beside(row, of_them, ENLARGED) for row, of_them in zip(rows, added, strict=True)
+            ]
+        found += rows
     return found
+
+
+def _rows(pair: str, of: Pair) -> list[Row]:
+    return [
+        criteria.hidden(pair, of.space.describe(of.ood), [w.found for w in of.windows]),
+        criteria.leaning(pair, of.leanings),
+        criteria.memorized(pair, of.taken_for),
+        criteria.turns(pair, of.turned),
+        criteria.incomplete(pair, of.ends),
+        criteria.gain(pair, of.gains("latent-intervention", NAIVE)),
+        criteria.specific(pair, of.gains("latent-intervention", RANDOM)),
+    ]
 
 
 TITLE = "Faces with attributes"
@@ -120,7 +144,7 @@ FIGURE = PaperFigure(
     "10, which shares the stronger attribute, then turns; it does not generalize fully, and "
     "latent interventions make more of it than naive prompting around the turn.",
     cost={
-        "quick": "14 runs of 1600 steps on drawn faces",
+        "quick": "32 runs of 1600 steps on drawn faces",
         "paper": "10 runs of 24 hours on an A100, if CELEBA is there",
     },
     plans=planned,
