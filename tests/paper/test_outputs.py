@@ -234,6 +234,8 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
         MASKED_SEEDS,
         PATCHED_SEEDS,
         SEEDS,
+        SIZE_SEEDS,
+        SPEED_SEEDS,
         STUDIED_SEEDS,
     )
     from conceptspace.sweeps.plan import unique
@@ -242,14 +244,15 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
     for plan in everything:
         if plan.config.seed == SEEDS[preset][0]:
             parts.validate(plan.config)
-    faces = {"quick": {len(QUICK_SEEDS) + len(ADDED_SEEDS["mouth"])}, "paper": set()}[preset]
+    faces = {"quick": {len(QUICK_SEEDS) + len(ADDED_SEEDS)}, "paper": set()}[preset]
     seeds = {len({p.config.seed for p in f.plans(preset, None)}) for f in FIGURES.values()}
     studied = {*STUDIED_SEEDS[preset]}
     hidden = studied | {*LATER_SEEDS[preset]} | {*HIDDEN_SEEDS[preset]} | {*COMPARED_SEEDS[preset]}
     masked = {*MASKED_SEEDS[preset]}
     half_masked = masked | {*HALF_MASKED_SEEDS[preset]}
     patched = studied | {*PATCHED_SEEDS[preset]}
-    counts = {len(of) for of in (studied, hidden, patched, masked, half_masked)}
+    speeds = {*SPEED_SEEDS[preset], *SIZE_SEEDS[preset]}
+    counts = {len(of) for of in (studied, hidden, patched, masked, half_masked, speeds)}
     assert seeds == {0, len(SEEDS[preset]), *counts, *faces}
     for figure in FIGURES.values():
         assert figure.cost.keys() == {"quick", "paper"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from behaviors import hidden, plain
+from behaviors import hidden, plain, sweep
 
 from conceptspace.analysis.claims import Row, Verdict
 from conceptspace.paper.fig09a import criteria as fig09a
@@ -21,6 +21,7 @@ from conceptspace.paper.settings import (
     HIDDEN_SEEDS,
     LATER_SEEDS,
     MASKED_SEEDS,
+    SIZE_SEEDS,
     STUDIED_SEEDS,
     studied,
 )
@@ -132,6 +133,28 @@ def test_what_the_added_seeds_say_alone_stands_in_the_note(tmp_path: Path) -> No
     (row, *_) = figure.checks(figure.analyse("quick", finished(plans, tmp_path)))
     assert (row.name, row.seeds) == ("fig10-advance", 6)
     assert "Of 3 seeds by which the sample was enlarged: held" in row.note
+
+
+def test_the_sweep_of_sizes_has_seeds_that_the_sweep_of_colors_has_not(tmp_path: Path) -> None:
+    """They learn in another order than the others, and say nothing of colors."""
+
+    def does(plan: Plan) -> Behavior:
+        if plan.config.seed in SIZE_SEEDS["quick"]:
+            return Behavior(3000 * plan.config.data.size_separation + 300)
+        return sweep(plan)
+
+    figure = FIGURES["fig03"]
+    plans = figure.plans("quick", None)
+    plant_all(plans, tmp_path, does, scores=False, kept=True)
+    rows = {
+        row.name: row for row in figure.checks(figure.analyse("quick", finished(plans, tmp_path)))
+    }
+    color, size = rows["fig03-color"], rows["fig03-size"]
+    assert (color.effect, color.seeds, color.verdict) == (1, 8, HELD)
+    assert "over all 24 runs" in color.note
+    assert "enlarged" not in color.note
+    assert (size.effect, size.seeds) == (0, 16)
+    assert "Of 8 seeds by which the sample was enlarged: did not hold: -1" in size.note
 
 
 def test_a_picture_shows_the_verdicts_of_its_own_runs(tmp_path: Path) -> None:
