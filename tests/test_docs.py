@@ -179,7 +179,7 @@ def test_pages_that_are_generated_tell_what_the_code_has(tmp_path: Path) -> None
         for figure in FIGURES.values():
             for plan in figure.plans(preset, None):
                 assert f"| `{plan.name.partition('/')[0]}` |" in runs
-    assert "| `color-0.6` | `fig03` | 240 to 247 | `data.color_sep" in paper
+    assert "| `color-0.6` | `fig03` | 240 to 247, 396 to 403 | `data.color_sep" in paper
     assert "| `masked-50` | `fig08`, `fig09b` | 276 to 287 |" in paper
     assert "| `masked-50` | `fig09a`, `fig10` | 276 to 287, 376 to 395 |" in paper
     folder = (tmp_path / "folder.md").read_text()
