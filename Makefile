@@ -74,10 +74,12 @@ settings: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/conceptspace bench
 
+# The last line compiles the kernels, and says what this machine computes by.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable '.[all]'
+	$(BIN)/conceptspace info
 	touch $@
 
 clean:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import SupportsFloat
 
 
@@ -22,12 +23,14 @@ class Trained:
         last: number of steps in all.
         loss: of the step, in bits per dimension; on a GPU, ``float`` of it waits for the step.
         grad_norm: of its gradient before clipping.
+        at: when it was done, in seconds of this machine's monotonic clock.
     """
 
     step: int
     last: int
     loss: SupportsFloat = float("nan")
     grad_norm: SupportsFloat = float("nan")
+    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)

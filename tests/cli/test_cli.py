@@ -12,6 +12,8 @@ import torch
 from asked import PROGRAM, contents, environment, tiny_file
 
 from conceptspace.cli import main
+from conceptspace.engine.native.compiling import native
+from conceptspace.engine.precision import fastest_precision
 from conceptspace.store import Run, open_or_create
 from conceptspace.training import checkpoint
 from tiny import TINY
@@ -118,3 +120,5 @@ def test_info_describes_the_installation(capsys, probe_cache_folder):
     assert torch.__version__ in out
     assert str(probe_cache_folder) in out
     assert "quick, paper" in out
+    assert f"operations    {native().reason}\n" in out
+    assert f"precision     {fastest_precision(torch.device('cpu'))}\n" in out

@@ -12,6 +12,8 @@ import torch
 
 from conceptspace.analysis.verdict import UNDECIDED
 from conceptspace.cache import probe_cache
+from conceptspace.engine.native.compiling import native
+from conceptspace.engine.precision import fastest_precision
 from conceptspace.errors import UserError
 from conceptspace.experiment.completeness import missing_checkpoints, steps_in_words
 from conceptspace.presentation.explorer.guarded import Guarded
@@ -22,7 +24,10 @@ from conceptspace.store import Run
 
 
 def info(options: Namespace) -> int:
-    """Print facts about the installation or runs; of several, why one cannot be read."""
+    """Print facts about the installation or runs; of several, why one cannot be read.
+
+    The kernels of this machine are compiled if they were not yet.
+    """
     from conceptspace.presentation.explorer.discover import runs_in
     from conceptspace.presentation.explorer.left_out import sentences
 
@@ -34,6 +39,8 @@ def info(options: Namespace) -> int:
                 "torch": version("torch"),
                 "python": platform.python_version(),
                 "CPU threads": torch.get_num_threads(),
+                "operations": native().reason,
+                "precision": fastest_precision(torch.device("cpu")),
                 "CUDA device": cuda,
                 "probe cache": probe_cache(),
                 "presets": ", ".join(STARTS),

@@ -54,11 +54,10 @@ class Speed:
 
     def seen(self, event: Trained) -> str:
         """How fast it goes, as a phrase."""
-        now = time.perf_counter()
         if self.first is None:
-            self.first = (now, event.step)
-        seconds, steps = now - self.first[0], event.step - self.first[1]
-        if steps > 0:
+            self.first = (event.at, event.step)
+        seconds, steps = event.at - self.first[0], event.step - self.first[1]
+        if steps > 0 and seconds > 0:
             left = int((event.last - event.step) * seconds / steps)
             self.text = f"{steps / seconds:.1f} steps/s, {left // 60}:{left % 60:02d} left"
         return self.text

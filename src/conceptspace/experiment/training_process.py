@@ -14,6 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -176,7 +177,7 @@ def _listen(stop: Flag) -> None:
 def _plain(event: Event) -> Event:
     """The event without tensors."""
     if isinstance(event, Trained):
-        return Trained(event.step, event.last, float(event.loss), float(event.grad_norm))
+        return replace(event, loss=float(event.loss), grad_norm=float(event.grad_norm))
     assert isinstance(event, Notice)
     return event
 

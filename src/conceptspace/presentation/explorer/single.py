@@ -16,6 +16,9 @@ from conceptspace.tables import VALID
 
 DIGITS = 2
 
+ROW = ["setting", "concept_class"]
+"""What a row of a sheet is of."""
+
 Tree = dict[str, Any]
 
 
@@ -49,23 +52,28 @@ def scored(
         columns: images of a row.
         concepts: in the order of the bits of the classes.
     """
+    asked = [(row["setting"], row["concept_class"]) for row in rows]
+    there = {*zip(scores["setting"], scores["concept_class"], strict=True)}
+    accuracies = (
+        scores.pivot_table(index=[*ROW, "concept"], columns="sample", values="accuracy")
+        .reindex(columns=range(columns))
+        .reindex([(*row, concept) for row in asked for concept in concepts])
+        .to_numpy(np.float64)
+        .reshape(len(asked), len(concepts), columns)
+    )
+    valid = np.full((len(asked), columns), np.nan)
+    if VALID in scores:
+        least = scores.pivot_table(index=ROW, columns="sample", values=VALID, aggfunc="min")
+        valid = least.reindex(columns=range(columns)).reindex(asked).to_numpy(np.float64)
     found: list[Tree | None] = []
-    by_row = dict(list(scores.groupby(["setting", "concept_class"], sort=False)))
-    for row in rows:
-        own = by_row.get((row["setting"], row["concept_class"]))
-        if own is None:
-            found.append(None)
-            continue
-        wide = own.pivot_table(index="concept", columns="sample", values="accuracy")
-        accuracy = wide.reindex(index=list(concepts), columns=range(columns)).to_numpy(np.float64)
+    for row, accuracy, of_row in zip(asked, accuracies, valid, strict=True):
         each: Tree = {
             "joint": _rounded(accuracy.prod(axis=0)),
             "accuracy": [_rounded(of_concept) for of_concept in accuracy],
         }
-        if VALID in own and own[VALID].notna().any():
-            valid = own.groupby("sample")[VALID].min().reindex(range(columns))
-            each["valid"] = _rounded(valid.to_numpy(np.float64))
-        found.append(each)
+        if np.isfinite(of_row).any():
+            each["valid"] = _rounded(of_row)
+        found.append(each if row in there else None)
     return found
 
 
