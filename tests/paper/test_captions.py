@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conceptspace.analysis.claims import above, measure, open_question
-from conceptspace.paper.framework.caption import caption
+from conceptspace.paper.framework.caption import caption, scored_by
 
 
 def plain(text: str) -> str:
@@ -25,3 +25,9 @@ def test_bounds_and_open_questions_say_what_is_not_known() -> None:
     )
     row = open_question("x", "It rises.", "a rise", "no run", 1)
     assert plain(caption(row)) == "It rises. Undecided (no run); 1 seed."
+
+
+def test_a_row_says_how_many_probes_scored_its_seeds() -> None:
+    row = above("x", "It rises.", measure([0.5, 0.6, 0.7]), 0.1, "of training")
+    assert scored_by(row, ["a", "a", "a"]) == row
+    assert scored_by(row, ["a", "b", "b"]).note == "Scored by 2 probes (2, 1 seeds), which differ."

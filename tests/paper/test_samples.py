@@ -25,6 +25,7 @@ from conceptspace.paper.settings import (
     STUDIED_SEEDS,
     studied,
 )
+from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from planted import Behavior, plant_all
 
@@ -48,6 +49,9 @@ def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path)
     def rows(does: Callable[[Plan], Behavior], count: int) -> dict[str, Row]:
         out = tmp_path / f"{does.__name__}-{count}"
         plant_all(plans[:count], out, does, scores=True, kept=True)
+        for plan in plans[:count]:
+            last = plan.config.seed in COMPARED_SEEDS["quick"]
+            Run(plan.folder(out)).note(probe={"hash": "one" if last else "other"})
         found = figure.analyse("quick", finished(plans, out))
         return {row.name: row for row in figure.checks(found)}
 
@@ -68,6 +72,9 @@ def test_seeds_seen_before_a_criterion_was_fixed_do_not_serve_it(tmp_path: Path)
     assert "Of 3 seeds by which the sample was enlarged: held" in duration.note
     assert (more.verdict, more.seeds) == (HELD, 3)
     assert more.note.startswith("It reaches 0.8 first, or alone, in 3 of 3 seeds.")
+    for name, row in found.items():
+        mixed = name.endswith("-plain") and row.seeds == 6
+        assert ("Scored by 2 probes (3, 3 seeds)" in row.note) == mixed, name
 
     found = rows(only_seen, 3)
     duration, more = found["fig06-duration"], found["fig06-overprompting-color-more"]

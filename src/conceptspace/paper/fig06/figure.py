@@ -17,7 +17,7 @@ from conceptspace.analysis.turning import Turn, detect_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.errors import UserError
 from conceptspace.paper.fig06 import criteria
-from conceptspace.paper.framework.caption import ENLARGED, beside, caption
+from conceptspace.paper.framework.caption import ENLARGED, beside, caption, scored_by
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import (
     JUDGED,
@@ -72,6 +72,7 @@ class Sample:
         turn_steps: where each seed's own trajectory turns, or bends most.
         emergence: by statistic and protocol, of each seed.
         windows: of each seed.
+        probes: of each seed, the hash of the plain probe that scored it.
     """
 
     table: pd.DataFrame
@@ -80,6 +81,7 @@ class Sample:
     turn_steps: list[float]
     emergence: Mapping[str, Mapping[str, list[Emergence]]]
     windows: list[Window]
+    probes: list[str]
 
     @property
     def durations(self) -> list[float]:
@@ -104,6 +106,7 @@ class Data:
             column for each protocol; before the training classes are ready it counts as 0.
         compared: the seeds that nobody had seen when the comparisons were fixed.
         compared_beside: those that had been seen.
+        probes: by seed, the hash of the plain probe that scored it.
     """
 
     ood: str
@@ -115,6 +118,7 @@ class Data:
     amounts: Mapping[str, pd.DataFrame]
     compared: list[int]
     compared_beside: list[int]
+    probes: Mapping[int, str]
 
 
 def plans(preset: str, seeds: Sequence[int] | None = None) -> list[Plan]:
@@ -144,6 +148,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         _amounts(results, ood),
         [result.seed for result in new],
         [result.seed for result in old],
+        {result.seed: result.probe for result in results},
     )
 
 
@@ -174,6 +179,7 @@ def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
             for statistic, of in emergence.items()
         },
         [w for result in results if result.best is not None for w in windows(result.best, ood)],
+        [result.probe for result in results],
     )
 
 
@@ -280,7 +286,8 @@ def _compared(data: Data, seeds: list[int]) -> list[Row]:
             for other in others:
                 gains = (amounts[protocol] - amounts[other]).tolist()
                 pair = ([emergence[name][seed] for seed in seeds] for name in (protocol, other))
-                rows.append(_by(statistic, criteria.more(protocol, other, gains, *pair)))
+                row = criteria.more(protocol, other, gains, *pair)
+                rows.append(_by(statistic, row, [data.probes[seed] for seed in seeds]))
     return rows
 
 
@@ -297,17 +304,16 @@ def _elicited(sample: Sample) -> list[Row]:
                 criteria.same_step(protocol, runs),
                 _at_the_turn(sample, protocol, runs),
             )
-            found += [_by(statistic, row) for row in rows]
+            found += [_by(statistic, row, sample.probes) for row in rows]
     return found
 
 
-def _by(statistic: str, row: Row) -> Row:
-    """The row with the statistic in its name and claim."""
-    return replace(
-        row,
-        name=row.name if statistic == JUDGED else f"{row.name}-plain",
-        claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).",
-    )
+def _by(statistic: str, row: Row, probes: Sequence[str]) -> Row:
+    """The row with the statistic in its name and claim; by the plain probe with what scored it."""
+    row = replace(row, claim=f"{row.claim.removesuffix('.')} ({WORDS[statistic]}).")
+    if statistic == JUDGED:
+        return row
+    return scored_by(replace(row, name=f"{row.name}-plain"), probes)
 
 
 def _at_the_turn(sample: Sample, protocol: str, runs: list[Emergence]) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite, isnan
 
@@ -43,4 +45,21 @@ def beside(row: Row, other: Row | None, which: str) -> Row:
     if other is None:
         return row
     note = f"Of {other.seeds} seeds {which}: {other.verdict}{effect(other)}."
+    return replace(row, note=f"{row.note} {note}".strip())
+
+
+def scored_by(row: Row, probes: Sequence[str]) -> Row:
+    """A row by the plain probe with a note if its seeds were scored by several.
+
+    Trained elsewhere, a probe is another one; what they say of images without a valid object
+    differs, so that the interval over seeds is too narrow for what any probe would say.
+
+    Args:
+        row: of the ledger.
+        probes: of each seed, the hash of its probe.
+    """
+    counts = sorted(Counter(probes).values(), reverse=True)
+    if len(counts) < 2:
+        return row
+    note = f"Scored by {len(counts)} probes ({', '.join(map(str, counts))} seeds), which differ."
     return replace(row, note=f"{row.note} {note}".strip())

@@ -53,6 +53,11 @@ class Result:
         """Its config."""
         return self.plan.config
 
+    @property
+    def probe(self) -> str:
+        """The hash of the plain probe that scored it; empty where it is not known."""
+        return str(self.run.information().get("probe", {}).get("hash", ""))
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """Its trajectory, under the plan's name."""
