@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -20,3 +22,21 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
     on the steps before it; a resumed run draws what an uninterrupted one would have drawn.
     """
     return torch.Generator().manual_seed(stream_seed(seed, *purpose))
+
+
+@contextmanager
+def random_numbers_kept(devices: Sequence[torch.device] | None = None) -> Iterator[None]:
+    """PyTorch's global random numbers go on afterwards as they were, those of MPS as well.
+
+    Args:
+        devices: of CUDA; None for all that there are.
+    """
+    every = range(torch.cuda.device_count()) if devices is None else devices
+    mps = torch.backends.mps.is_available()
+    before = torch.mps.get_rng_state() if mps else None
+    with torch.random.fork_rng(every):
+        try:
+            yield
+        finally:
+            if before is not None:
+                torch.mps.set_rng_state(before)

@@ -259,3 +259,22 @@ def test_training_leaves_the_random_numbers_as_they_were():
     for _ in trainer.run(2):
         pass
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_on_mps_is_seeded_by_the_step_and_leaves_its_numbers_as_they_were(monkeypatch):
+    """There is no MPS here: its generator is one of the CPU's."""
+    of_mps = torch.Generator().manual_seed(7)
+    for name in ("manual_seed", "get_rng_state", "set_rng_state"):
+        monkeypatch.setattr(torch.mps, name, getattr(of_mps, name.replace("rng_", "")))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    config = tiny_config(model__dropout=0.2)
+    trainer = Trainer(parts.model(config), random_examples(8), parts.optimization(config), 0)
+    trainer.device = torch.device("mps")
+    drawn = []
+    for trainer.step in (3, 4, 3):
+        before = of_mps.get_state()
+        with trainer._dropout():
+            drawn.append(torch.rand(4, generator=of_mps))
+        assert torch.equal(of_mps.get_state(), before)
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])

@@ -24,7 +24,7 @@ from conceptspace.protocols import registry
 from conceptspace.protocols.base import Fitting
 from conceptspace.protocols.registry import Context
 from conceptspace.recording.evaluate import Sampling
-from conceptspace.seeding import stream_seed
+from conceptspace.seeding import random_numbers_kept, stream_seed
 from conceptspace.tables import NAIVE
 from conceptspace.training.checkpoint_schedule import checkpoint_steps
 from conceptspace.training.loop import Optimization
@@ -110,7 +110,7 @@ def model(config: RunConfig, device: torch.device | None = None) -> VDM:
     """
     m = config.model
     prompt = conditioning(config.data).visible()
-    with torch.random.fork_rng(devices=[]):
+    with random_numbers_kept():
         torch.manual_seed(stream_seed(config.seed, "weights"))
         network = m.network(len(prompt), config.data.resolution)
         schedule = LinearSchedule(

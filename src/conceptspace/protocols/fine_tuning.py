@@ -18,7 +18,7 @@ from conceptspace.models.generative import FineTunable, require
 from conceptspace.protocols.base import Costly, Fitting, Protocol, Setting
 from conceptspace.protocols.lora import adapters, peft
 from conceptspace.protocols.registry import Context, family
-from conceptspace.seeding import generator, stream_seed
+from conceptspace.seeding import generator, random_numbers_kept, stream_seed
 from conceptspace.settings.bounds import Each
 from conceptspace.settings.description import Section
 from conceptspace.tables import FINE_TUNING
@@ -134,7 +134,7 @@ class FineTuning(Costly, Fitting):
         images, prompts = self._shots([concept_class] if self.on == "held-out" else training, count)
         if self.control:
             _, prompts = self._shots(training, count)
-        with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng():
+        with torch.inference_mode(False), torch.enable_grad(), random_numbers_kept():
             torch.manual_seed(stream_seed(self.seed, FINE_TUNING, "dropout"))
             copy, module = model.tunable_copy()
             module.train().requires_grad_(True)

@@ -17,7 +17,7 @@ from conceptspace.models.noise import Noise
 from conceptspace.protocols.base import Embedding, Protocol
 from conceptspace.recording.evaluate import Generated
 from conceptspace.recording.scoring import JudgeScorer
-from conceptspace.seeding import stream_seed
+from conceptspace.seeding import random_numbers_kept, stream_seed
 from conceptspace.space import ConceptClass
 from conceptspace.worlds import border
 
@@ -124,5 +124,5 @@ def _require_count(prompts: Any, count: int, protocol: str) -> None:
 def _undisturbed(model: Any) -> Iterator[None]:
     """Evaluation mode meanwhile; afterwards mode and random numbers are as they were before."""
     mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
-    with torch.random.fork_rng(), mode:
+    with random_numbers_kept(), mode:
         yield

@@ -11,7 +11,7 @@ from torch import Tensor
 from conceptspace.errors import UserError
 from conceptspace.models.generative import Prompts
 from conceptspace.recording.evaluate import prompt_vectors
-from conceptspace.seeding import stream_seed
+from conceptspace.seeding import random_numbers_kept, stream_seed
 from conceptspace.space import ConceptClass
 from conceptspace.worlds.world import Prompting
 
@@ -45,7 +45,7 @@ def prompts_of(
 
 
 def _of_class(encode: Encoder, concept_class: ConceptClass, count: int, seed: int) -> Prompts:
-    with torch.random.fork_rng(), torch.no_grad():
+    with random_numbers_kept(), torch.no_grad():
         torch.manual_seed(stream_seed(seed, "prompts", concept_class))
         prompts = encode(concept_class, count)
     texts = isinstance(prompts, list) and all(isinstance(text, str) for text in prompts)

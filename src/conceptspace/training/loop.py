@@ -16,7 +16,7 @@ from conceptspace.engine.replacing import accelerates
 from conceptspace.errors import Diverged
 from conceptspace.models.guidance import drop_condition
 from conceptspace.models.vdm import VDM, Loss, stratified_times
-from conceptspace.seeding import generator, stream_seed
+from conceptspace.seeding import generator, random_numbers_kept, stream_seed
 from conceptspace.training.flat import FlatParameters
 from conceptspace.worlds.dataset import Examples
 
@@ -219,12 +219,14 @@ class Trainer:
     @contextmanager
     def _dropout(self) -> Iterator[None]:
         """PyTorch's random numbers are those of this step; afterwards what they were."""
-        cuda = self.device.type == "cuda"
         seed = stream_seed(self.seed, "dropout", self.step)
-        with torch.random.fork_rng([self.device] if cuda else []):
+        kind = self.device.type
+        with random_numbers_kept([self.device] if kind == "cuda" else []):
             torch.default_generator.manual_seed(seed)
-            if cuda:
+            if kind == "cuda":
                 torch.cuda.manual_seed(seed)
+            elif kind == "mps":
+                torch.mps.manual_seed(seed)
             yield
 
     def _batch(self) -> Tensor:
