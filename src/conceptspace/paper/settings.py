@@ -55,6 +55,9 @@ SPEED_SEEDS = {"quick": tuple(range(240, 248)), "paper": SEEDS["paper"]}
 SIZE_SEEDS = {"quick": tuple(range(396, 404)), "paper": ()}
 """Further seeds of Fig. 3's sweep of sizes, whose order the eight above left open."""
 
+CLIPPED_SEEDS = {"quick": tuple(range(404, 412)), "paper": ()}
+"""Further seeds of the clip norm with a learned schedule, which eight seeds left open."""
+
 PROTOCOLS: tuple[str, ...] = (
     "overprompting-color",
     "overprompting-size",
@@ -235,15 +238,20 @@ def guided(preset: str, seeds: Sequence[int]) -> list[Plan]:
     return plans("guidance", preset, seeds, changes)
 
 
-def clipped(preset: str, seeds: Sequence[int], norms: Sequence[float]) -> list[Plan]:
-    """Runs with a learned schedule and, for ``quick``, a fixed one, at several clip norms."""
+def clipped(preset: str, seeds: Sequence[int] | None, norms: Sequence[float]) -> list[Plan]:
+    """Runs with a learned schedule and, for ``quick``, a fixed one, at several clip norms.
+
+    Without ``seeds`` the learned schedule has :data:`CLIPPED_SEEDS` as well.
+    """
     found: list[Plan] = []
     base = PRESETS[preset]()
     schedules = ("learned_linear", "fixed_linear") if preset == "quick" else ("learned_linear",)
     for schedule in schedules:
+        further = CLIPPED_SEEDS[preset] if schedule == "learned_linear" else ()
+        of = seeds or (*SEEDS[preset], *further)
         for norm in norms:
             if (schedule, norm) == (base.model.schedule, base.train.clip_norm):
-                found += color_runs(preset, seeds, ShapesData.of(base.data).color_separation)
+                found += color_runs(preset, of, ShapesData.of(base.data).color_separation)
                 continue
             changes: dict[str, Any] = {
                 "model.schedule": schedule,
@@ -251,5 +259,5 @@ def clipped(preset: str, seeds: Sequence[int], norms: Sequence[float]) -> list[P
                 "evaluate.protocols": (),
             }
             name = f"clip-{norm:g}-{schedule.removesuffix('_linear')}"
-            found += plans(name, preset, seeds, changes)
+            found += plans(name, preset, of, changes)
     return found
