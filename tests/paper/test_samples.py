@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from behaviors import hidden, plain, sweep
+from behaviors import clipping, hidden, plain, sweep
 
 from conceptspace.analysis.claims import Row, Verdict
 from conceptspace.paper.fig09a import criteria as fig09a
@@ -16,6 +17,7 @@ from conceptspace.paper.fig15 import criteria as fig15
 from conceptspace.paper.framework.registry import FIGURES
 from conceptspace.paper.framework.results import finished
 from conceptspace.paper.settings import (
+    CLIPPED_SEEDS,
     COMPARED_SEEDS,
     HALF_MASKED_SEEDS,
     HIDDEN_SEEDS,
@@ -162,6 +164,22 @@ def test_the_sweep_of_sizes_has_seeds_that_the_sweep_of_colors_has_not(tmp_path:
     assert "enlarged" not in color.note
     assert (size.effect, size.seeds) == (0, 16)
     assert "Of 8 seeds by which the sample was enlarged: did not hold: -1" in size.note
+
+
+def test_a_learned_schedule_has_seeds_that_a_fixed_one_has_not(tmp_path: Path) -> None:
+    """The added ones learn at once under any clip norm."""
+
+    def does(plan: Plan) -> Behavior:
+        added = plan.config.seed in CLIPPED_SEEDS["quick"]
+        return replace(clipping(plan), train_turn=300.0) if added else clipping(plan)
+
+    figure = FIGURES["clip"]
+    plans = figure.plans("quick", None)
+    plant_all(plans, tmp_path, does, kept=True)
+    learned, fixed = figure.checks(figure.analyse("quick", finished(plans, tmp_path)))
+    assert (learned.seeds, fixed.seeds) == (16, 8)
+    assert "Of 8 seeds by which the sample was enlarged: undecided" in learned.note
+    assert not fixed.note
 
 
 def test_a_picture_shows_the_verdicts_of_its_own_runs(tmp_path: Path) -> None:
