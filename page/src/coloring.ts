@@ -27,6 +27,7 @@ interface Coloring {
   key: string;
   numeric: boolean;
   entries: [string, string][];
+  values: string[];
   read: (line: Line) => string;
   of: (line: Line) => string;
   ofRun: (run: Run) => string;
@@ -43,6 +44,7 @@ export function coloring(): Coloring {
       key,
       numeric: false,
       entries,
+      values: entries.map(([name]) => name),
       read: (line) => line.name,
       of: (line) => classColor(space(), line.name),
       ofRun: () => apart(0),
@@ -66,6 +68,7 @@ export function coloring(): Coloring {
   return {
     key,
     numeric: numeric && !named,
+    values,
     entries: values.map((value) => [entryText(value), paint(value)]),
     read,
     of: (line) => paint(read(line)),

@@ -5,6 +5,7 @@ import { axisName, valueAt } from "./axis";
 import { axes, Chart, type Hit, ofLines, type Ref } from "./chart";
 import { coloring, colorKey } from "./coloring";
 import { byId, digits, options, select, thousands, words } from "./dom";
+import { cut } from "./labels";
 import {
   chosenRuns,
   type Line,
@@ -13,6 +14,7 @@ import {
   lone,
   ofClass,
   protocolNames,
+  settingName,
   settled,
   shownLines,
   space,
@@ -209,13 +211,15 @@ function race(surface: Surface, width: number): Hit<Ref>[] {
       );
       surface.dots([[x(line.joint[i]), at]], Math.min(4.5, slot(of.length) / 2 + 1), { color: tint });
       if (of.length <= 8 && of.length > 1) {
-        const right = x(up) + 8;
-        const room = width - 24 - right;
-        if (room > 90)
-          surface.text(right, at + 4, label(line, true).slice(0, Math.floor(room / 6)), {
-            color: color.quiet,
-            size: 10.5,
-          });
+        const before = x(low) - left > width - x(up); // on the side that has more room
+        const room = before ? x(low) - left - 16 : width - x(up) - 16;
+        const name = settingName(line.runs[0]) || label(line, true);
+        surface.text(before ? x(low) - 8 : x(up) + 8, at + 4, cut(name, Math.floor(room / 6)), {
+          color: color.quiet,
+          size: 10.5,
+          anchor: before ? "end" : "start",
+          halo: color.paper,
+        });
       } else if (of.length === 1)
         surface.text(x(up) + 8 < width - 60 ? x(up) + 8 : x(low) - 34, at + 4, digits(line.joint[i]), {
           color: color.quiet,

@@ -8,7 +8,7 @@ import { coloring, colorKey } from "./coloring";
 import { comparedClass } from "./compare";
 import { byId, digits, thousands, words } from "./dom";
 import { cursor, frame } from "./frame";
-import { brief, type EndLabel, endLabels } from "./labels";
+import { brief, cut, type EndLabel, endLabels } from "./labels";
 import {
   type Kind,
   type Line,
@@ -16,7 +16,7 @@ import {
   lines,
   ofClass,
   protocolNames,
-  settingName,
+  settingValues,
   settled,
   shownLines,
   space,
@@ -42,12 +42,10 @@ function nameOf(line: Line, all: Line[]): string {
   const parts = [
     several((one) => one.name) && line.name,
     several((one) => one.protocol) && brief(line.protocol),
-    several(of) && (settingName(line.runs[0]) || line.runs[0].name),
+    several(of) && (settingValues(line.runs[0]) || line.runs[0].name),
   ];
   return parts.filter(Boolean).join(", ") || line.protocol;
 }
-
-const cut = (text: string, most = 18) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 function bands(
   surface: Surface,
@@ -105,7 +103,8 @@ function panels(surface: Surface, width: number, all: Line[]): Hit<Ref>[] {
   split(all).forEach(([value, of], n) => {
     const left = (n % columns) * cell + 30;
     const top = Math.floor(n / columns) * high + 20;
-    const x = scaleLinear([0, positions().at(-1) ?? 1], [left, left + cell - 46]);
+    const several = new Set(of.map((line) => line.name)).size > 1 && of.length <= LEGIBLE;
+    const x = scaleLinear([0, positions().at(-1) ?? 1], [left, left + cell - (several ? 60 : 46)]);
     const y = scaleLinear([0, 1.02], [top + high - 44, top]);
     axes(surface, { x, y, xTicks: 2, yTicks: 2 });
     surface.line(
@@ -122,6 +121,12 @@ function panels(surface: Surface, width: number, all: Line[]): Hit<Ref>[] {
           { color: color.line, width: 0.7 },
         );
     hits.push(...bands(surface, of, x, y, "joint", 0, paint.of, dashOf));
+    if (several)
+      endLabels(
+        surface,
+        of.map((line) => ({ y: y(line.joint.at(-1) ?? Number.NaN), text: cut(line.name, 5), color: color.quiet })),
+        { x: x.range()[1], top: top + 4, bottom: top + high - 48, size: 9.5 },
+      );
     const title = colorKey().includes(".")
       ? `${words(colorKey())} ${value}`
       : colorKey() === "class"
@@ -197,8 +202,11 @@ function concepts(surface: Surface, width: number, height: number): Hit<Ref>[] {
         (line) => DASHES[names.indexOf(line.protocol) % DASHES.length],
       ),
     );
-    const [line] = lines(names, [comparedClass()]);
-    if (line) ends.push({ y: y(line.accuracy[c].at(-1) ?? Number.NaN), text: cut(concept.name), color: apart(c) });
+    const drawn = lines(names, [comparedClass()]);
+    for (const line of drawn.length * space().concepts.length <= LEGIBLE ? drawn : drawn.slice(0, 1)) {
+      const which = drawn.length > 1 ? ` ${nameOf(line, drawn)}` : "";
+      ends.push({ y: y(line.accuracy[c].at(-1) ?? Number.NaN), text: cut(concept.name + which), color: apart(c) });
+    }
   });
   endLabels(surface, ends, { x: x.range()[1], top: 22, bottom: height - 38 });
   return hits;

@@ -54,7 +54,7 @@ const LINKS: Link[] = [
     name: "mistaken",
     question: "What was it mistaken for?",
     topics: ["memorization"],
-    draw: (surface, w, h, of) => (of.shown.length ? frames(surface, w, h, of) : amongClasses(surface, w, h, of)),
+    draw: (surface, w, h, of) => (of.shown.length > 1 ? frames(surface, w, h, of) : amongClasses(surface, w, h, of)),
     shows: "images of the held-out class over training, or the ways of all classes through concept space",
   },
   {

@@ -96,7 +96,7 @@ function verdict(
         : rest.length
           ? make(
               "details",
-              { class: "why", open: !state.narrow && groups.length < 3 },
+              { class: "why", open: !state.narrow && groups.length < 2 },
               make("summary", {}, "Why, and what speaks against it"),
               more,
             )

@@ -31,11 +31,18 @@ export function endLabels(surface: Surface, items: EndLabel[], { x, top, bottom,
   for (const item of placed) surface.text(x + 6, item.at + 4, item.text, { color: item.color, size });
 }
 
-// A protocol's name as short as it stays clear.
-export const brief = (protocol: string, most = 17): string => {
-  const short = protocol
-    .replace("latent-control-", "control: ")
-    .replace("latent-intervention", "intervention")
-    .replace("overprompting-", "over-prompt ");
-  return short.length > most ? `${short.slice(0, most - 1)}…` : short;
-};
+export const cut = (text: string, most = 18): string =>
+  text.length > most ? `${text.slice(0, Math.max(0, most - 1))}…` : text;
+
+// A protocol's name as short as it stays clear: ways that differ in their beginning keep that.
+export const brief = (protocol: string, most = 17): string =>
+  cut(
+    protocol
+      .replace("latent-control-", "control: ")
+      .replace("latent-intervention", "intervention")
+      .replace("overprompting-", "over-prompt ")
+      .replace("embedding-steering-control-", "control: steer ")
+      .replace("embedding-steering-", "steering ")
+      .replace("embedding-", ""),
+    most,
+  );

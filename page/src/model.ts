@@ -72,12 +72,20 @@ export const valuesOf = (run: Run): (string | null)[] => model.index.varied.map(
 // The key under which what belongs to a group of runs is kept; a new version of a run changes it.
 export const keyOf = (runs: Run[]): string => runs.map((run) => run.token + run.version).join();
 
-export function settingName(run: Run): string {
-  const varied = variedHere()
-    .map((name) => [words(name), run.values[name]])
-    .filter(([, value]) => value !== null && value !== undefined);
-  return varied.map(([name, value]) => `${name} ${value}`).join(", ");
-}
+const varying = (run: Run): [string, string][] =>
+  variedHere().flatMap((name): [string, string][] => {
+    const value = run.values[name];
+    return value === null || value === undefined ? [] : [[words(name), value]];
+  });
+// In which of the varied settings a run is, with their names and without.
+export const settingName = (run: Run): string =>
+  varying(run)
+    .map((pair) => pair.join(" "))
+    .join(", ");
+export const settingValues = (run: Run): string =>
+  varying(run)
+    .map(([, value]) => value)
+    .join(", ");
 
 export const protocolNames = perChoice(() => protocolsOf(chosenRuns()));
 export function protocolsOf(runs: Run[]): string[] {

@@ -232,6 +232,7 @@ export function amongClasses(surface: Surface, width: number, height: number, of
   const plane = square(surface, width, height, of);
   if (!plane) return;
   const color = ink();
+  const ends: { name: string; tint: string; spot: Spot }[] = [];
   for (const { name, ood } of space().classes) {
     const tint = classColor(space(), name);
     const [line] = lines(["naive"], [name], of.runs, "mean");
@@ -239,10 +240,32 @@ export function amongClasses(surface: Surface, width: number, height: number, of
     const spots = plane.spots(line);
     surface.line(spots, { color: tint, width: ood ? 2.2 : 1.4 });
     surface.dots(spots.slice(-1), ood ? 4 : 3, { color: tint });
-    const [px, py] = spots[spots.length - 1];
-    surface.text(px + 7, py + 4, name, { color: tint, size: 11, bold: true, halo: color.paper });
+    ends.push({ name, tint, spot: spots[spots.length - 1] });
+  }
+  const taken: Box[] = ends.map(({ spot: [x, y] }) => [x - 5, y - 5, x + 5, y + 5]);
+  for (const { name, tint, spot } of ends) {
+    const boxes = BESIDE.map((place) => boxOf(spot, place, name.length * 7));
+    const free = boxes.findIndex((box) => !taken.some((other) => overlap(box, other)));
+    const at = Math.max(0, free);
+    const [dx, dy, anchor] = BESIDE[at];
+    taken.push(boxes[at]);
+    surface.text(spot[0] + dx, spot[1] + dy, name, { color: tint, size: 11, bold: true, halo: color.paper, anchor });
   }
 }
+
+// Where a name may stand beside its mark: to the right or left, below or above.
+const BESIDE: [number, number, "start" | "end" | "middle"][] = [
+  [7, 4, "start"],
+  [-7, 4, "end"],
+  [0, 17, "middle"],
+  [0, -8, "middle"],
+];
+type Box = [number, number, number, number];
+function boxOf([x, y]: Spot, [dx, dy, anchor]: (typeof BESIDE)[number], wide: number): Box {
+  const left = x + dx - (anchor === "end" ? wide : anchor === "middle" ? wide / 2 : 0);
+  return [left, y + dy - 9, left + wide, y + dy + 1];
+}
+const overlap = (a: Box, b: Box): boolean => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 
 // The trajectory of the held-out class in concept space, with its turn.
 export function way(surface: Surface, width: number, height: number, of: Subject): void {

@@ -58,7 +58,8 @@ function columns(): Column[] {
             hint: "first of three checkpoints in a row with a joint accuracy of 0.8, naive prompting",
             read: (run: Run) => emerged(run),
             number: true,
-            text: (value: Cell) => (value === null ? "–" : value === Infinity ? "not yet" : thousands(Number(value))),
+            text: (value: Cell) =>
+              value === null ? "–" : value === Infinity ? "not reached" : thousands(Number(value)),
           },
         ]),
     ...(settled() ? variedInAll() : []).map((name) => ({

@@ -3,8 +3,10 @@
 import { scaleLinear } from "d3-scale";
 import { axes, Chart, type Hit } from "./chart";
 import { positions } from "./clock";
+import { coloring, colorKey } from "./coloring";
 import { comparedClass } from "./compare";
 import { byId, thousands } from "./dom";
+import { cut } from "./labels";
 import {
   chosenRuns,
   groups,
@@ -18,6 +20,7 @@ import {
   tabular,
   threshold,
   trajectoryOf,
+  variedHere,
 } from "./model";
 import { apart, ink } from "./palette";
 import { change, state, subscribe } from "./store";
@@ -33,27 +36,36 @@ interface Bar extends Emergence {
 interface Row {
   protocol: string;
   concept: string;
+  value: string; // of the setting by which lines are colored, if runs differ in it
   bars: Bar[];
   first: boolean;
 }
 
 let chart: Chart<{ row: Row; bar: Bar }>;
 
-// One row for each protocol and concept, one bar for each run; with many runs the joint alone.
+// The setting by which lines are colored, if runs differ in it: each of its values has rows of its own.
+const split = () => variedHere().includes(colorKey());
+const valueIn = (run: Run): string => (split() ? (run.values[colorKey()] ?? "no effect") : "");
+const values = (): string[] => (split() ? coloring().values : [""]);
+
+// One row for each protocol, concept and value, one bar for each run; with many runs the joint alone.
 function rows(): Row[] {
   const runs = chosenRuns();
   const name = comparedClass();
   const found: Row[] = [];
   for (const protocol of protocolNames()) {
     for (const concept of runs.length > MOST ? ["joint"] : [...space().concepts.map((c) => c.name), "joint"]) {
-      const bars = runs.flatMap((run): Bar[] => {
+      const all = runs.flatMap((run): Bar[] => {
         const of = trajectoryOf(run.token)?.emergence?.find(
           (e) => e.class === name && e.protocol === protocol && e.concept === concept,
         );
         return of ? [{ ...of, run }] : [];
       });
-      bars.sort((a, b) => (a.upper ?? Infinity) - (b.upper ?? Infinity) || a.lower - b.lower);
-      if (bars.length) found.push({ protocol, concept, bars, first: found.at(-1)?.protocol !== protocol });
+      all.sort((a, b) => (a.upper ?? Infinity) - (b.upper ?? Infinity) || a.lower - b.lower);
+      for (const value of values()) {
+        const bars = all.filter(({ run }) => !value || valueIn(run) === value);
+        if (bars.length) found.push({ protocol, concept, value, bars, first: found.at(-1)?.protocol !== protocol });
+      }
     }
   }
   return found;
@@ -62,8 +74,9 @@ function rows(): Row[] {
 const thick = (count: number) => Math.max(2, Math.min(11, 120 / count));
 const high = (row: Row) => row.bars.length * (thick(row.bars.length) + 2) + 8 + (row.first ? HEAD : 0);
 const sides = (width: number) => [92, width - 26];
-const turns = () =>
+const turns = (value = "") =>
   groups()
+    .filter(([run]) => !value || valueIn(run) === value)
     .map((group) => model.turns.get(keyOf(group))?.[comparedClass()])
     .filter((turn): turn is Turn => turn?.detected ?? false);
 
@@ -83,11 +96,6 @@ function draw(surface: Surface, width: number): Hit<{ row: Row; bar: Bar }>[] {
     xTicks: width < 520 ? 3 : 8,
     xLabel: "step",
   });
-  for (const turn of turns())
-    surface.rect(x(turn.low), 16, Math.max(2, x(turn.high) - x(turn.low)), bottom - 16, {
-      fill: color.band,
-      alpha: turns().length > 1 ? 0.1 : 0.22,
-    });
   if (turns().length)
     surface.text(x(turns()[0].step), 11, turns().length > 1 ? "turns" : "turn", {
       color: color.turn,
@@ -96,20 +104,27 @@ function draw(surface: Surface, width: number): Hit<{ row: Row; bar: Bar }>[] {
     });
   let y = 22;
   for (const row of all) {
-    const tint = apart(protocolNames().indexOf(row.protocol));
     const size = thick(row.bars.length);
     if (row.first) {
       surface.rect(0, y - 4, right, HEAD - 3, { fill: color.panel });
       surface.text(4, y + 9, row.protocol, { color: color.ink, size: 12, bold: true });
       y += HEAD;
     }
-    surface.text(left - 8, y + (high(row) - 8 - (row.first ? HEAD : 0)) / 2 + 4, row.concept, {
+    const inside = high(row) - (row.first ? HEAD : 0);
+    for (const turn of turns(row.value))
+      surface.rect(x(turn.low), y - 4, Math.max(2, x(turn.high) - x(turn.low)), inside, {
+        fill: color.band,
+        alpha: turns(row.value).length > 1 ? 0.1 : 0.22,
+      });
+    const label = [row.concept, row.value].filter(Boolean).join(", ");
+    surface.text(left - 8, y + (inside - 8) / 2 + 4, cut(label, 14), {
       color: color.ink,
       size: 11.5,
       anchor: "end",
       bold: row.concept === "joint",
     });
     for (const bar of row.bars) {
+      const tint = row.value ? coloring().ofRun(bar.run) : apart(protocolNames().indexOf(row.protocol));
       const from = x(bar.lower);
       const to = bar.upper === null ? x(bar.last) : Math.max(x(bar.upper), from + 2);
       if (bar.upper === null) {

@@ -267,9 +267,9 @@ def test_the_table_is_sorted_and_filtered(sweep):
     assert "color separation" in heads
     sweep.locator("#run-table thead button", has_text="11 emerges").click()
     expect(names.first).to_have_text("separation-0.2/seed-1")
-    expect(rows.last).to_contain_text("not yet")
+    expect(rows.last).to_contain_text("not reached")
     sweep.locator("#run-table thead button", has_text="11 emerges").click()
-    expect(rows.first).to_contain_text("not yet")
+    expect(rows.first).to_contain_text("not reached")
     expect(sweep.locator("#run-table th[aria-sort]")).to_have_attribute("aria-sort", "descending")
     sweep.fill("#filter", "seed=1 color_separation=0.5")
     expect(rows).to_have_count(1)
