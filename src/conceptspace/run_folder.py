@@ -83,7 +83,7 @@ class RunFolder:
 
 
 def step_name(step: int) -> str:
-    """File stem of a step; names sort like steps."""
+    """File stem of a step; names sort like steps below 10⁸."""
     return f"step-{step:08d}"
 
 
@@ -93,5 +93,7 @@ def step_of(path: Path) -> int:
 
 
 def of_steps(folder: Path, suffix: str) -> list[Path]:
-    """The files of steps in a folder, in order; others, like copies of them, do not count."""
-    return sorted(p for p in folder.glob(f"step-*{suffix}") if STEP.fullmatch(p.stem))
+    """The files of steps in a folder, by step; others, like copies of them, do not count."""
+    return sorted(
+        (p for p in folder.glob(f"step-*{suffix}") if STEP.fullmatch(p.stem)), key=step_of
+    )

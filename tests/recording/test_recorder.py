@@ -8,10 +8,13 @@ import shutil
 import threading
 import tomllib
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from foreign import SIZE, SPACE, Painter, judge, patches, training
@@ -53,6 +56,16 @@ def record(folder: Path, steps: int, stop_at: int = 0, **changes) -> int:
             if step == stop_at:
                 raise KeyboardInterrupt
     return calls
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Without the tests' own checks of types, which see sooner what is refused."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -161,6 +174,28 @@ def test_recording_does_not_change_the_training(tmp_path):
             opened.checkpoint(step, model)
             assert model.training
     assert watched == plain
+
+
+@pytest.mark.parametrize("steps", [None, {4}, frozenset([4]), [4], range(4, 9, 8)])
+@pytest.mark.parametrize("counted", [np.arange(1, 5), torch.arange(1, 5)])
+def test_steps_of_numpy_and_pytorch_are_recorded(tmp_path, steps, counted):
+    with recorder(tmp_path / "run", protocols=[], steps=steps) as opened:
+        for step in counted:
+            if step in opened.steps:
+                opened.checkpoint(step, Painter())
+    assert opened.recorded == (4,)
+
+
+def test_steps_of_nine_digits_come_last(tmp_path):
+    late = (10**7, 10**8 - 1, 10**8, 10**9)
+    with recorder(tmp_path / "run", protocols=[], steps=late) as opened:
+        for step in reversed(late):
+            opened.checkpoint(step, Painter())
+    assert opened.recorded == late
+    run = Run(tmp_path / "run")
+    assert tuple(run.sheets()) == late
+    assert tuple(run.scores()["step"].unique()) == late
+    assert tuple(run.trajectory()["step"].unique()) == late
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -300,6 +335,11 @@ class TestWhatIsRefused:
         with recorder(tmp_path / "run") as opened, pytest.raises(UserError, match="whole number"):
             opened.checkpoint(step, Painter())
 
+    @pytest.mark.parametrize("steps", [7, (step for step in range(9))])
+    def test_plans_that_cannot_say_which_steps_they_have(self, tmp_path, steps):
+        with unchecked(), pytest.raises(UserError, match="steps is a collection that says which"):
+            recorder(tmp_path / "run", steps=steps)
+
     def test_a_checkpoint_outside_of_the_block(self, tmp_path):
         with pytest.raises(UserError, match="inside `with Recorder"):
             recorder(tmp_path / "run").checkpoint(2, Painter())
@@ -421,10 +461,6 @@ class TestPages:
 @pytest.mark.parametrize("given", [["loud"], [[1, 2]], [Overprompting]])
 def test_what_is_no_protocol_is_refused(tmp_path, given):
     expected = r"a protocol is an object with a name, and a method .* is none"
-    jaxtyping.config.update("jaxtyping_disable", True)  # the tests' own checks see it sooner
-    try:
-        with pytest.raises(UserError, match=expected):
-            recorder(tmp_path / "mine", protocols=given)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+    with unchecked(), pytest.raises(UserError, match=expected):
+        recorder(tmp_path / "mine", protocols=given)
     assert not (tmp_path / "mine").exists()

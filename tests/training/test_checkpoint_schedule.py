@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conceptspace import presets
 from conceptspace.experiment import parts
-from conceptspace.training.checkpoint_schedule import checkpoint_steps
+from conceptspace.training.checkpoint_schedule import EvenInRoot, StepSet, checkpoint_steps
 from tiny import tiny_config
 
 
@@ -54,3 +55,15 @@ def test_explicit_steps_are_taken_as_they_are():
 @pytest.mark.parametrize("kind", ["sqrt", "linear", "log"])
 def test_one_checkpoint_is_the_last_step(kind):
     assert checkpoint_steps(kind, 3, 9, 1) == [9]
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint8, np.array, torch.tensor])
+@pytest.mark.parametrize("steps", [EvenInRoot(), StepSet({4, 16, 36})])
+def test_whole_numbers_of_every_library_are_steps(kind, steps):
+    assert [step for step in range(1, 40) if kind(step) in steps] == [4, 16, 36]
+
+
+@pytest.mark.parametrize("step", [True, 4.0, np.float64(4), torch.tensor(4.0), "4", None, -4])
+def test_what_is_no_step_is_not_planned(step):
+    assert step not in EvenInRoot(0.5)
+    assert step not in StepSet({1, 4})

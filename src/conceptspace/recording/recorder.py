@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -34,7 +33,7 @@ from conceptspace.settings.recorded import Value, described_as
 from conceptspace.space import ConceptSpace
 from conceptspace.store import Run, open_or_create
 from conceptspace.tables import LARGEST, NAIVE
-from conceptspace.training.checkpoint_schedule import EvenInRoot
+from conceptspace.training.checkpoint_schedule import EvenInRoot, StepSet, whole
 from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.world import Prompting, World
 
@@ -75,7 +74,8 @@ class Recorder:
             "mlflow", or objects like :class:`~conceptspace.loggers.Logger`.
 
     Raises:
-        UserError: the folder holds a run of another space, seed, judge, protocol or setting, or
+        UserError: ``steps`` cannot say which steps it has, as a generator cannot; the folder holds
+            a run of another space, seed, judge, protocol or setting, or
             something else, or scores of a protocol that was made otherwise (see
             :func:`~conceptspace.recording.described.described`); two protocols share a name; a
             prompt or picture is of the wrong form.
@@ -99,7 +99,7 @@ class Recorder:
     ) -> None:
         asked = SpacePrompts(world) if isinstance(world, ConceptSpace) else world
         self.space = asked.space
-        self.steps: Container[int] = EvenInRoot() if steps is None else steps
+        self.steps = _steps(steps)
         self.protocols = with_naive(protocols)
         self.made_of = described(self.protocols)
         encoder = "concept vectors" if prompts is None else name_of(prompts)
@@ -215,11 +215,21 @@ def _settings(protocol: Protocol, space: ConceptSpace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _step(step: Any) -> int:
-    try:
-        number = operator.index(step)
-    except TypeError:
-        number = -1
-    if not 0 <= number <= LARGEST or isinstance(step, bool):
+def _steps(steps: Container[int] | None) -> Container[int]:
+    if steps is None:
+        return EvenInRoot()
+    if not hasattr(steps, "__contains__"):
+        raise UserError(
+            "steps is a collection that says which steps it has, such as a list or a range, not "
+            f"{steps!r:.80}"
+        )
+    if not isinstance(steps, set | frozenset):
+        return steps
+    return StepSet(step.item() if isinstance(step, Tensor) else step for step in steps)
+
+
+def _step(step: object) -> int:
+    number = whole(step)
+    if number is None or not 0 <= number <= LARGEST:
         raise UserError(f"a step is a whole number from 0 to 10^15, not {step!r:.80}")
     return number

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -68,7 +69,32 @@ class EvenInRoot(Container[int]):
     gap: float = 2.0
 
     def __contains__(self, step: object) -> bool:
-        if not isinstance(step, int) or step < 1:
+        number = whole(step)
+        if number is None or number < 1:
             return False
-        near = round(step**0.5 / self.gap)
-        return step in (round((self.gap * k) ** 2) for k in (near - 1, near, near + 1))
+        near = round(number**0.5 / self.gap)
+        return number in (round((self.gap * k) ** 2) for k in (near - 1, near, near + 1))
+
+
+class StepSet(frozenset[int]):
+    """A set of steps in which whole numbers of NumPy and PyTorch are found, too.
+
+    A tensor has a hash of its own, so that a plain set never contains one.
+    """
+
+    def __contains__(self, step: object) -> bool:
+        return super().__contains__(whole(step))
+
+
+def whole(value: Any) -> int | None:
+    """A whole number of Python, NumPy or PyTorch; None for anything else, such as a bool.
+
+    >>> whole(np.int64(4)), whole(True), whole(4.0)
+    (4, None, None)
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
