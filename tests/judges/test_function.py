@@ -76,6 +76,37 @@ def test_a_trained_probe_is_a_judge():
     assert judge_in_words(trained) == "probe 0123456789abcdef"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"side": ("left", "right"), "hue": ("red", "blue")},
+        {"hue": ("blue", "red"), "side": ("left", "right")},
+        {"hue": ("red", "green", "blue"), "side": ("left", "right")},
+        {"tone": ("red", "blue"), "side": ("left", "right")},
+    ],
+    ids=["order of concepts", "order of values", "more values", "another concept"],
+)
+def test_a_probe_of_other_concepts_or_values_is_refused(values):
+    settings = ProbeSettings(channels=(8,), features=8)
+    known = named_space(values, []).concepts
+    probe = Probe([c.name for c in known], settings, [len(c.labels) for c in known])
+    trained = TrainedProbe(probe, "0123456789abcdef99", {}, known)
+    checked_judge(trained, known)
+    with pytest.raises(UserError, match="trained on the concepts and values .* and here they are"):
+        checked_judge(trained, CONCEPTS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_type_of_new_tensors_does_not_matter(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        judged = checked_judge(lambda images: SECOND, CONCEPTS)(IMAGES)
+    finally:
+        torch.set_default_dtype(before)
+    torch.testing.assert_close(judged.coordinates, SECOND)
+
+
 def test_more_values_need_the_probability_of_each():
     values = {"hue": ("red", "green", "blue"), "side": ("left", "right")}
     concepts = named_space(values, []).concepts

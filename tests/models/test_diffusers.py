@@ -173,6 +173,20 @@ def test_a_pipeline_without_prompts():
     torch.testing.assert_close(made, bare(LABELS, noise()), atol=1e-5, rtol=0)
 
 
+def test_a_pipeline_leaves_the_training_its_scheduler_and_its_mode():
+    unet = labelled(num_class_embeds=None).train()
+    scheduler = diffusers.DDIMScheduler(num_train_timesteps=20)
+    pipeline = diffusers.DDPMPipeline(unet, scheduler)
+    modes = []
+    unet.register_forward_pre_hook(lambda module, inputs: modes.append(module.training))
+    asked = {"num_inference_steps": 2}
+    from_pipeline(pipeline, lambda h: asked | {"batch_size": len(h)})(LABELS, noise())
+    assert modes == [False, False]
+    assert unet.training
+    assert pipeline.scheduler is scheduler
+    assert len(scheduler.timesteps) == 20
+
+
 @pytest.fixture(scope="module")
 def painter():
     """A StableDiffusionPipeline of some thousand weights, with a tokenizer of letters."""

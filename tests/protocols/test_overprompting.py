@@ -78,12 +78,28 @@ def test_a_direction_prompt_stands_on_the_target_side(world: ShapesWorld) -> Non
 
 def test_overprompting_changes_its_concept_alone(world: ShapesWorld) -> None:
     h = torch.rand(3, 11)
+    h[:, COLUMNS["color"]] = world.space.concepts[0].mean(1) + 0.02 * torch.randn(3, 3)
     model = late_model(world, 100)
     same, changed = Overprompting(world, "color", (2.25,)).settings("11")["2.25"](model, h)
     assert same is model
     expected = h.clone()
     expected[:, COLUMNS["color"]] = torch.tensor([0.05, 0.05, 0.95])
     torch.testing.assert_close(changed, expected)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        (torch.rand(3, 11) + 5, "they do not show the value 'blue' of 'color' there"),
+        (torch.ones(3, 11, dtype=torch.long), r"whole numbers \(int64\); make them floating-point"),
+    ],
+)
+def test_prompts_that_do_not_hold_the_value_are_refused(
+    world: ShapesWorld, prompts: torch.Tensor, message: str
+) -> None:
+    setting = Overprompting(world, "color", (2.25,)).settings("11")["2.25"]
+    with pytest.raises(UserError, match=message):
+        setting(late_model(world, 100), prompts)
 
 
 @pytest.mark.parametrize("strengths", [(0.5, 2.0), (1.0,)])

@@ -14,6 +14,7 @@ from conceptspace.judges.judge import Judge, Judgement
 from conceptspace.judges.probe import Probe, TrainedProbe
 from conceptspace.judges.zero_shot import ZeroShot
 from conceptspace.models.generative import name_of
+from conceptspace.models.modes import evaluating_behind
 from conceptspace.space import Concept
 
 Answer = Tensor | Judgement | Mapping[str, Tensor] | tuple[Any, Tensor]
@@ -42,16 +43,19 @@ def checked_judge(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
         concepts: of the space, in their order.
 
     Raises:
-        UserError: when called, if the answer is something else; it says what.
+        UserError: a trained probe knows other concepts or values; or, when called, the answer is
+            something else; it says what.
     """
     name = judge_in_words(judge)
     if isinstance(judge, TrainedProbe):
+        _require_same(judge.concepts, concepts)
         judge = judge.probe
     ask: Callable[[Tensor], Any] = judge.probabilities if isinstance(judge, Probe) else judge
 
     @torch.no_grad()
     def judged(images: Tensor) -> Judgement:
-        answer: Any = ask(images)
+        with evaluating_behind(ask):
+            answer: Any = ask(images)
         valid: Any = None
         if isinstance(answer, Judgement):
             answer, valid = answer.probabilities, answer.valid
@@ -66,6 +70,19 @@ def checked_judge(judge: AnyJudge, concepts: Sequence[Concept]) -> Judge:
         return Judgement(shares, None if valid is None else _valid(valid, len(images), name))
 
     return judged
+
+
+def _require_same(known: Sequence[Concept], concepts: Sequence[Concept]) -> None:
+    """Refuse a probe that says other concepts or values, or the same in another order."""
+
+    def words(of: Sequence[Concept]) -> str:
+        return "; ".join(f"{concept.name}: {', '.join(concept.labels)}" for concept in of)
+
+    if known and words(known) != words(concepts):
+        raise UserError(
+            f"the probe was trained on the concepts and values {words(known)}, and here they are, "
+            f"in this order, {words(concepts)}"
+        )
 
 
 def judge_in_words(judge: AnyJudge) -> str:
@@ -108,7 +125,7 @@ def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: 
         second = _shares(answer, (count, len(sizes)), what)
         parts = list(torch.stack([1 - second, second], dim=2).unbind(1))
     for concept, part in zip(concepts, parts, strict=True):
-        if not torch.allclose(part.sum(1), torch.ones(count), atol=1e-2):
+        if not torch.allclose(part.sum(1), torch.ones_like(part[:, 0]), atol=1e-2):
             raise UserError(
                 f"{what}, concept {concept.name}, gives probabilities whose sum is not 1"
             )

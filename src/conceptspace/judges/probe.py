@@ -206,11 +206,13 @@ class TrainedProbe:
         probe: the classifier.
         hash: SHA-256 of its weights, recorded in every result.
         report: see :func:`assess`, and ``between``, see :func:`between`.
+        concepts: with the values, in the order in which it says them; empty if that is not known.
     """
 
     probe: Probe
     hash: str
     report: dict[str, Any]
+    concepts: tuple[Concept, ...] = ()
 
 
 @float32_default()
@@ -397,7 +399,7 @@ def load_or_train(
     stored = checkpoint.information(folder, settings.steps)
     kept = folder / f"between-{stored['sha256'][:16]}"
     report = stored["report"] | {"between": between(probe, world, device, kept)}
-    return TrainedProbe(probe.eval(), stored["sha256"], report)
+    return TrainedProbe(probe.eval(), stored["sha256"], report, tuple(world.space.concepts))
 
 
 def _require_apart(world: World, settings: ProbeSettings) -> None:

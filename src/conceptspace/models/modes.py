@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
 
 import torch
 from torch import nn
+
+DEEPEST = 3
+"""So far functions and objects that refer to each other are looked into for networks."""
 
 
 @contextmanager
@@ -19,6 +26,56 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, training in before:
             layer.training = training
+
+
+@contextmanager
+def evaluating_behind(asked: Any) -> Iterator[None]:
+    """:func:`evaluating` for every network that is asked with it, see :func:`networks`."""
+    with ExitStack() as stack:
+        for network in networks(asked):
+            stack.enter_context(evaluating(network))
+        yield
+
+
+def networks(asked: Any) -> list[nn.Module]:
+    """The networks behind something that is called.
+
+    That are itself; what a function or method refers to, by closure, by a global name or as
+    ``self``; the attributes of an object, such as a pipeline. What lies in lists, or is imported
+    inside a function, is not found.
+    """
+    found: list[nn.Module] = []
+    seen = set[int]()
+
+    def look(thing: Any, depth: int) -> None:
+        if id(thing) in seen or depth > DEEPEST:
+            return
+        seen.add(id(thing))
+        if isinstance(thing, nn.Module):
+            found.append(thing)
+            return
+        for part in _parts(thing):
+            if callable(part):
+                look(part, depth + 1)
+
+    look(asked, 0)
+    return found
+
+
+def _parts(thing: Any) -> list[Any]:
+    """What a function or object refers to."""
+    if isinstance(thing, partial):
+        return [thing.func, *thing.args, *thing.keywords.values()]
+    if isinstance(thing, MethodType):
+        return [thing.__self__, thing.__func__]
+    if isinstance(thing, FunctionType):
+        with suppress(ValueError):  # a cell of its closure is still empty
+            referred = inspect.getclosurevars(thing)
+            return [*referred.nonlocals.values(), *referred.globals.values()]
+        return []
+    if isinstance(thing, type | ModuleType | BuiltinFunctionType):
+        return []
+    return [*getattr(thing, "__dict__", {}).values()]
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
+import torch
 from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition
+from conceptspace.seeding import random_numbers_kept, stream_seed
 
 Setting = Callable[[Any, Any], tuple[Any, Any]]
 """(model, prompts) -> (model', prompts' of the same number).
@@ -37,6 +39,19 @@ class Asking(Interface):
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """The settings by name, none if the protocol has nothing to say of the class."""
         ...
+
+
+def offered(protocol: Asking, concept_class: str) -> Mapping[str, Setting]:
+    """The settings of a protocol for a class: the same whenever they are asked for.
+
+    A protocol that draws from PyTorch's random numbers draws from a stream of its own, and leaves
+    them as they were.
+    """
+    with random_numbers_kept():
+        torch.default_generator.manual_seed(
+            stream_seed(0, "settings", protocol.name, concept_class)
+        )
+        return protocol.settings(concept_class)
 
 
 Protocol = Asking

@@ -53,7 +53,7 @@ class Overprompting:
             value = concept.exaggerated(own, strength)
             if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
                 asked.append(value)
-                found[f"{strength:g}"] = replaced(value, columns, self.name)
+                found[f"{strength:g}"] = replaced(value, columns, self.name, concept, own)
         return found
 
 

@@ -41,8 +41,16 @@ def shown(world: Prompting, *names: str) -> bool:
     return all(place and place.stop - place.start == len(mean) for place, mean in places)
 
 
-def replaced(value: Tensor, columns: slice, protocol: str) -> Setting:
-    """The setting that puts a value into columns of the prompts; other prompts are refused."""
+def replaced(value: Tensor, columns: slice, protocol: str, concept: Concept, own: int) -> Setting:
+    """The setting that puts a value into columns of the prompts; other prompts are refused.
+
+    Args:
+        value: what stands there afterwards.
+        columns: where.
+        protocol: its name.
+        concept: whose values stand there.
+        own: the number of the value that the prompts show there before.
+    """
 
     def apply(model: Any, h: Any) -> tuple[Any, Tensor]:
         if not isinstance(h, Tensor) or h.ndim != 2 or h.shape[1] < columns.stop:
@@ -51,8 +59,27 @@ def replaced(value: Tensor, columns: slice, protocol: str) -> Setting:
                 f"{protocol} changes entries {columns.start}:{columns.stop} of prompts that are "
                 f"vectors, and these are {given}"
             )
+        if not h.is_floating_point():
+            raise UserError(
+                f"{protocol} puts numbers such as {value[0]:g} into the prompts, and these are "
+                f"whole numbers ({str(h.dtype).removeprefix('torch.')}); make them floating-point"
+            )
+        if not _shows(h[:, columns], concept, own):
+            raise UserError(
+                f"{protocol} changes entries {columns.start}:{columns.stop} of the prompts, and "
+                f"they do not show the value {concept.labels[own]!r} of {concept.name!r} there; it "
+                "needs prompts that hold the values themselves, no embeddings"
+            )
         h = h.clone()
         h[:, columns] = value.to(h)
         return model, h
 
     return apply
+
+
+def _shows(entries: Tensor, concept: Concept, own: int) -> bool:
+    """Whether the mean entry is less than half as far from a value's mean as the next value is."""
+    mean = concept.mean(own).to(entries)
+    others = [concept.mean(v).to(entries) for v in range(len(concept.labels)) if v != own]
+    nearest = min(float((other - mean).norm()) for other in others)
+    return float((entries.mean(0) - mean).norm()) < nearest / 2

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableModel, Prompts, name_of, require
-from conceptspace.models.modes import evaluating
+from conceptspace.models.modes import evaluating_behind
 from conceptspace.models.noise import Noise
-from conceptspace.protocols.base import Embedding, Protocol
+from conceptspace.protocols.base import Embedding, Protocol, offered
 from conceptspace.recording.evaluate import Generated
 from conceptspace.recording.scoring import JudgeScorer
 from conceptspace.seeding import random_numbers_kept, stream_seed
@@ -46,8 +46,10 @@ class Asker:
     ) -> list[Generated]:
         """The images of every class under every setting of a protocol, scored.
 
-        Neither gradients nor the streams of random numbers of PyTorch are touched; a
-        ``torch.nn.Module`` is in evaluation mode meanwhile.
+        Neither gradients nor the streams of random numbers of PyTorch are touched; the networks
+        behind the model are in evaluation mode meanwhile, see
+        :func:`~conceptspace.models.modes.networks`. What is asked and judged are copies. A protocol
+        that draws numbers draws the same at every checkpoint.
 
         Args:
             model: at one checkpoint; anything callable, see
@@ -65,16 +67,17 @@ class Asker:
                 f"a model is called with prompts and noise, and {model!r} cannot be called"
             )
         with _undisturbed(model):
-            requests = [
-                (name, concept_class, *setting(model, self.prompts[concept_class]))
-                for concept_class in self.prompts
-                for name, setting in protocol.settings(concept_class).items()
-                if (name, str(concept_class)) not in skip
-            ]
+            requests = []
+            for concept_class, prompts in self.prompts.items():
+                for name, setting in offered(protocol, concept_class).items():
+                    if (name, str(concept_class)) not in skip:
+                        torch.manual_seed(stream_seed(self.seed, "setting", name, concept_class))
+                        asked = setting(model, _copied(prompts))
+                        requests.append((name, concept_class, *asked))
             for _, concept_class, _, prompts in requests:
                 _require_count(prompts, len(self.prompts[concept_class]), protocol.name)
-            asked = [(n, c, _generator(m, protocol.name), p) for n, c, m, p in requests]
-            return [self._generated(*request) for request in asked]
+            makers = [(n, c, _generator(m, protocol.name), p) for n, c, m, p in requests]
+            return [self._generated(*request) for request in makers]
 
     @torch.no_grad()
     def _generated(
@@ -90,13 +93,12 @@ class Asker:
             torch.manual_seed(stream_seed(self.seed, "inside the model", concept_class, first))
             noise = Noise(self.seed, concept_class, range(first, first + len(some)))
             what = f"{name_of(make)}, asked for class {concept_class},"
-            parts.append(border.generated(make(some, noise), what, len(some)))
+            parts.append(border.generated(make(_copied(some), noise), what, len(some)))
         if len({part.shape[1:] for part in parts}) > 1:
             raise UserError(f"{name_of(make)} makes images of different sizes")
         images = torch.cat(parts)
-        return Generated(
-            setting, str(concept_class), images, self.scorer(images, str(concept_class))
-        )
+        scores = self.scorer(images.clone(), str(concept_class))
+        return Generated(setting, str(concept_class), images, scores)
 
 
 def _generator(model: Any, protocol: str) -> Callable[[Any, Noise], Any]:
@@ -123,6 +125,10 @@ def _require_count(prompts: Any, count: int, protocol: str) -> None:
 @contextmanager
 def _undisturbed(model: Any) -> Iterator[None]:
     """Evaluation mode meanwhile; afterwards mode and random numbers are as they were before."""
-    mode = evaluating(model) if isinstance(model, nn.Module) else nullcontext()
-    with random_numbers_kept(), mode:
+    with random_numbers_kept(), evaluating_behind(model):
         yield
+
+
+def _copied(prompts: Prompts) -> Prompts:
+    """Prompts that may be changed in place."""
+    return prompts.clone() if isinstance(prompts, Tensor) else list(prompts)

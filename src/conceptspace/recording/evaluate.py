@@ -15,7 +15,7 @@ from conceptspace.errors import UserError
 from conceptspace.models.modes import evaluating
 from conceptspace.models.sampling import Denoiser, Sampler, gaussian, sample
 from conceptspace.models.vdm import VDM, EmbeddingVDM
-from conceptspace.protocols.base import Embedding, Protocol
+from conceptspace.protocols.base import Embedding, Protocol, offered
 from conceptspace.recording.scoring import Scorer
 from conceptspace.seeding import generator
 from conceptspace.worlds import border
@@ -63,7 +63,7 @@ def prompt_vectors(
     """Concept vectors to ask for a class: its mean if it is OOD, else drawn from it by the seed."""
     if concept_class in world.space.ood_classes:
         mean = border.class_mean(world, concept_class)
-        return mean.expand(count, *mean.shape)
+        return mean.repeat(count, *(1 for _ in mean.shape))
     source = generator(seed, "prompts", concept_class)
     return border.sample(world, concept_class, count, source)
 
@@ -121,7 +121,7 @@ class Evaluator:
         with evaluating(model):
             requests = []
             for concept_class in classes:
-                for name, setting in protocol.settings(concept_class).items():
+                for name, setting in offered(protocol, concept_class).items():
                     if (name, concept_class) in skip:
                         continue
                     asked, h = setting(model, self.prompts(concept_class).to(device))

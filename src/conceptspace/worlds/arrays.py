@@ -115,7 +115,7 @@ class ArrayWorld(Pools):
         """The prompt of a class."""
         if self._prompts is None:
             return super().class_mean(concept_class)
-        return self._prompts[concept_class]
+        return self._prompts[concept_class].clone()
 
     def recipe(self, margin: float) -> dict[str, Any]:
         """The content of the images, and the values of the concepts."""

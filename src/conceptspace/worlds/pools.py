@@ -89,7 +89,7 @@ class Pools(HasSource):
         if concept_class not in self.pools:
             return None
         images = in_color(as_floats(self.pools[concept_class][:128]))
-        return images[(images - images.mean(0)).square().sum((1, 2, 3)).argmin()]
+        return images[(images - images.mean(0)).square().sum((1, 2, 3)).argmin()].clone()
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -22,7 +22,7 @@ from conceptspace.models.generative import (
     Hookable,
     Prompts,
 )
-from conceptspace.models.modes import evaluating
+from conceptspace.models.modes import evaluating, evaluating_behind
 from conceptspace.models.noise import Noise
 
 Predict = Callable[[Any, Tensor, Any, Tensor], Tensor]
@@ -216,14 +216,22 @@ def from_diffusers(
 
 @dataclass(frozen=True)
 class Pipeline(GenerativeModel):
-    """A pipeline as it stands; see :func:`from_pipeline`."""
+    """A pipeline as it stands; see :func:`from_pipeline`.
+
+    Its networks are in evaluation mode meanwhile, and it takes steps with a copy of its scheduler,
+    so that the one of the training stays as it is.
+    """
 
     pipeline: Any
     arguments: Callable[[Any], Mapping[str, Any]]
 
     def __call__(self, prompts: Prompts, noise: Noise) -> Tensor:
         """Images in [0, 1]."""
-        with _silent(self.pipeline):
+        with (
+            _silent(self.pipeline),
+            evaluating_behind(self.pipeline),
+            _own_scheduler(self.pipeline),
+        ):
             made = self.pipeline(
                 **self.arguments(prompts), generator=noise.generators, output_type="np"
             )
@@ -283,6 +291,20 @@ def _attending(unet: Any, x: Tensor, t: Any, condition: Tensor) -> Tensor:
         )
     output: Tensor = unet(x, t, encoder_hidden_states=condition).sample
     return output
+
+
+@contextmanager
+def _own_scheduler(pipeline: Any) -> Iterator[None]:
+    """A copy of the pipeline's scheduler in its place meanwhile."""
+    before = getattr(pipeline, "scheduler", None)
+    if before is None:
+        yield
+        return
+    pipeline.scheduler = deepcopy(before)
+    try:
+        yield
+    finally:
+        pipeline.scheduler = before
 
 
 @contextmanager

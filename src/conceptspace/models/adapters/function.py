@@ -14,9 +14,10 @@ PixelRange = tuple[float, float]
 
 
 def to_unit(x: Tensor, pixel_range: PixelRange) -> Tensor:
-    """A model's pixels in [0, 1]; what lies outside is cut off."""
+    """A model's pixels in [0, 1]; what lies outside is cut off, but stays infinite if it is."""
     low, high = pixel_range
-    return ((x - low) / (high - low)).clamp(0, 1)
+    unit = (x - low) / (high - low)
+    return unit.clamp(0, 1).where(unit.isfinite(), unit)
 
 
 def from_unit(images: Tensor, pixel_range: PixelRange) -> Tensor:

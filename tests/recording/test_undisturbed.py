@@ -1,0 +1,181 @@
+"""What is recorded leaves networks, prompts, images and random numbers as they are."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from foreign import SPACE, judge, patches
+from PIL import Image
+from torch import Tensor, nn
+
+from conceptspace.errors import Diverged
+from conceptspace.models.adapters.flow import from_flow
+from conceptspace.models.adapters.function import from_function
+from conceptspace.models.generative import EditableModel
+from conceptspace.models.modes import networks
+from conceptspace.protocols.ensembling import PromptEnsemble
+from conceptspace.recording.recorder import Recorder
+from conceptspace.store import Run
+from conceptspace.worlds.naming import SpacePrompts
+
+WIDTH = 4
+
+
+class Painter(nn.Module):
+    """Images of noise by a network whose batch norm would notice that it is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2 * WIDTH, 108), nn.BatchNorm1d(108), nn.Dropout(0.5))
+
+    def forward(self, prompts: Tensor, noise: Tensor) -> Tensor:
+        return self.layers(torch.cat([prompts, noise], 1)).view(-1, 3, 6, 6).sigmoid()
+
+
+class Holder:
+    """A network as an attribute."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def __call__(self, prompts: Tensor, noise: object) -> Tensor:
+        return self.network(prompts, noise(WIDTH))
+
+
+def perfect(prompts: Tensor, noise: object) -> Tensor:
+    return torch.stack([patches(f"{int(p[1] > p[0])}{int(p[3] > p[2])}", 1)[0] for p in prompts])
+
+
+def recorder(folder: Path, *protocols: object, **changes: object) -> Recorder:
+    return Recorder(folder, SPACE, changes.pop("judge", judge), protocols, samples=4, **changes)
+
+
+def closed(network: nn.Module):
+    return lambda prompts, noise: network(prompts, noise(WIDTH))
+
+
+def flowing(network: nn.Module):
+    """A velocity that is a function over a network."""
+
+    def velocity(x: Tensor, t: Tensor, h: Tensor) -> Tensor:
+        return network(h, x.flatten(1)[:, :WIDTH])
+
+    return from_flow(velocity, (3, 6, 6), steps=2)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        partial(from_function, shape=(WIDTH,)),
+        closed,
+        Holder,
+        lambda network: Holder(network).__call__,
+        lambda network: partial(lambda of, p, noise: of(p, noise(WIDTH)), network),
+        flowing,
+    ],
+    ids=["from_function", "closure", "attribute", "method", "partial", "flow"],
+)
+def test_a_network_behind_any_model_is_in_evaluation_mode(tmp_path, made):
+    network = Painter()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert networks(made(network)) == [network]
+    with recorder(tmp_path / "r") as opened:
+        opened.checkpoint(4, made(network))
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert all(layer.training for layer in network.modules())
+
+
+def test_a_judge_that_is_a_network_is_asked_in_evaluation_mode(tmp_path):
+    class Doubtful(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout(0.9)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.drop((judge(images) - 0.5) * 20).sigmoid()
+
+    asked = Doubtful()
+    with recorder(tmp_path / "r", judge=asked) as opened:
+        (found,) = opened.checkpoint(1, perfect)
+    assert min(found.accuracies.values()) > 0.99
+    assert asked.drop.training
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_pixels_that_are_not_finite_are_no_images(tmp_path, value):
+    endless = from_function(lambda p, x: torch.full((len(p), 3, 6, 6), value), (WIDTH,))
+    with recorder(tmp_path / "r") as opened, pytest.raises(Diverged):
+        opened.checkpoint(4, endless)
+
+
+def test_changes_in_place_reach_nobody_else(tmp_path):
+    seen = []
+
+    class Wide:
+        name = "wide"
+
+        def settings(self, concept_class: str):
+            def apply(model: object, h: Tensor):
+                h *= 3
+                return model, h
+
+            return {"3": apply}
+
+    def greedy(prompts: Tensor, noise: object) -> Tensor:
+        seen.append(prompts.clone())
+        prompts *= 2
+        return perfect(prompts, noise)
+
+    def grim(images: Tensor) -> Tensor:
+        found = judge(images)
+        images.sub_(0.5).div_(0.5)
+        return found
+
+    vectors = SpacePrompts(SPACE)
+    own = {"prompts": lambda c, n: vectors.class_mean(c).repeat(n, 1), "judge": grim}
+    for changes in (own, {"judge": grim}):
+        seen.clear()
+        folder = tmp_path / str(len(changes))
+        with recorder(folder, Wide(), **changes) as opened:
+            for step in (1, 2):
+                opened.checkpoint(step, greedy)
+        once = len(seen) // 2
+        assert all(torch.equal(a, b) for a, b in zip(seen[:once], seen[once:], strict=True))
+        plain, wide = seen[: once // 2], seen[once // 2 : once]
+        assert all(torch.equal(3 * a, b) for a, b in zip(plain, wide, strict=True))
+        with Image.open(Run(folder).sheets()[1].path) as sheet:
+            assert max(high for _, high in sheet.convert("RGB").getextrema()) == 230
+
+
+class Editable(EditableModel):
+    """Draws what its embeddings say."""
+
+    def embed_condition(self, h: Tensor) -> list[Tensor]:
+        return [h]
+
+    def from_embeddings(self, embeddings, noise: object) -> Tensor:
+        return perfect(embeddings[0], noise)
+
+    def __call__(self, prompts: Tensor, noise: object) -> Tensor:
+        return perfect(prompts, noise)
+
+
+def test_a_protocol_that_draws_leaves_the_random_numbers_and_draws_the_same(tmp_path):
+    drawn = []
+
+    def encode(concept_class: str, count: int) -> Tensor:
+        drawn.append(torch.randn(count, 4))
+        return SpacePrompts(SPACE).class_mean(concept_class) + drawn[-1]
+
+    protocol = PromptEnsemble(SpacePrompts(SPACE), (4,), encode=encode)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    with recorder(tmp_path / "r", protocol) as opened:
+        for step in (1, 2, 2):
+            opened.checkpoint(step, Editable())
+            assert torch.equal(torch.get_rng_state(), before)
+    assert len(drawn) > 3
+    assert all(torch.equal(drawn[0], each) for each in drawn)
