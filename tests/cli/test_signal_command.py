@@ -31,6 +31,15 @@ def test_two_settings_in_one_figure_and_table(
     assert (local["signal"] > 0).all()
 
 
+def test_another_seed_measures_other_samples(tmp_path: Path) -> None:
+    for name, seed in (("a", "1"), ("b", "2"), ("c", "2")):
+        assert main([*SMALL, str(tmp_path / name), "--seed", seed]) == 0
+    for table in ("signal", "local"):
+        a, b, c = (pd.read_parquet(tmp_path / name / f"{table}.parquet") for name in "abc")
+        assert not a.equals(b)
+        assert b.equals(c)
+
+
 @pytest.mark.parametrize("text", ["data.colour=1", "data.color-separation", "nonsense=3"])
 def test_a_bad_second_setting_is_refused(
     tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]

@@ -92,7 +92,7 @@ def test_a_probe_of_other_concepts_or_values_is_refused(values):
     probe = Probe([c.name for c in known], settings, [len(c.labels) for c in known])
     trained = TrainedProbe(probe, "0123456789abcdef99", {}, known)
     checked_judge(trained, known)
-    with pytest.raises(UserError, match="trained on the concepts and values .* and here they are"):
+    with pytest.raises(UserError, match=r"trained on the concepts and values .* and here they are"):
         checked_judge(trained, CONCEPTS)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from conceptspace.errors import UserError
+from conceptspace.experiment import parts
 from conceptspace.presets import PRESETS
 from conceptspace.sweeps.file import read_sweep
 from conceptspace.sweeps.lines import line_of
@@ -158,6 +159,27 @@ def test_a_mistake_names_file_line_and_key(tmp_path: Path, text: str) -> None:
     assert str(told.value).startswith(str(path))
     assert MISTAKES[text] in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_values_that_look_alike_in_a_name_are_no_seeds_of_one_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of pictures d/a and d-a, each with a seed of its own."""
+    monkeypatch.setattr(parts, "validate", lambda config: None)  # they need not be there
+    monkeypatch.setattr(parts, "fitted", lambda config: config)
+    text = """base = "quick"
+[settings]
+data.kind = "folder"
+data.factors = ["hue", "shape"]
+data.resolution = 16
+[[zip]]
+data.path = ["d/a", "d-a"]
+seed = [0, 1]
+"""
+    with pytest.raises(UserError, match=r"two runs have the name path-d-a/seed-1; give them"):
+        read_sweep(sweep(tmp_path, text))
+    apart = read_sweep(sweep(tmp_path, text.replace("d-a", "d-b")))
+    assert [plan.config.data.path for plan in apart] == ["d/a", "d-b"]
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def signal(options: Namespace) -> int:
     if options.versus:
         other = merged(config, nested(assignments(options.versus, **options.kinds)), "--versus")
         settings["\n".join(options.versus)] = parts.rendered(other.data)
-    table, local = write_signal(settings, options.out)
+    table, local = write_signal(settings, options.out, config.seed)
     print(table.to_string(index=False, float_format="%.5f"))
     print()
     print(local.to_string(index=False, float_format="%.3f"))

@@ -18,7 +18,7 @@ from conceptspace.worlds.signal import class_distances, local_signal
 
 
 def write_signal(
-    settings: Mapping[str, RenderedWorld], folder: Path
+    settings: Mapping[str, RenderedWorld], folder: Path, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure, draw and store the signal of every concept, in one setting or several.
 
@@ -28,15 +28,18 @@ def write_signal(
     Args:
         settings: data-generating processes with the same concepts, under their titles.
         folder: created if missing.
+        seed: of the samples.
 
     Returns:
         Mean squared pixel distances between classes, see :func:`class_distances`; and the local
         signal |dG/dz_i| of every continuous variable, columns setting, variable and signal (root
         of the summed squares over pixels and over the variable's numbers, mean over images).
     """
-    distances = {name: class_distances(world) for name, world in settings.items()}
+    distances = {name: class_distances(world, seed=seed) for name, world in settings.items()}
     table = pd.concat([t.assign(setting=name) for name, t in distances.items()])
-    local = pd.concat([_local(world).assign(setting=name) for name, world in settings.items()])
+    local = pd.concat(
+        [_local(world, seed).assign(setting=name) for name, world in settings.items()]
+    )
     write_table(folder / "signal.parquet", table)
     write_table(folder / "local.parquet", local)
     drawn = {name: (distances[name], class_images(world)) for name, world in settings.items()}
@@ -44,8 +47,8 @@ def write_signal(
     return table, local
 
 
-def _local(world: RenderedWorld) -> pd.DataFrame:
-    z = [world.sample(c, 64, generator(0, "local", c)) for c in world.space.classes]
+def _local(world: RenderedWorld, seed: int) -> pd.DataFrame:
+    z = [world.sample(c, 64, generator(seed, "local", c)) for c in world.space.classes]
     signal = local_signal(world.render, torch.cat(z)).square().mean(0)
     sums = {name: float(signal[columns].sum().sqrt()) for name, columns in world.columns.items()}
     rows = [(name, value) for name, value in sums.items() if name != "shape"]

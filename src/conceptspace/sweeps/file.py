@@ -189,12 +189,16 @@ def _plans(
 ) -> list[Plan]:
     found: dict[str, Plan] = {}
     settings: dict[str, RunConfig] = {}
+    of_name: dict[str, Mapping[str, Any]] = {}
     for rows in product(*dimensions):
         changes = {key: value for row in rows for key, value in row.items()}
         if any(_fits(changes, exclusion) for exclusion in exclusions):
             continue
         seed = changes.pop(SEED, base.seed)
         name = _name({k: v for k, v in changes.items() if _varies(k, dimensions)})
+        full = f"{name}/seed-{seed}" if name else f"seed-{seed}"
+        if full in found or of_name.setdefault(name, changes) != changes:
+            raise UserError(f"{file.path}: two runs have the name {full}; give them other values")
         if name not in settings:
             settings[name] = _changed(file, base, changes, "axes")
             try:
@@ -203,9 +207,6 @@ def _plans(
             except UserError as error:
                 raise _blamed(file, changes, "axes", str(error)) from None
         config = _changed(file, settings[name], {SEED: seed}, "axes")
-        full = f"{name}/seed-{seed}" if name else f"seed-{seed}"
-        if full in found:
-            raise UserError(f"{file.path}: two runs have the name {full}; give them other values")
         found[full] = Plan(full, config)
     return list(found.values())
 
