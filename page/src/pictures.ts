@@ -120,7 +120,7 @@ export function ways(surface: Surface, width: number, height: number, judged: Ju
   const labels: EndLabel[] = [];
   for (const way of drawn) {
     const tint = protocolColor(way.name);
-    const dash = way.kind !== "control" ? [] : way.name.endsWith("scaling") ? [2, 3] : [6, 3];
+    const dash = way.kind === "control" && way.name.endsWith("scaling") ? [6, 3] : []; // as in figures
     const all = Object.values(way.seeds);
     const average = means(way, some);
     if (all.length > 1 && kind === "verdict")

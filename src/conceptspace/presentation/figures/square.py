@@ -45,8 +45,8 @@ def unit_square(axes: Axes, space: ConceptSpace, pair: Sequence[int]) -> None:
         axes.text(-0.025, value, f"{value:g}", ha="right", va="center", **small)
     first, second = (axis_label(space, index) for index in pair)
     named: dict[str, Any] = {"fontsize": 7 if crowded else SMALL, "color": INK}
-    axes.text(0.5, -0.05 if crowded else -0.11, first, ha="center", va="top", **named)
-    left = -0.04 if crowded else -0.135
+    axes.text(0.5, -0.075 if crowded else -0.11, first, ha="center", va="top", **named)
+    left = -0.075 if crowded else -0.135
     axes.text(left, 0.5, second, ha="right", va="center", rotation=90, **named)
 
 
@@ -64,12 +64,14 @@ def corner_classes(
         inward, vertical = 1 - 2 * x, 1 if y else -1
         for index, name in enumerate(here):
             color = color_of(space, name)
-            left = x - inward * (MARGIN + TILE - tile / 2) + inward * index * (tile + 0.03)
-            middle = y + vertical * ((1.5 if crowded else 1) * MARGIN + tile / 2)
+            gap = 0.08 if crowded else 0.03
+            left = x - inward * (MARGIN + TILE - tile / 2) + inward * index * (tile + gap)
+            away = (1 if y else 2.6) if crowded else 1  # below stand the numbers of the axis
+            middle = y + vertical * (away * MARGIN + tile / 2)
             if name in images:
                 draw_tile(axes, images[name], left, middle, tile, color)
             text: dict[str, Any] = {
-                "fontsize": SMALLEST,
+                "fontsize": SMALLEST * (0.85 if crowded else 1),
                 "color": color,
                 "fontweight": "bold",
                 "linespacing": 1.25,
