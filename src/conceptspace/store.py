@@ -184,7 +184,8 @@ class Run:
         write_record(self.folder.information, self.information() | information)
 
     def trajectory(self) -> pd.DataFrame:
-        """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`.
+        """The learning trajectory, columns :data:`TRAJECTORY_COLUMNS`; under the run's name, even
+        if its folder had another when it was written.
 
         Raises:
             UserError: the run has not been evaluated yet, or the file is damaged or lacks columns.
@@ -199,7 +200,7 @@ class Run:
                 f"{path} lacks the columns {', '.join(lacking)}; to write it anew from the "
                 f"scores, delete it and {again}"
             )
-        return table
+        return table.assign(run=self.name)
 
     def training(self) -> pd.DataFrame:
         """One row per step: step, loss and its terms (bits per dimension), grad_norm, gamma_0,
@@ -243,7 +244,7 @@ class Run:
         """
         path = self.folder.best
         again = "delete it, and keep the run again"
-        return read_table(path, again) if path.exists() else None
+        return read_table(path, again).assign(run=self.name) if path.exists() else None
 
     def sheets(self, protocol: str = NAIVE) -> dict[int, Sheet]:
         """The contact sheet of each evaluated step, in order.
@@ -257,11 +258,14 @@ class Run:
 def read_scores(path: Path) -> pd.DataFrame:
     """The scores of one protocol and step, ``RUN/scores/PROTOCOL/step-00000400.parquet``.
 
+    They are under the run's name, even if its folder had another when they were written.
+
     Raises:
         UserError: the file is damaged.
     """
     run, protocol = path.parents[2], path.parent.name
-    return read_table(path, f"delete it, and {scored_again(run, protocol)}")
+    table = read_table(path, f"delete it, and {scored_again(run, protocol)}")
+    return table.assign(run=run.resolve().name)
 
 
 def not_scored(path: Path) -> UserError:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from foreign import SIZE, SPACE, Painter, judge, patches, training
 
+from conceptspace.analysis.emergence import find_emergence
 from conceptspace.cli import main
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import Diverged, UserError
-from conceptspace.files import read_record
+from conceptspace.files import read_record, read_table, write_table
 from conceptspace.locking import alone
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.server import listen, server
@@ -154,6 +156,23 @@ def test_an_interrupted_recording_goes_on_and_asks_nothing_twice(recorded, tmp_p
     assert record(folder, 8) == 0
     assert contents(folder) == contents(recorded)
     assert Run(folder).information()["status"] == "finished"
+
+
+def test_a_folder_that_was_renamed_goes_on_as_one_run(recorded, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path / "old", 8, stop_at=5)
+    folder = (tmp_path / "old").rename(tmp_path / "mine")
+    run = Run(folder)
+    assert set(run.trajectory()["run"]) == set(run.scores()["run"]) == {"mine"}
+    record(folder, 8)
+    assert set(read_table(folder / "trajectory.parquet", "")["run"]) == {"mine"}
+    pd.testing.assert_frame_equal(run.trajectory(), Run(recorded).trajectory())
+    find_emergence(run.trajectory(), "11")
+    file = folder / "scores/naive/step-00000002.parquet"
+    part = read_table(file, "")
+    write_table(file, part[part["concept_class"] != "11"])
+    record(folder, 8)
+    assert set(read_table(file, "")["run"]) == {"mine"}
 
 
 def test_a_crash_between_scores_and_trajectory_is_mended(recorded, tmp_path):
