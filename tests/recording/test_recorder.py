@@ -461,6 +461,33 @@ class TestPages:
         assert main(["report", str(tmp_path / "run")]) == 0
         assert not (tmp_path / "run" / "classes").exists()
 
+    def test_one_concept_has_a_page_without_what_needs_two(self, tmp_path, capsys):
+        space = named_space({"hue": ("red", "green", "blue")}, [("blue",)])
+
+        def colors(images):
+            light = images.mean((2, 3))
+            return {"hue": light / light.sum(1, keepdim=True)}
+
+        def model(step):  # what is held out is red at first
+            shown = torch.eye(3)
+            shown[2] = torch.tensor([1.0, 0, 0]) if step < 5 else torch.tensor([0, 0, 1.0])
+            return lambda prompts, noise: (
+                (prompts @ shown)[..., None, None].expand(-1, -1, 4, 4)
+                * (1 - 0.1 * noise(1).sigmoid()[:, :, None, None])
+            )
+
+        for seed in (0, 1):
+            arguments = {"world": space, "judge": colors, "protocols": [], "pictures": None}
+            with recorder(tmp_path / f"run-{seed}", seed=seed, **arguments) as opened:
+                for step in range(1, 12):
+                    opened.checkpoint(step, model(step), loss=1 / step)
+        assert main(["report", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
+        said = capsys.readouterr().out
+        assert "2 (blue) is taken for 0 (red) in 2 of 2 seeds" in said
+        assert "joint accuracy on 2 reaches 0.8 at step 5" in said
+        assert "leans" not in said
+        assert main(["report", str(tmp_path / "run-0")]) == 0
+
     def test_a_lost_space_is_reported(self, tmp_path, capsys):
         record(tmp_path / "run", 2)
         (tmp_path / "run" / "space.json").unlink()

@@ -211,8 +211,15 @@ def _memorized(of: Evidence) -> list[Finding]:
     if turn is not None and turn.detected:
         text += f"; {_around_turn(memorized, turn)}"
     until = turn.step if turn is not None and turn.detected else float(last)
-    lean = memorization.bias(table, ood, until=until)
+    return [Finding("memorization", text), *_leaning(table, ood, until)]
+
+
+def _leaning(table: pd.DataFrame, ood: str, until: float) -> list[Finding]:
+    """Which of the first two concepts is ahead; nothing with one concept."""
     concepts = concepts_of(table)[:2]
+    if len(concepts) < 2:
+        return []
+    lean = memorization.bias(table, ood, until=until)
     ahead, behind = concepts if lean.value > 0 else concepts[::-1]
     low, high = oriented(lean)
     spread = f" ({lean.kind} {low:.2f} to {high:.2f})" if lean.seeds > 1 else ""
@@ -220,7 +227,7 @@ def _memorized(of: Evidence) -> list[Finding]:
         f"up to step {until:.0f} the trajectory of {ood} leans towards {ahead}: its accuracy is "
         f"{abs(lean.value):.2f}{spread} above that of {behind} on average"
     )
-    return [Finding("memorization", text), Finding("memorization", bias)]
+    return [Finding("memorization", bias)]
 
 
 def _around_turn(memorized: pd.DataFrame, turn: Turn) -> str:
@@ -305,9 +312,12 @@ def _overlap(kink: Kink, turn: Turn) -> bool:
 
 
 def _order(of: Evidence) -> list[Finding]:
-    """Which concept is learned first."""
+    """Which concept is learned first; nothing with one, which the joint accuracy tells of."""
+    concepts = concepts_of(of.table)
+    if len(concepts) < 2:
+        return []
     arrivals = []
-    for concept in concepts_of(of.table):
+    for concept in concepts:
         found = emergence.survival(emergence.find_emergence(of.table, of.ood, concept=concept))
         arrivals.append((found.median, arrival(found, f"{concept} accuracy on {of.ood}")))
     return [Finding("order", "; ".join(text for _, text in sorted(arrivals)))]
