@@ -4,13 +4,15 @@ At a checkpoint the capability to make an OOD class is hidden if some other way 
 (joint accuracy of :data:`THRESHOLD` or more), naive prompting does not (:data:`FAILS` or less), and
 a displacement of equal size without a direction does not either (:data:`IDLE` or less). All by the
 judge, with settings chosen on one half of the images and scored on the other. The longest row of
-such checkpoints is the seed's window; it counts from :data:`HOLD` checkpoints on.
+such checkpoints is the seed's window; it counts from :data:`HOLD` checkpoints on. A checkpoint at
+which naive prompting or a control was not scored is no such checkpoint, and no evidence against a
+window either: a seed that has none only for want of these scores is undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -49,9 +51,14 @@ class Window:
         first: step of its first checkpoint, NaN if there is none.
         last: step of its last checkpoint, NaN if there is none.
         protocol: the other way of asking with the highest mean inside, "" if there is none.
-        accuracy: by protocol, the mean joint accuracy inside (over all checkpoints if none).
+        accuracy: by protocol, the mean joint accuracy inside (over all checkpoints if none), NaN
+            where it was not scored.
         ungated: how many checkpoints the longest row would have if no control counted.
         arrives: whether naive prompting reaches the threshold at the end, for good.
+        open: how many checkpoints the longest row would have if nothing that was not scored were
+            in the way.
+        unscored: of naive prompting and of each control, the steps at which it was not scored
+            though a window may be there.
     """
 
     seed: int
@@ -62,12 +69,27 @@ class Window:
     accuracy: Mapping[str, float]
     ungated: int
     arrives: bool
+    open: int = 0
+    unscored: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def found(self) -> bool:
         """Whether the row is long enough to count."""
         return self.checkpoints >= HOLD
 
+    @property
+    def undecided(self) -> bool:
+        """Whether there may be a window, and scores that would tell are missing."""
+        return not self.found and self.open >= HOLD
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether a control alone is in the way."""
+        return not self.found and not self.undecided and self.ungated >= HOLD
+
+
+MOST_NAMED = 4
+"""Seeds or steps that are named one by one; of more, only how many and where they lie."""
 
 UNDECIDED = "Hidden capability: cannot be decided."
 """How a verdict begins when something that it needs is missing."""
@@ -120,19 +142,19 @@ def gates(protocols: list[str]) -> list[str]:
 
 def _window(seed: int, wide: pd.DataFrame, reached: float, fails: float, idle: float) -> Window:
     """The window of one seed; ``wide`` has one row for each step, one column for each protocol."""
-    asked = others([str(p) for p in wide.columns])
-    shown = hidden = np.zeros(len(wide), dtype=np.bool_)
-    if asked:
-        elicited = wide[asked].max(axis=1).to_numpy()
-        held = gates([str(p) for p in wide.columns])
-        controls = wide[held].max(axis=1).to_numpy() if held else np.zeros(len(wide))
-        shown = (elicited >= reached) & (wide[NAIVE].to_numpy() <= fails)
-        hidden = shown & (controls <= idle)
-    start, length = _longest(hidden)
+    protocols = [str(p) for p in wide.columns]
+    asked, held = others(protocols), gates(protocols)
+    elicited = (wide[asked] >= reached).any(axis=1).to_numpy()
+    naive = wide[NAIVE].to_numpy()
+    shown = elicited & (naive <= fails)
+    quiet = ~(wide[held] > idle).any(axis=1).to_numpy()
+    scored = wide[held].notna().all(axis=1).to_numpy()
+    start, length = _longest(shown & quiet & scored)
+    possible = elicited & ~(naive > fails) & quiet
     inside = wide.iloc[start : start + length] if length else wide
     means = inside.mean()
     steps = inside.index.to_numpy(dtype=np.float64)
-    arrives = bool((wide[NAIVE].iloc[-HOLD:] >= reached).all())
+    plain = wide[NAIVE].dropna()
     return Window(
         seed,
         length,
@@ -141,8 +163,29 @@ def _window(seed: int, wide: pd.DataFrame, reached: float, fails: float, idle: f
         str(means[asked].idxmax()) if length else "",
         {str(p): float(v) for p, v in means.items()},
         _longest(shown)[1],
-        arrives,
+        len(plain) > 0 and bool((plain.iloc[-HOLD:] >= reached).all()),
+        _longest(possible)[1],
+        _unscored(wide[[NAIVE, *held]], possible),
     )
+
+
+def _unscored(gating: pd.DataFrame, possible: np.ndarray) -> dict[str, tuple[int, ...]]:
+    """Where something is missing in rows that are long enough for a window, see :class:`Window`."""
+    missing = gating.isna() & _held(possible)[:, None]
+    return {
+        str(name): tuple(int(step) for step in gating.index[missing[name]])
+        for name in gating.columns
+        if missing[name].any()
+    }
+
+
+def _held(flags: np.ndarray) -> np.ndarray:
+    """The true values that have at least :data:`HOLD` in a row."""
+    kept = np.zeros(len(flags), dtype=np.bool_)
+    for start in range(len(flags) - HOLD + 1):
+        if flags[start : start + HOLD].all():
+            kept[start : start + HOLD] = True
+    return kept
 
 
 def _longest(flags: np.ndarray) -> tuple[int, int]:
@@ -158,27 +201,38 @@ def _longest(flags: np.ndarray) -> tuple[int, int]:
 def sentences(found: list[Window], what: str, images: int) -> list[str]:
     """The verdict in at most five sentences; the last one is what speaks against it.
 
+    Seeds that are undecided do not count; one more sentence, the second, says how many and why.
+
     Args:
         found: one for each seed, with the same protocols.
         what: the OOD class in words, e.g. "blue small".
         images: behind each accuracy.
     """
-    hit = [w for w in found if w.found]
+    decided = [w for w in found if not w.undecided]
+    if not decided:
+        return [UNDECIDED, *_left_out(found, [])]
+    hit = [w for w in decided if w.found]
     held = gates(list(found[0].accuracy))
-    if not hit:
-        return _no(found, what, held)
+    first, *rest = _found(decided, hit, what, images, held) if hit else _no(decided, what, held)
+    return [first, *_left_out(found, decided), *rest]
+
+
+def _found(
+    found: list[Window], hit: list[Window], what: str, images: int, held: list[str]
+) -> list[str]:
+    """The verdict on seeds of which some have a window."""
     seeds = len(found)
-    mean = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in hit[0].accuracy}
+    mean = {p: _known_mean([w.accuracy[p] for w in hit]) for p in hit[0].accuracy}
     lines = [_yes(found, hit, what, images, mean[NAIVE])]
     controls = []
     if held:
         level = max(mean[name] for name in held)
         controls.append(f"{_named(held)} does not either ({level:.2f})")
-    if SCALING in mean:
-        level = mean[SCALING]
-        does = "does not" if level <= IDLE else "does it in part"
-        does = "does it, too" if level >= THRESHOLD else does
-        controls.append(f"scaling the whole embedding {does} ({level:.2f})")
+    scaled = mean.get(SCALING, float("nan"))
+    if np.isfinite(scaled):
+        does = "does not" if scaled <= IDLE else "does it in part"
+        does = "does it, too" if scaled >= THRESHOLD else does
+        controls.append(f"scaling the whole embedding {does} ({scaled:.2f})")
     if controls:
         text = "; ".join(controls)
         lines.append(f"{text[0].upper()}{text[1:]}.")
@@ -186,9 +240,54 @@ def sentences(found: list[Window], what: str, images: int) -> list[str]:
     makes = "makes" if arrived or seeds > 1 else "does not make"
     share = f" in {arrived} of {seeds} seeds" if seeds > 1 else ""
     lines.append(f"Plain prompting {makes} it by the end of training{share}.")
-    against = _against(found, held, mean.get(SCALING, 0.0))
+    against = _against(found, held, scaled)
     last = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
     return [*lines, f"{last}."]
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    """The mean of those that are numbers, NaN without any."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _left_out(found: list[Window], decided: list[Window]) -> list[str]:
+    """Which seeds do not count, and why; nothing where all do."""
+    missing = [w for w in found if w.undecided]
+    if not missing:
+        return []
+    who = _unscored_in_words(missing)
+    if len(found) == 1:
+        text = f"{who} not scored at {in_words(_steps(missing))}, where another way of asking"
+        return [f"{text[0].upper()}{text[1:]} makes it."]
+    many = f"{len(missing)} of {len(found)} seeds {'is' if len(missing) == 1 else 'are'} left out"
+    many += " of the count" if decided else ""
+    where = [f"seed {w.seed} at {in_words(_steps([w]))}" for w in missing[:MOST_NAMED]]
+    where += ["..."] if len(missing) > MOST_NAMED else []
+    return [f"{many}: {who} not scored where another way of asking makes it ({'; '.join(where)})."]
+
+
+def _unscored_in_words(windows: list[Window]) -> str:
+    """What was not scored, with its verb."""
+    names = {name for w in windows for name in w.unscored}
+    held = sorted(names - {NAIVE})
+    who = ["plain prompting"] * (NAIVE in names) + ([_named(held)] if held else [])
+    return f"{' and '.join(who)} {'are' if len(who) > 1 else 'is'}"
+
+
+def _steps(windows: Iterable[Window]) -> set[int]:
+    """The steps at which something was not scored though a window may be there."""
+    return {step for w in windows for steps in w.unscored.values() for step in steps}
+
+
+def in_words(steps: Iterable[int]) -> str:
+    """Steps in words, e.g. "step 300" or "4 steps from 300 to 900"."""
+    ordered = sorted(steps)
+    if len(ordered) == 1:
+        return f"step {ordered[0]}"
+    if len(ordered) <= MOST_NAMED:
+        return f"steps {', '.join(map(str, ordered[:-1]))} and {ordered[-1]}"
+    return f"{len(ordered)} steps from {ordered[0]} to {ordered[-1]}"
 
 
 def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: float) -> str:
@@ -256,12 +355,18 @@ def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
         clauses.append("no control was asked, so it is open how specific that way is")
     if scaled >= THRESHOLD:
         clauses.append("a louder prompt is enough")
+    partly = [w for w in found if w.found and w.unscored]
+    if partly:
+        clauses.append(
+            f"{_unscored_in_words(partly)} not scored at {in_words(_steps(partly))}, so a window "
+            "may be longer"
+        )
     return [*clauses, ONE_SEED] if seeds == 1 else clauses
 
 
 def _spoiled_by_control(found: list[Window]) -> int:
     """In how many seeds a control alone is in the way."""
-    return sum(not w.found and w.ungated >= HOLD for w in found)
+    return sum(w.spoiled for w in found)
 
 
 def _named(held: list[str]) -> str:
