@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,25 @@ def test_a_folder_gives_the_world_of_its_arrays(tmp_path: Path, table: str):
     for name, pool in expected.pools.items():
         assert sorted(made.pools[name].flatten(1).tolist()) == sorted(pool.flatten(1).tolist())
     assert made.provenance()["root"] == str(tmp_path)
+
+
+def test_hidden_files_and_folders_are_no_pictures(tmp_path: Path):
+    root = tmp_path / ".data" / "pictures"
+    root.mkdir(parents=True)
+    found = write_folder(root)
+    hue, light = found["hue"][0], found["light"][0]
+    picture = root / f"{hue}/{light}/0.png"
+    before = FolderWorld(root, ["hue", "light"], resolution=8)
+    for place in (f".ipynb_checkpoints/{light}", f"{hue}/.ipynb_checkpoints", f"{hue}/{light}"):
+        (root / place).mkdir(parents=True, exist_ok=True)
+        (root / place / ".thumb.png").write_bytes(b"no picture")
+        (root / place / "._0.png").write_bytes(b"no picture")
+        shutil.copy(picture, root / place / ".copy.png")
+    after = FolderWorld(root, ["hue", "light"], resolution=8)
+    assert after.space == before.space
+    assert {c: len(p) for c, p in after.pools.items()} == {
+        c: len(p) for c, p in before.pools.items()
+    }
 
 
 def test_what_is_no_folder_of_pictures(tmp_path: Path):

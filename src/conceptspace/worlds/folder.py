@@ -32,6 +32,8 @@ class FolderWorld(ArrayWorld):
 
         ROOT/red/cube/1.png      factors=("hue", "shape")
 
+    Hidden files and folders, whose names begin with a dot, do not count.
+
     Args:
         root: the folder; it is never changed.
         factors: the concepts: columns of the table (by default all but the file's), or names of
@@ -144,12 +146,14 @@ def _in_subfolders(root: Path, factors: Sequence[str]) -> tuple[list[str], dict[
             f"name what the subfolders of {root} stand for, one factor for each level, or a table"
         )
     pattern = "/".join("*" * (len(factors) + 1))
-    paths = sorted(p for p in root.glob(pattern) if p.suffix.lower() in SUFFIXES)
+    files = sorted(path.relative_to(root) for path in root.glob(pattern))
+    shown = [path for path in files if not any(part.startswith(".") for part in path.parts)]
+    paths = [path for path in shown if path.suffix.lower() in SUFFIXES]
     if not paths:
         raise UserError(
             f"{root} holds no pictures {len(factors)} folders deep, a level for each of "
             f"{', '.join(factors)}"
         )
-    parts = [path.relative_to(root).parts for path in paths]
+    parts = [path.parts for path in paths]
     columns = {name: [part[level] for part in parts] for level, name in enumerate(factors)}
-    return [str(Path(*part)) for part in parts], columns
+    return [str(path) for path in paths], columns
