@@ -42,7 +42,7 @@ STEPS = range(0, 100, 2)
 PICTURES = {c: patches(c, 1)[0] for c in SPACE.classes}
 
 
-def recorder(folder: Path, **changes) -> Recorder:
+def recorder(folder: Path | str, **changes) -> Recorder:
     arguments = {"world": SPACE, "judge": judge, "protocols": [LOUDER], "samples": 4}
     return Recorder(folder, **(arguments | {"steps": STEPS, "pictures": PICTURES} | changes))
 
@@ -58,6 +58,11 @@ def record(folder: Path, steps: int, stop_at: int = 0, **changes) -> int:
             if step == stop_at:
                 raise KeyboardInterrupt
     return calls
+
+
+def half(images: torch.Tensor) -> torch.Tensor:
+    """A judge that cannot say."""
+    return torch.full((len(images), 2), 0.5)
 
 
 @contextmanager
@@ -203,6 +208,26 @@ def test_steps_of_numpy_and_pytorch_are_recorded(tmp_path, steps, counted):
             if step in opened.steps:
                 opened.checkpoint(step, Painter())
     assert opened.recorded == (4,)
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path):
+    one = {"seed": 1, "samples": 2, "settings": {"width": 8, "lr": 0.5}}
+    other = {"seed": np.int64(1), "samples": np.int32(2), "batch_size": np.int64(3)}
+    other |= {"settings": {"width": np.int64(8), "lr": np.float32(0.5)}}
+    with unchecked():
+        assert recorder(tmp_path, **one).description == recorder(tmp_path, **other).description
+
+
+def test_the_folder_stays_where_it_is_when_the_working_directory_changes(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with recorder("runs/mine", protocols=[]) as opened:
+        opened.checkpoint(2, Painter(), loss=0.1)
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        opened.checkpoint(4, Painter(), loss=0.1)
+        assert opened.recorded == (2, 4)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert list(Run(tmp_path / "runs/mine").training()["step"]) == [2, 4]
 
 
 def test_steps_of_nine_digits_come_last(tmp_path):
@@ -359,18 +384,68 @@ class TestWhatIsRefused:
         with unchecked(), pytest.raises(UserError, match="steps is a collection that says which"):
             recorder(tmp_path / "run", steps=steps)
 
+    @pytest.mark.parametrize("batch_size", [0, -3, True, 2.0])
+    def test_batches_of_no_images(self, tmp_path, batch_size):
+        message = f"batch_size is a whole number from 1 on, not {batch_size}"
+        with unchecked(), pytest.raises(UserError, match=message):
+            recorder(tmp_path / "run", batch_size=batch_size)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"samples": 0}, "samples = 0 is not possible"),
+            ({"samples": True}, "samples = True is not possible"),
+            ({"seed": -1}, "seed = -1 is not possible"),
+            ({"seed": 0.5}, "seed = 0.5 is not possible"),
+        ],
+    )
+    def test_numbers_out_of_bounds(self, tmp_path, changes, message):
+        with unchecked(), pytest.raises(UserError, match=message):
+            recorder(tmp_path / "run", **changes)
+
+    @pytest.mark.parametrize("value", [float("inf"), np.float32("nan"), (0.9, 0.99), None, {}])
+    def test_settings_that_cannot_be_stored(self, tmp_path, value):
+        with unchecked(), pytest.raises(UserError) as refused:
+            recorder(tmp_path / "run", settings={"lr": value})
+        assert "the setting 'lr' is " in str(refused.value)
+        assert "are text, finite numbers, or true or false" in str(refused.value)
+        assert "boolean" not in str(refused.value)
+
+    def test_images_of_two_sizes(self, tmp_path):
+        sizes = iter([4, 4, 6, 4])
+        model = lambda p, n: torch.zeros(len(p), 3, 4, next(sizes))  # noqa: E731
+        with recorder(tmp_path / "run", protocols=[], judge=half) as opened:
+            message = "class 00 are of 4 × 4 pixels and those of class 10 of 4 × 6 pixels"
+            with pytest.raises(UserError, match=message):
+                opened.checkpoint(2, model)
+        assert opened.recorded == ()
+        assert not (tmp_path / "run" / "samples").exists()
+
+    def test_images_of_another_size_than_those_that_are_there(self, tmp_path):
+        with recorder(tmp_path / "run", protocols=[], judge=half) as opened:
+            opened.checkpoint(2, lambda p, n: torch.zeros(len(p), 3, 4, 4))
+            file = tmp_path / "run/scores/naive/step-00000002.parquet"
+            table = read_table(file, "")
+            write_table(file, table[table["concept_class"] != "10"])
+            with pytest.raises(UserError, match="class 10 are 6 pixels wide or high, and those in"):
+                opened.checkpoint(2, lambda p, n: torch.zeros(len(p), 3, 6, 6))
+
     def test_a_checkpoint_outside_of_the_block(self, tmp_path):
         with pytest.raises(UserError, match="inside `with Recorder"):
             recorder(tmp_path / "run").checkpoint(2, Painter())
 
     def test_metrics_without_a_loss_and_metrics_that_are_none(self, tmp_path):
+        painter = Painter()
         with recorder(tmp_path / "run", protocols=[]) as opened:
             with pytest.raises(UserError, match="need a loss beside them"):
-                opened.checkpoint(2, Painter(), grad_norm=1.0)
+                opened.checkpoint(2, painter, grad_norm=1.0)
             with pytest.raises(UserError, match="loss of step 2 is 'low', not a number"):
-                opened.checkpoint(2, Painter(), loss="low")
+                opened.checkpoint(2, painter, loss="low")
             with pytest.raises(Diverged, match="loss of step 2 is nan"):
-                opened.checkpoint(2, Painter(), loss=float("nan"))
+                opened.checkpoint(2, painter, loss=float("nan"))
+        assert painter.calls == 0
+        assert opened.recorded == ()
+        assert not (tmp_path / "run" / "samples").exists()
 
     def test_protocols_of_one_name(self, tmp_path):
         with pytest.raises(UserError, match="two protocols are called overprompting-hue"):

@@ -29,34 +29,39 @@ class Metrics:
         remedy = "delete it: the checkpoints go on without their loss"
         self.rows = read_table(path, remedy) if path.exists() else pd.DataFrame()
 
-    def add(self, step: int, numbers: Mapping[str, object]) -> dict[str, float]:
+    def add(self, step: int, numbers: Mapping[str, float]) -> None:
         """Write the numbers of a step, in place of those that it had.
 
         Args:
             step: of training.
-            numbers: by name; none adds nothing.
-
-        Returns:
-            The same as floats.
-
-        Raises:
-            UserError: there is no loss among them, or one is no number.
-            Diverged: one is not finite.
+            numbers: by name, see :func:`checked`; none adds nothing.
         """
         if not numbers:
-            return {}
-        if "loss" not in numbers:
-            raise UserError(
-                f"the metrics {', '.join(numbers)} of step {step} need a loss beside them, under "
-                "the name loss"
-            )
-        found = {name: _number(value, name, step) for name, value in numbers.items()}
-        row = {"step": step, **found}
+            return
         others = self.rows[self.rows["step"] != step] if len(self.rows) else self.rows
-        rows = pd.concat([others, pd.DataFrame([row])], ignore_index=True)
+        row = pd.DataFrame([{"step": step, **numbers}])
+        rows = pd.concat([others, row], ignore_index=True)
         self.rows = rows.sort_values("step", ignore_index=True)
         write_table(self.path, self.rows)
-        return found
+
+
+def checked(step: int, numbers: Mapping[str, object]) -> dict[str, float]:
+    """The numbers of a step as floats.
+
+    Args:
+        step: of training.
+        numbers: by name; there may be none.
+
+    Raises:
+        UserError: there is no loss among them, or one is no number.
+        Diverged: one is not finite.
+    """
+    if numbers and "loss" not in numbers:
+        raise UserError(
+            f"the metrics {', '.join(numbers)} of step {step} need a loss beside them, under the "
+            "name loss"
+        )
+    return {name: _number(value, name, step) for name, value in numbers.items()}
 
 
 def _number(value: Any, name: str, step: int) -> float:

@@ -23,7 +23,7 @@ from conceptspace.recording.book import Book
 from conceptspace.recording.described import described
 from conceptspace.recording.encoding import Encoder, prompts_of
 from conceptspace.recording.environment import environment
-from conceptspace.recording.metrics import Metrics
+from conceptspace.recording.metrics import Metrics, checked
 from conceptspace.recording.scoring import JudgeScorer
 from conceptspace.recording.sheets import own_pictures, pictures_of, write_pictures
 from conceptspace.recording.space import read_space, write_space
@@ -55,7 +55,8 @@ class Recorder:
     class starts from the same noise.
 
     Args:
-        folder: of the run; created if it is not there.
+        folder: of the run; created if it is not there. It stays where it is when the working
+            directory changes.
         world: whose classes are asked for: a concept space (see
             :func:`~conceptspace.worlds.naming.named_space`), or a world, which brings pictures of
             its classes.
@@ -74,8 +75,9 @@ class Recorder:
             "mlflow", or objects like :class:`~conceptspace.loggers.Logger`.
 
     Raises:
-        UserError: ``steps`` cannot say which steps it has, as a generator cannot; the folder holds
-            a run of another space, seed, judge, protocol or setting, or
+        UserError: an argument is out of its bounds; ``steps`` cannot say which steps it has, as a
+            generator cannot; a setting is neither text, a finite number nor a bool; the folder
+            holds a run of another space, seed, judge, protocol or setting, or
             something else, or scores of a protocol that was made otherwise (see
             :func:`~conceptspace.recording.described.described`); two protocols share a name; a
             prompt or picture is of the wrong form.
@@ -97,6 +99,9 @@ class Recorder:
         batch_size: int = 256,
         loggers: Sequence[str | Logger] = (),
     ) -> None:
+        seed, samples, batch_size = map(_plain, (seed, samples, batch_size))
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise UserError(f"batch_size is a whole number from 1 on, not {batch_size!r:.80}")
         asked = SpacePrompts(world) if isinstance(world, ConceptSpace) else world
         self.space = asked.space
         self.steps = _steps(steps)
@@ -123,7 +128,7 @@ class Recorder:
         scorer = JudgeScorer(self.space, checked_judge(judge, self.space.concepts))
         self.ask = Asker(prompts_of(asked, prompts, samples, seed), scorer, seed, batch_size)
         self.judge = judge
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()
         self.asked_loggers = tuple(loggers)
         self.open = False
 
@@ -191,14 +196,15 @@ class Recorder:
         """
         if not self.open:
             raise UserError("checkpoints are recorded inside `with Recorder(...) as recorder:`")
-        at = _step(step)
+        at, numbers = _step(step), checked(_step(step), metrics)
         found = []
         for protocol in self._missing(at):
             there = self.book.scored(protocol.name, at)
             generated = self.ask(model, protocol, there)
             found.append(self.book.store(protocol.name, at, generated))
             log_scores(found[-1], self.run, self.loggers)
-        log_metrics(at, self.metrics.add(at, metrics), self.loggers)
+        self.metrics.add(at, numbers)
+        log_metrics(at, numbers, self.loggers)
         if found:
             self._collect()
         return found
@@ -213,6 +219,12 @@ class Recorder:
 def _settings(protocol: Protocol, space: ConceptSpace) -> tuple[str, ...]:
     found = [name for c in space.classes for name in protocol.settings(c)]
     return tuple(dict.fromkeys(found))
+
+
+def _plain(number: int) -> int:
+    """A whole number of NumPy or PyTorch as one of Python; anything else as it is."""
+    found = whole(number)
+    return number if found is None else found
 
 
 def _steps(steps: Container[int] | None) -> Container[int]:

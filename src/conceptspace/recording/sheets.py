@@ -92,15 +92,23 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
         generated: rows from the top.
 
     Raises:
-        UserError: the sheet that is there is damaged.
+        UserError: classes, or the sheet that is there, differ in the size of images; or that sheet
+            is damaged.
     """
-    rows = torch.stack([as_tiles(g.images) for g in generated])
+    tiles = [as_tiles(g.images) for g in generated]
+    _require_one_size(tiles, generated)
+    rows = torch.stack(tiles)
     settings, samples, _, height, width = rows.shape
     pixels = rows.permute(0, 3, 1, 4, 2).reshape(settings * height, samples * width, 3)
     sheet = (pixels.numpy() * 255).round().astype(np.uint8)
     names = [{"setting": g.setting, "concept_class": str(g.concept_class)} for g in generated]
     if path.exists():
         stored = read_sheet(path)[1]
+        if stored.tile != height:
+            raise UserError(
+                f"the images of class {generated[0].concept_class} are {height} pixels wide or "
+                f"high, and those in {path} {stored.tile}; all images of a checkpoint have one size"
+            )
         before = stored.rows
         kept = [i for i, name in enumerate(before) if name not in names]
         try:
@@ -112,6 +120,21 @@ def write_sheet(path: Path, step: int, generated: Sequence[Generated]) -> None:
         names = [before[i] for i in kept] + names
     index = {"step": step, "tile": height, "columns": samples, "rows": names}
     write_atomically(path, encoded(sheet, index))
+
+
+def _require_one_size(tiles: Sequence[Tensor], generated: Sequence[Generated]) -> None:
+    for tile, made in zip(tiles, generated, strict=True):
+        if tile.shape[2] != tiles[0].shape[2]:
+            raise UserError(
+                f"the images of class {generated[0].concept_class} are of "
+                f"{_size_in_words(generated[0])} and those of class {made.concept_class} of "
+                f"{_size_in_words(made)}; all images of a checkpoint have one size"
+            )
+
+
+def _size_in_words(made: Generated) -> str:
+    height, width = made.images.shape[2:]
+    return f"{height} × {width} pixels"
 
 
 def encoded(pixels: NDArray[np.uint8], index: Mapping[str, Any]) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError
+import numpy as np
+from pydantic import Field, ValidationError, field_validator
 
 from conceptspace.errors import UserError
 from conceptspace.settings.description import Description
@@ -40,10 +42,33 @@ class RecordConfig(Description):
     training: dict[str, Value] = Field(default_factory=dict)
     """Settings of the training, by which runs are compared."""
 
+    @field_validator("training", mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        return {name: _plain_value(name, value) for name, value in values.items()}
+
     def settings(self) -> dict[str, Any]:
         """Settings of the training that the user named, and how the model is asked and judged."""
         own = {f"training.{name}": value for name, value in self.training.items()}
         return own | {"samples": self.samples, "judge": self.judge, "prompts": self.prompts}
+
+
+def _plain_value(name: Any, value: Any) -> Value:
+    """A setting of the training as it can be stored; scalars of NumPy are taken, too.
+
+    Raises:
+        ValueError: it cannot be.
+    """
+    plain = value.item() if isinstance(value, np.generic) else value
+    finite = not isinstance(plain, float) or math.isfinite(plain)
+    if isinstance(name, str) and isinstance(plain, Value) and finite:
+        return plain
+    raise ValueError(
+        f"the setting {name!r} is {value!r:.80}; settings of the training have names, and are "
+        "text, finite numbers, or true or false"
+    )
 
 
 def recorded(values: Mapping[str, Any], source: str) -> RecordConfig:
