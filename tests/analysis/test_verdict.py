@@ -243,7 +243,9 @@ def test_what_scaling_does_is_said_beside_the_answer(level: float, words: str) -
     assert ("a louder prompt is enough" in lines[-1]) == (level == 0.9)
 
 
-XX
+def unscored(
+    protocol: str, *steps: int, seed: int = 0, planted: Mapping[str, Sequence[float]] | None = None
+) -> pd.DataFrame:
     """The best settings of a seed, by default :data:`YES`, without a protocol at some steps."""
     table = best(planted or YES, seed=seed)
     return table[(table["protocol"] != protocol) | ~table["step"].isin(steps)]
@@ -278,8 +280,8 @@ def test_a_window_is_counted_from_what_was_scored() -> None:
 
 def test_what_was_not_scored_does_not_matter_where_nothing_is_elicited() -> None:
     assert said(unscored(RANDOM, 700, 800)) == said(best(YES))
-    assert said(unscored(RANDOM, *STEPS[1:], **NOTHING)) == said(best(NOTHING))
-    spoiled = said(unscored(RANDOM, 100, **KICKED))
+    assert said(unscored(RANDOM, *STEPS[1:], planted=NOTHING)) == said(best(NOTHING))
+    spoiled = said(unscored(RANDOM, 100, planted=KICKED))
     assert spoiled == said(best(KICKED))
     scaled = said(unscored(SCALING, *STEPS))
     assert not any("scaling" in line or "nan" in line for line in scaled)
