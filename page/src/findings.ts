@@ -4,7 +4,7 @@
 import { groups as groupBy, rollups } from "d3-array";
 import { carrier, payload } from "./carrier";
 import { byId, make, messageOf } from "./dom";
-import { chosenRuns, keyOf, load, model, settled, tabular } from "./model";
+import { chosenRuns, groupsOf, keyOf, load, model, settled, tabular } from "./model";
 import { change, state, subscribe } from "./store";
 import { explained } from "./terms";
 import type { Claim, Details, Finding, Findings, Run } from "./types";
@@ -13,6 +13,7 @@ const AT_ONCE = 60;
 const EACH = 0.5; // seconds that the server takes for a run with scores, about
 const SOON = 12;
 const MOST_CONFIGS = 40;
+const MOST_HELD = 4; // verdicts for which room is held
 let kept = "";
 let ticket = 0;
 
@@ -239,6 +240,8 @@ function configs() {
   );
 }
 
+const settingsCount = () => Math.max(1, groupsOf(chosenRuns(), "mean").length);
+
 export function startFindings() {
   byId("verdict-text").classList.toggle("held", carrier.live); // it comes late, and must not move the plot under the cursor
   embeddedFigures();
@@ -246,6 +249,7 @@ export function startFindings() {
   let wait = 0;
   subscribe(["loaded", "chosen", "hiddenSeeds", "space", "only"], () => {
     if (!settled() || !model.loaded) return;
+    byId("verdict-text").style.setProperty("--verdicts", String(Math.min(MOST_HELD, settingsCount())));
     clearTimeout(wait);
     wait = window.setTimeout(findings, 150);
     configs();
