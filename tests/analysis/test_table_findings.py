@@ -64,11 +64,85 @@ def test_seeds_that_lack_a_way_of_asking_are_counted_apart():
     table = skills({("naive", "add"): 1550, ("five", "add"): 550})
     only = table[(table["protocol"] == "naive") | (table["seed"] == 1)]
     first, _ = texts_on(only, "verdict")
-    assert "yes in 1 of 1 seeds with every way of asking, from step 600 to 1500" in first
+    assert "yes in 1 of 1 seeds that were asked otherwise, from step 600 to 1500" in first
     other = table[(table["protocol"] == "naive") | (table["step"] > 9000)]
     never = table[(table["protocol"] == "five") & (table["step"] == 100)].assign(step=150)
     (text,) = texts_on(pd.concat([other, never]), "verdict")
-    assert text.endswith("no checkpoint has every way of asking, so it is not known.")
+    assert text.endswith(
+        "no checkpoint has both the plain way of asking and another one, so it is not known."
+    )
+
+
+def asked_at(controls=(), **ways):
+    """A table of one seed: of each way the accuracy by step."""
+    rows = [
+        (step, way, value) for way, curve in ways.items() for step, value in sorted(curve.items())
+    ]
+    return read_trajectory(
+        pd.DataFrame(rows, columns=["step", "protocol", "accuracy"]), controls=controls
+    )
+
+
+def curve(*values, at=range(100, 1001, 100)):
+    return dict(zip(at, values, strict=True))
+
+
+DIPS = curve(0.1, *[0.9] * 3, 0.1, *[0.9] * 4, 0.1)
+LATE = curve(*[0.1] * 4, 0.2, 0.3, 0.9, *[0.95] * 3)
+EARLY = curve(0.1, *[0.9] * 5, *[0.95] * 4)
+
+
+def test_checkpoints_that_lack_a_control_are_not_skipped():
+    control = curve(0.1, 0.1, 0.1, at=(100, 500, 1000))
+    table = asked_at(["swap"], naive=DIPS, few=curve(*[0.9] * 10), swap=control)
+    first, *_ = texts_on(table, "verdict")
+    assert first == 'Hidden window of "accuracy": no.'
+    (gap,) = [text for text in texts_on(table, "data") if "every checkpoint" in text]
+    assert gap.startswith(
+        'Not every way of asking has every checkpoint of "accuracy": control swap at 3 of 10 '
+    )
+
+
+def test_a_control_that_is_missing_in_a_window_leaves_it_undecided():
+    control = curve(0.1, 0.1, 0.1, at=(100, 500, 1000))
+    (text,) = texts_on(asked_at(["swap"], naive=LATE, few=EARLY, swap=control), "verdict")
+    assert text == (
+        'Hidden window of "accuracy": cannot be decided; control swap is missing at steps 200, '
+        "300, 400 and 600, where another way reaches 0.8."
+    )
+    control = curve(*[0.1] * 9, at=[*range(100, 600, 100), *range(700, 1001, 100)])
+    texts = texts_on(asked_at(["swap"], naive=LATE, few=EARLY, swap=control), "verdict")
+    assert texts[0].endswith("yes, from step 200 to 500.")
+    assert texts[-1] == (
+        "Control swap is missing at step 600, where another way reaches 0.8, so the window may be "
+        "longer."
+    )
+
+
+def test_another_way_counts_where_it_was_asked():
+    without = texts_on(asked_at(naive=LATE, few=EARLY), "verdict")
+    assert without[0] == 'Hidden window of "accuracy": yes, from step 200 to 600.'
+    cot = curve(0.1, 0.95, at=(100, 1000))
+    assert texts_on(asked_at(naive=LATE, few=EARLY, cot=cot), "verdict")[0] == without[0]
+
+
+def test_the_plain_way_arrives_at_its_own_checkpoints():
+    few = {step: value for step, value in EARLY.items() if step <= 600}
+    texts = texts_on(asked_at(naive=LATE, few=few), "verdict")
+    assert texts[0] == 'Hidden window of "accuracy": yes, from step 200 to 600.'
+    assert texts[1].endswith("at the end the plain way is at 0.8 or more.")
+
+
+def test_a_seed_that_lacks_the_control_is_left_out_of_the_count():
+    at = {("naive", "add"): 1550, ("five", "add"): 550, ("random", "add"): NEVER}
+    table = skills(at, controls=["random"])
+    less = table[(table["protocol"] != "control random") | (table["seed"] != 1)]
+    texts = texts_on(less, "verdict")
+    assert texts[0].startswith('Hidden window of "add": yes in 2 of 2 seeds')
+    assert texts[-1] == (
+        "1 of 3 seeds is left out of the count, as it is not decided: control random is missing at "
+        "10 steps from 600 to 1500, where another way reaches 0.8."
+    )
 
 
 def test_one_way_of_asking_cannot_say():

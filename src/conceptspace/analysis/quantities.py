@@ -66,11 +66,8 @@ def main_quantities(table: pd.DataFrame) -> list[Quantity]:
 
 
 def by_protocol(table: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
-    """A quantity, index seed and step, one column for each way of asking.
-
-    Only checkpoints at which all ways of asking that have the quantity were measured.
-    """
+    """A quantity, index seed and step, one column for each way of asking; NaN where not asked."""
     rows = table[
         (table["concept_class"] == quantity.concept_class) & (table["concept"] == quantity.concept)
     ]
-    return rows.pivot(index=["seed", "step"], columns="protocol", values="accuracy").dropna()
+    return rows.pivot(index=["seed", "step"], columns="protocol", values="accuracy")

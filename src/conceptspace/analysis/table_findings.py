@@ -31,7 +31,14 @@ from conceptspace.analysis.quantities import (
 from conceptspace.analysis.sentences import Finding, arrival
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn
-from conceptspace.analysis.verdict import Window, gates, others, windows_of
+from conceptspace.analysis.verdict import (
+    Window,
+    gates,
+    in_words,
+    others,
+    unscored_steps,
+    windows_of,
+)
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
@@ -111,60 +118,100 @@ def turn_text(table: pd.DataFrame, concept_class: str, turn: Turn) -> str:
 def hidden_windows(
     table: pd.DataFrame, quantity: Quantity, levels: Levels = LEVELS
 ) -> list[Window]:
-    """The window of each seed; none without another way of asking, or a checkpoint of all."""
+    """The window of each seed of which some checkpoint has the plain way and another one."""
     wide = by_protocol(table, quantity)
     asked = others([str(p) for p in wide.columns])
     if NAIVE not in wide or not asked:
         return []
+    both = wide[NAIVE].notna() & wide[asked].notna().any(axis=1)
+    seeds = both[both].index.unique("seed")
+    wide = wide[wide.index.isin(seeds, level="seed")]
     return windows_of(wide, levels.reached, levels.fails, levels.idle)
 
 
 def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iterator[Finding]:
     """Whether there is a window, and what is in it; ``seeds`` of the table may be more."""
+    what, decided = f"hidden window of {name}", [w for w in found if not w.undecided]
     if not found:
-        text = f"hidden window of {name}: no checkpoint has every way of asking, so it is not known"
-        yield Finding("verdict", text)
+        yield Finding(
+            "verdict",
+            f"{what}: no checkpoint has both the plain way of asking and another one, so it is "
+            "not known",
+        )
         return
-    of = f"{len(found)} seeds" + (" with every way of asking" if len(found) < seeds else "")
-    several = seeds > 1
-    hit = [w for w in found if w.found]
-    asked, held = (pick(list(found[0].accuracy)) for pick in (others, gates))
-    other = asked[0] if len(asked) == 1 else f"the best of {len(asked)} other ways of asking"
-    if not hit:
-        yield Finding(
-            "verdict", f"hidden window of {name}: no{f' in any of {of}' if several else ''}"
-        )
-        control = f" and the control at {levels.idle:g} or less" if held else ""
-        yield Finding(
-            "verdict",
-            f"at no {HOLD} checkpoints in a row is {other} at {levels.reached:g} or more while the "
-            f"plain way of asking is at {levels.fails:g} or less{control}",
-        )
+    if not decided:
+        yield Finding("verdict", f"{what}: cannot be decided; {_unasked(found, levels)}")
+        return
+    of = f"{len(decided)} seeds" + (" that were asked otherwise" if len(found) < seeds else "")
+    hit = [w for w in decided if w.found]
+    if hit:
+        yield from _window(decided, hit, what, of if seeds > 1 else "", levels)
     else:
-        first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
-        share, medians = (f" in {len(hit)} of {of}", " (medians)") if several else ("", "")
-        when = f"from step {first:g} to {last:g}{medians}"
-        yield Finding("verdict", f"hidden window of {name}: yes{share}, {when}")
-        if len(asked) > 1:
-            other += f" ({pd.Series([w.protocol for w in hit]).mode()[0]})"
-        means = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in (NAIVE, *held)}
-        way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
-        idle = "".join(f", {p} {means[p]:.2f}" for p in held)
-        arrived = sum(w.arrives for w in found)
-        end = f" in {arrived} of {of}" if several else "" if arrived else " not"
-        yield Finding(
-            "verdict",
-            f"there {other} reaches {way:.2f} on average, and the plain way of asking "
-            f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at "
-            f"{levels.reached:g} or more",
-        )
-    spoiled = sum(not w.found and w.ungated >= HOLD for w in found)
+        yield from _no_window(decided, what, of if seeds > 1 else "", levels)
+    spoiled = sum(w.spoiled for w in decided)
     if spoiled:
         yield Finding(
             "verdict",
             f"without the control there would be such a row in {spoiled} of {of}: the control "
             "reaches it as well, so what elicits it is not specific",
         )
+    left_out = len(found) - len(decided)
+    if left_out:
+        who = f"{left_out} of {len(found)} seeds {'is' if left_out == 1 else 'are'}"
+        why = _unasked([w for w in found if w.undecided], levels)
+        yield Finding("verdict", f"{who} left out of the count, as it is not decided: {why}")
+
+
+def _no_window(found: list[Window], what: str, seeds: str, levels: Levels) -> Iterator[Finding]:
+    """That there is none; ``seeds`` says how many were looked at, of one it is empty."""
+    asked, held = (pick(list(found[0].accuracy)) for pick in (others, gates))
+    other = asked[0] if len(asked) == 1 else f"the best of {len(asked)} other ways of asking"
+    control = f" and the control at {levels.idle:g} or less" if held else ""
+    yield Finding("verdict", f"{what}: no{f' in any of {seeds}' if seeds else ''}")
+    yield Finding(
+        "verdict",
+        f"at no {HOLD} checkpoints in a row is {other} at {levels.reached:g} or more while the "
+        f"plain way of asking is at {levels.fails:g} or less{control}",
+    )
+
+
+def _window(
+    found: list[Window], hit: list[Window], what: str, seeds: str, levels: Levels
+) -> Iterator[Finding]:
+    """The window of the seeds that have one; ``seeds`` says how many were looked at."""
+    asked, held = (pick(list(found[0].accuracy)) for pick in (others, gates))
+    first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
+    share, medians = (f" in {len(hit)} of {seeds}", " (medians)") if seeds else ("", "")
+    yield Finding("verdict", f"{what}: yes{share}, from step {first:g} to {last:g}{medians}")
+    other = asked[0]
+    if len(asked) > 1:
+        best = pd.Series([w.protocol for w in hit]).mode()[0]
+        other = f"the best of {len(asked)} other ways of asking ({best})"
+    means = {p: float(np.mean([w.accuracy[p] for w in hit])) for p in (NAIVE, *held)}
+    way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
+    idle = "".join(f", {p} {means[p]:.2f}" for p in held)
+    arrived = sum(w.arrives for w in found)
+    end = f" in {arrived} of {seeds}" if seeds else "" if arrived else " not"
+    yield Finding(
+        "verdict",
+        f"there {other} reaches {way:.2f} on average, and the plain way of asking "
+        f"{means[NAIVE]:.2f}{idle}; at the end the plain way is{end} at "
+        f"{levels.reached:g} or more",
+    )
+    partly = [w for w in hit if w.unscored]
+    if partly:
+        text = f"{_unasked(partly, levels)}, so {'a' if seeds else 'the'} window may be longer"
+        yield Finding("verdict", text)
+
+
+def _unasked(windows: Sequence[Window], levels: Levels) -> str:
+    """Which ways of asking are missing where a window may be, and at which steps."""
+    names = sorted({name for w in windows for name in w.unscored}, key=lambda n: (n != NAIVE, n))
+    who = " and ".join("the plain way of asking" if n == NAIVE else n for n in names)
+    return (
+        f"{who} {'is' if len(names) == 1 else 'are'} missing at "
+        f"{in_words(unscored_steps(windows))}, where another way reaches {levels.reached:g}"
+    )
 
 
 def _emergence(
@@ -303,6 +350,7 @@ def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
             "no control is in the table, so it cannot say whether any other change of the question "
             "would do as well",
         )
+    yield from _gaps(table)
     if len(concepts_of(table)) > 1 and not (table["concept"] == JOINT).any():
         yield Finding(
             "data",
@@ -313,3 +361,22 @@ def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
         known = (table["samples"] > 0).all()
         spread = "intervals are those of its samples" if known else "nothing has an interval"
         yield Finding("data", f"this is one seed: {spread}, and other seeds may differ")
+
+
+def _gaps(table: pd.DataFrame) -> Iterator[Finding]:
+    """Which ways of asking are not asked at every checkpoint of a quantity."""
+    gaps: dict[str, list[str]] = {}
+    for quantity in main_quantities(table):
+        wide = by_protocol(table, quantity)
+        there = wide.notna().sum()
+        short = [f"{name} at {n}" for name, n in there.items() if n < len(wide)]
+        if short:
+            gaps.setdefault(f"{', '.join(short)} of {len(wide)} checkpoints", []).append(
+                quantity.name
+            )
+    for text, names in gaps.items():
+        yield Finding(
+            "data",
+            f"not every way of asking has every checkpoint of {' and '.join(names)}: {text}; one "
+            "where the plain way or a control is missing is in no hidden window",
+        )

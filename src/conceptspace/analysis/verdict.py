@@ -258,11 +258,13 @@ def _left_out(found: list[Window], decided: list[Window]) -> list[str]:
         return []
     who = _unscored_in_words(missing)
     if len(found) == 1:
-        text = f"{who} not scored at {in_words(_steps(missing))}, where another way of asking"
+        text = (
+            f"{who} not scored at {in_words(unscored_steps(missing))}, where another way of asking"
+        )
         return [f"{text[0].upper()}{text[1:]} makes it."]
     many = f"{len(missing)} of {len(found)} seeds {'is' if len(missing) == 1 else 'are'} left out"
     many += " of the count" if decided else ""
-    where = [f"seed {w.seed} at {in_words(_steps([w]))}" for w in missing[:MOST_NAMED]]
+    where = [f"seed {w.seed} at {in_words(unscored_steps([w]))}" for w in missing[:MOST_NAMED]]
     where += ["..."] if len(missing) > MOST_NAMED else []
     return [f"{many}: {who} not scored where another way of asking makes it ({'; '.join(where)})."]
 
@@ -275,7 +277,7 @@ def _unscored_in_words(windows: list[Window]) -> str:
     return f"{' and '.join(who)} {'are' if len(who) > 1 else 'is'}"
 
 
-def _steps(windows: Iterable[Window]) -> set[int]:
+def unscored_steps(windows: Iterable[Window]) -> set[int]:
     """The steps at which something was not scored though a window may be there."""
     return {step for w in windows for steps in w.unscored.values() for step in steps}
 
@@ -357,9 +359,9 @@ def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
         clauses.append("a louder prompt is enough")
     partly = [w for w in found if w.found and w.unscored]
     if partly:
+        where = in_words(unscored_steps(partly))
         clauses.append(
-            f"{_unscored_in_words(partly)} not scored at {in_words(_steps(partly))}, so a window "
-            "may be longer"
+            f"{_unscored_in_words(partly)} not scored at {where}, so a window may be longer"
         )
     return [*clauses, ONE_SEED] if seeds == 1 else clauses
 
