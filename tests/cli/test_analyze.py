@@ -52,6 +52,25 @@ def test_findings_on_the_terminal_and_on_the_page(tmp_path, capsys):
     assert payload["details"][token]["provenance"]["file"] == "evals.csv"
 
 
+def payload_of(page):
+    (text,) = re.findall(r'id="payload">(.*?)</script>', page.read_text())
+    return json.loads(text)
+
+
+def test_seeds_of_one_run_name_are_runs_of_their_own_on_the_page(tmp_path):
+    page = tmp_path / "page.html"
+    rows = "".join(f"{s},main,{seed},.{seed}{s}\n" for seed in (1, 2) for s in (1, 2, 3))
+    assert analyze(tmp_path, "step,run,seed,accuracy\n" + rows, "-o", str(page)) == 0
+    payload = payload_of(page)
+    runs = {run["name"]: run for run in payload["index"]["runs"]}
+    assert list(runs) == ["main, seed 1", "main, seed 2"]
+    curves = {
+        run["seed"]: payload["trajectory"][run["token"]]["protocols"][0]["classes"]["1"]["joint"]
+        for run in runs.values()
+    }
+    assert curves == {1: [0.11, 0.12, 0.13], 2: [0.21, 0.22, 0.23]}
+
+
 def test_without_a_page_nothing_is_written(tmp_path, capsys):
     assert analyze(tmp_path, GOOD, *FLAGS) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["evals.csv"]

@@ -64,6 +64,8 @@ def table_payload(
 ) -> Tree:
     """What the page of a table finds inside; see :func:`offline.payload` for its form.
 
+    Rows of a run that differ in their seed are runs of their own.
+
     The index has two more entries: ``"of_table": true``, and ``"protocols"``, those drawn at first.
 
     Args:
@@ -72,6 +74,7 @@ def table_payload(
         source: where it comes from, as names and values, e.g. file and SHA-256.
         threshold: accuracy from which something counts as present.
     """
+    table = _one_seed_a_run(table)
     axes = TableAxes.of(table)
     names = [str(name) for name in dict.fromkeys(table["run"])]
     runs = {name: table[table["run"] == name] for name in names}
@@ -113,6 +116,13 @@ def table_payload(
         "images_generated": 0,
         "table": _parquet(table),
     }
+
+
+def _one_seed_a_run(table: pd.DataFrame) -> pd.DataFrame:
+    """The table in which the name of a run that has several seeds says which of them it is."""
+    several = table.groupby("run")["seed"].transform("nunique") > 1
+    named = table["run"] + ", seed " + table["seed"].astype(str)
+    return table.assign(run=table["run"].where(~several, named))
 
 
 def has_joint(table: pd.DataFrame) -> bool:
