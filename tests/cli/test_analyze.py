@@ -103,6 +103,17 @@ BAD = {
     "unsaid percent": ("step,accuracy\n1,10\n2,20\n3,30\n", [], "on the command line --percent"),
     "no percent": (PLAIN, ["--percent"], "are no percentages"),
     "no skill": ("step,concept,accuracy\n1,,0.1\n2,a,0.1\n", [], "1 of 2 rows have no concept"),
+    "a comma too many in a row": (
+        "step,acc,few\n1,.1,.2,\n2,.1,.9,\n3,.1,.9,\n",
+        ["--naive", "acc", "--elicited", "few"],
+        "evals.csv: line 2 has 4 fields, and the header 3",
+    ),
+    "a comma too many in some row": (PLAIN + "4,.9,.8\n", [], "line 5 has 3 fields"),
+    "two columns of one name": (
+        "step,acc,few,few\n1,.1,.2,.3\n2,.1,.9,.9\n3,.1,.9,.9\n",
+        ["--naive", "acc", "--elicited", "few"],
+        "evals.csv has the column 'few' twice",
+    ),
     "no rows": ("step,accuracy\n", [], "has no rows"),
     "nothing": ("", [], "cannot be read as a table"),
     "bytes": (b"\x00\xff\xfe", [], "cannot be read as a table"),

@@ -77,14 +77,39 @@ def _opened(path: Path, content: bytes | None) -> pd.DataFrame:
     try:
         file = BytesIO(read_whole(path) if content is None else content)
         if path.suffix == ".csv":
-            table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            return table.mask(table == "")
+            return _of_csv(file, path)
         return pd.read_parquet(file)
-    except MemoryError:
+    except (MemoryError, UserError):
         raise
     except Exception as error:  # a decoder of damaged bytes raises whatever it stumbles over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a table: {reason}") from None
+
+
+def _of_csv(file: BytesIO, path: Path) -> pd.DataFrame:
+    """The table in a CSV file, all of it text.
+
+    The header is read as any row is: where pandas knows it for one, it takes a first column that
+    the header does not name for an index, and renames a column whose name was there before.
+    """
+    options: Any = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    try:
+        every = pd.read_csv(file, header=None, **options)
+    except pd.errors.ParserError as error:
+        wide = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if wide is None:
+            raise
+        header, line, row = wide.groups()
+        raise UserError(
+            f"{path}: line {line} has {row} fields, and the header {header}; is there a comma too "
+            "many, or a name too few?"
+        ) from None
+    names = [str(name) or f"Unnamed: {at}" for at, name in enumerate(every.iloc[0])]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UserError(f"{path} has the column {twice[0]!r} twice")
+    table = every.iloc[1:].reset_index(drop=True).set_axis(names, axis=1)
+    return table.mask(table == "")
 
 
 def checked_table(
