@@ -212,10 +212,54 @@ def test_columns_by_what_they_are_for(tmp_path, capsys):
     assert "ways of asking naive, b, c, control d" in output
 
 
+@pytest.mark.parametrize("way", ["controlnet", "patching", "fine-tuning-held-out", "control on"])
+def test_the_role_that_is_said_decides_and_not_the_name(tmp_path, capsys, way):
+    rows = f"step,a,{way},d\n" + "".join(f"{s},.1,.9,.2\n" for s in (1, 2, 3))
+    flags = ["--naive", "a", "--elicited", way, "--control", "d"]
+    assert analyze(tmp_path, rows, *flags) == 0
+    output = capsys.readouterr().out
+    assert ": yes, from step 1 to 3." in output
+    assert f"There {way} reaches 0.90" in output
+    assert f"Under {way}, " in output
+    assert "by its name" not in output.lower()
+    assert analyze(tmp_path, rows, "--naive", "a", "--elicited", "d", "--control", way) == 0
+    output = capsys.readouterr().out
+    assert ": no." in output
+    assert "control at 0.6 or less" in output
+
+
+LONG = "step,protocol,setting,accuracy\n" + "".join(
+    f"{s},{way},{setting},{value}\n"
+    for s in (1, 2, 3)
+    for way, setting, value in [("plain", "", 0.1), ("few", "quality control on", 0.9)]
+)
+
+
+def test_a_setting_does_not_make_a_control(tmp_path, capsys):
+    assert analyze(tmp_path, LONG) == 0
+    output = capsys.readouterr().out
+    assert ": yes, from step 1 to 3." in output
+    assert "No control is in the table" in output
+
+
+def test_what_only_a_name_says_is_said(tmp_path, capsys):
+    renamed = LONG.replace("quality control on", "")
+    assert analyze(tmp_path, renamed.replace("few", "controlnet")) == 0
+    assert ": yes, from step 1 to 3." in capsys.readouterr().out
+    assert analyze(tmp_path, renamed.replace("few", "latent-control-random")) == 0
+    assert "- By its name, latent-control-random counts as a control." in capsys.readouterr().out
+    assert analyze(tmp_path, renamed.replace("few", "patching")) == 0
+    assert "- By its name, patching counts as no other way" in capsys.readouterr().out
+
+
 LEVELS_BAD = {
     "no accuracy": (["--threshold", "80"], "--threshold is an accuracy above 0, up to 1, not 80"),
     "fails above": (["--threshold", "0.4"], "--fails is an accuracy .* below --threshold 0.4, not"),
     "no columns": (["--elicited", "accuracy"], "--elicited COLUMN needs --naive COLUMN"),
+    "two roles": (
+        ["--naive", "step", "--elicited", "accuracy", "--control", "accuracy"],
+        "named by two flags",
+    ),
     "two ways": (["--naive", "accuracy", "--plain", "x"], "in place of --accuracy and --plain"),
     "no such column": (["--naive", "few"], "has no column 'few'; it has step, accuracy"),
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from conceptspace.analysis.roles import ROLE, roles
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.tables import JOINT, NAIVE
 
@@ -26,12 +27,15 @@ class Quantity:
 
 
 def each_setting(table: pd.DataFrame) -> pd.DataFrame:
-    """Every setting as a way of asking of its own, so that none is chosen by its result."""
+    """Every setting as a way of asking of its own, so that none is chosen by its result.
+
+    A setting has the role of its way of asking, whatever it is called.
+    """
     named = [
         f"{protocol} {setting}".strip()
         for protocol, setting in zip(table["protocol"], table["setting"], strict=True)
     ]
-    return table.assign(protocol=named, setting="")
+    return table.assign(protocol=named, setting="", **{ROLE: roles(table)})
 
 
 def classes_of(table: pd.DataFrame) -> list[str]:

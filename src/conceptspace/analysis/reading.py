@@ -29,6 +29,7 @@ def read_trajectory(
     accuracies: Mapping[str, str] | None = None,
     plain: str = "",
     controls: Sequence[str] = (),
+    elicited: Sequence[str] = (),
     joint: str = "",
     percent: bool = False,
     restore_zeros: bool = False,
@@ -52,6 +53,7 @@ def read_trajectory(
         accuracies: see ``Layout``.
         plain: see ``Layout``.
         controls: see ``Layout``.
+        elicited: see ``Layout``.
         joint: see ``Layout``.
         percent: see :func:`checked_table`.
         restore_zeros: see :func:`checked_table`.
@@ -61,7 +63,9 @@ def read_trajectory(
     Raises:
         UserError: the file cannot be read, or holds no such table; see :func:`checked_table`.
     """
-    layout = Layout(columns or {}, accuracies or {}, plain, controls, joint, percent, skip_empty)
+    layout = Layout(
+        columns or {}, accuracies or {}, plain, controls, elicited, joint, percent, skip_empty
+    )
     if isinstance(source, pd.DataFrame):
         table, name = source, "the table"
     else:

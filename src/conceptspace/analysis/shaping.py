@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from conceptspace.analysis.roles import CONTROL, OTHER, ROLE
 from conceptspace.analysis.trajectories import Array, concepts_of
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, KEYS, NAIVE, require_keys
@@ -39,6 +40,7 @@ class Layout:
             ``":concept"``.
         plain: the plain way of asking; "naive" or "plain", or the only one, if left out.
         controls: ways of asking that have no concept in mind.
+        elicited: ways of asking that count as other ways, whatever they are called.
         joint: the concept that holds the accuracy of all concepts at once.
         percent: accuracies are percentages.
         skip_empty: an accuracy that is missing was not measured, and its row is left out.
@@ -48,6 +50,7 @@ class Layout:
     accuracies: Mapping[str, str] = field(default_factory=dict)
     plain: str = ""
     controls: Sequence[str] = ()
+    elicited: Sequence[str] = ()
     joint: str = ""
     percent: bool = False
     skip_empty: bool = False
@@ -196,7 +199,10 @@ def _measured(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
 
 
 def _asked(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
-    """Ways of asking: the plain one is called naive, and a control says in its name that it is."""
+    """Ways of asking: the plain one is called naive, and a control says in its name that it is.
+
+    What was said of them stands in a column of roles, see :mod:`conceptspace.analysis.roles`.
+    """
     if "protocol" not in table:
         table = table.assign(protocol=layout.plain or NAIVE)
     table = table.assign(protocol=_text(table["protocol"]))
@@ -208,11 +214,20 @@ def _asked(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
             f"{name}: which of the ways of asking {', '.join(there)} is the plain one? Say --plain "
             'NAME or plain="NAME"'
         )
-    for value in (plain, *layout.controls):
+    for value in (plain, *layout.controls, *layout.elicited):
         _require_value(table, "protocol", value, name, "way of asking")
     if plain in layout.controls or (plain != NAIVE and NAIVE in there):
         other = "a control" if plain in layout.controls else "beside one that is called naive"
         raise UserError(f"{name}: {plain!r} cannot be the plain way of asking and {other}")
+    both = set(layout.elicited) & {plain, *layout.controls}
+    if both:
+        raise UserError(
+            f"{name}: {min(both)!r} has two roles: it cannot be another way of asking, too"
+        )
+    table = table.drop(columns=ROLE, errors="ignore")
+    if layout.controls or layout.elicited:
+        said = dict.fromkeys(layout.controls, CONTROL) | dict.fromkeys(layout.elicited, OTHER)
+        table = table.assign(**{ROLE: table["protocol"].map(said)})
     names = {
         value: value if "control" in value else f"control {value}" for value in layout.controls
     }

@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.elicitation import behind, is_control, kind
+from conceptspace.analysis.elicitation import behind, kind
 from conceptspace.analysis.emergence import (
     HOLD,
     Emergence,
@@ -28,14 +28,13 @@ from conceptspace.analysis.quantities import (
     main_quantities,
     quantities,
 )
+from conceptspace.analysis.roles import Ways, ways_of
 from conceptspace.analysis.sentences import Finding, arrival
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.verdict import (
     Window,
-    gates,
     in_words,
-    others,
     unscored_steps,
     windows_of,
 )
@@ -65,22 +64,22 @@ def table_findings(table: pd.DataFrame, levels: Levels = LEVELS) -> list[Finding
     require_enough(table)
     every = quantities(table)
     many = len(every) > MOST_WITH_SENTENCES
-    asked_otherwise = others([str(p) for p in table["protocol"].unique()])
+    ways = ways_of(table)
     main, seeds = main_quantities(table), table["seed"].nunique()
     found = {q: hidden_windows(table, q, levels) for q in main}
     hidden = [q for q in found if any(w.found for w in found[q])]
     first = hidden if many else [*hidden, *(q for q in found if q not in hidden)]
-    first = first if asked_otherwise else []
-    results = [f for q in first for f in _verdict(found[q], q.name, seeds, levels)]
-    if many and asked_otherwise:
+    first = first if ways.others else []
+    results = [f for q in first for f in _verdict(found[q], q.name, seeds, ways, levels)]
+    if many and ways.others:
         text = f"of {len(found)} accuracies {len(hidden)} have a hidden window"
         results.insert(0, Finding("verdict", text))
     for name in classes_of(table):
         results += _emergence(table, [q for q in every if q.concept_class == name], many, levels)
         results += _turn(table, name)
     for quantity in hidden if many else main:
-        results += _elicited(table, quantity, levels)
-    results += _silence(table, levels)
+        results += _elicited(table, quantity, ways, levels)
+    results += _silence(table, ways, levels)
     return [Finding(f.topic, f.text[0].upper() + f.text[1:] + ".") for f in results]
 
 
@@ -120,16 +119,18 @@ def hidden_windows(
 ) -> list[Window]:
     """The window of each seed of which some checkpoint has the plain way and another one."""
     wide = by_protocol(table, quantity)
-    asked = others([str(p) for p in wide.columns])
+    asked, held = ways_of(table).among(str(p) for p in wide.columns)
     if NAIVE not in wide or not asked:
         return []
     both = wide[NAIVE].notna() & wide[asked].notna().any(axis=1)
     seeds = both[both].index.unique("seed")
     wide = wide[wide.index.isin(seeds, level="seed")]
-    return windows_of(wide, levels.reached, levels.fails, levels.idle)
+    return windows_of(wide, levels.reached, levels.fails, levels.idle, (asked, held))
 
 
-def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iterator[Finding]:
+def _verdict(
+    found: list[Window], name: str, seeds: int, ways: Ways, levels: Levels
+) -> Iterator[Finding]:
     """Whether there is a window, and what is in it; ``seeds`` of the table may be more."""
     what, decided = f"hidden window of {name}", [w for w in found if not w.undecided]
     if not found:
@@ -145,9 +146,9 @@ def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iter
     of = f"{len(decided)} seeds" + (" that were asked otherwise" if len(found) < seeds else "")
     hit = [w for w in decided if w.found]
     if hit:
-        yield from _window(decided, hit, what, of if seeds > 1 else "", levels)
+        yield from _window(decided, hit, what, of if seeds > 1 else "", ways, levels)
     else:
-        yield from _no_window(decided, what, of if seeds > 1 else "", levels)
+        yield from _no_window(decided, what, of if seeds > 1 else "", ways, levels)
     spoiled = sum(w.spoiled for w in decided)
     if spoiled:
         yield Finding(
@@ -162,9 +163,11 @@ def _verdict(found: list[Window], name: str, seeds: int, levels: Levels) -> Iter
         yield Finding("verdict", f"{who} left out of the count, as it is not decided: {why}")
 
 
-def _no_window(found: list[Window], what: str, seeds: str, levels: Levels) -> Iterator[Finding]:
+def _no_window(
+    found: list[Window], what: str, seeds: str, ways: Ways, levels: Levels
+) -> Iterator[Finding]:
     """That there is none; ``seeds`` says how many were looked at, of one it is empty."""
-    asked, held = (pick(list(found[0].accuracy)) for pick in (others, gates))
+    asked, held = ways.among(found[0].accuracy)
     other = asked[0] if len(asked) == 1 else f"the best of {len(asked)} other ways of asking"
     control = f" and the control at {levels.idle:g} or less" if held else ""
     yield Finding("verdict", f"{what}: no{f' in any of {seeds}' if seeds else ''}")
@@ -176,10 +179,10 @@ def _no_window(found: list[Window], what: str, seeds: str, levels: Levels) -> It
 
 
 def _window(
-    found: list[Window], hit: list[Window], what: str, seeds: str, levels: Levels
+    found: list[Window], hit: list[Window], what: str, seeds: str, ways: Ways, levels: Levels
 ) -> Iterator[Finding]:
     """The window of the seeds that have one; ``seeds`` says how many were looked at."""
-    asked, held = (pick(list(found[0].accuracy)) for pick in (others, gates))
+    asked, held = ways.among(found[0].accuracy)
     first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
     share, medians = (f" in {len(hit)} of {seeds}", " (medians)") if seeds else ("", "")
     yield Finding("verdict", f"{what}: yes{share}, from step {first:g} to {last:g}{medians}")
@@ -307,7 +310,9 @@ def _turn(table: pd.DataFrame, concept_class: str) -> Iterator[Finding]:
         )
 
 
-def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterator[Finding]:
+def _elicited(
+    table: pd.DataFrame, quantity: Quantity, ways: Ways, levels: Levels
+) -> Iterator[Finding]:
     """When the other ways of asking show it, and how much later the plain one does."""
     naive = _reached(table, quantity, levels)
     rows = table[table["concept_class"] == quantity.concept_class]
@@ -315,10 +320,10 @@ def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterat
     for protocol in sorted(str(p) for p in rows["protocol"].unique()):
         runs = _reached(table, quantity, levels, protocol)
         when = arrival(survival(runs), quantity.name, levels.reached)
-        taught = "" if is_control(protocol) else kind(protocol)
+        taught = kind(protocol) if protocol in ways.aside else ""
         between = _between(runs, _first_step(table, quantity, protocol))
         text = f"{taught}under {protocol}, {when}{between}"
-        if is_control(protocol):
+        if protocol in ways.controls:
             yield Finding("control", text)
             continue
         plain = [run for run in naive if run.seed in {r.seed for r in runs}]
@@ -328,7 +333,7 @@ def _elicited(table: pd.DataFrame, quantity: Quantity, levels: Levels) -> Iterat
         yield Finding("elicitation", text)
 
 
-def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
+def _silence(table: pd.DataFrame, ways: Ways, levels: Levels) -> Iterator[Finding]:
     """What the table holds, and what it cannot say."""
     steps, seeds = table["step"], table["seed"].nunique()
     asked = [NAIVE, *sorted(str(p) for p in table["protocol"].unique() if p != NAIVE)]
@@ -338,13 +343,14 @@ def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}, and the ways of asking {', '.join(asked)}; "
         f"emerged is what holds {levels.reached:g} for {HOLD} checkpoints",
     )
-    if not others(asked):
+    yield from _by_name(ways)
+    if not ways.others:
         yield Finding(
             "data",
             "no other way of asking is in the table, so it cannot say what is there before it is "
             "shown",
         )
-    elif not gates(asked):
+    elif not ways.controls:
         yield Finding(
             "data",
             "no control is in the table, so it cannot say whether any other change of the question "
@@ -361,6 +367,17 @@ def _silence(table: pd.DataFrame, levels: Levels) -> Iterator[Finding]:
         known = (table["samples"] > 0).all()
         spread = "intervals are those of its samples" if known else "nothing has an interval"
         yield Finding("data", f"this is one seed: {spread}, and other seeds may differ")
+
+
+def _by_name(ways: Ways) -> Iterator[Finding]:
+    """Which ways of asking only their names tell what they are."""
+    for names, what in (
+        (ways.by_name, "as a control"),
+        (ways.aside, "as no other way of asking, as this project's protocol of that name is none"),
+    ):
+        if names:
+            counts, its = ("counts", "its name") if len(names) == 1 else ("count", "their names")
+            yield Finding("data", f"by {its}, {' and '.join(names)} {counts} {what}")
 
 
 def _gaps(table: pd.DataFrame) -> Iterator[Finding]:

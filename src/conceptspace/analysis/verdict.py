@@ -116,7 +116,11 @@ def accuracies(best: pd.DataFrame, ood: str) -> pd.DataFrame:
 
 
 def windows_of(
-    wide: pd.DataFrame, reached: float = THRESHOLD, fails: float = FAILS, idle: float = IDLE
+    wide: pd.DataFrame,
+    reached: float = THRESHOLD,
+    fails: float = FAILS,
+    idle: float = IDLE,
+    ways: tuple[list[str], list[str]] | None = None,
 ) -> list[Window]:
     """The window of each seed in accuracies of anything, by seed.
 
@@ -125,9 +129,14 @@ def windows_of(
         reached: accuracy from which another way of asking makes it.
         fails: up to which naive prompting does not.
         idle: up to which a control does not.
+        ways: the other ways and the controls; by their names if left out.
     """
-    seeds = wide.index.unique("seed")
-    return [_window(int(seed), wide.loc[seed], reached, fails, idle) for seed in seeds]
+    names = [str(p) for p in wide.columns]
+    chosen = ways or (others(names), gates(names))
+    levels = reached, fails, idle
+    return [
+        _window(int(seed), wide.loc[seed], levels, *chosen) for seed in wide.index.unique("seed")
+    ]
 
 
 def others(protocols: list[str]) -> list[str]:
@@ -140,10 +149,15 @@ def gates(protocols: list[str]) -> list[str]:
     return [p for p in protocols if is_control(p) and not teaches(p) and p != SCALING]
 
 
-def _window(seed: int, wide: pd.DataFrame, reached: float, fails: float, idle: float) -> Window:
+def _window(
+    seed: int,
+    wide: pd.DataFrame,
+    levels: tuple[float, float, float],
+    asked: list[str],
+    held: list[str],
+) -> Window:
     """The window of one seed; ``wide`` has one row for each step, one column for each protocol."""
-    protocols = [str(p) for p in wide.columns]
-    asked, held = others(protocols), gates(protocols)
+    reached, fails, idle = levels
     elicited = (wide[asked] >= reached).any(axis=1).to_numpy()
     naive = wide[NAIVE].to_numpy()
     shown = elicited & (naive <= fails)

@@ -30,6 +30,7 @@ def analyze(options: Namespace) -> int:
         accuracies=accuracies,
         plain=options.plain,
         controls=options.control,
+        elicited=options.elicited,
         joint=options.joint,
         percent=options.percent,
         restore_zeros=options.restore_zeros,
