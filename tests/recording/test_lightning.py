@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -140,6 +141,40 @@ def test_averaged_weights_are_asked_and_the_others_trained_on(tmp_path):
     plain = fit(tmp_path / "plain", 6)
     moved = plain.painter.layers[0].weight - Module().painter.layers[0].weight
     assert moved.abs().max() > 0.01
+
+
+class Manual(Module):
+    """Steps its optimiser itself, and returns no loss."""
+
+    def __init__(self, logs: bool) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.logs = logs
+
+    def training_step(self, batch, index):
+        loss = super().training_step(batch, index)
+        if self.logs:
+            self.log("loss", loss)
+        self.optimizers().zero_grad()
+        self.manual_backward(loss)
+        self.optimizers().step()
+
+
+def test_manual_optimization_keeps_numbers_beside_a_logged_loss(tmp_path):
+    fit(tmp_path / "run", 5, Manual(logs=True))
+    run = Run(tmp_path / "run")
+    assert run.training()["step"].tolist() == [2, 4]
+    assert run.training()[["loss", "light"]].notna().all(None)
+
+
+def test_manual_optimization_without_a_loss_says_once_that_numbers_are_not_kept(tmp_path):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(tmp_path / "run", 5, Manual(logs=False))
+    said = [str(w.message) for w in caught if "light are not recorded" in str(w.message)]
+    assert len(said) == 1
+    assert 'log one with self.log("loss", ...)' in said[0]
+    assert sorted(Run(tmp_path / "run").trajectory()["step"].unique()) == [0, 2, 4]
 
 
 def test_a_fit_that_fails_closes_the_recording(tmp_path):

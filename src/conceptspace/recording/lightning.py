@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from warnings import warn
 
 from torch import Tensor
 
@@ -43,7 +44,9 @@ class LightningRecorder(Callback):
     Args:
         recorder: not opened yet; open from the start of the fit to its end.
         model: module -> what is asked, see :meth:`Recorder.checkpoint`.
-        metrics: names of logged numbers that are kept beside the loss.
+        metrics: names of logged numbers that are kept beside the loss. Where a training step
+            returns no loss, as with manual optimization, it is what is logged as ``loss``; without
+            one, no numbers are kept, and a warning says so.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class LightningRecorder(Callback):
         self.model = model
         self.metrics = tuple(metrics)
         self.step = -1
+        self.warned = False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the recorder.
@@ -87,9 +91,14 @@ class LightningRecorder(Callback):
         if trainer.global_step == self.step:
             return
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        numbers = {}
+        logged = trainer.callback_metrics
+        numbers = {"loss": logged["loss"]} if "loss" in logged else {}
         if isinstance(loss, Tensor):
             numbers["loss"] = loss.detach() * trainer.accumulate_grad_batches
+        numbers |= {name: logged[name] for name in self.metrics if name in logged}
+        if "loss" not in numbers:
+            self._warn()
+            numbers = {}
         self._record(trainer, pl_module, numbers)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -106,11 +115,18 @@ class LightningRecorder(Callback):
         self.step = trainer.global_step
         if not self.recorder.open or self.step not in self.recorder.steps:
             return
-        if numbers:
-            logged = trainer.callback_metrics
-            numbers |= {name: logged[name] for name in self.metrics if name in logged}
         with _averaged(trainer, module), evaluating(module):
             self.recorder.checkpoint(self.step, self.model(module), **numbers)
+
+    def _warn(self) -> None:
+        """Say once that numbers are not kept."""
+        if self.metrics and self.recorder.open and not self.warned:
+            self.warned = True
+            warn(
+                f"{', '.join(self.metrics)} are not recorded, as the training step returns no loss "
+                'to keep beside them; log one with self.log("loss", ...)',
+                stacklevel=2,
+            )
 
     def _close(self, failure: BaseException | None) -> None:
         if self.recorder.open:

@@ -237,7 +237,7 @@ def _steps(steps: Container[int] | None) -> Container[int]:
         )
     if not isinstance(steps, set | frozenset):
         return steps
-    return StepSet(step.item() if isinstance(step, Tensor) else step for step in steps)
+    return StepSet(map(_plain, steps))
 
 
 def _step(step: object) -> int:
