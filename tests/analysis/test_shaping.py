@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from conceptspace.analysis.reading import read_trajectory
+from conceptspace.analysis.table_findings import table_findings
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, TRAJECTORY_COLUMNS
 
@@ -125,3 +126,46 @@ def test_one_way_of_asking_is_plain(ways, options, message):
 def test_no_rows_are_no_table():
     with pytest.raises(UserError, match="the table has no rows"):
         read_trajectory(long().head(0))
+
+
+def models(first, second, **more):
+    """Two trajectories that a column of their own tells apart, at steps of their own."""
+    rows = [{"step": step, "accuracy": 0.1, "model": "a"} for step in first]
+    rows += [{"step": step, "accuracy": 0.9, "model": "b"} for step in second]
+    return pd.DataFrame(rows).assign(**more)
+
+
+def test_trajectories_that_an_unused_column_tells_apart_are_not_merged():
+    rows = models((1, 3, 5), (2, 4, 6))
+    with pytest.raises(UserError, match=r"column model \(a, b\) is not used, .*--run model makes"):
+        read_trajectory(rows)
+    assert read_trajectory(rows, {"model": "run"}).groupby("run").size().to_dict() == {
+        "a": 6,
+        "b": 6,
+    }
+    text = rows.assign(step=rows["step"].map(lambda step: str(10 * step)))
+    with pytest.raises(UserError, match="column model"):
+        read_trajectory(text)
+
+
+@pytest.mark.parametrize("column", ["note", "loss", "flag", "rate"])
+def test_columns_that_change_with_training_are_left_alone(column):
+    rows = models((1, 2, 3), (4, 5, 6)).drop(columns="model")
+    values = {
+        "note": list("uvwxyz"),
+        "loss": [3.0, 2.0, 3.0, 1.0, 1.0, 0.5],
+        "flag": [True, False, True, False, True, True],
+        "rate": [1, 1, 1, 2, 2, 2],
+    }
+    read = read_trajectory(rows.assign(**{column: values[column]}))
+    assert not [f for f in table_findings(read) if column in f.text]
+
+
+@pytest.mark.parametrize(
+    ("of", "at"), [("ab", (1, 2, 3, 4, 5, 6)), ((64, 128), (1, 3, 5, 2, 4, 6))]
+)
+def test_a_column_that_may_hold_conditions_is_named_in_the_findings(of, at):
+    rows = models(at[:3], at[3:])
+    rows["model"] = rows["model"].map(dict(zip("ab", of, strict=True)))
+    texts = [f.text for f in table_findings(read_trajectory(rows))]
+    assert any(text.startswith("The column model is not used, and changes") for text in texts)

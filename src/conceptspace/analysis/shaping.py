@@ -15,6 +15,7 @@ import pandas as pd
 
 from conceptspace.analysis.roles import CONTROL, OTHER, ROLE
 from conceptspace.analysis.trajectories import Array, concepts_of
+from conceptspace.analysis.unused import taking_turns
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, KEYS, NAIVE, require_keys
 
@@ -75,7 +76,8 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
 
     Raises:
         UserError: the table has no rows, lacks a column that is named or needed, has no accuracy in
-            some row, or nothing tells two rows apart.
+            some row, nothing tells two rows apart, or a column that is not used tells trajectories
+            apart that would be taken for one.
     """
     if table.empty:
         raise UserError(f"{name} has no rows")
@@ -266,6 +268,7 @@ def _completed(table: pd.DataFrame, name: str, percent: bool) -> pd.DataFrame:
     if "samples" not in table:
         table = table.assign(samples=0)
     _require_apart(table, name)
+    _require_one_each(table, name)
     if "coordinate" not in table:
         coordinate = _coordinate(table, name, concepts, 100 if percent else 1)
         table = table.assign(coordinate=coordinate.where(table["concept"] != JOINT))
@@ -317,4 +320,17 @@ def _require_apart(table: pd.DataFrame, name: str) -> None:
         raise UserError(
             f"{name}: two rows are of {where}, and nothing tells them apart{hint} (--seed, --run, "
             "--concept and --protocol name columns that do)"
+        )
+
+
+def _require_one_each(table: pd.DataFrame, name: str) -> None:
+    """Refuse several trajectories, told apart by a column that is not used, as one."""
+    table = table.assign(step=numeric_column(table, "step", name))
+    for column in taking_turns(table):
+        values = table[column].dropna().map(str).unique()
+        some = ", ".join(values[:3]) + (", ..." if len(values) > 3 else "")
+        raise UserError(
+            f"{name}: the column {column} ({some}) is not used, so the rows of its values would be "
+            f"one trajectory; name it (--run {column} makes each a run), analyze each on its own, "
+            "or leave the column out"
         )

@@ -32,6 +32,7 @@ from conceptspace.analysis.roles import Ways, ways_of
 from conceptspace.analysis.sentences import Finding, arrival
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn
+from conceptspace.analysis.unused import changing
 from conceptspace.analysis.verdict import (
     Window,
     in_words,
@@ -343,6 +344,12 @@ def _silence(table: pd.DataFrame, ways: Ways, levels: Levels) -> Iterator[Findin
         f"{seeds} {'seed' if seeds == 1 else 'seeds'}, and the ways of asking {', '.join(asked)}; "
         f"emerged is what holds {levels.reached:g} for {HOLD} checkpoints",
     )
+    for column in changing(table):
+        yield Finding(
+            "data",
+            f"the column {column} is not used, and changes within a trajectory: where its values "
+            "are several conditions, each needs a table of its own, and replicates --run",
+        )
     yield from _by_name(ways)
     if not ways.others:
         yield Finding(
