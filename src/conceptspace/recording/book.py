@@ -8,7 +8,7 @@ import pandas as pd
 
 from conceptspace.events import Evaluated
 from conceptspace.files import write_table
-from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.base import Protocol, offered
 from conceptspace.recording.averages import Averages, agreements, together
 from conceptspace.recording.evaluate import Generated
 from conceptspace.recording.sheets import write_sheet
@@ -49,7 +49,7 @@ class Book:
         """
         there = self.scored(protocol.name, step)
         return any(
-            (setting, str(c)) not in there for c in self.classes for setting in protocol.settings(c)
+            (setting, str(c)) not in there for c in self.classes for setting in offered(protocol, c)
         )
 
     def store(self, protocol: str, step: int, generated: Sequence[Generated]) -> Evaluated:

@@ -15,7 +15,7 @@ from conceptspace.events import Evaluated
 from conceptspace.judges.function import AnyJudge, checked_judge, judge_in_words, judge_record
 from conceptspace.loggers import Logger, log_metrics, log_scores, open_loggers
 from conceptspace.models.generative import name_of
-from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.base import Protocol, offered
 from conceptspace.protocols.naive import with_naive
 from conceptspace.recording.asked import keep, refuse_mixing
 from conceptspace.recording.asking import Asker
@@ -217,7 +217,7 @@ class Recorder:
 
 
 def _settings(protocol: Protocol, space: ConceptSpace) -> tuple[str, ...]:
-    found = [name for c in space.classes for name in protocol.settings(c)]
+    found = [name for c in space.classes for name in offered(protocol, c)]
     return tuple(dict.fromkeys(found))
 
 
