@@ -145,6 +145,31 @@ def test_a_seed_that_lacks_the_control_is_left_out_of_the_count():
     )
 
 
+def test_large_steps_are_whole_numbers():
+    unit = 2_097_152
+    at = [unit * n for n in range(1, 11)]
+    late = dict(zip(at, LATE.values(), strict=True))
+    early = dict(zip(at, EARLY.values(), strict=True))
+    control = {step: 0.1 for step in at if step != 6 * unit}
+    table = asked_at(["swap"], naive=late, few=early, swap=control)
+    texts = [f.text for f in table_findings(table)]
+    assert texts[0].endswith("yes, from step 4194304 to 10485760.")
+    assert any("after step 12582912 and not after step 14680064" in text for text in texts)
+    both = [table.assign(seed=seed, run=f"seed {seed}") for seed in (1, 2)]
+    both[1] = both[1].assign(step=both[1]["step"] + 1)
+    texts += [f.text for f in table_findings(pd.concat(both))]
+    ways = table.assign(concept=table["concept"].replace({"accuracy": "add"}))
+    carry = ways[ways["concept"] == "add"].assign(concept="carry")
+    pair = pd.concat([ways[ways["concept"] == "add"], carry]).assign(concept_class="11")
+    texts += [f.text for f in table_findings(pair)]
+    assert any("(step 14680064)" in text for text in texts)
+    assert not any("e+" in text for text in texts)
+    never = asked_at(naive=dict.fromkeys(at, 0.1), few=dict.fromkeys(at, 0.1))
+    texts = [f.text for f in table_findings(never)]
+    assert any("by step 20971520" in text for text in texts)
+    assert not any("e+" in text for text in texts)
+
+
 def test_one_way_of_asking_cannot_say():
     table = skills({("naive", "add"): 550})
     assert texts_on(table, "verdict") == []

@@ -10,6 +10,7 @@ import pandas as pd
 from conceptspace.analysis import emergence, intervals, selection
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.sentences import Finding, arrival, delay, oriented
+from conceptspace.analysis.steps import digits
 from conceptspace.analysis.turning import Turn
 from conceptspace.tables import JOINT, NAIVE, PROBE, TEACHING
 
@@ -119,7 +120,9 @@ def behind(
     found = emergence.hidden_for(late, early)
     seeds, level = len(late), f"{threshold:g}"
     if found.undefined == seeds:
-        return f"neither {late_name} nor {early_name} reaches {level} by step {found.horizon:g}"
+        return (
+            f"neither {late_name} nor {early_name} reaches {level} by step {digits(found.horizon)}"
+        )
     if seeds == 1:
         row = found.differences.iloc[0]
         return f"{late_name} reaches {level} {delay(row['steps'], row['kind'])} {early_name}"
@@ -128,7 +131,7 @@ def behind(
     later = delay(found.mean.value, "at least" if bound else "exact")
     text = f"{late_name} reaches {level} {later} {early_name}"
     text += f" (mean of {seeds} seeds, {found.mean.kind} {low:.0f} to {high:.0f}"
-    text += f", steps counted up to {found.horizon:g})"
+    text += f", steps counted up to {digits(found.horizon)})"
     for count, who in (
         (found.at_least, f"only {early_name} arrives"),
         (found.at_most, f"only {late_name} arrives"),
@@ -165,8 +168,8 @@ def _first(best: pd.DataFrame, ood: str) -> list[Finding]:
     early = wide[wide.index.get_level_values("step") <= until].max()
     top, name = early.max(), early.idxmax()
     text = (
-        f"control: in the first quarter of the checkpoints (up to step {until:g}) the best joint "
-        f"accuracy of any protocol on {ood} is {top:.2f} ({name}, honest)"
+        f"control: in the first quarter of the checkpoints (up to step {digits(float(until))}) the "
+        f"best joint accuracy of any protocol on {ood} is {top:.2f} ({name}, honest)"
     )
     if top < emergence.THRESHOLD:
         text += ": no protocol elicits what is not there yet"

@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from conceptspace.analysis.intervals import Estimate, mean, paired_difference
+from conceptspace.analysis.steps import digits
 from conceptspace.analysis.trajectories import condition, require
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS, VALID
@@ -299,7 +300,7 @@ def sentence(
     what = f"{concept} accuracy on {concept_class}"
     missing = found.seeds - found.reached
     plural = "seed" if found.seeds == 1 else "seeds"
-    text = f"not reached by step {found.last:g} in {missing} of {found.seeds} {plural}"
+    text = f"not reached by step {digits(found.last)} in {missing} of {found.seeds} {plural}"
     if found.pending:
         text += f" ({found.pending} at {threshold:g} when training ended, too briefly to count)"
     if not np.isfinite(found.median):
@@ -307,10 +308,14 @@ def sentence(
     spread = ""
     low, high = found.interval
     if np.isfinite(low):
-        limits = f"{low:g}–{high:g}" if np.isfinite(high) else f"{low:g} to beyond the end"
+        limits = (
+            f"{digits(low)}–{digits(high)}"
+            if np.isfinite(high)
+            else f"{digits(low)} to beyond the end"
+        )
         spread = f", 95 % interval {limits}"
     middle = f"median of {found.seeds} seeds" if found.seeds > 1 else "1 seed"
-    reached = f"{what} reached {threshold:g} at step {found.median:g} ({middle}{spread})"
+    reached = f"{what} reached {threshold:g} at step {digits(found.median)} ({middle}{spread})"
     return f"{reached}; {text}" if missing else reached
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from conceptspace.analysis import emergence
 from conceptspace.analysis.emergence import Survival
 from conceptspace.analysis.intervals import Estimate
+from conceptspace.analysis.steps import digits
 
 CHAIN = (
     "order",
@@ -41,7 +42,7 @@ def arrival(found: Survival, what: str, threshold: float = emergence.THRESHOLD) 
     """When the threshold is reached, in words; one seed has no interval and is not counted."""
     missing = found.seeds - found.reached
     share = f" in {missing} of {found.seeds} seeds" if found.seeds > 1 else ""
-    late = f"by step {found.last:g}{share}"
+    late = f"by step {digits(found.last)}{share}"
     if found.pending:
         who = f"{found.pending} of them {'is' if found.pending == 1 else 'are'}"
         who = who if found.seeds > 1 else "it is"

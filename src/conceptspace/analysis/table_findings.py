@@ -30,12 +30,12 @@ from conceptspace.analysis.quantities import (
 )
 from conceptspace.analysis.roles import Ways, ways_of
 from conceptspace.analysis.sentences import Finding, arrival
+from conceptspace.analysis.steps import digits, in_words
 from conceptspace.analysis.trajectories import concepts_of
 from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.unused import changing
 from conceptspace.analysis.verdict import (
     Window,
-    in_words,
     unscored_steps,
     windows_of,
 )
@@ -186,7 +186,9 @@ def _window(
     asked, held = ways.among(found[0].accuracy)
     first, last = (np.median([getattr(w, key) for w in hit]) for key in ("first", "last"))
     share, medians = (f" in {len(hit)} of {seeds}", " (medians)") if seeds else ("", "")
-    yield Finding("verdict", f"{what}: yes{share}, from step {first:g} to {last:g}{medians}")
+    yield Finding(
+        "verdict", f"{what}: yes{share}, from step {digits(first)} to {digits(last)}{medians}"
+    )
     other = asked[0]
     if len(asked) > 1:
         best = pd.Series([w.protocol for w in hit]).mode()[0]
@@ -256,7 +258,7 @@ def _between(runs: list[Emergence], first: float) -> str:
     if high <= first:
         return "; that is the first checkpoint, and it may have been there before"
     what = "it lies" if len(runs) == 1 else "the median lies"
-    return f"; {what} after step {low:g} and not after step {high:g}, as checkpoints go"
+    return f"; {what} after step {digits(low)} and not after step {digits(high)}, as checkpoints go"
 
 
 def _order(found: Mapping[str, list[Emergence]], threshold: float) -> Iterator[Finding]:
@@ -271,7 +273,9 @@ def _order(found: Mapping[str, list[Emergence]], threshold: float) -> Iterator[F
         )
         return
     together = groupby(came, medians.__getitem__)
-    steps = [" and ".join(f"{name} (step {at:g})" for name in names) for at, names in together]
+    steps = [
+        " and ".join(f"{name} (step {digits(at)})" for name in names) for at, names in together
+    ]
     text = "order of emergence, asked plainly: " + ", then ".join(steps)
     yield Finding("order", text + (f"; not by the end{half}: {', '.join(never)}" if never else ""))
     if len(order) > MOST_PAIRS:

@@ -27,6 +27,7 @@ from conceptspace.analysis.emergence import (
     survival,
 )
 from conceptspace.analysis.intervals import Estimate, mean
+from conceptspace.analysis.steps import digits
 from conceptspace.analysis.trajectories import Array, condition
 from conceptspace.errors import UserError
 from conceptspace.tables import NAIVE
@@ -221,7 +222,7 @@ def sentences(found: Underspecification) -> list[str]:
         f"by the share of masked prompts, the {found.concept} coordinate of {found.ood_class} ends "
         f"{', '.join(ends)}{means}; {_trend(found.coordinate, 'rises', 'falls')}"
     )
-    counted = f"; mean steps, counted up to {found.horizon:g}: {', '.join(restricted)}"
+    counted = f"; mean steps, counted up to {digits(found.horizon)}: {', '.join(restricted)}"
     delay = (
         f"by the share of masked prompts, joint accuracy on {found.ood_class} reaches "
         f"{found.threshold:g} {', '.join(steps)}{medians}{counted if several else ''}; "
@@ -271,7 +272,7 @@ def _log_rank_scores(runs: Sequence[Emergence]) -> Array:
 
 def _steps(found: Survival) -> str:
     missing = found.seeds - found.reached
-    censored = f"not by step {found.last:g}" if missing else ""
+    censored = f"not by step {digits(found.last)}" if missing else ""
     if missing and found.seeds > 1:
         censored += f" in {missing} of {found.seeds} seeds"
     if not np.isfinite(found.median):
@@ -279,8 +280,12 @@ def _steps(found: Survival) -> str:
     low, high = found.interval
     spread = ""
     if found.seeds > 1 and np.isfinite(low):
-        spread = f" ({low:g} to {high:g})" if np.isfinite(high) else f" ({low:g} to beyond the end)"
-    text = f"at step {found.median:g}{spread}"
+        spread = (
+            f" ({digits(low)} to {digits(high)})"
+            if np.isfinite(high)
+            else f" ({digits(low)} to beyond the end)"
+        )
+    text = f"at step {digits(found.median)}{spread}"
     return f"{text}, {censored}" if censored else text
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 from conceptspace.analysis.elicitation import elicits, is_control, teaches
 from conceptspace.analysis.emergence import HOLD, THRESHOLD, ready
 from conceptspace.analysis.intervals import binomial, wilson_of_one
+from conceptspace.analysis.steps import digits, in_words
 from conceptspace.tables import JOINT, NAIVE, PATCHING
 
 FAILS = 0.5
@@ -89,7 +90,7 @@ class Window:
 
 
 MOST_NAMED = 4
-"""Seeds or steps that are named one by one; of more, only how many and where they lie."""
+"""Seeds that are left out and named one by one."""
 
 UNDECIDED = "Hidden capability: cannot be decided."
 """How a verdict begins when something that it needs is missing."""
@@ -296,16 +297,6 @@ def unscored_steps(windows: Iterable[Window]) -> set[int]:
     return {step for w in windows for steps in w.unscored.values() for step in steps}
 
 
-def in_words(steps: Iterable[int]) -> str:
-    """Steps in words, e.g. "step 300" or "4 steps from 300 to 900"."""
-    ordered = sorted(steps)
-    if len(ordered) == 1:
-        return f"step {ordered[0]}"
-    if len(ordered) <= MOST_NAMED:
-        return f"steps {', '.join(map(str, ordered[:-1]))} and {ordered[-1]}"
-    return f"{len(ordered)} steps from {ordered[0]} to {ordered[-1]}"
-
-
 def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: float) -> str:
     """The answer with its window, its level and how sure it is."""
     seeds = len(found)
@@ -313,7 +304,7 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
     way = float(np.mean([w.accuracy[w.protocol] for w in hit]))
     if seeds == 1:
         low, high = wilson_of_one(way, images)
-        answer, when = "yes", f"From step {first:g} to {last:g}"
+        answer, when = "yes", f"From step {digits(first)} to {digits(last)}"
         level = f"{hit[0].protocol}: {way:.2f} of {images} images"
         level += f", 95 % interval {low:.2f} to {high:.2f}"
     else:
@@ -321,7 +312,8 @@ def _yes(found: list[Window], hit: list[Window], what: str, images: int, plain: 
         answer = f"yes in {len(hit)} of {seeds} seeds"
         answer += f" (95 % interval of that share {100 * low:.0f} to {100 * high:.0f} %)"
         those = "that seed" if len(hit) == 1 else "these seeds"
-        when = f"In {those}, from step {first:g} to {last:g}{' (medians)' if len(hit) > 1 else ''},"
+        medians = " (medians)" if len(hit) > 1 else ""
+        when = f"In {those}, from step {digits(first)} to {digits(last)}{medians},"
         level = f"mean {way:.2f} of {images} images"
     return (
         f'Hidden capability: {answer}. {when} another way of asking makes "{what}" ({level}) while '
@@ -351,9 +343,10 @@ def _near(window: Window) -> list[str]:
     """Where one seed without a window shows it all the same, for too short a time."""
     if not window.checkpoints:
         return []
-    at = f"At step {window.first:g} alone"
+    at = f"At step {digits(window.first)} alone"
     if window.checkpoints > 1:
-        at = f"At {window.checkpoints} in a row, from step {window.first:g} to {window.last:g},"
+        at = f"At {window.checkpoints} in a row, from step {digits(window.first)} "
+        at += f"to {digits(window.last)},"
     level, plain = window.accuracy[window.protocol], window.accuracy[NAIVE]
     return [f"{at} it does: {window.protocol} {level:.2f}, plain prompting {plain:.2f}."]
 
