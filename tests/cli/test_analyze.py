@@ -102,6 +102,11 @@ BAD = {
     "a step before the first": (PLAIN + "-5,0.1\n", [], "whole numbers from 0 to 10^15"),
     "unsaid percent": ("step,accuracy\n1,10\n2,20\n3,30\n", [], "on the command line --percent"),
     "no percent": (PLAIN, ["--percent"], "are no percentages"),
+    "percent beside shares": (
+        "step,acc,few\n1,.1,20\n2,.3,90\n3,.9,90\n",
+        ["--naive", "acc", "--elicited", "few", "--percent"],
+        "no accuracy in the column acc exceeds 1, and others do",
+    ),
     "no skill": ("step,concept,accuracy\n1,,0.1\n2,a,0.1\n", [], "1 of 2 rows have no concept"),
     "a comma too many in a row": (
         "step,acc,few\n1,.1,.2,\n2,.1,.9,\n3,.1,.9,\n",

@@ -197,7 +197,20 @@ def _measured(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
         raise UserError(
             f"{name}: no accuracy exceeds 1, so they are no percentages; leave percent out"
         )
+    if layout.percent and "column" in table:
+        _require_percentages(table, name)
     return table.drop(columns="column", errors="ignore").reset_index(drop=True)
+
+
+def _require_percentages(table: pd.DataFrame, name: str) -> None:
+    """Refuse columns of a wide table that look like shares beside others of percentages."""
+    top = table.groupby("column", sort=False)["accuracy"].max()
+    for column in top.index[(top > 0) & (top <= 1)]:
+        raise UserError(
+            f"{name}: no accuracy in the column {column} exceeds 1, and others do; if it holds "
+            "shares, multiply it by 100; if all of it is below 1 %, divide the others by 100 and "
+            "leave percent out"
+        )
 
 
 def _asked(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
