@@ -75,7 +75,8 @@ def signal_figure(
     parts = ["Blue frames: training classes" + ("; magenta: OOD." if space.ood_classes else ".")]
     if not distances.empty:
         parts.append("Numbers at edges, their width and dots: mean squared pixel difference of two")
-        parts[-1] += " classes, values from 0 to 1; bars: mean over the pairs, by which edges are longer."
+        parts[-1] += " classes, values from 0 to 1; bars: mean over the pairs, by which edges are"
+        parts[-1] += " longer."
     footnote(figure, " ".join(parts))
     heading(figure, title, subtitle)
     return figure
