@@ -62,6 +62,7 @@ def masked(tmp_path_factory):
 def test_page_of_one_run_with_every_protocol(tmp_path):
     run = write_evaluated(tmp_path / "one", 0, {"train.condition_dropout": 0.2}, ALL)
     findings = write_page([run], tmp_path / "page.html")
+    assert write_page([str(run.path), run.path], tmp_path / "again.html")[1:] == findings
     text = " ".join(f.text for f in findings)
     names = {"trajectory", "story", "curves", "elicitation", "timeline", "guidance", "signal"}
     assert saved(tmp_path / "page-figures") == names

@@ -30,7 +30,10 @@ from conceptspace.store import Run
 
 
 def write_page(
-    runs: Sequence[Run], path: str | Path, left_out: Sequence[LeftOut] = (), note: str = ""
+    runs: Sequence[Run | str | Path],
+    path: str | Path,
+    left_out: Sequence[LeftOut] = (),
+    note: str = "",
 ) -> list[Finding]:
     """Draw the figures of runs, state their findings and write their page.
 
@@ -38,7 +41,7 @@ def write_page(
     page lies there, beside every other page, in ``NAME-figures/`` for the page ``NAME.html``.
 
     Args:
-        runs: one or several. Runs that differ in one setting beside the seed are compared; with
+        runs: one or several, or their folders. Runs that differ in one setting beside the seed are compared; with
             more, each setting has findings of its own, and no figure compares them. Copies,
             damaged runs and those that have diverged are left out, and the page says so.
         path: the HTML file.
@@ -49,15 +52,16 @@ def write_page(
         The findings that stand on the page, and before them what is left out.
 
     Raises:
-        UserError: no run is left, e.g. because none has been evaluated; or at ``path`` lies
+        UserError: a folder holds no run; no run is left, e.g. because none has been evaluated; or at ``path`` lies
             something else than a page.
         OSError: the page cannot be written.
     """
     path = Path(path)
     require_replaceable(path)
-    places = {run.path.resolve(): run for run in reversed(runs)}
-    once = [run for run in runs if places[run.path.resolve()] is run]
-    twice = [LeftOut(run.name, "as named twice", shared=True) for run in runs if run not in once]
+    given = [run if isinstance(run, Run) else Run(run) for run in runs]
+    places = {run.path.resolve(): run for run in reversed(given)}
+    once = [run for run in given if places[run.path.resolve()] is run]
+    twice = [LeftOut(run.name, "as named twice", shared=True) for run in given if run not in once]
     return of_countable(
         entries_of(distinct(once)),
         lambda kept, without: _write(kept, without, path, note),
