@@ -256,6 +256,16 @@ def test_a_joint_accuracy_is_the_one_that_decides():
     assert text.startswith("Hidden window of the joint accuracy: yes")
 
 
+def test_names_that_give_a_part_are_said():
+    at = {("naive", "a"): 1450, ("naive", "joint"): 1550, ("x", "a"): 450, ("x", "joint"): 550}
+    texts = texts_on(skills(at), "data")
+    assert any(text.startswith("The joint accuracy is that of the concept joint") for text in texts)
+    alone = skills({("naive", "a"): 1450})
+    assert not any("joint" in text or "valid" in text for text in texts_on(alone, "data"))
+    (text,) = [t for t in texts_on(alone.assign(valid=1.0), "data") if "column valid counts" in t]
+    assert "less than 0.5 of the samples of the other classes" in text
+
+
 def test_of_many_skills_only_those_with_a_window_are_reported():
     at = {("naive", f"skill {n}"): 550 for n in range(20)}
     at |= {("naive", "late"): 1550, ("five", "late"): 550}

@@ -329,3 +329,11 @@ def test_classes_of_many_values_without_them(tmp_path):
     assert classes["20"]["coordinate"] == [[0.5] * 3, [0.1] * 3]
     assert classes["01"]["coordinate"] == [[0.7] * 3, [0.6] * 3]
     assert "values" not in classes["20"]
+
+
+def test_the_help_names_what_a_name_alone_does(capsys):
+    with pytest.raises(SystemExit):
+        main(["analyze", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "A column valid counts, too" in text
+    assert "default: the one called joint" in text

@@ -15,6 +15,7 @@ import pandas as pd
 from conceptspace.analysis.elicitation import behind, kind
 from conceptspace.analysis.emergence import (
     HOLD,
+    READY,
     Emergence,
     find_emergence,
     survival,
@@ -40,7 +41,7 @@ from conceptspace.analysis.verdict import (
     windows_of,
 )
 from conceptspace.errors import UserError
-from conceptspace.tables import JOINT, NAIVE
+from conceptspace.tables import JOINT, NAIVE, VALID
 
 MOST_PAIRS = 6
 """Up to this number of concepts, each is compared with the next one in the order."""
@@ -355,6 +356,7 @@ def _silence(table: pd.DataFrame, ways: Ways, levels: Levels) -> Iterator[Findin
             "are several conditions, each needs a table of its own, and replicates --run",
         )
     yield from _by_name(ways)
+    yield from _of_our_names(table)
     if not ways.others:
         yield Finding(
             "data",
@@ -389,6 +391,22 @@ def _by_name(ways: Ways) -> Iterator[Finding]:
         if names:
             counts, its = ("counts", "its name") if len(names) == 1 else ("count", "their names")
             yield Finding("data", f"by {its}, {' and '.join(names)} {counts} {what}")
+
+
+def _of_our_names(table: pd.DataFrame) -> Iterator[Finding]:
+    """Columns and concepts whose names alone give them a part."""
+    if any(quantity.concept == JOINT for quantity in main_quantities(table)):
+        yield Finding(
+            "data",
+            "the joint accuracy is that of the concept joint, or of --joint: it is taken for all "
+            "concepts at once, and the hidden window is its own",
+        )
+    if VALID in table and table[VALID].notna().any():
+        yield Finding(
+            "data",
+            "the column valid counts: nothing emerges at a checkpoint at which less than "
+            f"{READY:g} of the samples of the other classes, asked plainly, are valid",
+        )
 
 
 def _gaps(table: pd.DataFrame) -> Iterator[Finding]:

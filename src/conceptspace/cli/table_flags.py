@@ -31,7 +31,11 @@ def add_flags(command: ArgumentParser) -> None:
     """Add the arguments that say where the table is, and what its columns mean."""
     command.add_argument("table", type=Path, metavar="TABLE", help="a .csv or .parquet file")
     command.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page; default: none")
-    columns = command.add_argument_group("columns; those called like the flag need none")
+    columns = command.add_argument_group(
+        "columns; those called like the flag need none",
+        "A column valid counts, too: the share of samples that show anything. Nothing emerges "
+        "before the other classes, asked plainly, have 0.5 of it.",
+    )
     for name, what in TABLE_COLUMNS.items():
         columns.add_argument(f"--{name}", metavar="COLUMN", help=what)
     columns.add_argument(
@@ -58,7 +62,12 @@ def add_flags(command: ArgumentParser) -> None:
         metavar="NAME",
         help="a way that should do nothing; with --naive its column of accuracies",
     )
-    meaning.add_argument("--joint", default="", metavar="CONCEPT", help="is all concepts at once")
+    meaning.add_argument(
+        "--joint",
+        default="",
+        metavar="CONCEPT",
+        help="is all concepts at once; default: the one called joint, if there is one",
+    )
     for flag, (level, what) in LEVELS.items():
         text = f"{what}; default: {level:g}"
         meaning.add_argument(f"--{flag}", type=float, default=level, metavar="SHARE", help=text)
