@@ -169,3 +169,14 @@ def test_a_column_that_may_hold_conditions_is_named_in_the_findings(of, at):
     rows["model"] = rows["model"].map(dict(zip("ab", of, strict=True)))
     texts = [f.text for f in table_findings(read_trajectory(rows))]
     assert any(text.startswith("The column model is not used, and changes") for text in texts)
+
+
+@pytest.mark.parametrize("column", ["step", "seed", "run", "setting", "way", "skill", "class"])
+@pytest.mark.parametrize("value", [[1], {"k": 1}, np.array([1, 2])])
+def test_lists_are_no_names(column, value):
+    names = {"skill": "concept", "acc": "accuracy", "way": "protocol", "class": "concept_class"}
+    given = long(way="plain", **{"class": "11"}).assign(seed=0, run="r", setting="")
+    rows = given.assign(**{column: [value] * len(given)})
+    what = names.get(column, column)
+    with pytest.raises(UserError, match=rf"column {what} holds .* and needs one value a row"):
+        read_trajectory(rows, names)

@@ -286,6 +286,26 @@ def test_every_setting_is_a_way_of_its_own():
     assert sorted(each_setting(swept)["protocol"].unique()) == ["five k=5", "naive"]
 
 
+def test_a_setting_and_a_way_of_the_same_name_stay_apart():
+    table = skills({("naive", "add"): 1550, ("few", "add"): 550, ("few b", "add"): 750})
+    swept = table.assign(setting=["b" if p == "few" else "" for p in table["protocol"]])
+    found = each_setting(swept)
+    assert sorted(found["protocol"].unique()) == ["few b", 'few, setting "b"', "naive"]
+    assert "yes in 3 of 3 seeds" in texts_on(found, "verdict")[0]
+
+
+def test_the_only_setting_of_the_plain_way_is_the_plain_way():
+    table = skills({("naive", "add"): 1550, ("few", "add"): 550}).assign(setting="0.5")
+    found = each_setting(table)
+    assert sorted(found["protocol"].unique()) == ["few 0.5", "naive"]
+    assert "yes in 3 of 3 seeds" in texts_on(found, "verdict")[0]
+    more = pd.concat([table, table[table["protocol"] == "naive"].assign(setting="0.7")])
+    with pytest.raises(UserError, match=r"the plain way of asking has the settings 0\.5, 0\.7"):
+        each_setting(more)
+    more = pd.concat([table, table[table["protocol"] == "naive"].assign(setting="")])
+    assert sorted(each_setting(more)["protocol"].unique()) == ["few 0.5", "naive", "naive 0.5"]
+
+
 def test_too_few_checkpoints_and_mixed_runs_are_refused():
     table = skills({("naive", "add"): 550})
     with pytest.raises(UserError, match="there are 2 steps; what emerges has to stay for 3"):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from conceptspace.analysis.roles import ROLE, roles
 from conceptspace.analysis.trajectories import concepts_of
+from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
 
 
@@ -29,13 +30,40 @@ class Quantity:
 def each_setting(table: pd.DataFrame) -> pd.DataFrame:
     """Every setting as a way of asking of its own, so that none is chosen by its result.
 
-    A setting has the role of its way of asking, whatever it is called.
+    A setting has the role of its way of asking, whatever it is called. The only setting of the
+    plain way is the plain way.
+
+    Raises:
+        UserError: the plain way has several settings, and each is one.
     """
-    named = [
-        f"{protocol} {setting}".strip()
-        for protocol, setting in zip(table["protocol"], table["setting"], strict=True)
-    ]
+    table = _plain_alone(table)
+    pairs = table[["protocol", "setting"]].drop_duplicates()
+    short = {(p, x): f"{p} {x}".strip() for p, x in pairs.itertuples(index=False)}
+    shared = {name for name in short.values() if list(short.values()).count(name) > 1}
+    names = {
+        (p, x): f'{p}, setting "{x}"' if x and name in shared else name
+        for (p, x), name in short.items()
+    }
+    named = [names[pair] for pair in zip(table["protocol"], table["setting"], strict=True)]
     return table.assign(protocol=named, setting="", **{ROLE: roles(table)})
+
+
+def _plain_alone(table: pd.DataFrame) -> pd.DataFrame:
+    """The table in which the plain way of asking has no setting, where it has but one.
+
+    Raises:
+        UserError: it has several, and each is one.
+    """
+    naive = table["protocol"] == NAIVE
+    settings = [str(value) for value in table.loc[naive, "setting"].unique()]
+    if len(settings) > 1 and "" not in settings:
+        raise UserError(
+            f"the plain way of asking has the settings {', '.join(settings)}: keep the one that is "
+            "plain, or give the others a way of asking of their own"
+        )
+    if len(settings) == 1:
+        return table.assign(setting=table["setting"].mask(naive, ""))
+    return table
 
 
 def classes_of(table: pd.DataFrame) -> list[str]:

@@ -75,9 +75,9 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
         :func:`conceptspace.analysis.reading.checked_table`.
 
     Raises:
-        UserError: the table has no rows, lacks a column that is named or needed, has no accuracy in
-            some row, nothing tells two rows apart, or a column that is not used tells trajectories
-            apart that would be taken for one.
+        UserError: the table has no rows, has lists in a column of names or numbers, lacks a column
+            that is named or needed, has no accuracy in some row, nothing tells two rows apart, or
+            a column that is not used tells trajectories apart that would be taken for one.
     """
     if table.empty:
         raise UserError(f"{name} has no rows")
@@ -85,6 +85,7 @@ def shaped(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     ours = set(layout.columns.values()) - set(layout.columns)
     table = table.drop(columns=[column for column in ours if column in table])
     table = renamed(table, name, dict(layout.columns))
+    _require_single(table, name)
     table = _long(table, name, layout)
     lacking = [column for column in ("step", "accuracy") if column not in table]
     if lacking:
@@ -146,6 +147,19 @@ def numeric_column(table: pd.DataFrame, column: str, name: str) -> Array:
         return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise UserError(f"{name}: the column {column} holds no numbers ({error})") from None
+
+
+def _require_single(table: pd.DataFrame, name: str) -> None:
+    """Refuse lists and the like where one value is needed."""
+    for column in (*KEYS, "concept"):
+        if column not in table or not pd.api.types.is_object_dtype(table[column]):
+            continue
+        many = table[column].map(pd.api.types.is_list_like)
+        if many.any():
+            raise UserError(
+                f"{name}: the column {column} holds {table.loc[many, column].iloc[0]!r}, and needs "
+                "one value a row"
+            )
 
 
 def _listed(table: pd.DataFrame) -> str:
