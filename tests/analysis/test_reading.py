@@ -70,6 +70,7 @@ def test_names_of_another_program(tmp_path):
         ({"concept_class": "1x"}, "'1x' is no class"),
         ({"concept_class": ""}, "'' is no class"),
         ({"concept_class": "1"}, "'1' has 1 of 2 digits, as if zeros in front were lost"),
+        ({"concept_class": "110"}, "class '110' has 3 digits, one for .* has 2: color, size"),
         ({"valid": 2.0}, "valid reaches from 2"),
         ({"probe": np.inf}, "probe has missing or infinite values"),
         ({"concept_class": "11"}, "two rows have the same keys, .*'concept_class': '11'"),

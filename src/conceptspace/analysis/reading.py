@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptspace.analysis.shaping import Layout, numeric_column, renamed, shaped
-from conceptspace.analysis.trajectories import require
+from conceptspace.analysis.shaping import ONLY, Layout, numeric_column, renamed, shaped
+from conceptspace.analysis.trajectories import concepts_of, require
 from conceptspace.errors import UserError
 from conceptspace.files import read_whole
 from conceptspace.tables import JOINT, KEYS, LARGEST, PROBE, TRAJECTORY_COLUMNS, VALID, require_keys
@@ -211,7 +211,19 @@ def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
             f"{name}: class {at!r} has {len(at)} of {digits} digits, as if zeros in front were "
             "lost; restore_zeros=True puts them back"
         )
+    _require_known(classes, table, name)
     return classes
+
+
+def _require_known(classes: pd.Series, table: pd.DataFrame, name: str) -> None:
+    """Refuse digits of concepts that the table does not name, where it names any."""
+    concepts = [concept for concept in concepts_of(table) if concept != ONLY]
+    long = classes[classes.map(len) > len(concepts)]
+    if concepts and len(long):
+        raise UserError(
+            f"{name}: class {long.iloc[0]!r} has {len(long.iloc[0])} digits, one for each concept, "
+            f"and the table has {len(concepts)}: {', '.join(concepts)}"
+        )
 
 
 def _whole(value: object) -> str:
