@@ -195,6 +195,21 @@ def test_the_threshold_is_the_one_that_is_asked_for(tmp_path, capsys):
     assert payload["details"][token]["provenance"]["counts as there"] == "from 0.7 on"
 
 
+def test_every_level_that_is_not_the_usual_one_is_said(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert analyze(tmp_path, PLAIN, "--fails", "0.7", "--idle", "0.75", "-o", str(page)) == 0
+    payload = payload_of(page)
+    (details,) = payload["details"].values()
+    assert details["provenance"]["the plain way fails"] == "up to 0.7"
+    assert details["provenance"]["a control is idle"] == "up to 0.75"
+    assert "counts as there" not in details["provenance"]
+    said = "Levels that are not the usual ones: the plain way fails: up to 0.7; a control is idle: "
+    assert said in capsys.readouterr().out
+    assert any(said in row["text"] for row in payload["findings"]["*"]["findings"])
+    assert analyze(tmp_path, PLAIN) == 0
+    assert "usual" not in capsys.readouterr().out
+
+
 def test_a_plain_way_that_does_better_than_it_may_has_no_window(tmp_path, capsys):
     rows = "step,plain,few,none\n" + "".join(f"{s},.4,.9,.5\n" for s in (1, 2, 3))
     flags = ["--naive", "plain", "--elicited", "few", "--control", "none"]

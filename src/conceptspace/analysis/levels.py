@@ -36,6 +36,16 @@ class Levels:
                     f"not {value:g}"
                 )
 
+    @property
+    def changed(self) -> dict[str, str]:
+        """Those that differ from the defaults, in words, by what they decide."""
+        every = {
+            "counts as there": (self.reached, THRESHOLD, f"from {self.reached:g} on"),
+            "the plain way fails": (self.fails, FAILS, f"up to {self.fails:g}"),
+            "a control is idle": (self.idle, IDLE, f"up to {self.idle:g}"),
+        }
+        return {what: text for what, (level, usual, text) in every.items() if level != usual}
+
 
 LEVELS = Levels()
 """The levels of the verdict on runs; the default for tables."""

@@ -355,6 +355,9 @@ def _silence(table: pd.DataFrame, ways: Ways, levels: Levels) -> Iterator[Findin
             f"the column {column} is not used, and changes within a trajectory: where its values "
             "are several conditions, each needs a table of its own, and replicates --run",
         )
+    if levels.changed:
+        said = "; ".join(f"{what}: {text}" for what, text in levels.changed.items())
+        yield Finding("data", f"levels that are not the usual ones: {said}")
     yield from _by_name(ways)
     yield from _of_our_names(table)
     if not ways.others:

@@ -44,8 +44,7 @@ def analyze(options: Namespace) -> int:
         "accuracies": ", ".join(f"{what}: {their}" for their, what in accuracies.items()),
     }
     shown = {name: value for name, value in source.items() if value}
-    if levels != Levels():
-        shown["counts as there"] = f"from {levels.reached:g} on"
+    shown |= levels.changed
     title = options.table.stem
     for finding in table_page.analyze(table, options.out, title=title, source=shown, levels=levels):
         print(f"- {finding.text}")
