@@ -41,6 +41,12 @@ class Asking(Interface):
         ...
 
 
+def in_name(number: float) -> str:
+    """A number in a setting's name: with six digits, or as many as tell it from others."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 def offered(protocol: Asking, concept_class: str) -> Mapping[str, Setting]:
     """The settings of a protocol for a class: the same whenever they are asked for.
 

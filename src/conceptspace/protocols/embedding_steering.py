@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from conceptspace.models.generative import EditableCondition
-from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.base import Protocol, Setting, in_name
 from conceptspace.protocols.controls import MatchedControl
 from conceptspace.protocols.draws import (
     Encode,
@@ -76,7 +76,8 @@ class EmbeddingSteering:
             return {}
         compared = pairs(space, self.concept, concept_class)
         return {
-            f"strength={s:g}": self._edit(compared, s) for s in (self.strengths if compared else ())
+            f"strength={in_name(s)}": self._edit(compared, s)
+            for s in (self.strengths if compared else ())
         }
 
     def _edit(self, compared: Sequence[tuple[str, str]], strength: float) -> Edit:

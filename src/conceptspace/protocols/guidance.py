@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conceptspace.models.generative import Guidable, require
-from conceptspace.protocols.base import Costly, Protocol, Setting
+from conceptspace.protocols.base import Costly, Protocol, Setting, in_name
 from conceptspace.protocols.registry import Context, family
 
 
@@ -28,7 +28,7 @@ class Guidance(Costly):
 
     def settings(self, concept_class: str) -> Mapping[str, Setting]:
         """One setting per weight, for every class."""
-        return {f"{w:g}": self._setting(w) for w in self.weights}
+        return {in_name(w): self._setting(w) for w in self.weights}
 
     def _setting(self, weight: float) -> Setting:
         return lambda model, h: (require(model, Guidable, self.name).guided(weight), h)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
-from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.base import Protocol, Setting, in_name
 from conceptspace.protocols.edits import Edit, edited, project, require_vectors
 from conceptspace.protocols.prompts import placed, shown
 from conceptspace.protocols.registry import Context, family
@@ -90,7 +90,7 @@ class LatentIntervention:
         add = self._prompt(self.add, values[self.add])
         remove = self._prompt(self.remove, other)
         return {
-            f"alpha={a:g},beta={b:g}": self._edit(add, remove, a, b)
+            f"alpha={in_name(a)},beta={in_name(b)}": self._edit(add, remove, a, b)
             for a, b in product(self.alphas, self.betas)
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from conceptspace.errors import UserError
-from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.base import Protocol, Setting, in_name
 from conceptspace.protocols.prompts import placed, replaced, shown
 from conceptspace.protocols.registry import Context, family
 from conceptspace.space import ConceptClass
@@ -53,7 +53,7 @@ class Overprompting:
             value = concept.exaggerated(own, strength)
             if not any(torch.allclose(value, other, atol=1e-6) for other in asked):
                 asked.append(value)
-                found[f"{strength:g}"] = replaced(value, columns, self.name, concept, own)
+                found[in_name(strength)] = replaced(value, columns, self.name, concept, own)
         return found
 
 

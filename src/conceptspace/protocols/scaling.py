@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.base import Protocol, Setting, in_name
 from conceptspace.protocols.edits import edited
 from conceptspace.protocols.registry import Context, family
 from conceptspace.settings.bounds import Each
@@ -35,7 +35,7 @@ class EmbeddingScaling:
         """One setting per strength, for OOD classes."""
         if concept_class not in self.world.space.ood_classes:
             return {}
-        return {f"strength={s:g}": self._setting(s) for s in self.strengths}
+        return {f"strength={in_name(s)}": self._setting(s) for s in self.strengths}
 
     def _setting(self, strength: float) -> Setting:
         return edited(lambda model, blocks: [strength * e for e in blocks], self.name)

@@ -14,7 +14,7 @@ from conceptspace.errors import UserError
 from conceptspace.models.hooks import Hooked, hooked, module_of
 from conceptspace.models.noise import Noise
 from conceptspace.models.sampling import sample
-from conceptspace.protocols.base import Costly, Fitting, Protocol, Setting
+from conceptspace.protocols.base import Costly, Fitting, Protocol, Setting, in_name
 from conceptspace.protocols.draws import (
     Encode,
     checked_prompts,
@@ -95,7 +95,7 @@ class Steering(Costly, Fitting):
             return {}
         compared = pairs(self.world.space, self.concept, concept_class)
         return {
-            f"module={self.module},strength={s:g}": self._setting(compared, s)
+            f"module={self.module},strength={in_name(s)}": self._setting(compared, s)
             for s in (self.strengths if compared else ())
         }
 
