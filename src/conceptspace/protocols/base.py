@@ -41,7 +41,7 @@ class Asking(Interface):
         ...
 
 
-def in_name(number: float) -> str:
+def in_name(number: int | float) -> str:
     """A number in a setting's name: with six digits, or as many as tell it from others."""
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
