@@ -146,4 +146,4 @@ def test_a_list_is_no_protocol() -> None:
 
 def test_settings_that_six_digits_do_not_tell_apart_are_two() -> None:
     assert [*Guidance((2.51, 2.5100001)).settings("11")] == ["2.51", "2.5100001"]
-    assert [*Guidance((1, 0.1, 1e-7, 1e6)).settings("11")] == ["1", "0.1", "1e-07", "1e+06"]
+    assert [*Guidance((1.0, 0.1, 1e-7, 1e6)).settings("11")] == ["1", "0.1", "1e-07", "1e+06"]
