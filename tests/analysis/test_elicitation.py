@@ -67,7 +67,7 @@ def test_checkpoints_that_do_not_follow_each_other_are_not_called_all() -> None:
     assert texts[0].startswith("Hidden capability: no.")
     assert (
         "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
-        "prompting does not: at 4 of the 5 checkpoints from step 100 to 500." in texts
+        "prompting stays below that: at 4 of the 5 checkpoints from step 100 to 500." in texts
     )
 
 

@@ -120,7 +120,7 @@ def test_hidden_gap_and_controls_of_one_seed() -> None:
     )
     assert text["elicitation"] == [
         "Some other protocol makes 11 with a joint accuracy of 0.8 or more (honest) where naive "
-        "prompting does not: at all 6 checkpoints from step 700 to 1200.",
+        "prompting stays below that: at all 6 checkpoints from step 700 to 1200.",
         "Under latent-intervention, joint accuracy on 11 reaches 0.8 at step 700, with settings "
         "chosen on one half of the images and scored on the other.",
         "Under patching, joint accuracy on 11 does not reach 0.8 by step 1200.",
@@ -246,7 +246,7 @@ def test_where_several_seeds_hide_it_is_counted_by_seed() -> None:
     asked = {"naive": {"": [1200, 1200]}, "over": {"2": [300, 700]}}
     (text,) = [t for t in by_topic(asked)["elicitation"] if t.startswith("Some other protocol")]
     assert text.endswith(
-        "naive prompting does not: in 2 of 2 seeds, at 5 to 9 of the 9 checkpoints from step 300 "
+        "naive prompting stays below that: in 2 of 2 seeds, at 5 to 9 of the 9 checkpoints from step 300 "
         "to 1100."
     )
 
@@ -262,7 +262,7 @@ def test_where_several_seeds_hide_it_is_counted_by_seed() -> None:
 def test_few_checkpoints_are_named_and_all_are_called_so(turns: list[int], where: str) -> None:
     asked = {"naive": {"": turns}, "over": {"2": [300, 300]}}
     (text,) = [t for t in by_topic(asked)["elicitation"] if t.startswith("Some other protocol")]
-    assert text.endswith(f"naive prompting does not: {where}")
+    assert text.endswith(f"naive prompting stays below that: {where}")
 
 
 def test_seeds_of_other_lengths_are_compared_where_all_have_checkpoints() -> None:

@@ -84,7 +84,7 @@ def test_page_of_several_seeds(tmp_path, monkeypatch):
     findings = write_page(runs, tmp_path / "page.html")
     text = " ".join(f.text for f in findings)
     assert "means of 2 seeds" in text
-    assert "does not: in 2 of 2 seeds" in text
+    assert "stays below that: in 2 of 2 seeds" in text
     assert "the lowest of all runs" in text
     assert saved(tmp_path / "page-figures") == {"curves"}
     assert captions(tmp_path / "page.html") == ["Loss and accuracies against steps"]

@@ -183,7 +183,7 @@ def _gap(best: pd.DataFrame, ood: str, protocols: Sequence[str]) -> list[Finding
     level = f"{emergence.THRESHOLD:g}"
     text = (
         f"some other protocol makes {ood} with a joint accuracy of {level} or more (honest) where "
-        f"naive prompting does not: {_where(_wide(best), protocols)}"
+        f"naive prompting stays below that: {_where(_wide(best), protocols)}"
     )
     return [Finding("elicitation", text)]
 

@@ -254,7 +254,7 @@ def _found(
     arrived = sum(w.arrives for w in found)
     makes = "makes" if arrived or seeds > 1 else "does not make"
     share = f" in {arrived} of {seeds} seeds" if seeds > 1 else ""
-    lines.append(f"Plain prompting {makes} it by the end of training{share}.")
+    lines.append(f"Plain prompting {makes} it by the last checkpoint{share}.")
     against = _against(found, held, scaled)
     last = f"Against it: {'; '.join(against)}" if against else "Nothing in these runs is against it"
     return [*lines, f"{last}."]
@@ -359,7 +359,8 @@ def _against(found: list[Window], held: list[str], scaled: float) -> list[str]:
     if without:
         clauses.append(f"{without} of {seeds} seeds {'does' if without == 1 else 'do'} not show it")
     if spoiled:
-        clauses.append(f"in {spoiled} of {seeds} seeds {_named(held)} makes it as well")
+        made = f"{_named(held)} makes it as well (in more than {IDLE:g} of the images)"
+        clauses.append(f"in {spoiled} of {seeds} seeds {made}")
     if not held:
         clauses.append("no control was asked, so it is open how specific that way is")
     if scaled >= THRESHOLD:

@@ -41,9 +41,9 @@ def write_page(
     page lies there, beside every other page, in ``NAME-figures/`` for the page ``NAME.html``.
 
     Args:
-        runs: one or several, or their folders. Runs that differ in one setting beside the seed are compared; with
-            more, each setting has findings of its own, and no figure compares them. Copies,
-            damaged runs and those that have diverged are left out, and the page says so.
+        runs: one or several, or their folders. Runs that differ in one setting beside the seed are
+            compared; with more, each setting has findings of its own, and no figure compares them.
+            Copies, damaged runs and those that have diverged are left out, and the page says so.
         path: the HTML file.
         left_out: what has been left out already.
         note: Markdown that stands on the page, below the verdict.
@@ -52,8 +52,8 @@ def write_page(
         The findings that stand on the page, and before them what is left out.
 
     Raises:
-        UserError: a folder holds no run; no run is left, e.g. because none has been evaluated; or at ``path`` lies
-            something else than a page.
+        UserError: a folder holds no run; no run is left, e.g. because none has been evaluated; or
+            at ``path`` lies something else than a page.
         OSError: the page cannot be written.
     """
     path = Path(path)
