@@ -246,8 +246,8 @@ def test_where_several_seeds_hide_it_is_counted_by_seed() -> None:
     asked = {"naive": {"": [1200, 1200]}, "over": {"2": [300, 700]}}
     (text,) = [t for t in by_topic(asked)["elicitation"] if t.startswith("Some other protocol")]
     assert text.endswith(
-        "naive prompting stays below that: in 2 of 2 seeds, at 5 to 9 of the 9 checkpoints from step 300 "
-        "to 1100."
+        "naive prompting stays below that: in 2 of 2 seeds, at 5 to 9 of the 9 checkpoints from "
+        "step 300 to 1100."
     )
 
 
