@@ -10,7 +10,9 @@ import pytest
 from evaluated import write_evaluated
 
 from conceptspace.errors import UserError
-from conceptspace.presentation import page
+from conceptspace.experiment.parts import world
+from conceptspace.presentation import drawing, page
+from conceptspace.presentation.explorer.run_findings import best_of, single_scores
 from conceptspace.presentation.figures import learning_curves
 from conceptspace.presentation.page import write_page
 from conceptspace.presentation.sweep import conditions, value_text
@@ -57,6 +59,17 @@ def masked(tmp_path_factory):
             place = folder / f"share-{share:g}" / f"s{seed}"
             runs.append(write_evaluated(place, seed, settings, {NAIVE: {"": turn}}))
     return runs
+
+
+def test_the_figure_of_the_verdict_says_when_it_cannot_be_decided(tmp_path):
+    run = write_evaluated(tmp_path / "one", 0, {}, ALL)
+    table = run.trajectory()
+    best = best_of([run], table, single_scores([run]))
+    figure = drawing._hidden(run, best, world(run.config.data).space)["hidden"]
+    assert "Hidden capability: yes, from step" in figure.get_suptitle()
+    best.loc[best["protocol"] == "latent-control-random", "honest"] = float("nan")
+    figure = drawing._hidden(run, best, world(run.config.data).space)["hidden"]
+    assert "Hidden capability: cannot be decided" in figure.get_suptitle()
 
 
 def test_page_of_one_run_with_every_protocol(tmp_path):

@@ -18,6 +18,7 @@ from conceptspace.analysis.elicitation import elicits, honest_emergence
 from conceptspace.analysis.emergence import HOLD
 from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
+from conceptspace.analysis.steps import digits
 from conceptspace.analysis.turning import Turn
 from conceptspace.analysis.verdict import GATE, others, windows
 from conceptspace.errors import UserError
@@ -165,9 +166,10 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
         sheets = run.sheets(protocol)
         if step in sheets:
             images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
-    subtitle = "Hidden capability: no"
+    answer = "cannot be decided" if window.undecided else "no"
     if window.found:
-        subtitle = f"Hidden capability: yes, from step {window.first:g} to {window.last:g}"
+        answer = f"yes, from step {digits(window.first)} to {digits(window.last)}"
+    subtitle = f"Hidden capability: {answer}"
     subtitle += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
     words = space.describe(ood)
     figure = window_figure(best, window, ood, images, step, words=words, subtitle=subtitle)

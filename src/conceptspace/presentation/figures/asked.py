@@ -95,7 +95,8 @@ def _panel(axes: Axes, table: pd.DataFrame, quantity: Quantity, windows: Sequenc
         first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))
         axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
         middle = (first + last) / 2
-        label = "hidden" if len(windows) == 1 else f"hidden in {len(hit)} of {len(windows)} runs"
+        counted = sum(not window.undecided for window in windows)
+        label = "hidden" if counted == 1 else f"hidden in {len(hit)} of {counted} runs"
         placed: dict[str, Any] = {
             "ha": "center",
             "va": "bottom",

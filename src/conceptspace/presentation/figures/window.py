@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from conceptspace.analysis.intervals import wilson
+from conceptspace.analysis.steps import digits
 from conceptspace.analysis.verdict import GATE, SCALING, Window
 from conceptspace.presentation.style import (
     GRID,
@@ -94,7 +95,8 @@ def window_figure(
         label, color = styles[protocol][:2] if protocol in styles else (protocol, INK)
         _strip(strip, tiles[:SHOWN], f"{label}\nstep {step}", color)
     samples = int(rows["samples"].min())
-    band = f", shaded from step {window.first:g} to {window.last:g}" if window.found else ""
+    ends = digits(window.first), digits(window.last)
+    band = f", shaded from step {ends[0]} to {ends[1]}" if window.found else ""
     parts = [
         f"One run, seed {window.seed}{band}. {samples} images for each point, by the judge, "
         "settings chosen on one half of them and scored on the other; bands: 95 % binomial "
