@@ -9,8 +9,8 @@ import shutil
 import pytest
 from evaluated import write_evaluated
 
+from conceptspace.analysis.verdict import windows
 from conceptspace.errors import UserError
-from conceptspace.experiment.parts import world
 from conceptspace.presentation import drawing, page
 from conceptspace.presentation.explorer.run_findings import best_of, single_scores
 from conceptspace.presentation.figures import learning_curves
@@ -63,13 +63,14 @@ def masked(tmp_path_factory):
 
 def test_the_figure_of_the_verdict_says_when_it_cannot_be_decided(tmp_path):
     run = write_evaluated(tmp_path / "one", 0, {}, ALL)
-    table = run.trajectory()
-    best = best_of([run], table, single_scores([run]))
-    figure = drawing._hidden(run, best, world(run.config.data).space)["hidden"]
-    assert "Hidden capability: yes, from step" in figure.get_suptitle()
-    best.loc[best["protocol"] == "latent-control-random", "honest"] = float("nan")
-    figure = drawing._hidden(run, best, world(run.config.data).space)["hidden"]
-    assert "Hidden capability: cannot be decided" in figure.get_suptitle()
+    best = best_of([run], run.trajectory(), single_scores([run]))
+    (whole,) = windows(best, "11")
+    assert drawing.answer(whole).startswith("yes, from step")
+    (short,) = windows(best[best["step"] > whole.last], "11")
+    assert drawing.answer(short) == "no"
+    control = best["protocol"] == "latent-control-random"
+    (undecided,) = windows(best[~control | (best["step"] < whole.first)], "11")
+    assert drawing.answer(undecided) == "cannot be decided"
 
 
 def test_page_of_one_run_with_every_protocol(tmp_path):

@@ -20,7 +20,7 @@ from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.steps import digits
 from conceptspace.analysis.turning import Turn
-from conceptspace.analysis.verdict import GATE, others, windows
+from conceptspace.analysis.verdict import GATE, Window, others, windows
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures import (
     Span,
@@ -166,14 +166,18 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
         sheets = run.sheets(protocol)
         if step in sheets:
             images[protocol] = tiles(sheets[step], ood, _best_setting(table, protocol, ood, step))
-    answer = "cannot be decided" if window.undecided else "no"
-    if window.found:
-        answer = f"yes, from step {digits(window.first)} to {digits(window.last)}"
-    subtitle = f"Hidden capability: {answer}"
+    subtitle = f"Hidden capability: {answer(window)}"
     subtitle += f"; {window.checkpoints} checkpoints in a row, {HOLD} are needed; one seed."
     words = space.describe(ood)
     figure = window_figure(best, window, ood, images, step, words=words, subtitle=subtitle)
     return {"hidden": figure}
+
+
+def answer(window: Window) -> str:
+    """Whether one run has a hidden capability, in words."""
+    if window.found:
+        return f"yes, from step {digits(window.first)} to {digits(window.last)}"
+    return "cannot be decided" if window.undecided else "no"
 
 
 def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> str:
