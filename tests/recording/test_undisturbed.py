@@ -57,6 +57,11 @@ def closed(network: nn.Module):
     return lambda prompts, noise: network(prompts, noise(WIDTH))
 
 
+def in_a_list(network: nn.Module):
+    several = {"experts": [network]}
+    return lambda prompts, noise: several["experts"][0](prompts, noise(WIDTH))
+
+
 def flowing(network: nn.Module):
     """A velocity that is a function over a network."""
 
@@ -75,8 +80,9 @@ def flowing(network: nn.Module):
         lambda network: Holder(network).__call__,
         lambda network: partial(lambda of, p, noise: of(p, noise(WIDTH)), network),
         flowing,
+        in_a_list,
     ],
-    ids=["from_function", "closure", "attribute", "method", "partial", "flow"],
+    ids=["from_function", "closure", "attribute", "method", "partial", "flow", "list"],
 )
 def test_a_network_behind_any_model_is_in_evaluation_mode(tmp_path, made):
     network = Painter()

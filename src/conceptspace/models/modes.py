@@ -15,6 +15,9 @@ from torch import nn
 DEEPEST = 3
 """So far functions and objects that refer to each other are looked into for networks."""
 
+LONGEST = 64
+"""A list that is longer is not looked into."""
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
@@ -41,8 +44,8 @@ def networks(asked: Any) -> list[nn.Module]:
     """The networks behind something that is called.
 
     That are itself; what a function or method refers to, by closure, by a global name or as
-    ``self``; the attributes of an object, such as a pipeline. What lies in lists, or is imported
-    inside a function, is not found.
+    ``self``; the attributes of an object, such as a pipeline; what lies in a short list, tuple or
+    dictionary of these. What is imported inside a function is not found.
     """
     found: list[nn.Module] = []
     seen = set[int]()
@@ -55,7 +58,7 @@ def networks(asked: Any) -> list[nn.Module]:
             found.append(thing)
             return
         for part in _parts(thing):
-            if callable(part):
+            if callable(part) or isinstance(part, list | tuple | dict):
                 look(part, depth + 1)
 
     look(asked, 0)
@@ -64,6 +67,9 @@ def networks(asked: Any) -> list[nn.Module]:
 
 def _parts(thing: Any) -> list[Any]:
     """What a function or object refers to."""
+    if isinstance(thing, list | tuple | dict):
+        several = [*thing.values()] if isinstance(thing, dict) else [*thing]
+        return several if len(several) <= LONGEST else []
     if isinstance(thing, partial):
         return [thing.func, *thing.args, *thing.keywords.values()]
     if isinstance(thing, MethodType):
