@@ -266,3 +266,8 @@ def _table_checksum(table: pa.Table) -> str:
         plain = json.dumps(values.tolist()).encode() if values.dtype == object else values.tobytes()
         digest.update(repr((name, str(column.type), len(plain))).encode() + plain)
     return digest.hexdigest()
+
+
+def legible(name: str) -> str:
+    """A file's name as text, with bytes that are no UTF-8 as hexadecimal escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")

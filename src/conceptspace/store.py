@@ -17,6 +17,7 @@ from conceptspace.contact_sheet import Sheet, read_sheet, scored_again
 from conceptspace.errors import UserError
 from conceptspace.files import (
     leftovers,
+    legible,
     make_folders,
     read_record,
     read_table,
@@ -147,7 +148,7 @@ class Run:
     @property
     def name(self) -> str:
         """The folder's name, which is the run's name in every table."""
-        return self.path.resolve().name
+        return legible(self.path.resolve().name)
 
     @property
     def checkpoints(self) -> Path:
@@ -265,7 +266,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     """
     run, protocol = path.parents[2], path.parent.name
     table = read_table(path, f"delete it, and {scored_again(run, protocol)}")
-    return table.assign(run=run.resolve().name)
+    return table.assign(run=legible(run.resolve().name))
 
 
 def not_scored(path: Path) -> UserError:

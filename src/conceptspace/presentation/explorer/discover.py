@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conceptspace.errors import UserError
+from conceptspace.files import legible
 from conceptspace.presentation.explorer.left_out import LeftOut
 from conceptspace.store import Run
 
@@ -118,11 +119,6 @@ def runs_in(paths: Sequence[Path]) -> tuple[list[Run], list[LeftOut]]:
             raise UserError(f"{path} is not a run and holds none; runs have a config.toml")
         found += below
     return found, left_out
-
-
-def legible(name: str) -> str:
-    """A file's name as text, with bytes that are no UTF-8 as hexadecimal escapes."""
-    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 class _Search:

@@ -14,10 +14,11 @@ from typing import Any
 from conceptspace.analysis import points
 from conceptspace.contact_sheet import read_sheet
 from conceptspace.errors import UserError
+from conceptspace.files import legible
 from conceptspace.presentation.explorer import details, downloads, run_findings
 from conceptspace.presentation.explorer.ask import PointAsker, steps_of
 from conceptspace.presentation.explorer.counting import damage, of_countable, once
-from conceptspace.presentation.explorer.discover import Found, Shelf, discover, legible
+from conceptspace.presentation.explorer.discover import Found, Shelf, discover
 from conceptspace.presentation.explorer.guarded import bound_of, require_plain
 from conceptspace.presentation.explorer.index import Entry, index, read_entry
 from conceptspace.presentation.explorer.ledger import ledger_table

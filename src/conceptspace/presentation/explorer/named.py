@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from conceptspace.presentation.explorer.discover import legible
+from conceptspace.files import legible
 from conceptspace.store import Run
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from conceptspace.errors import UserError
-from conceptspace.presentation.explorer.discover import legible
+from conceptspace.files import legible
 from conceptspace.presentation.explorer.liveness import listed
 from conceptspace.store import Run
 
