@@ -148,6 +148,7 @@ def ran(config: RunConfig, setting: str, out: Path) -> Plan:
     return plan
 
 
+@pytest.mark.slow
 def test_from_images_to_the_figure_and_from_what_is_kept(tmp_path: Path) -> None:
     """Tiny: training means nothing here, every part is used."""
     changes = runs.changes("quick", "mouth") | {

@@ -61,6 +61,7 @@ def test_numbers_that_differ_by_rounding_are_one_value():
     assert single.concepts[0].labels == ("0.1", "0.7")
 
 
+@pytest.mark.slow
 def test_the_order_of_values_is_always_the_same():
     orders = ["nan", "2", "1", "01", "0"], ["1", "01", "2", "0"]
     for seed in "0123":

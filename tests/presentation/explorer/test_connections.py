@@ -46,6 +46,7 @@ def closed(opened, within):
     return True
 
 
+@pytest.mark.slow
 def test_eighty_slow_clients_do_not_silence_it_with_64_file_handles(folder):
     program = Path(sys.executable).with_name("conceptspace")
     serving = subprocess.Popen(

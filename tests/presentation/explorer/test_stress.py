@@ -217,6 +217,7 @@ def stress(folder: Path, seconds: float, pause: float) -> tuple[Load, list[tuple
     return load, measured
 
 
+@pytest.mark.slow
 def test_a_few_seconds(tmp_path):
     _, measured = stress(tmp_path, seconds=3, pause=0)
     assert measured[-1][0] < 1500 * MEGABYTE
