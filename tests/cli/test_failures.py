@@ -191,7 +191,7 @@ def test_names_that_are_no_text_are_shown_all_the_same(tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setattr(sys, "argv", ["conceptspace", "info", os.fsdecode(os.fsencode(folder))])
     assert main() == 0
-    assert "odd\\udcffname" in shown.buffer.getvalue().decode()
+    assert "odd\\xffname" in shown.buffer.getvalue().decode()
     assert capsys.readouterr().err == ""
 
 
