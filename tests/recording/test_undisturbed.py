@@ -16,6 +16,7 @@ from conceptspace.models.adapters.flow import from_flow
 from conceptspace.models.adapters.function import from_function
 from conceptspace.models.generative import EditableModel
 from conceptspace.models.modes import networks
+from conceptspace.protocols.base import offered
 from conceptspace.protocols.ensembling import PromptEnsemble
 from conceptspace.recording.recorder import Recorder
 from conceptspace.store import Run
@@ -185,3 +186,20 @@ def test_a_protocol_that_draws_leaves_the_random_numbers_and_draws_the_same(tmp_
             assert torch.equal(torch.get_rng_state(), before)
     assert len(drawn) > 3
     assert all(torch.equal(drawn[0], each) for each in drawn)
+
+
+def test_a_setting_that_draws_draws_the_same_in_a_run_as_in_a_recording():
+    """Runs of the command line take their settings by the same way."""
+
+    class Drawing:
+        name = "drawing"
+
+        def settings(self, concept_class: str):
+            return {"": lambda model, h: (model, h + torch.randn(1))}
+
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    found = [offered(Drawing(), c)[""](None, torch.zeros(2))[1] for c in ("11", "11", "10")]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])

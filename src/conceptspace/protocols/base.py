@@ -9,7 +9,8 @@ model beyond prompts and images is an ability of :mod:`conceptspace.models.gener
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
@@ -48,16 +49,24 @@ def in_name(number: int | float) -> str:
 
 
 def offered(protocol: Asking, concept_class: str) -> Mapping[str, Setting]:
-    """The settings of a protocol for a class: the same whenever they are asked for.
+    """The settings of a protocol for a class: the same whenever they are asked for and applied.
 
-    A protocol that draws from PyTorch's random numbers draws from a stream of its own, and leaves
-    them as they were.
+    What a protocol draws from PyTorch's random numbers, now or when a setting is applied, comes
+    from streams of its own, and leaves them as they were.
     """
-    with random_numbers_kept():
-        torch.default_generator.manual_seed(
-            stream_seed(0, "settings", protocol.name, concept_class)
-        )
-        return protocol.settings(concept_class)
+
+    @contextmanager
+    def own_numbers(*purpose: str) -> Iterator[None]:
+        with random_numbers_kept():
+            torch.manual_seed(stream_seed(0, *purpose, protocol.name, concept_class))
+            yield
+
+    def drawing(name: str, setting: Setting) -> Setting:
+        return lambda model, h: own_numbers("setting", name)(setting)(model, h)
+
+    with own_numbers("settings"):
+        found = protocol.settings(concept_class)
+    return {name: drawing(name, setting) for name, setting in found.items()}
 
 
 Protocol = Asking

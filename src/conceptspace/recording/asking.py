@@ -71,13 +71,11 @@ class Asker:
             for concept_class, prompts in self.prompts.items():
                 for name, setting in offered(protocol, concept_class).items():
                     if (name, str(concept_class)) not in skip:
-                        torch.manual_seed(stream_seed(self.seed, "setting", name, concept_class))
-                        asked = setting(model, _copied(prompts))
-                        requests.append((name, concept_class, *asked))
+                        requests.append((name, concept_class, *setting(model, _copied(prompts))))
             for _, concept_class, _, prompts in requests:
                 _require_count(prompts, len(self.prompts[concept_class]), protocol.name)
-            makers = [(n, c, _generator(m, protocol.name), p) for n, c, m, p in requests]
-            return [self._generated(*request) for request in makers]
+            asked = [(n, c, _generator(m, protocol.name), p) for n, c, m, p in requests]
+            return [self._generated(*request) for request in asked]
 
     @torch.no_grad()
     def _generated(

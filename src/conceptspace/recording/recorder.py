@@ -196,7 +196,8 @@ class Recorder:
         """
         if not self.open:
             raise UserError("checkpoints are recorded inside `with Recorder(...) as recorder:`")
-        at, numbers = _step(step), checked(_step(step), metrics)
+        at = _step(step)
+        numbers = checked(at, metrics)
         found = []
         for protocol in self._missing(at):
             there = self.book.scored(protocol.name, at)
