@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import jaxtyping
 import torch
 from torch import Tensor, nn
 
 from conceptspace.models.noise import Noise
-from conceptspace.worlds.naming import named_space
+from conceptspace.protocols.overprompting import Overprompting
+from conceptspace.recording.recorder import Recorder
+from conceptspace.worlds.naming import SpacePrompts, named_space
 
 SPACE = named_space({"hue": ("red", "blue"), "side": ("left", "right")}, [("blue", "right")])
 SIZE = 6
@@ -64,3 +69,41 @@ def training(steps: int, seed: int = 0) -> Iterator[tuple[int, Painter, float]]:
         loss.backward()
         optimizer.step()
         yield step, model, loss.item()
+
+
+LOUDER = Overprompting(SpacePrompts(SPACE), "hue", (1.5, 2.5))
+STEPS = range(0, 100, 2)
+PICTURES = {c: patches(c, 1)[0] for c in SPACE.classes}
+
+
+def recorder(folder: Path | str, **changes) -> Recorder:
+    arguments = {"world": SPACE, "judge": judge, "protocols": [LOUDER], "samples": 4}
+    return Recorder(folder, **(arguments | {"steps": STEPS, "pictures": PICTURES} | changes))
+
+
+def record(folder: Path, steps: int, stop_at: int = 0, **changes) -> int:
+    """Train for some steps and record; returns how often the model was called to record."""
+    calls = 0
+    with recorder(folder, **changes) as opened:
+        for step, model, loss in training(steps):
+            if step in opened.steps:
+                opened.checkpoint(step, model, loss=loss)
+            calls = model.calls
+            if step == stop_at:
+                raise KeyboardInterrupt
+    return calls
+
+
+def half(images: torch.Tensor) -> torch.Tensor:
+    """A judge that cannot say."""
+    return torch.full((len(images), 2), 0.5)
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Without the tests' own checks of types, which see sooner what is refused."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
