@@ -233,6 +233,7 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
         LATER_SEEDS,
         MASKED_SEEDS,
         PATCHED_SEEDS,
+        REPATCHED_SEEDS,
         SEEDS,
         SIZE_SEEDS,
         SPEED_SEEDS,
@@ -250,7 +251,7 @@ def test_every_figure_plans_runs_that_can_be_built_and_several_seeds(preset: str
     hidden = studied | {*LATER_SEEDS[preset]} | {*HIDDEN_SEEDS[preset]} | {*COMPARED_SEEDS[preset]}
     masked = {*MASKED_SEEDS[preset]}
     half_masked = masked | {*HALF_MASKED_SEEDS[preset]}
-    patched = studied | {*PATCHED_SEEDS[preset]}
+    patched = studied | {*PATCHED_SEEDS[preset], *REPATCHED_SEEDS[preset]}
     speeds = {*SPEED_SEEDS[preset], *SIZE_SEEDS[preset]}
     counts = {len(of) for of in (studied, hidden, patched, masked, half_masked, speeds)}
     assert seeds == {0, len(SEEDS[preset]), *counts, *faces}

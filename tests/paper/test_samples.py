@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from behaviors import clipping, hidden, plain, sweep
+from behaviors import clipping, hidden, patched_late, plain, sweep
 
 from conceptspace.analysis.claims import Row, Verdict
 from conceptspace.paper.fig09a import criteria as fig09a
@@ -23,6 +23,8 @@ from conceptspace.paper.settings import (
     HIDDEN_SEEDS,
     LATER_SEEDS,
     MASKED_SEEDS,
+    PATCHED_SEEDS,
+    REPATCHED_SEEDS,
     SIZE_SEEDS,
     STUDIED_SEEDS,
     studied,
@@ -180,6 +182,27 @@ def test_a_learned_schedule_has_seeds_that_a_fixed_one_has_not(tmp_path: Path) -
     assert (learned.seeds, fixed.seeds) == (16, 8)
     assert "Of 8 seeds by which the sample was enlarged: undecided" in learned.note
     assert not fixed.note
+
+
+def test_patched_seeds_that_were_added_stand_beside_all_of_them(tmp_path: Path) -> None:
+    """Patching works in the added ones alone."""
+    first, added = PATCHED_SEEDS["quick"][:3], REPATCHED_SEEDS["quick"][:3]
+
+    def does(plan: Plan) -> Behavior:
+        return (hidden if plan.config.seed in added else patched_late)(plan)
+
+    figure = FIGURES["fig17"]
+    plans = figure.plans("quick", [*first, *added])
+    plant_all(plans, tmp_path, does, scores=True, kept=True)
+    rows = {
+        row.name: row for row in figure.checks(figure.analyse("quick", finished(plans, tmp_path)))
+    }
+    assert rows["fig17-stable"].seeds == rows["fig17-gain"].seeds == 6
+    assert "Of 3 seeds by which the sample was enlarged: held" in rows["fig17-gain"].note
+    assert {plan.config.seed for plan in figure.plans("quick", None)} >= {
+        *PATCHED_SEEDS["quick"],
+        *REPATCHED_SEEDS["quick"],
+    }
 
 
 def test_a_picture_shows_the_verdicts_of_its_own_runs(tmp_path: Path) -> None:

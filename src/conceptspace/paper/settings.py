@@ -58,6 +58,9 @@ SIZE_SEEDS = {"quick": tuple(range(396, 404)), "paper": ()}
 CLIPPED_SEEDS = {"quick": tuple(range(404, 412)), "paper": ()}
 """Further seeds of the clip norm with a learned schedule, which eight seeds left open."""
 
+REPATCHED_SEEDS = {"quick": tuple(range(412, 420)), "paper": ()}
+"""Further seeds of Fig. 17: whether patching makes more than naive prompting was left open."""
+
 PROTOCOLS: tuple[str, ...] = (
     "overprompting-color",
     "overprompting-size",

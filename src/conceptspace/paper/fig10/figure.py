@@ -12,7 +12,7 @@ from conceptspace.analysis.claims import Row
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.paper.fig06.criteria import earlier
 from conceptspace.paper.fig10 import criteria
-from conceptspace.paper.framework.caption import ENLARGED, beside, caption
+from conceptspace.paper.framework.caption import caption, enlarged
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result, emerged, joined, joined_best, late, world
 from conceptspace.paper.settings import HALF_MASKED_SEEDS, MASKED_SEEDS, masked
@@ -93,10 +93,7 @@ def checks(data: Data) -> list[Row]:
     rows = _rows(data, list(data.naive))
     if not 0 < len(data.added) < len(data.naive):
         return rows
-    return [
-        beside(row, other, ENLARGED)
-        for row, other in zip(rows, _rows(data, data.added), strict=True)
-    ]
+    return enlarged(rows, _rows(data, data.added))
 
 
 def _rows(data: Data, seeds: Sequence[int]) -> list[Row]:

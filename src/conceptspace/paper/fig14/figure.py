@@ -29,7 +29,7 @@ from conceptspace.paper.fig14.runs import (
     protocols,
     setting,
 )
-from conceptspace.paper.framework.caption import ENLARGED, beside, caption
+from conceptspace.paper.framework.caption import caption, enlarged
 from conceptspace.paper.framework.figure import PaperFigure, Rows
 from conceptspace.paper.framework.results import Result
 from conceptspace.presentation.figures import elicitation_figure, image_strips, trajectory_figure
@@ -113,12 +113,8 @@ def checks(data: Data) -> list[Row]:
     found: list[Row] = []
     for pair, of in sorted(data.pairs.items()):
         rows = _rows(pair, of)
-        if pair in data.added:
-            added = _rows(pair, data.added[pair])
-            rows = [
-                beside(row, of_them, ENLARGED) for row, of_them in zip(rows, added, strict=True)
-            ]
-        found += rows
+        added = data.added.get(pair)
+        found += rows if added is None else enlarged(rows, _rows(pair, added))
     return found
 
 

@@ -48,6 +48,11 @@ def beside(row: Row, other: Row | None, which: str) -> Row:
     return replace(row, note=f"{row.note} {note}".strip())
 
 
+def enlarged(rows: Sequence[Row], added: Sequence[Row]) -> list[Row]:
+    """Rows, each with what the seeds say alone by which the sample was enlarged."""
+    return [beside(row, alone, ENLARGED) for row, alone in zip(rows, added, strict=True)]
+
+
 def scored_by(row: Row, probes: Sequence[str]) -> Row:
     """A row by the plain probe with a note if its seeds were scored by several.
 
