@@ -46,6 +46,38 @@ class Holder:
         return self.network(prompts, noise(WIDTH))
 
 
+class Sampler:
+    """A network inside an object that cannot be called, in a slot."""
+
+    __slots__ = "network"
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def sample(self, prompts: Tensor, noise: object) -> Tensor:
+        return self.network(prompts, noise(WIDTH))
+
+
+def in_a_sampler(network: nn.Module):
+    sampler = Sampler(network)
+    return lambda prompts, noise: sampler.sample(prompts, noise)
+
+
+class LowRank(nn.Linear):
+    """Layers that merge a weight of low rank into their own while they are evaluated."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.low = nn.Parameter(torch.ones(outputs, 1) / 4)
+        self.merged = False
+
+    def train(self, mode: bool = True):
+        if mode == self.merged:
+            self.weight.data += self.low if self.merged is False else -self.low
+            self.merged = not mode
+        return super().train(mode)
+
+
 def perfect(prompts: Tensor, noise: object) -> Tensor:
     return torch.stack([patches(f"{int(p[1] > p[0])}{int(p[3] > p[2])}", 1)[0] for p in prompts])
 
@@ -82,8 +114,10 @@ def flowing(network: nn.Module):
         lambda network: partial(lambda of, p, noise: of(p, noise(WIDTH)), network),
         flowing,
         in_a_list,
+        lambda network: Sampler(network).sample,
+        in_a_sampler,
     ],
-    ids=["from_function", "closure", "attribute", "method", "partial", "flow", "list"],
+    ids="function closure attribute method partial flow list sampler in-sampler".split(),
 )
 def test_a_network_behind_any_model_is_in_evaluation_mode(tmp_path, made):
     network = Painter()
@@ -93,6 +127,16 @@ def test_a_network_behind_any_model_is_in_evaluation_mode(tmp_path, made):
         opened.checkpoint(4, made(network))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(layer.training for layer in network.modules())
+
+
+def test_a_layer_that_changes_with_its_mode_changes_back(tmp_path):
+    network = Painter()
+    layer = network.layers[0] = LowRank(2 * WIDTH, 108)
+    network.layers[2].eval()
+    with recorder(tmp_path / "r") as opened:
+        opened.checkpoint(4, closed(network))
+    assert (layer.merged, layer.training) == (False, True)
+    assert not network.layers[2].training
 
 
 def test_a_judge_that_is_a_network_is_asked_in_evaluation_mode(tmp_path):

@@ -10,7 +10,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 DEEPEST = 3
 """So far functions and objects that refer to each other are looked into for networks."""
@@ -21,14 +21,20 @@ LONGEST = 64
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards every layer has the mode that it had."""
+    """Evaluation mode; afterwards every layer has the mode that it had.
+
+    Layers that do something of their own when their mode changes, as low-rank ones that merge their
+    weights, do it both times.
+    """
     before = [(layer, layer.training) for layer in module.modules()]
-    module.eval()
+    if any(training for _, training in before):
+        module.eval()
     try:
         yield
     finally:
-        for layer, training in before:
-            layer.training = training
+        for layer, training in before:  # outer ones first, since they set those within them
+            if layer.training != training:
+                layer.train(training)
 
 
 @contextmanager
@@ -44,8 +50,8 @@ def networks(asked: Any) -> list[nn.Module]:
     """The networks behind something that is called.
 
     That are itself; what a function or method refers to, by closure, by a global name or as
-    ``self``; the attributes of an object, such as a pipeline; what lies in a short list, tuple or
-    dictionary of these. What is imported inside a function is not found.
+    ``self``; the attributes of an object, such as a pipeline or a sampler; what lies in a short
+    list, tuple or dictionary of these. What is imported inside a function is not found.
     """
     found: list[nn.Module] = []
     seen = set[int]()
@@ -58,8 +64,7 @@ def networks(asked: Any) -> list[nn.Module]:
             found.append(thing)
             return
         for part in _parts(thing):
-            if callable(part) or isinstance(part, list | tuple | dict):
-                look(part, depth + 1)
+            look(part, depth + 1)
 
     look(asked, 0)
     return found
@@ -79,9 +84,15 @@ def _parts(thing: Any) -> list[Any]:
             referred = inspect.getclosurevars(thing)
             return [*referred.nonlocals.values(), *referred.globals.values()]
         return []
-    if isinstance(thing, type | ModuleType | BuiltinFunctionType):
+    if isinstance(thing, type | ModuleType | BuiltinFunctionType | Tensor):
         return []
-    return [*getattr(thing, "__dict__", {}).values()]
+    slots = [name for kind in type(thing).__mro__ for name in _slots(kind)]
+    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, s, None) for s in slots)]
+
+
+def _slots(kind: type) -> list[str]:
+    named = vars(kind).get("__slots__", ())
+    return [named] if isinstance(named, str) else [*named]
 
 
 @contextmanager
