@@ -104,21 +104,20 @@ def flowing(network: nn.Module):
     return from_flow(velocity, (3, 6, 6), steps=2)
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        partial(from_function, shape=(WIDTH,)),
-        closed,
-        Holder,
-        lambda network: Holder(network).__call__,
-        lambda network: partial(lambda of, p, noise: of(p, noise(WIDTH)), network),
-        flowing,
-        in_a_list,
-        lambda network: Sampler(network).sample,
-        in_a_sampler,
-    ],
-    ids="function closure attribute method partial flow list sampler in-sampler".split(),
-)
+MADE = {
+    "from_function": partial(from_function, shape=(WIDTH,)),
+    "closure": closed,
+    "attribute": Holder,
+    "method": lambda network: Holder(network).__call__,
+    "partial": lambda network: partial(lambda of, p, noise: of(p, noise(WIDTH)), network),
+    "flow": flowing,
+    "list": in_a_list,
+    "sampler": lambda network: Sampler(network).sample,
+    "closed sampler": in_a_sampler,
+}
+
+
+@pytest.mark.parametrize("made", MADE.values(), ids=MADE)
 def test_a_network_behind_any_model_is_in_evaluation_mode(tmp_path, made):
     network = Painter()
     before = {name: value.clone() for name, value in network.state_dict().items()}
