@@ -95,7 +95,11 @@ export function protocolsOf(runs: Run[]): string[] {
 }
 
 // Plain prompting first, then what elicits, then its controls.
-export const isControl = (protocol: string): boolean => protocol.includes("control");
+/** As `is_control` of the findings: one of the words of the name is "control" or "controls". */
+export const isControl = (protocol: string): boolean => {
+  const words = protocol.replace(/(?<=[a-z0-9])(?=[A-Z])/g, " ").toLowerCase();
+  return /(?<![\p{L}\p{N}])controls?[0-9]*(?![\p{L}\p{N}])/u.test(words);
+};
 const rank = (protocol: string) => (protocol === "naive" ? 0 : isControl(protocol) ? 2 : 1);
 
 // Load, or load again, what has changed; some at a time, so that the first come first.

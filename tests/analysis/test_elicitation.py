@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from tables import trajectory
 
-from conceptspace.analysis.elicitation import best_settings, honest_emergence
+from conceptspace.analysis.elicitation import best_settings, honest_emergence, is_control
 from conceptspace.analysis.findings import findings
 from conceptspace.tables import JOINT
 
@@ -92,3 +93,19 @@ def test_tables_of_before_have_no_probe() -> None:
     assert best_settings(*old)["probe"].isna().all()
     texts = [f.text for f in findings(*old, ["00"], ["11"], LABELS)]
     assert not any("plain probe" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "control"),
+    [
+        ("latent-control-random", True),
+        ("Random Control", True),
+        ("CONTROLS", True),
+        ("randomControl", True),
+        ("control2", True),
+        ("controlnet", False),
+        ("uncontrolled", False),
+    ],
+)
+def test_a_control_has_the_word_in_its_name(name: str, control: bool) -> None:
+    assert is_control(name) == control

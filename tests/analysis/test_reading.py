@@ -109,9 +109,15 @@ class TestOptions:
         np.testing.assert_allclose(found["coordinate"], table()["coordinate"])
         assert (found["valid"] == 1).all()
 
-    def test_shares_are_no_percentages(self):
-        with pytest.raises(UserError, match="no coordinate exceeds 1, so they are no percentages"):
-            checked_table(table(), percent=True)
+    @pytest.mark.parametrize("columns", [["coordinate"], ["valid"], ["probe"], ["p0", "p1"]])
+    def test_shares_beside_percentages_are_refused(self, columns):
+        percentages = {"accuracy": table()["accuracy"] * 100, "coordinate": 50.0}
+        shares = dict.fromkeys(columns, 0.5)
+        with pytest.raises(UserError, match=f"in {', '.join(columns)} exceeds 1, so it is no perc"):
+            checked_table(table().assign(**percentages | shares), percent=True)
+        small = dict.fromkeys(columns, 0.5) | {columns[0]: 1.5}
+        found = checked_table(table().assign(**percentages | small), percent=True)
+        assert np.allclose(found[columns[0]], 0.015)
 
     def test_more_than_all_is_no_percentage(self):
         shares = {"accuracy": table()["accuracy"] * 200, "coordinate": table()["coordinate"] * 100}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,8 +81,13 @@ def elicitation(
 
 
 def is_control(protocol: str) -> bool:
-    """Whether a protocol changes the model without a concept in mind, seen by its name."""
-    return "control" in protocol
+    """Whether a protocol changes the model without a concept in mind, seen by its name.
+
+    One of its words is "control" or "controls", in capitals or not, as in ``latent-control-random``
+    and ``randomControl``, not in ``controlnet``.
+    """
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", protocol).lower()
+    return re.search(r"(?<![^\W_])controls?[0-9]*(?![^\W_])", words) is not None
 
 
 def teaches(protocol: str) -> bool:

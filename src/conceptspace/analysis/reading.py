@@ -159,6 +159,8 @@ def checked_table(
         if not (whole & (values >= 0) & (values <= LARGEST)).all():
             raise UserError(f"{name}: the column {column} must hold whole numbers from 0 to 10^15")
         table = table.assign(**{column: values.astype(np.int64)})
+    if percent:
+        _require_percentages(table, name)
     for column in (*SHARES, *COLUMNS):
         if column in table:
             table = table.assign(**{column: _shares(table, column, name, percent)})
@@ -231,6 +233,19 @@ def _whole(value: object) -> str:
     return str(value).removesuffix(".0")
 
 
+def _require_percentages(table: pd.DataFrame, name: str) -> None:
+    """Refuse columns of shares beside accuracies that are percentages; p0, p1, … are one."""
+    for columns in (("coordinate",), (VALID,), (PROBE,), COLUMNS):
+        there = [column for column in columns if column in table]
+        known = [pd.Series(numeric_column(table, column, name)).dropna() for column in there]
+        highest = max((values.max() for values in known if len(values)), default=0.0)
+        if 0 < highest <= 1:
+            raise UserError(
+                f"{name}: nothing in {', '.join(there)} exceeds 1, so it is no percentage as the "
+                "accuracies are; give all of them in percent, or leave percent out"
+            )
+
+
 def _shares(table: pd.DataFrame, column: str, name: str, percent: bool) -> pd.Series:
     """Values in [0, 1]; missing ones are allowed where they mean that nothing was measured."""
     values = pd.Series(numeric_column(table, column, name), table.index)
@@ -239,10 +254,6 @@ def _shares(table: pd.DataFrame, column: str, name: str, percent: bool) -> pd.Se
     if not np.isfinite(known).all():
         raise UserError(f"{name}: the column {column} has missing or infinite values")
     low, high = known.min(), known.max()
-    if percent and len(known) and column == "coordinate" and high <= 1:
-        raise UserError(
-            f"{name}: no {column} exceeds 1, so they are no percentages; leave percent out"
-        )
     if len(known) and (low < 0 or high > (100 if percent else 1)):
         raise UserError(
             f"{name}: the column {column} reaches from {low:g} to {high:g}; "

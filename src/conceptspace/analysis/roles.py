@@ -1,20 +1,19 @@
 """What each way of asking in a table is: another way, a control, or neither.
 
 What the user says decides. Of a way of which nothing is said the name does, as it does in runs: one
-with the word "control" is a control, and this project's protocols that show the model the class
-itself, or a later checkpoint, are no way of asking the checkpoint. A setting is no part of the
-name.
+with the word "control", in capitals or not, is a control, and this project's protocols that show
+the model the class itself, or a later checkpoint, are no way of asking the checkpoint. A setting is
+no part of the name.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
-from conceptspace.analysis.elicitation import teaches
+from conceptspace.analysis.elicitation import is_control, teaches
 from conceptspace.analysis.verdict import SCALING
 from conceptspace.tables import NAIVE, PATCHING
 
@@ -71,5 +70,4 @@ def roles(table: pd.DataFrame) -> pd.Series:
 def _by_name(protocol: str) -> str:
     if teaches(protocol) or protocol in (PATCHING, SCALING):
         return ASIDE_BY_NAME
-    word = re.search(r"(?<![^\W_])controls?(?![^\W_])", protocol)
-    return CONTROL_BY_NAME if word else OTHER
+    return CONTROL_BY_NAME if is_control(protocol) else OTHER

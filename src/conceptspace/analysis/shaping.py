@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from conceptspace.analysis.elicitation import is_control
 from conceptspace.analysis.roles import CONTROL, OTHER, ROLE
 from conceptspace.analysis.trajectories import Array, concepts_of
 from conceptspace.analysis.unused import taking_turns
@@ -257,9 +258,7 @@ def _asked(table: pd.DataFrame, name: str, layout: Layout) -> pd.DataFrame:
     if layout.controls or layout.elicited:
         said = dict.fromkeys(layout.controls, CONTROL) | dict.fromkeys(layout.elicited, OTHER)
         table = table.assign(**{ROLE: table["protocol"].map(said)})
-    names = {
-        value: value if "control" in value else f"control {value}" for value in layout.controls
-    }
+    names = {value: value if is_control(value) else f"control {value}" for value in layout.controls}
     return table.assign(protocol=table["protocol"].replace({plain: NAIVE, **names}))
 
 

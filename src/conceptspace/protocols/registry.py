@@ -110,7 +110,7 @@ def family(
 
     Args:
         name: see :class:`Family`, as for the others; by default the only protocol's name as well.
-        names: ``NAME``, or ``NAME-...``; those of controls contain "control".
+        names: ``NAME``, or ``NAME-...``; those of controls have the word "control".
         settings: a subclass of ``Section`` with a default for every setting.
         also: full match of further names.
         usual: see :class:`Family`.
