@@ -14,6 +14,8 @@ from conceptspace.models.adapters.function import from_function
 from conceptspace.models.adapters.replay import replay
 from conceptspace.models.generative import EditableCondition, Guidable, require
 from conceptspace.models.noise import Noise
+from conceptspace.recording.recorder import Recorder
+from conceptspace.worlds.naming import named_space
 
 SHAPE = (1, 2, 2)
 PROMPTS = torch.tensor([[0.5], [-0.25]])
@@ -50,8 +52,21 @@ def test_a_function_gets_noise_and_its_pixels_are_scaled():
     model = from_function(lambda h, z: h[:, :, None, None] + 0 * z, SHAPE, pixel_range=(-1.0, 1.0))
     made = model(PROMPTS, noise())
     torch.testing.assert_close(made, target((PROMPTS + 1) / 2))
-    bright = from_function(lambda h, z: z + 9, SHAPE)
+    bright = from_function(lambda h, z: z + 9, SHAPE, pixel_range=(0.0, 1.0))
     assert torch.equal(bright(PROMPTS, noise()), torch.ones(2, *SHAPE))
+
+
+def test_without_a_range_pixels_of_a_function_are_not_cut_but_refused(tmp_path):
+    model = from_function(lambda h, z: z.tanh(), SHAPE)
+    assert model(PROMPTS, noise()).min() < 0
+    space = named_space(
+        {"hue": ("red", "blue"), "side": ("left", "right")}, held_out=[("blue", "right")]
+    )
+    with (
+        Recorder(tmp_path / "r", space, lambda images: images, samples=4) as recorder,
+        pytest.raises(UserError, match=r"not \[0, 1\] \(take \(x \+ 1\) / 2\)"),
+    ):
+        recorder.checkpoint(1, model)
 
 
 class TestFlow:

@@ -50,6 +50,7 @@ def as_images(images: Any, what: str = "images") -> Tensor:
         low, high = tensor.min().item(), tensor.max().item()
         if not (low >= 0 and high <= 1):
             hint = " (divide by 255)" if low >= 0 and high > 2 else ""
+            hint = " (take (x + 1) / 2)" if -1 <= low < 0 and high <= 1 else hint
             raise UserError(f"{what} reach from {low:g} to {high:g}, not [0, 1]{hint}")
     return on_white(tensor) if tensor.shape[1] == 4 else tensor
 

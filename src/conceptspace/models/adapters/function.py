@@ -32,11 +32,12 @@ class FunctionModel(GenerativeModel):
 
     function: Callable[[Prompts, Tensor], Tensor]
     shape: tuple[int, ...]
-    pixel_range: PixelRange
+    pixel_range: PixelRange | None
 
     def __call__(self, prompts: Prompts, noise: Noise) -> Tensor:
-        """Images in [0, 1]."""
-        return to_unit(self.function(prompts, noise(*self.shape)), self.pixel_range)
+        """Images in [0, 1]; without a range as the function returns them."""
+        images = self.function(prompts, noise(*self.shape))
+        return images if self.pixel_range is None else to_unit(images, self.pixel_range)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def from_function(
     function: Callable[[Prompts, Tensor], Tensor],
     shape: tuple[int, ...],
     *,
-    pixel_range: PixelRange = (0.0, 1.0),
+    pixel_range: PixelRange | None = None,
 ) -> FunctionModel:
     """A model from a function of prompts and one tensor of noise, e.g. a GAN's generator.
 
@@ -65,7 +66,8 @@ def from_function(
         function: (prompts, standard normal noise ``(batch, *shape)``) -> images (batch, channels,
             height, width) in the range; it moves both to its device.
         shape: of the noise of one image.
-        pixel_range: of the function's pixels, black and white.
+        pixel_range: black and white of the function's pixels, e.g. (-1, 1) behind tanh; what lies
+            beyond is cut off. Without it the pixels have to lie in [0, 1].
     """
     kind = ModuleModel if isinstance(function, nn.Module) else FunctionModel
     return kind(function, shape, pixel_range)
