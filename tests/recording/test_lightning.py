@@ -60,7 +60,8 @@ def data() -> DataLoader:
 def fit(folder: Path, steps: int, module: Module | None = None, *, more=(), **settings) -> Module:
     """Fit and record the steps 0, 2, 4, ...; the module counts how often it was asked."""
     module = module or Module()
-    recorder = Recorder(folder, SPACE, judge, samples=2, steps=range(0, 100, 2))
+    planned = Recorder(folder, SPACE, judge, samples=2, steps=range(0, 100, 2))
+    recorder = settings.pop("recorder", planned)
 
     def model(fitted: Module) -> Painter:
         module.modes.append(fitted.training)
@@ -158,6 +159,33 @@ class Manual(Module):
         self.optimizers().zero_grad()
         self.manual_backward(loss)
         self.optimizers().step()
+
+
+class Adversaries(Module):
+    """Two optimisers, each of which steps once in a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def training_step(self, batch, index):
+        loss = super().training_step(batch, index)
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+        self.manual_backward(loss)
+        for optimizer in self.optimizers():
+            optimizer.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.Adam(self.parameters(), lr=0.01) for _ in range(2)]
+
+
+def test_planned_steps_that_several_optimizers_pass_over_are_refused(tmp_path):
+    fit(tmp_path / "even", 8, Adversaries())
+    assert Run(tmp_path / "even").trajectory()["step"].unique().tolist() == [0, 2, 4, 6, 8]
+    odd = Recorder(tmp_path / "odd", SPACE, judge, samples=2, steps=(0, 5))
+    with pytest.raises(UserError, match=r"step 5 is planned.* from 4 to 6 .*range\(0, N, 2\)"):
+        fit(tmp_path / "odd", 8, Adversaries(), recorder=odd)
 
 
 def test_manual_optimization_keeps_numbers_beside_a_logged_loss(tmp_path):

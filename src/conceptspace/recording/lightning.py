@@ -35,11 +35,12 @@ class LightningRecorder(Callback):
         Trainer(max_steps=20_000, callbacks=[record]).fit(module, data)
 
     A step is one of the optimiser, ``trainer.global_step``, however many batches are accumulated
-    for it. What has been recorded is not asked again, whether the fit goes on from a checkpoint of
-    Lightning (``ckpt_path=``) or starts anew. The main process records, in evaluation mode, while
-    the others wait for its next gradient. Where Lightning averages weights (``WeightAveraging``),
-    the average is recorded, as it is what Lightning validates; the recorder stands behind it in
-    the list of callbacks.
+    for it; of several optimisers Lightning counts the steps of each, so that planned steps have to
+    be among those that it comes to at the end of a batch. What has been recorded is not asked
+    again, whether the fit goes on from a checkpoint of Lightning (``ckpt_path=``) or starts anew.
+    The main process records, in evaluation mode, while the others wait for its next gradient. Where
+    Lightning averages weights (``WeightAveraging``), the average is recorded, as it is what
+    Lightning validates; the recorder stands behind it in the list of callbacks.
 
     Args:
         recorder: not opened yet; open from the start of the fit to its end.
@@ -87,9 +88,14 @@ class LightningRecorder(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Record a step that is planned, once the optimiser has made it."""
+        """Record a step that is planned, once the optimiser has made it.
+
+        Raises:
+            UserError: a planned step lies within the batch.
+        """
         if trainer.global_step == self.step:
             return
+        self._require_none_between(self.step + 1, trainer.global_step)
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         logged = trainer.callback_metrics
         numbers = {"loss": logged["loss"]} if "loss" in logged else {}
@@ -117,6 +123,16 @@ class LightningRecorder(Callback):
             return
         with _averaged(trainer, module), evaluating(module):
             self.recorder.checkpoint(self.step, self.model(module), **numbers)
+
+    def _require_none_between(self, first: int, now: int) -> None:
+        """Refuse a plan that several optimisers pass over, before the training is for nothing."""
+        passed = [step for step in range(first, now) if step in self.recorder.steps]
+        if self.recorder.open and passed:
+            raise UserError(
+                f"step {passed[0]} is planned, and trainer.global_step went from {first - 1} to "
+                f"{now} within a batch, since it counts the steps of every optimiser; plan steps "
+                f"that it comes to, as with steps=range(0, N, {now - first + 1})"
+            )
 
     def _warn(self) -> None:
         """Say once that numbers are not kept."""
