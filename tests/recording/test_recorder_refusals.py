@@ -169,3 +169,33 @@ def test_what_is_no_protocol_is_refused(tmp_path, given):
     with unchecked(), pytest.raises(UserError, match=expected):
         recorder(tmp_path / "mine", protocols=given)
     assert not (tmp_path / "mine").exists()
+
+
+def vectors(*numbers):
+    return lambda name, count: torch.tensor(numbers).expand(count, -1)
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (vectors(0.9, 0.9), vectors(0.1, 0.9)),
+        (vectors(1.0, 0.0), vectors(0.0, 1.0)),
+        (vectors(4, 5), vectors(5, 4)),
+        (lambda name, count: ["a photo"] * count, lambda name, count: ["a drawing"] * count),
+    ],
+    ids=["numbers", "order", "labels", "texts"],
+)
+def test_other_prompts_do_not_go_on_with_a_recording(tmp_path, first, other):
+    """The functions share a name, so that the run's description is the same."""
+    other.__qualname__ = first.__qualname__ = "encode"
+
+    def draw(prompts, noise):
+        return torch.full((len(prompts), 3, 6, 6), 0.5)
+
+    for step in range(2):
+        with recorder(tmp_path / "run", protocols=[], prompts=first) as opened:
+            opened.checkpoint(step, draw)
+    refused = pytest.raises(UserError, match="asked with other prompts for the same classes")
+    with refused, recorder(tmp_path / "run", protocols=[], prompts=other):
+        pass
+    assert Run(tmp_path / "run").trajectory()["step"].unique().tolist() == [0, 1]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from conceptspace.errors import UserError
+from conceptspace.files import sha256
 from conceptspace.models.generative import Prompts
 from conceptspace.recording.evaluate import prompt_vectors
 from conceptspace.seeding import random_numbers_kept, stream_seed
@@ -42,6 +43,26 @@ def prompts_of(
     prompts = {c: _of_class(chosen, c, samples, seed) for c in world.space.classes}
     _require_one_shape(prompts)
     return prompts
+
+
+def fingerprint(prompts: Mapping[ConceptClass, Prompts]) -> str:
+    """By what prompts are known again: texts and labels by all of them, vectors by a few sums.
+
+    Two digits of these sums, since an encoder's numbers may differ by rounding from time to time.
+    """
+    lines = [f"{c} {_in_short(prompts[c])}" for c in sorted(prompts)]
+    return sha256("\n".join(lines).encode())[:16]
+
+
+def _in_short(prompts: Prompts) -> str:
+    if not isinstance(prompts, Tensor):
+        return repr(prompts)
+    if not prompts.is_floating_point():
+        return repr(prompts.tolist())
+    numbers = prompts.double().flatten(1).cpu()
+    order = numbers @ torch.arange(numbers.shape[1], dtype=numbers.dtype).cos()
+    sums = (numbers.mean(), numbers.std(correction=0), order.mean())
+    return f"{tuple(prompts.shape)} {' '.join(f'{number:.1e}' for number in sums)}"
 
 
 def _of_class(encode: Encoder, concept_class: ConceptClass, count: int, seed: int) -> Prompts:

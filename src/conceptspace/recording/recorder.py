@@ -21,7 +21,7 @@ from conceptspace.recording.asked import keep, refuse_mixing
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
 from conceptspace.recording.described import described
-from conceptspace.recording.encoding import Encoder, prompts_of
+from conceptspace.recording.encoding import Encoder, fingerprint, prompts_of
 from conceptspace.recording.environment import environment
 from conceptspace.recording.metrics import Metrics, checked
 from conceptspace.recording.scoring import JudgeScorer
@@ -36,6 +36,9 @@ from conceptspace.tables import LARGEST, NAIVE
 from conceptspace.training.checkpoint_schedule import EvenInRoot, StepSet, whole
 from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.world import Prompting, World
+
+PROMPTS = "prompts"
+"""Under which name ``run.json`` keeps the prompts' fingerprint."""
 
 
 class Recorder:
@@ -77,8 +80,8 @@ class Recorder:
     Raises:
         UserError: an argument is out of its bounds; ``steps`` cannot say which steps it has, as a
             generator cannot; a setting is neither text, a finite number nor a bool; the folder
-            holds a run of another space, seed, judge, protocol or setting, or
-            something else, or scores of a protocol that was made otherwise (see
+            holds a run of another space, seed, judge, protocol or setting, one that was asked with
+            other prompts, something else, or scores of a protocol that was made otherwise (see
             :func:`~conceptspace.recording.described.described`); two protocols share a name; a
             prompt or picture is of the wrong form.
     """
@@ -106,7 +109,6 @@ class Recorder:
         self.space = asked.space
         self.steps = _steps(steps)
         self.protocols = with_naive(protocols)
-        self.made_of = described(self.protocols)
         encoder = "concept vectors" if prompts is None else name_of(prompts)
         self.description = described_as(
             seed=seed,
@@ -126,7 +128,9 @@ class Recorder:
         else:
             self.pictures = pictures_of(asked) if isinstance(asked, World) else {}
         scorer = JudgeScorer(self.space, checked_judge(judge, self.space.concepts))
-        self.ask = Asker(prompts_of(asked, prompts, samples, seed), scorer, seed, batch_size)
+        of_classes = prompts_of(asked, prompts, samples, seed)
+        self.made_of = described(self.protocols) | {NAIVE: {PROMPTS: fingerprint(of_classes)}}
+        self.ask = Asker(of_classes, scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder).absolute()
         self.asked_loggers = tuple(loggers)
@@ -139,6 +143,11 @@ class Recorder:
             raise UserError(
                 f"{self.folder} holds a run of a space whose values have other numbers; choose "
                 "another folder"
+            )
+        if not self._asked_alike():
+            raise UserError(
+                f"{self.folder} was asked with other prompts for the same classes; choose another "
+                "folder"
             )
         with ExitStack() as stack:
             stack.enter_context(working_on(self.run, self.description))
@@ -209,6 +218,12 @@ class Recorder:
         if found:
             self._collect()
         return found
+
+    def _asked_alike(self) -> bool:
+        """Whether what is in the folder was asked with the same prompts, as far as it says."""
+        now = self.made_of[NAIVE][PROMPTS]
+        kept = self.run.information().get("asked", {}).get(NAIVE, {}).get(PROMPTS, now)
+        return bool(kept == now) or not self.run.folder.scored_steps(NAIVE)
 
     def _missing(self, step: int) -> list[Protocol]:
         return [protocol for protocol in self.protocols if self.book.missing(protocol, step)]
