@@ -332,6 +332,37 @@ def test_a_file_of_arrays_and_what_is_none(tmp_path: Path):
         read_arrays(tmp_path / "none.npz")
 
 
+def test_a_column_of_a_file_that_cannot_be_taken_is_named(tmp_path: Path):
+    found = columns()
+    path = tmp_path / "mine.npz"
+    upright = {name: np.array(values)[:, None] for name, values in found.items()}
+    np.savez(path, images=painted(found), **upright)
+    assert read_arrays(path, names={"hue": HUES}, held_out=["11"]).space == world().space
+    objects = np.array(found["hue"], dtype=object)
+    np.savez(path, images=painted(found), light=found["light"], hue=objects)
+    with pytest.raises(UserError, match=r"hue is pickled.*hue\.astype\(str\), or name the col"):
+        read_arrays(path)
+    with pytest.raises(UserError, match=r"hue is pickled.*hue\.astype\(str\)$"):
+        read_arrays(path, ["hue", "light"])
+    assert read_arrays(path, ["light"]).space.names == ("light",)
+    np.savez(path, images=painted(found), light=found["light"], hue=np.zeros((30, 3)))
+    with pytest.raises(UserError, match=r"hue has the shape \(30, 3\), and there are 30 images"):
+        read_arrays(path, ["hue", "light"])
+
+
+@pytest.mark.parametrize("kind", ["I;16", "I;16B"])
+def test_pictures_of_16_bits_in_a_data_set_are_not_cut(kind: str):
+    grey = np.repeat(np.arange(8, dtype=np.uint8) * 30, 64).reshape(8, 8, 8)
+    order = ">u2" if kind.endswith("B") else "<u2"
+    deep = [Image.frombytes(kind, (8, 8), (g.astype(order) * 257).tobytes()) for g in grey]
+    pairs = [(picture, index % 2) for index, picture in enumerate(deep)]
+    made = from_torch(pairs, lambda target: {"odd": target}, resolution=8)
+    assert torch.cat([*made.pools.values()]).float().mean() == pytest.approx(grey.mean(), abs=0.5)
+    floating = [(Image.fromarray(g / np.float32(255)), i % 2) for i, g in enumerate(grey)]
+    with pytest.raises(UserError, match=r"item 0: its values have no known range \(mode F"):
+        from_torch(floating, lambda target: {"odd": target}, resolution=8)
+
+
 def test_a_file_of_3d_shapes(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
     path = tmp_path / "3dshapes.h5"

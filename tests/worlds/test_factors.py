@@ -109,6 +109,8 @@ REFUSED = [
     ({"hue": ["a", "b"]}, {"hue": ["x", "y", "z"]}, "2 values .* and 3 names"),
     ({"hue": ["a", "b"]}, {"hue": {"a": "x", "c": "y"}}, "no image has the value 'c' of hue"),
     ({"hue": ["a", "b"]}, {"hue": {"a": "x", "b": "x"}}, "different names"),
+    ({"hue": ["a", "b"]}, {"hue": ["B", "x"]}, "'B' is a value of its own.* the name of 'a'"),
+    ({"hue": ["a", "b"]}, {"hue": ["x", "a"]}, "'a' is a value of its own.* the name of 'b'"),
 ]
 
 
@@ -122,3 +124,11 @@ def test_what_is_refused(columns, names, message):
 def test_more_than_ten_values():
     with pytest.raises(UserError, match="has 11 values"):
         read_factors({"hue": list(range(11))}, {}, 11)
+
+
+def test_names_that_are_the_values_in_other_capitals_go_to_them():
+    found = read_factors({"hue": ["red", "blue", "blue"]}, {"hue": ["Red", "BLUE"]}, 3)
+    assert found.concepts[0].labels == ("Red", "BLUE")
+    assert found.classes.tolist() == ["0", "1", "1"]
+    partly = read_factors({"hue": ["red", "blue", "blue"]}, {"hue": ["Blue", "warm"]}, 3)
+    assert partly.classes.tolist() == ["1", "0", "0"]

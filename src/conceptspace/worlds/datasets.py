@@ -12,6 +12,7 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.worlds.arrays import ArrayWorld
+from conceptspace.worlds.pictures import in_eight_bits
 from conceptspace.worlds.pixels import as_images, scaled
 
 
@@ -113,6 +114,10 @@ def _scaled(image: Any, side: int, index: int) -> Tensor:
     """One image as bytes or numbers, shape (1 or 3, side, side)."""
     what = f"the image of item {index}"
     if isinstance(image, Image.Image):
+        try:
+            image = in_eight_bits(image)
+        except ValueError as error:
+            raise UserError(f"{what}: {error}; make it an array of bytes") from None
         grey = image.mode in ("1", "L")
         image = np.asarray(image.convert("L" if grey else "RGBA"))
     if not isinstance(image, Tensor | np.ndarray):

@@ -202,4 +202,15 @@ def _named(
             f"{concept} has {len(values)} values ({', '.join(values[:12])}) and {len(labels)} "
             f"names ({', '.join(labels[:12])})"
         )
+    spelled = {value.casefold(): value for value in values}
+    own = [spelled.get(label.casefold()) for label in labels]
+    if len(spelled) == len(values) == len({*own} - {None}):
+        return [value for value in own if value is not None], tuple(labels)
+    for value, label, meant in zip(values, labels, own, strict=True):
+        if meant not in (None, value):
+            raise UserError(
+                f"{concept}: {label!r} is a value of its own, and in the order of the values "
+                f"({', '.join(values)}) it would be the name of {value!r}; name each value, as in "
+                f"{{{meant!r}: {label!r}, ...}}"
+            )
     return values, tuple(labels)

@@ -25,13 +25,7 @@ def as_seen(content: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             opened.load()
-            picture = ImageOps.exif_transpose(opened)
-            if picture.mode in SIXTEEN_BITS:
-                picture = Image.fromarray(
-                    (np.asarray(picture).astype(float) / 257).round().astype("u1")
-                )
-            if picture.mode in ("I", "F"):
-                raise ValueError(f"its values have no known range (mode {picture.mode})")
+            picture = in_eight_bits(ImageOps.exif_transpose(opened))
             if picture.has_transparency_data:
                 above = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", above.size, WHITE), above)
@@ -40,3 +34,16 @@ def as_seen(content: bytes) -> Image.Image:
         raise ValueError("it is of no known format") from None
     except (OSError, SyntaxError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise ValueError(str(error).splitlines()[0] if str(error) else "it is damaged") from None
+
+
+def in_eight_bits(picture: Image.Image) -> Image.Image:
+    """A picture whose greys of 16 bits are 8; another as it is.
+
+    Raises:
+        ValueError: its values have no range, as integers of 32 bits and floating-point numbers.
+    """
+    if picture.mode in SIXTEEN_BITS:
+        return Image.fromarray((np.asarray(picture).astype(float) / 257).round().astype("u1"))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its values have no known range (mode {picture.mode})")
+    return picture

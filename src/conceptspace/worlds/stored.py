@@ -59,7 +59,7 @@ def read_arrays(
     """
     path = Path(path)
     hierarchical = path.suffix in (".h5", ".hdf5")
-    images, columns = _from_h5(path) if hierarchical else _from_npz(path)
+    images, columns = _from_h5(path) if hierarchical else _from_npz(path, factors)
     return ArrayWorld(
         images,
         _asked(columns, factors, path),
@@ -72,7 +72,7 @@ def read_arrays(
     )
 
 
-def _from_npz(path: Path) -> tuple[Any, dict[str, Any]]:
+def _from_npz(path: Path, factors: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             keys = file.files
@@ -82,24 +82,47 @@ def _from_npz(path: Path) -> tuple[Any, dict[str, Any]]:
             images = file[key]
             if "latents_classes" in keys:
                 return lambda rows: _bytes(images[rows]), _latents(file, path)
-            columns = {name: file[name] for name in keys if name != key and _plain(file, name)}
+            headers = {name: _header(file, name) for name in keys if name != key}
+            return images, _columns(file, headers, factors, len(images), path)
     except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a file of arrays (.npz): {reason}") from None
-    return images, {name: c for name, c in columns.items() if c.shape == (len(images),)}
 
 
-def _plain(file: Any, name: str) -> bool:
-    """Whether an array can be read without running what is pickled in it."""
-    try:
-        return bool(file[name].dtype != object)
-    except ValueError:
-        return False
+def _columns(
+    file: Any, headers: Mapping[str, Any], factors: Sequence[str], count: int, path: Path
+) -> dict[str, Any]:
+    """The arrays that have a value for each image."""
+    shapes = ((count,), (count, 1))
+    for name, (shape, kind) in headers.items():
+        if name in factors and shape not in shapes:
+            raise UserError(
+                f"{path}: {name} has the shape {shape}, and there are {count} images; one value "
+                "for each belongs there"
+            )
+        if kind.hasobject and shape in shapes and (name in factors or not factors):
+            raise UserError(
+                f"{path}: {name} is pickled, and is not read, since that may run code; save text "
+                f"or numbers, such as {name}.astype(str)"
+                + ("" if factors else ", or name the columns that are concepts")
+            )
+    plain = [n for n, (shape, kind) in headers.items() if shape in shapes and not kind.hasobject]
+    return {name: file[name].reshape(-1) for name in plain}
+
+
+def _header(file: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape of an array and what it holds, of which nothing is read."""
+    npy = np.lib.format
+    with file.zip.open(f"{name}.npy") as opened:
+        old = npy.read_magic(opened) == (1, 0)
+        read = npy.read_array_header_1_0 if old else npy.read_array_header_2_0
+        shape, _, kind = read(opened)
+    return shape, kind
 
 
 def _latents(file: Any, path: Path) -> dict[str, Any]:
     values = file["latents_classes"]
-    named = "latents_names" in file.files and _plain(file, "latents_names")
+    named = "latents_names" in file.files and not _header(file, "latents_names")[1].hasobject
     names = [_text(name) for name in file["latents_names"].tolist()] if named else list(SPRITES)
     if values.ndim != 2 or values.shape[1] != len(names):
         raise UserError(
