@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -24,6 +23,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from conceptspace.errors import UserError
+from conceptspace.hints import meant
 
 CONTENT = "__sha256__"
 """Attribute of a module from a file: the SHA-256 of what was executed."""
@@ -80,10 +80,9 @@ class Registry(Generic[T]):
             return self.registered[name]
         place = self.built_in.get(name) or self._points().get(name) or name
         if ":" not in place:
-            close = get_close_matches(name, self.names(), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self.names())}"
+            hint = meant(name, self.names()) or f"; there are {', '.join(self.names())}"
             raise UserError(
-                f"there is no {self.noun} {name!r}; {hint} One of your own is named module:Class "
+                f"there is no {self.noun} {name!r}{hint} One of your own is named module:Class "
                 "or file.py:Class"
             )
         return self._checked(located(place, f"the {self.noun} {name!r}"), name)

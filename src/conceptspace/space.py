@@ -194,6 +194,22 @@ class Concept:
         one_hot = [0.0] * (len(self.means) - 1) + [1.0]
         return self.spread == 0 and all(sorted(mean) == one_hot for mean in self.means)
 
+    @classmethod
+    def one_hot(cls, name: str, labels: Sequence[str]) -> Concept:
+        """A categorical concept of these values."""
+        places = range(len(labels))
+        return cls(name, tuple(labels), tuple(tuple(float(i == j) for j in places) for i in places))
+
+    def number(self, label: str) -> int:
+        """The number of a value.
+
+        Raises:
+            UserError: there is no such value.
+        """
+        if label not in self.labels:
+            raise UserError(f"{self.name} has no value {label!r}; it has {', '.join(self.labels)}")
+        return self.labels.index(label)
+
     def coordinate(
         self, values: Float[Tensor, "*batch k"], axis: tuple[int, int] = (0, 1)
     ) -> Float[Tensor, "*batch"]:
@@ -314,10 +330,7 @@ class ConceptSpace:
     def _value(self, name: str, label: str) -> int:
         if name not in self.names:
             raise UserError(f"there is no concept {name!r}; there are {', '.join(self.names)}")
-        labels = self.concepts[self.names.index(name)].labels
-        if label not in labels:
-            raise UserError(f"{name} has no value {label!r}; it has {', '.join(labels)}")
-        return labels.index(label)
+        return self.concepts[self.names.index(name)].number(label)
 
 
 def all_classes(sizes: int | Sequence[int]) -> tuple[ConceptClass, ...]:
@@ -344,6 +357,22 @@ def paper_split(
     classes = all_classes(sizes)
     train = tuple(c for c in classes if sum(value > 0 for value in c.values) <= 1)
     return train, tuple(c for c in classes if c not in train)
+
+
+def asked_split(
+    concepts: tuple[Concept, ...], train_classes: Sequence[str], ood_classes: Sequence[str]
+) -> ConceptSpace:
+    """The concept space of these classes; the paper's split where none are named.
+
+    Raises:
+        UserError: see :class:`ConceptSpace`.
+    """
+    train, ood = paper_split([len(concept.labels) for concept in concepts])
+    return ConceptSpace(
+        concepts,
+        as_classes(train_classes) or train,
+        as_classes(ood_classes) if train_classes or ood_classes else ood,
+    )
 
 
 def as_classes(names: Sequence[str]) -> tuple[ConceptClass, ...]:

@@ -31,16 +31,7 @@ from conceptspace.run_folder import RunFolder
 from conceptspace.settings.description import Description
 from conceptspace.settings.recorded import RECORDED, recorded
 from conceptspace.settings.tree import dotted
-from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
-
-__all__ = [
-    "JOINT",
-    "NAIVE",
-    "TRAJECTORY_COLUMNS",
-    "Run",
-    "open_or_create",
-    "read_scores",
-]
+from conceptspace.tables import NAIVE, TRAJECTORY_COLUMNS
 
 ASIDE = ".parquet.damaged"
 """Suffix of a training log that could not be read when its run went on."""
@@ -322,7 +313,8 @@ def _require_free(path: Path, config: Description) -> None:
         raise _not_created(path, f"{nearest} is not a folder")
     if nearest is not path:
         return
-    others = not path.is_dir() or set(path.iterdir()) - _unfinished(path)
+    unfinished = {RunFolder(path).lock, *leftovers(path)}  # of a process that was killed
+    others = not path.is_dir() or set(path.iterdir()) - unfinished
     if others and not RunFolder(path).config.exists():
         raise UserError(f"{path} exists and is not a run; {_elsewhere(config)}")
 
@@ -349,11 +341,6 @@ def _confirmed(path: Path, config: Description) -> Run:
             f"{path} holds a run with another config ({difference(there, config)}); {elsewhere}"
         )
     return run
-
-
-def _unfinished(path: Path) -> set[Path]:
-    """What a process leaves that was killed before it had written the config."""
-    return {RunFolder(path).lock, *leftovers(path)}
 
 
 def _digest(path: Path) -> str:
@@ -391,7 +378,7 @@ def difference(old: Description, new: Description) -> str:
     changed = [
         f"{k} is {_value_in_words(a, k)} there, {_value_in_words(b, k)} here"
         for k in keys
-        if _unlike(a, b, k)
+        if k not in a or k not in b or a[k] != b[k]
     ]
     more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
     return "; ".join(changed[:3]) + more
@@ -403,7 +390,3 @@ def _elsewhere(config: Description) -> str:
 
 def _value_in_words(flat: dict[str, Any], key: str) -> str:
     return repr(flat[key]) if key in flat else "missing"
-
-
-def _unlike(a: dict[str, Any], b: dict[str, Any], key: str) -> bool:
-    return key not in a or key not in b or a[key] != b[key]

@@ -15,7 +15,8 @@ from conceptspace.analysis.turning import Turn
 from conceptspace.config import RunConfig
 from conceptspace.recording.sheets import encoded
 from conceptspace.space import Concept, ConceptSpace, all_classes, paper_split
-from conceptspace.store import JOINT, NAIVE, TRAJECTORY_COLUMNS, Run
+from conceptspace.store import Run
+from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
 
 STEPS = tuple(int(s) for s in np.linspace(np.sqrt(100), np.sqrt(4400), 30) ** 2)
 TILE = 16

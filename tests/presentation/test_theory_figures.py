@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 
-from conceptspace.analysis.theory import eq1, simulate_eq2
+from conceptspace.analysis.theory import eq1
 from conceptspace.analysis.theory_fit import fit_eq1
 from conceptspace.analysis.trajectories import Paths
-from conceptspace.paper.fig05.drawing import TIMES, theory_family, theory_fits
-
-
-def curves(axes: Axes) -> list[np.ndarray]:
-    return [np.column_stack(line.get_data()) for line in axes.lines]
-
-
-def test_the_family_bends_to_both_sides_and_the_fan_is_straight() -> None:
-    figure = theory_family(switches=(2.0, 6.0), percents=(0.0, 100.0), asymmetry=0.5)
-    _legend, left, middle, right = figure.axes
-    assert "counterclockwise" in left.get_title("left")
-    assert middle.get_title("left").endswith(" clockwise")
-    np.testing.assert_allclose(curves(left)[1], curves(middle)[1][:, ::-1], atol=1e-8)
-    assert curves(left)[2][:, 0].max() > 0.95
-    assert curves(left)[2][:, 1].min() < 0.1
-    fan = curves(right)
-    np.testing.assert_allclose(fan[1], simulate_eq2(TIMES, (0.3, 0.3), percent=100.0))
+from conceptspace.paper.fig05.drawing import theory_fits
 
 
 def planted(seeds: int) -> Paths:

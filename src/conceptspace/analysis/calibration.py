@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
-Array = NDArray[np.float64]
+from conceptspace.analysis.trajectories import Array
 
 DURATIONS = (0.1, 0.5)
 NEAREST = 0.2

@@ -62,7 +62,6 @@ class Fitted:
         deviance: -2 log likelihood.
         aicc: Akaike's criterion with its correction for few points; smaller is better.
         bic: the Bayesian criterion; smaller is better.
-        rmse: root mean squared residual, in units of the coordinates.
         points: how many numbers were fitted.
     """
 
@@ -72,7 +71,6 @@ class Fitted:
     deviance: float
     aicc: float
     bic: float
-    rmse: float
     points: int
 
     @property
@@ -108,9 +106,7 @@ def fit(family: CurveFamily, data: Sequence[Array]) -> Fitted:
     return _described(family, data, best[0], best[1], count)
 
 
-def profile_interval(
-    fitted: Fitted, data: Sequence[Array], parameter: str, *, confidence: float = 0.95
-) -> tuple[float, float]:
+def profile_interval(fitted: Fitted, data: Sequence[Array], parameter: str) -> tuple[float, float]:
     """Profile-likelihood interval of a parameter of a single trajectory.
 
     All values at which the best fit is not significantly worse. The threshold is that of a t-test
@@ -121,11 +117,10 @@ def profile_interval(
         fitted: from :func:`fit`.
         data: what it was fitted to.
         parameter: its name.
-        confidence: coverage aimed at.
     """
     index = fitted.family.parameters.index(parameter)
     freedom = max(1, fitted.points - len(fitted.values) - 2)
-    quantile = student_quantile(freedom, confidence)
+    quantile = student_quantile(freedom)
     allowed = fitted.points * np.log1p(quantile**2 / freedom)
     best = np.append(fitted.values, fitted.correlation)
 
@@ -152,9 +147,7 @@ def profile_interval(
     return search(low, -1), search(high, 1)
 
 
-def jackknife_interval(
-    value: float, without: Sequence[float], *, confidence: float = 0.95
-) -> tuple[float, float]:
+def jackknife_interval(value: float, without: Sequence[float]) -> tuple[float, float]:
     """Student's interval from fits that each leave one seed out.
 
     Seeds are the only independent units, and there are three to five of them. A percentile
@@ -164,11 +157,10 @@ def jackknife_interval(
     Args:
         value: with all seeds.
         without: with each seed left out, S of them.
-        confidence: coverage aimed at.
     """
     part = np.asarray(without, dtype=np.float64)
     error = np.sqrt((len(part) - 1) / len(part) * ((part - part.mean()) ** 2).sum())
-    reach = float(student_quantile(len(part) - 1, confidence) * error)
+    reach = float(student_quantile(len(part) - 1) * error)
     return value - reach, value + reach
 
 
@@ -183,9 +175,6 @@ def _described(
     family: CurveFamily, data: Sequence[Array], solution: Array, deviance: float, count: int
 ) -> Fitted:
     values, points = solution[:-1], sum(part.size for part in data)
-    raw = np.concatenate(
-        [(d - c).ravel() for d, c in zip(data, family.curves(values), strict=True)]
-    )
     spare = points - count - 1
     return Fitted(
         family=family,
@@ -194,7 +183,6 @@ def _described(
         deviance=deviance,
         aicc=deviance + 2 * count + 2 * count * (count + 1) / spare,
         bic=deviance + count * np.log(points),
-        rmse=float(np.sqrt((raw**2).mean())),
         points=points,
     )
 

@@ -11,7 +11,7 @@ import pandas as pd
 from conceptspace.analysis import emergence, intervals, selection
 from conceptspace.analysis.emergence import Emergence
 from conceptspace.analysis.sentences import Finding, arrival, delay, oriented
-from conceptspace.analysis.steps import digits
+from conceptspace.analysis.steps import digits, from_to
 from conceptspace.analysis.turning import Turn
 from conceptspace.tables import JOINT, NAIVE, PROBE, TEACHING
 
@@ -203,10 +203,9 @@ def _where(wide: pd.DataFrame, protocols: Sequence[str]) -> str:
     if not at:
         return "at no checkpoint"
     among = int(wide.index.unique("step").to_series().between(at[0], at[-1]).sum())
-    several = sorted(int(count) for count in counts[counts > 0])
+    several = [int(count) for count in counts[counts > 0]]
     seeds = f"in {len(several)} of {len(counts)} seeds, " if len(counts) > 1 else ""
     if len(at) == 1:
         return f"{seeds}at step {at[0]}"
-    each = " to ".join(map(str, dict.fromkeys((several[0], several[-1]))))
-    each = "all" if several[0] == among else f"{each} of the"
+    each = "all" if min(several) == among else f"{from_to(several)} of the"
     return f"{seeds}at {each} {among} checkpoints from step {at[0]} to {at[-1]}"

@@ -1,4 +1,4 @@
-"""Every interval that tables, figures and pages show, 95 % unless another confidence is asked for.
+"""Every interval that tables, figures and pages show, 95 % each.
 
 Seeds are what counts as independent: images of one network share its fate.
 
@@ -124,12 +124,11 @@ def over_seeds(values: ArrayLike) -> tuple[Array, Array]:
     return (data.min(axis=0), data.max(axis=0)) if len(data) == 2 else student(data)
 
 
-def student(values: ArrayLike, *, confidence: float = CONFIDENCE) -> tuple[Array, Array]:
+def student(values: ArrayLike) -> tuple[Array, Array]:
     """Student's interval of a mean over seeds.
 
     Args:
         values: shape (S, ...), S > 1.
-        confidence: coverage aimed at.
 
     Returns:
         Both ends, shape (...); unbounded where a value is infinite.
@@ -138,14 +137,14 @@ def student(values: ArrayLike, *, confidence: float = CONFIDENCE) -> tuple[Array
     bounded = np.isfinite(data).all(axis=0)
     with np.errstate(invalid="ignore"):
         middle, error = data.mean(axis=0), data.std(axis=0, ddof=1) / np.sqrt(len(data))
-    reach = student_quantile(len(data) - 1, confidence) * error
+    reach = student_quantile(len(data) - 1) * error
     low = np.where(bounded, middle - reach, -np.inf)
     return low, np.where(bounded, middle + reach, np.inf)
 
 
-def student_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
+def student_quantile(freedom: int) -> float:
     """How many standard errors an interval reaches to either side, with degrees of freedom."""
-    return float(stdtrit(freedom, (1 + confidence) / 2))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def middle(draws: Array) -> tuple[float, float]:

@@ -19,7 +19,6 @@ from scipy.optimize import least_squares
 from scipy.special import expit
 
 from conceptspace.analysis.calibration import (
-    Array,
     agreement_of_sign,
     autocorrelation,
     nearest,
@@ -27,6 +26,7 @@ from conceptspace.analysis.calibration import (
     wander,
 )
 from conceptspace.analysis.intervals import middle
+from conceptspace.analysis.trajectories import Array
 from conceptspace.errors import UserError
 
 ALPHA = 0.05

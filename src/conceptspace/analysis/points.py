@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.analysis.emergence import THRESHOLD, emergence
+from conceptspace.analysis.trajectories import Array
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, LARGEST, NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of
@@ -17,7 +18,6 @@ from conceptspace.values import columns_of
 DIGITS = 4
 
 Tree = dict[str, Any]
-Array = NDArray[np.float64]
 
 
 BLANK: Tree = {"protocols": [], "emergence": [], "notes": []}

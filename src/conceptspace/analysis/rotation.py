@@ -39,12 +39,11 @@ class Rotation:
     sense: str
 
 
-def sense_of_rotation(curve: NDArray[Any], *, confidence: float = 0.95) -> Rotation:
+def sense_of_rotation(curve: NDArray[Any]) -> Rotation:
     """The sense of rotation of one trajectory or of several seeds'.
 
     Args:
         curve: coordinates of two concepts, shape (T, 2), or (S, T, 2) with one per seed.
-        confidence: coverage of the interval over seeds.
 
     Raises:
         UserError: another shape, fewer than three points, or values that are not finite.
@@ -61,16 +60,11 @@ def sense_of_rotation(curve: NDArray[Any], *, confidence: float = 0.95) -> Rotat
     areas = signed_areas(curves)
     middle, low, high = float(areas.mean()), float("nan"), float("nan")
     if len(areas) > 1:
-        low, high = (float(end) for end in student(areas, confidence=confidence))
+        low, high = (float(end) for end in student(areas))
     return Rotation(middle, (low, high), tuple(float(a) for a in areas), _sense(low, high))
 
 
-def sense_name(area: float) -> str:
-    """``"clockwise"`` for a positive signed area, ``"counterclockwise"`` for a negative one."""
-    return "clockwise" if area > 0 else "counterclockwise"
-
-
 def _sense(low: float, high: float) -> str:
-    if low > 0 or high < 0:
-        return sense_name(low)
-    return "undecided"
+    if low > 0:
+        return "clockwise"
+    return "counterclockwise" if high < 0 else "undecided"

@@ -17,6 +17,16 @@ def digits(step: float) -> str:
     return f"{step:g}" if abs(step) < 999_999 else f"{step:.0f}"
 
 
+def from_to(numbers: Iterable[int]) -> str:
+    """The smallest and the largest of some numbers; one where they are the same.
+
+    >>> from_to([5, 3, 4]), from_to([3, 3])
+    ('3 to 5', '3')
+    """
+    ordered = sorted(numbers)
+    return " to ".join(map(str, dict.fromkeys((ordered[0], ordered[-1]))))
+
+
 def in_words(steps: Iterable[int]) -> str:
     """Steps in words.
 

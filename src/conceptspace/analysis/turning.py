@@ -18,7 +18,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from conceptspace.analysis.calibration import (
-    Array,
     agreement_of_sign,
     autocorrelation,
     nearest,
@@ -26,7 +25,7 @@ from conceptspace.analysis.calibration import (
     wander,
 )
 from conceptspace.analysis.intervals import middle
-from conceptspace.analysis.trajectories import paths
+from conceptspace.analysis.trajectories import Array, paths
 from conceptspace.errors import UserError
 from conceptspace.values import Axes
 

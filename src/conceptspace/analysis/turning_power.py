@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conceptspace.analysis.calibration import Array
 from conceptspace.analysis.kinks import Kink, detect_kink
+from conceptspace.analysis.trajectories import Array
 from conceptspace.analysis.turning import Turn, detect_turn
 
 

@@ -12,8 +12,6 @@ from conceptspace.engine.device import device as device
 from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
 from conceptspace.judges.agreement import second_opinion
-from conceptspace.judges.function import checked_judge
-from conceptspace.judges.judge import Judge
 from conceptspace.judges.probe import ProbeSettings
 from conceptspace.models.config import check_channels
 from conceptspace.models.denoiser import EmbeddingDenoiser
@@ -80,12 +78,6 @@ def conditioning(data: DataConfig) -> Conditioning:
     """M: which variables the model is shown."""
     columns = world(data).columns
     return Conditioning(data.variables() or tuple(columns), columns)
-
-
-def judge(data: DataConfig, of: World) -> Judge | None:
-    """What scores images; None where the world has no judge, and the probe scores them alone."""
-    found = data.judge(of)
-    return None if found is None else checked_judge(found, of.space.concepts)
 
 
 def source(config: RunConfig) -> str:

@@ -16,6 +16,7 @@ from conceptspace.judges.zero_shot import ZeroShot
 from conceptspace.models.generative import name_of
 from conceptspace.models.modes import evaluating_behind
 from conceptspace.space import Concept
+from conceptspace.worlds.border import in_words
 
 Answer = Tensor | Judgement | Mapping[str, Tensor] | tuple[Any, Tensor]
 """What a judge of one's own may answer, see :func:`checked_judge`."""
@@ -135,7 +136,7 @@ def _of_every_value(answer: Any, concepts: Sequence[Concept], count: int, what: 
 def _shares(values: Any, shape: tuple[int, ...], what: str) -> Tensor:
     if not isinstance(values, Tensor) or values.shape != shape or not values.is_floating_point():
         raise UserError(
-            f"{what} gives {_in_words(values)} where floating-point probabilities of shape {shape} "
+            f"{what} gives {in_words(values)} where floating-point probabilities of shape {shape} "
             "belong"
         )
     if not bool(values.isfinite().all()):
@@ -149,14 +150,7 @@ def _shares(values: Any, shape: tuple[int, ...], what: str) -> Tensor:
 def _valid(valid: Any, count: int, name: str) -> Tensor:
     if not isinstance(valid, Tensor) or valid.shape != (count,) or valid.dtype != torch.bool:
         raise UserError(
-            f"the judge {name} gives {_in_words(valid)} as valid, where booleans of shape "
+            f"the judge {name} gives {in_words(valid)} as valid, where booleans of shape "
             f"({count},) belong"
         )
     return valid.detach().cpu()
-
-
-def _in_words(value: Any) -> str:
-    """Type and shape of a tensor, the class of anything else."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
-    return type(value).__name__

@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.analysis.intervals import over_seeds, wilson
+from conceptspace.analysis.trajectories import Array
 from conceptspace.errors import UserError
 from conceptspace.tables import JOINT, NAIVE
-
-Array = NDArray[np.float64]
 
 RUN = ["run", "seed"]
 

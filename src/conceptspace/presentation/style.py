@@ -242,6 +242,13 @@ def turn_note(turn: Turn) -> str:
     return f"Yellow: turn of the trajectory, step {turn.step:,.0f}, with its 95 % interval."
 
 
+def hidden_band(axes: Axes, first: float, last: float, label: str = "hidden") -> None:
+    """A yellow band from the first to the last step of a hidden window, named above it."""
+    axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
+    text: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": SMALLEST}
+    axes.text((first + last) / 2, 1.04, label, color=TURN_INK, **text)
+
+
 def counted(
     axes: Axes,
     points: Iterable[tuple[float, float]],

@@ -91,7 +91,7 @@ def conditions(runs: Sequence[Run]) -> Sweep:
         raise UserError(
             f"the run {max(runs, key=lambda r: paths.count(r.path.resolve())).path} is given twice"
         )
-    varied = varied_settings(runs)
+    varied = [name for name in setting_names(runs) if len(_values(runs, name)) > 1]
     found = _grouped(runs, varied)
     if any(len({_classes(run) for run in group}) > 1 for group in found.values()):
         varied = [*varied, SPACE]
@@ -111,11 +111,6 @@ def _grouped(runs: Sequence[Run], varied: Sequence[str]) -> dict[tuple[Any, ...]
     for run in runs:
         groups.setdefault(tuple(effective(run, name) for name in varied), []).append(run)
     return groups
-
-
-def varied_settings(runs: Sequence[Run]) -> list[str]:
-    """Dotted names of the settings in which runs differ, without the seed and the preset."""
-    return [name for name in setting_names(runs) if len(_values(runs, name)) > 1]
 
 
 def setting_names(runs: Sequence[Run]) -> list[str]:

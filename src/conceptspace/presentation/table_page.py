@@ -13,12 +13,13 @@ from conceptspace.analysis.quantities import each_setting, main_quantities
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.table_findings import hidden_windows, table_findings
 from conceptspace.files import write_atomically
-from conceptspace.presentation.explorer.of_table import has_joint, table_payload
+from conceptspace.presentation.explorer.of_table import table_payload
 from conceptspace.presentation.explorer.offline import drawn, verdict_lines
 from conceptspace.presentation.explorer.render import page, require_replaceable
 from conceptspace.presentation.explorer.run_findings import finding_payload
 from conceptspace.presentation.figures.asked import MOST_PANELS, asked_figure
 from conceptspace.presentation.style import Rendered
+from conceptspace.tables import JOINT
 
 FIGURE = "Every way of asking, against steps"
 
@@ -73,7 +74,7 @@ def analyze(
         payload,
         connect=False,
         of_table=True,
-        joint=has_joint(table),
+        joint=bool((table["concept"] == JOINT).any()),
         verdict=verdict_lines(payload["findings"]["*"]),
     )
     write_atomically(path, html.encode())

@@ -17,8 +17,10 @@ from typing import Protocol as Interface
 import torch
 from torch import Tensor
 
+from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
 from conceptspace.seeding import random_numbers_kept, stream_seed
+from conceptspace.space import NAME
 
 Setting = Callable[[Any, Any], tuple[Any, Any]]
 """(model, prompts) -> (model', prompts' of the same number).
@@ -46,6 +48,19 @@ def in_name(number: int | float) -> str:
     """A number in a setting's name: with six digits, or as many as tell it from others."""
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
+
+
+def require_name(name: str) -> None:
+    """Refuse a protocol's name that cannot be that of a folder.
+
+    Raises:
+        UserError: says what a name is.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"a protocol cannot be called {name[:80]!r}; its name is up to 64 letters and "
+            "digits, between them spaces, _ . + or -"
+        )
 
 
 def offered(protocol: Asking, concept_class: str) -> Mapping[str, Setting]:

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from conceptspace.config import SWEEP
 from conceptspace.models.generative import EditableCondition
 from conceptspace.protocols.base import Protocol, Setting, in_name
 from conceptspace.protocols.controls import MatchedControl
@@ -24,7 +25,6 @@ from conceptspace.protocols.draws import (
 )
 from conceptspace.protocols.edits import Edit, edited
 from conceptspace.protocols.registry import Context, family
-from conceptspace.settings.bounds import Each
 from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
@@ -103,7 +103,7 @@ class EmbeddingSteering:
 class EmbeddingSteeringSettings(Section):
     """How far condition embeddings are moved."""
 
-    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (1.0, 2.0, 4.0, 8.0)
+    strengths: Annotated[tuple[float, ...], SWEEP] = (1.0, 2.0, 4.0, 8.0)
     """How many times the difference of means."""
     prompts: int = Field(64, ge=1, le=10**5)
     """Prompts of each training class that is compared."""

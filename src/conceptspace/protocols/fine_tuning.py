@@ -212,11 +212,13 @@ def _fixed(name: str, run: Context) -> dict[str, float]:
     return {f"protocols.{FINE_TUNING}.{key}": getattr(run.own, key) for key in used}
 
 
-def _controlled(name: str) -> str:
-    return name.removesuffix("-control") if name.endswith("-control") else ""
-
-
-@family(FINE_TUNING, names=_names, settings=FineTuningSettings, fixed=_fixed, controls=_controlled)
+@family(
+    FINE_TUNING,
+    names=_names,
+    settings=FineTuningSettings,
+    fixed=_fixed,
+    controls=lambda name: name.removesuffix("-control") if name.endswith("-control") else "",
+)
 def fine_tuning(name: str, run: Context) -> Protocol:
     """Fine-tuning of a run's model, with the seed of the run."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conceptspace.errors import UserError
-from conceptspace.protocols.base import Protocol, Setting
+from conceptspace.protocols.base import Protocol, Setting, require_name
 from conceptspace.protocols.registry import Context, family
-from conceptspace.space import NAME
 from conceptspace.tables import NAIVE
 
 
@@ -42,11 +41,7 @@ def with_naive(protocols: Sequence[Protocol]) -> list[Protocol]:
     every: list[Protocol] = [Naive(), *(p for p in protocols if not isinstance(p, Naive))]
     names = [protocol.name for protocol in every]
     for name in names:
-        if not NAME.fullmatch(name):
-            raise UserError(
-                f"a protocol cannot be called {name[:80]!r}; its name is up to 64 letters and "
-                "digits, between them spaces, _ . + or -"
-            )
+        require_name(name)
         if names.count(name) > 1:
             raise UserError(f"two protocols are called {name}; each needs a name of its own")
     return every

@@ -23,11 +23,10 @@ from conceptspace import protocols
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.models.vdm import VDM
-from conceptspace.protocols.base import Protocol
+from conceptspace.protocols.base import Protocol, require_name
 from conceptspace.registry import located
 from conceptspace.settings.description import Section
 from conceptspace.settings.tree import complaint, tuples
-from conceptspace.space import NAME
 from conceptspace.tables import NAIVE
 from conceptspace.worlds.world import World
 
@@ -152,11 +151,7 @@ def protocol(kind: Kind) -> Kind:
 
 
 def _add(new: Family) -> None:
-    if not NAME.fullmatch(new.name):
-        raise UserError(
-            f"a protocol cannot be called {new.name[:80]!r}; its name is up to 64 letters and "
-            "digits, between them spaces, _ . + or -"
-        )
+    require_name(new.name)
     if new.name in _registered:
         raise UserError(f"there are two protocols {new.name}; each needs a name of its own")
     _registered[new.name] = new

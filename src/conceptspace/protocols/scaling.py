@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from conceptspace.config import SWEEP
 from conceptspace.protocols.base import Protocol, Setting, in_name
 from conceptspace.protocols.edits import edited
 from conceptspace.protocols.registry import Context, family
-from conceptspace.settings.bounds import Each
 from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
@@ -44,7 +44,7 @@ class EmbeddingScaling:
 class ScalingSettings(Section):
     """How much longer embeddings are made."""
 
-    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (1.5, 2.0, 3.0)
+    strengths: Annotated[tuple[float, ...], SWEEP] = (1.5, 2.0, 3.0)
     """How many times as long."""
 
 

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from conceptspace.config import SWEEP
 from conceptspace.errors import UserError
 from conceptspace.models.hooks import Hooked, hooked, module_of
 from conceptspace.models.noise import Noise
@@ -26,7 +27,6 @@ from conceptspace.protocols.draws import (
 )
 from conceptspace.protocols.registry import Context, family
 from conceptspace.seeding import generator
-from conceptspace.settings.bounds import Each
 from conceptspace.settings.description import Section
 from conceptspace.worlds.world import Prompting
 
@@ -168,13 +168,7 @@ class SteeringSettings(Section):
 
     module: str = "network.trunk.down.0.0"
     """Name of the module whose output is moved; the first residual block."""
-    strengths: Annotated[tuple[float, ...], Each(-(10**6), 10**6, 1000)] = (
-        1.0,
-        2.0,
-        4.0,
-        8.0,
-        16.0,
-    )
+    strengths: Annotated[tuple[float, ...], SWEEP] = (1.0, 2.0, 4.0, 8.0, 16.0)
     """How many times the difference of means."""
     prompts: int = Field(16, ge=1, le=10**5)
     """Prompts of each training class that is compared."""

@@ -56,11 +56,7 @@ class Kind(Section):
 
     @model_serializer(mode="wrap")
     def _stored(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        tree = self.aside() | handler(self)
-        fields = type(self).model_fields
-        for name in self.left_out():
-            if getattr(self, name) == fields[name].get_default(call_default_factory=True):
-                tree.pop(name, None)
+        tree = self.aside() | super()._stored(handler)
         if self.default:
             del tree["kind"]
         ordered = [name for name in self.order if name in tree]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
+
+from conceptspace.hints import meant
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,10 +53,7 @@ def complaint(error: ValidationError, names: Mapping[str, Any]) -> str:
     parts = [str(part) for part in first["loc"]]
     where = ".".join(parts)
     if first["type"] == "extra_forbidden":
-        close = get_close_matches(where, names, n=1) or get_close_matches(
-            parts[-1], [name.split(".")[-1] for name in names], n=1
-        )
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = meant(where, names) or meant(parts[-1], [n.split(".")[-1] for n in names])
         return f"there is no setting {where}{hint}"
     if first["type"] == "value_error":
         return f"{where}: {first['ctx']['error']}"

@@ -190,12 +190,13 @@ def _plans(
     found: dict[str, Plan] = {}
     settings: dict[str, RunConfig] = {}
     of_name: dict[str, Mapping[str, Any]] = {}
+    varying = {key for rows in dimensions if len(rows) > 1 for key in rows[0]}
     for rows in product(*dimensions):
         changes = {key: value for row in rows for key, value in row.items()}
         if any(_fits(changes, exclusion) for exclusion in exclusions):
             continue
         seed = changes.pop(SEED, base.seed)
-        name = _name({k: v for k, v in changes.items() if _varies(k, dimensions)})
+        name = _name({key: value for key, value in changes.items() if key in varying})
         full = f"{name}/seed-{seed}" if name else f"seed-{seed}"
         if full in found or of_name.setdefault(name, changes) != changes:
             raise UserError(f"{file.path}: two runs have the name {full}; give them other values")
@@ -240,10 +241,6 @@ def _places(file: _File, section: str, key: str) -> Iterator[tuple[str, int]]:
         for number in range(count):
             if line_of(file.text, place, key, number):
                 yield place, number
-
-
-def _varies(key: str, dimensions: list[list[dict[str, Any]]]) -> bool:
-    return any(key in rows[0] and len(rows) > 1 for rows in dimensions)
 
 
 def _fits(changes: Mapping[str, Any], exclusion: Mapping[str, Any]) -> bool:

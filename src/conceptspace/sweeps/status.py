@@ -72,16 +72,11 @@ def status(out: Path, within: Path | None = None) -> SweepStatus:
     failed = failures(out)
     runs = tuple(
         _status(plan, out, failed.get(plan.name, ""))
-        if within is None or _stays(out / "runs" / plan.name, within)
+        if within is None or (out / "runs" / plan.name).resolve().is_relative_to(within.resolve())
         else RunStatus(plan.name, "failed", "a link that leads out; it is not read", 0.0, 0.0)
         for plan in plans
     )
     return SweepStatus(runs, _hours(plans, runs, at_once))
-
-
-def _stays(folder: Path, within: Path) -> bool:
-    """Whether a folder, links followed, lies within another."""
-    return folder.resolve().is_relative_to(within.resolve())
 
 
 def _status(plan: Planned, out: Path, failure: str) -> RunStatus:

@@ -53,7 +53,7 @@ def class_mean(world: Prompting, concept_class: str) -> Tensor:
     what = f"{_name(world)}.class_mean, class {concept_class}"
     z = world.class_mean(concept_class)
     if not isinstance(z, Tensor) or z.ndim not in (1, 2):
-        raise UserError(f"{what}: a vector ({_width(world)},) belongs there, not {_in_words(z)}")
+        raise UserError(f"{what}: a vector ({_width(world)},) belongs there, not {in_words(z)}")
     return _vectors(z[None], what, 1, world)[0]
 
 
@@ -73,7 +73,7 @@ def labelled(world: World, purpose: str, count: int, margin: float) -> tuple[Ten
     if not table or values.is_floating_point() or values.is_complex() or not len(values):
         raise UserError(
             f"{what}: labels are whole numbers of shape (images, {concepts}), not "
-            f"{_in_words(values)}"
+            f"{in_words(values)}"
         )
     images = _images(images, what, len(values), world.resolution)
     for index, (concept, size) in enumerate(zip(space.concepts, space.sizes, strict=True)):
@@ -112,7 +112,7 @@ def picture(world: World, concept_class: str) -> Tensor | None:
         return None
     if not isinstance(image, Tensor) or image.ndim != 3:
         raise UserError(
-            f"{what}: an image (3, {side}, {side}) belongs there, not {_in_words(image)}"
+            f"{what}: an image (3, {side}, {side}) belongs there, not {in_words(image)}"
         )
     return _images(image[None], what, 1, side)[0]
 
@@ -130,7 +130,7 @@ def generated(images: Any, what: str, count: int) -> Tensor:
     if not right or images.shape[1] not in (1, 3, 4) or not images.is_floating_point():
         raise UserError(
             f"{what} makes floating-point images of shape ({count}, 1, 3 or 4, height, width) in "
-            f"[0, 1], not {_in_words(images)}"
+            f"[0, 1], not {in_words(images)}"
         )
     images = images.detach().cpu().float()
     if not bool(images.isfinite().all()):
@@ -187,7 +187,7 @@ def _check(values: Any, shape: tuple[int, ...], kind: str, what: str) -> None:
     right = isinstance(values, Tensor) and values.shape == shape
     if not right or not values.is_floating_point():
         raise UserError(
-            f"{what}: {kind} are floating-point tensors of shape {shape}, not {_in_words(values)}"
+            f"{what}: {kind} are floating-point tensors of shape {shape}, not {in_words(values)}"
         )
     if not bool(values.isfinite().all()):
         raise UserError(f"{what}: some numbers of the {kind} are NaN or infinite")
@@ -195,7 +195,7 @@ def _check(values: Any, shape: tuple[int, ...], kind: str, what: str) -> None:
 
 def _pair(given: Any, what: str, names: str) -> tuple[Any, Any]:
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UserError(f"{what}: a pair ({names}) belongs there, not {_in_words(given)}")
+        raise UserError(f"{what}: a pair ({names}) belongs there, not {in_words(given)}")
     return given[0], given[1]
 
 
@@ -204,7 +204,7 @@ def _width(world: Prompting) -> int:
     return max((part.stop for part in world.columns.values()), default=0)
 
 
-def _in_words(value: Any) -> str:
+def in_words(value: Any) -> str:
     """Type and shape of a tensor, the class of anything else."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

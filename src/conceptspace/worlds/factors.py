@@ -58,13 +58,8 @@ class Factors:
                 f"the class {tuple(labels)} has {len(labels)} values, and there are the concepts "
                 f"{', '.join(concept.name for concept in self.concepts)}"
             )
-        for concept, label in zip(self.concepts, labels, strict=True):
-            if label not in concept.labels:
-                raise UserError(
-                    f"{concept.name} has no value {label!r}; it has {', '.join(concept.labels)}"
-                )
         pairs = zip(self.concepts, labels, strict=True)
-        return ConceptClass.of(concept.labels.index(label) for concept, label in pairs)
+        return ConceptClass.of(concept.number(label) for concept, label in pairs)
 
 
 def show(found: Factors, shown: Shown) -> Factors:
@@ -121,8 +116,7 @@ def read_factors(columns: Mapping[str, Any], names: Mapping[str, Names], count: 
                 f"{name} has {size} value{'s' * (size != 1)}, and a concept has 2 to "
                 f"{len(DIGITS)}; leave the column out, or name the values that count"
             )
-        one_hot = tuple(tuple(float(i == j) for j in range(size)) for i in range(size))
-        concepts.append(Concept(name, labels, one_hot))
+        concepts.append(Concept.one_hot(name, labels))
         places = {value: place for place, value in enumerate(values)}
         digits.append(np.array([places.get(value, -1) for value in text]))
     table = np.stack(digits, axis=1)

@@ -31,7 +31,7 @@ def named_space(
     Raises:
         UserError: a combination names a value that does not exist, or no class is left to train.
     """
-    concepts = tuple(_named(name, tuple(labels)) for name, labels in values.items())
+    concepts = tuple(Concept.one_hot(name, labels) for name, labels in values.items())
     classes = all_classes([len(concept.labels) for concept in concepts])
     out = [_class_of(concepts, tuple(combination)) for combination in held_out]
     trained = tuple(c for c in classes if c not in out)
@@ -74,23 +74,10 @@ class SpacePrompts:
         return torch.cat([concept.mean(value) for concept, value in parts])
 
 
-def _named(name: str, labels: tuple[str, ...]) -> Concept:
-    means = tuple(
-        tuple(float(i == place) for i in range(len(labels))) for place in range(len(labels))
-    )
-    return Concept(name, labels, means)
-
-
 def _class_of(concepts: tuple[Concept, ...], combination: tuple[str, ...]) -> ConceptClass:
     if len(combination) != len(concepts):
         raise UserError(
             f"a held-out class has a value of each concept, {', '.join(c.name for c in concepts)}, "
             f"and {combination} has {len(combination)}"
         )
-    for concept, value in zip(concepts, combination, strict=True):
-        if value not in concept.labels:
-            raise UserError(
-                f"{concept.name} has no value {value!r}; it has {', '.join(concept.labels)}"
-            )
-    pairs = zip(concepts, combination, strict=True)
-    return ConceptClass.of([concept.labels.index(value) for concept, value in pairs])
+    return ConceptClass.of(c.number(value) for c, value in zip(concepts, combination, strict=True))

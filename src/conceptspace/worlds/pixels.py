@@ -36,8 +36,8 @@ def as_images(images: Any, what: str = "images") -> Tensor:
         tensor = tensor.to(torch.uint8) * 255
     if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
         raise UserError(
-            f"{what} of {_type(tensor)}: they are bytes (uint8, 0 to 255) or floating-point "
-            "numbers in [0, 1]"
+            f"{what} of {str(tensor.dtype).removeprefix('torch.')}: they are bytes (uint8, 0 to "
+            "255) or floating-point numbers in [0, 1]"
         )
     tensor = _channels_first(tensor, what)
     if not tensor.numel():
@@ -117,7 +117,3 @@ def on_white(images: Tensor) -> Tensor:
 def _typed(values: Tensor, like: Tensor) -> Tensor:
     values = values.clamp(0, 1)
     return (values * 255).round().to(torch.uint8) if like.dtype == torch.uint8 else values
-
-
-def _type(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.space import ConceptClass, ConceptSpace
+from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.pixels import as_floats, in_color
 from conceptspace.worlds.world import HasSource
 
@@ -54,16 +55,11 @@ class Pools(HasSource):
     @property
     def columns(self) -> Mapping[str, slice]:
         """As many entries of z and h for each concept as prompts show numbers of it."""
-        lengths = [len(concept.means[0]) for concept in self.space.concepts]
-        ends = torch.tensor(lengths).cumsum(0).tolist()
-        sizes = zip(self.space.names, lengths, ends, strict=True)
-        return {name: slice(end - size, end) for name, size, end in sizes}
+        return SpacePrompts(self.space).columns
 
     def class_mean(self, concept_class: str) -> Float[Tensor, "*tokens k"]:
         """What prompts show of a class's values, one after the other."""
-        values = ConceptClass(concept_class).values
-        concepts = zip(self.space.concepts, values, strict=True)
-        return torch.cat([concept.mean(value) for concept, value in concepts])
+        return SpacePrompts(self.space).class_mean(concept_class)
 
     def sample(
         self, concept_class: str, count: int, generator: torch.Generator

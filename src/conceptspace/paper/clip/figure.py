@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from conceptspace.analysis.claims import Bounds, Row, above, measure, open_question
 from conceptspace.analysis.emergence import THRESHOLD, Emergence, emergence
+from conceptspace.analysis.steps import from_to
 from conceptspace.config import RunConfig
 from conceptspace.paper.framework.caption import ENLARGED, beside, caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
@@ -127,8 +128,7 @@ def clip_figure(settings: Sequence[Setting], found: str = "") -> Figure:
         axes.axhline(THRESHOLD, color=INK, lw=0.6, ls=":")
         axes.set(xlabel="step", ylim=(-0.02, 1.02), ylabel="joint accuracy, naive prompting")
         axes.grid(axis="y", color=GRID, lw=0.4)
-    counts = sorted({len(setting.worst) for setting in settings})
-    runs = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    runs = from_to(len(setting.worst) for setting in settings)
     footnote(figure, f"Thin: each of {runs} runs; thick: their mean. Dotted: {THRESHOLD:g}.")
     heading(figure, TITLE, found)
     return figure

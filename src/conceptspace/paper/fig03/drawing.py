@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from conceptspace.analysis.emergence import THRESHOLD, Emergence, survival
+from conceptspace.analysis.steps import from_to
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
     GRID,
@@ -64,8 +65,7 @@ def speed_figure(
         axes.set_xlabel(f"signal of {concept}: mean squared\npixel difference (its separation)")
         axes.set_ylabel(f"speed: 1000 / steps to {THRESHOLD:g}")
     shown = [p for of in rows.values() for p in of.values()]
-    seeds = [len(runs) for panel in shown for runs in panel.runs]
-    count = f"{min(seeds)} to {max(seeds)}" if min(seeds) < max(seeds) else str(seeds[0])
+    count = from_to(len(runs) for panel in shown for runs in panel.runs)
     parts = [
         f"{count} runs at each separation. Rings: runs, with a line up to the checkpoint before; a "
         "number counts runs. Bar and line: 1000 over the Kaplan-Meier median.",

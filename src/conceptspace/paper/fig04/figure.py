@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from conceptspace.analysis import memorization
 from conceptspace.analysis.claims import Row
-from conceptspace.analysis.trajectories import paths
-from conceptspace.analysis.turning import detect_turn
+from conceptspace.analysis.turning import find_turn
 from conceptspace.paper.fig04 import criteria
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
@@ -70,7 +69,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     turned: dict[str, dict[int, list[bool]]] = {str(c): {} for c in space.classes}
     for result in (r for of in found.values() for r in of):
         for name, of_seed in turned.items():
-            of_seed.setdefault(result.seed, []).append(_turns(result, name))
+            of_seed.setdefault(result.seed, []).append(find_turn(result.table, name).detected)
     images = {level: class_images(shapes) for level, shapes in worlds.items()}
     return Data(tables, space, images, leanings, turned)
 
@@ -114,11 +113,6 @@ def checks(data: Data) -> list[Row]:
 
 def _leaning(result: Result, ood: str) -> float:
     return memorization.bias(result.table, ood, concepts=("color", "size")).value
-
-
-def _turns(result: Result, concept_class: str) -> bool:
-    found = paths(result.table, NAIVE, concept_class)
-    return detect_turn(found.steps, found.values, found.samples).detected
 
 
 FIGURE = PaperFigure(

@@ -1,4 +1,4 @@
-"""The toy models of learning in concept space, alone and beside measurements (Figs. 5 and 9b)."""
+"""The toy models of learning in concept space beside measurements (Figs. 5 and 9b)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import Normal, Stroke
 
-from conceptspace.analysis.rotation import sense_name
-from conceptspace.analysis.theory import simulate_eq1, simulate_eq2
 from conceptspace.analysis.theory_fit import Eq1Fit
 from conceptspace.analysis.trajectories import Array
 from conceptspace.presentation.style import (
     GRID,
-    INK,
     MUTED,
     OOD,
     OOD_TIME,
@@ -33,69 +29,8 @@ from conceptspace.presentation.style import (
     styled,
 )
 
-TIMES = np.linspace(0, 24, 241)
-SWITCHES = (0.0, 2.0, 4.0, 8.0)
-PERCENTS = (0.0, 20.0, 40.0, 50.0, 60.0, 80.0, 100.0)
-START = (0.3, 0.3)
-ASYMMETRY = 0.7
-"""What the figure of the equations shows by default."""
-
 COLUMNS = 3
 MARGIN = 0.12
-
-
-@styled
-def theory_family(
-    switches: Sequence[float] = SWITCHES,
-    percents: Sequence[float] = PERCENTS,
-    *,
-    asymmetry: float = ASYMMETRY,
-    start: tuple[float, float] = START,
-) -> Figure:
-    """Eq. 1 with either concept the stronger, and Eq. 2's fan.
-
-    Args:
-        switches: times of the switch, one curve each, in units of the equation.
-        percents: shares that are masked, one line each.
-        asymmetry: a of the left panel, where concept 1 is the stronger; 1 / a in the middle.
-        start: where all curves start.
-    """
-    figure = Figure(figsize=(WIDTH, 3.7), layout="constrained")
-    shades = _shades(OOD_TIME, len(switches))
-    handles = [Line2D([], [], color=TRAIN, lw=1.8, label="class 00")] + [
-        Line2D([], [], color=color, lw=1.8, label=f"class 11, $\\hat t$ = {switch:g}")
-        for switch, color in zip(switches, shades, strict=True)
-    ]
-    panels = panels_over_legend(figure, 1, 3, handles, ncols=len(handles), columnspacing=1.2)[0]
-    cases = zip("ab", panels, (asymmetry, 1 / asymmetry), ((1, 0), (0, 1)), strict=False)
-    for letter, axes, a, corner in cases:
-        square(axes)
-        sense = sense_name(asymmetry - 1 if a == asymmetry else 1 - asymmetry)
-        stronger = "concept 1" if corner[0] else "concept 2"
-        axes.set_title(f"{letter}  Eq. 1, {stronger}\nstronger: {sense}")
-        ordinary = simulate_eq1(TIMES, start, biased=(0, 0), target=(0, 0), asymmetry=a)
-        axes.plot(*ordinary.T, color=TRAIN, lw=1.6)
-        for switch, color in zip(switches, shades, strict=True):
-            curve = simulate_eq1(TIMES, start, biased=corner, asymmetry=a, switch=switch)
-            axes.plot(*curve.T, color=color, lw=1.8)
-        axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
-    axes = panels[2]
-    square(axes)
-    axes.set_title("c  Eq. 2, s = 0.01")
-    for percent, color in zip(percents, _shades(OOD_TIME, len(percents)), strict=True):
-        line = simulate_eq2(TIMES, start, percent=percent)
-        axes.plot(*line.T, color=color, lw=1.8)
-        at = start + 0.93 * (line[-1] - start)
-        text = axes.annotate(f"{percent:g}", at, color=color, ha="center", va="center", fontsize=7)
-        text.set_path_effects([Stroke(linewidth=3, foreground="white"), Normal()])
-    axes.plot(*start, "o", ms=5, mfc="white", mec=INK)
-    axes.set(xlabel="masked concept", ylabel="other concept")
-    footnote(
-        figure,
-        f"Ring: start. The asymmetry is {asymmetry:g} in a and {1 / asymmetry:.3g} in b; t̂ is the "
-        "time of the switch. Numbers in the fan: percent of prompts that are masked.",
-    )
-    return figure
 
 
 @styled

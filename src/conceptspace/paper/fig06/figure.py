@@ -12,8 +12,7 @@ from conceptspace.analysis.claims import Row, open_question
 from conceptspace.analysis.elicitation import is_control
 from conceptspace.analysis.emergence import Emergence, ready
 from conceptspace.analysis.findings import turn_of
-from conceptspace.analysis.trajectories import paths
-from conceptspace.analysis.turning import Turn, detect_turn
+from conceptspace.analysis.turning import Turn, find_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.errors import UserError
 from conceptspace.paper.fig06 import criteria
@@ -173,7 +172,7 @@ def _sample(results: Sequence[Result], ood: str, emergence: ByWay) -> Sample:
         table,
         joined_best(results),
         turn_of(table, ood),
-        [seed_turn(result, ood) for result in results],
+        [find_turn(result.table, ood).step for result in results],
         {
             statistic: {p: [runs[result.seed] for result in results] for p, runs in of.items()}
             for statistic, of in emergence.items()
@@ -190,12 +189,6 @@ def _amounts(results: Sequence[Result], ood: str) -> Mapping[str, pd.DataFrame]:
     rows = rows.assign(**{name: rows[name].where(counts, 0.0) for name in columns})
     means = rows.groupby(["seed", "protocol"])[columns].mean()
     return {JUDGED: means["honest"].unstack(), PLAIN: means[PROBE].unstack()}
-
-
-def seed_turn(result: Result, ood: str) -> float:
-    """Where one seed's naive trajectory bends most."""
-    found = paths(result.table, NAIVE, ood)
-    return detect_turn(found.steps, found.values, found.samples).step
 
 
 def draw(data: Data, rows: Rows) -> Mapping[str, Figure]:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from conceptspace.analysis.steps import from_to
 from conceptspace.presentation.style import INK, OOD, WIDTH, footnote, heading, styled
 
 COLUMNS = 12
@@ -44,8 +45,7 @@ def shares_figure(
         text = f"{name}\n{seeds} {'seed' if seeds == 1 else 'seeds'}"
         line[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=6)
     figure.supylabel(label, fontsize=9, color=INK)
-    counts = sorted({len(of) for of in every.values()})
-    total = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    total = from_to(len(of) for of in every.values())
     footnote(figure, f"{columns} of {total} kept images in each row, evenly picked over the seeds.")
     heading(figure, title, subtitle)
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.theory_fit import TheoryFit, fit_eq2
-from conceptspace.analysis.trajectories import Paths, paths
+from conceptspace.analysis.trajectories import paths
 from conceptspace.paper.fig05.criteria import equation_fits
 from conceptspace.paper.fig08 import figure as fig08
 from conceptspace.paper.fig09b.criteria import target_shift
@@ -51,7 +51,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     masked = space.names.index(ShapesData.of(results[0].config.data).masked_concept)
 
     def fit(of: Mapping[float, Sequence[Result]]) -> TheoryFit:
-        measured = {100 * level: _paths(runs, ood) for level, runs in of.items()}
+        measured = {100 * level: paths(joined(runs), NAIVE, ood) for level, runs in of.items()}
         return fit_eq2(measured, masked, ood)
 
     common = set.intersection(*({r.seed for r in of} for of in found.values()))
@@ -74,10 +74,6 @@ def checks(data: Data) -> list[Row]:
     slopes = [fitted.estimates["slope"].value for fitted in data.seeds.values()]
     supported = {seed: [fitted.supported] for seed, fitted in data.seeds.items()}
     return [target_shift(slopes), equation_fits("fig09b", "Eq. 2", supported)]
-
-
-def _paths(results: Sequence[Result], ood: str) -> Paths:
-    return paths(joined(results), NAIVE, ood)
 
 
 FIGURE = PaperFigure(

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from conceptspace.analysis.claims import Row
 from conceptspace.analysis.findings import change_points, turn_of
 from conceptspace.analysis.kinks import Kink
-from conceptspace.analysis.turning import Turn
-from conceptspace.paper.fig06 import figure as fig06
+from conceptspace.analysis.turning import Turn, find_turn
 from conceptspace.paper.fig12 import criteria
 from conceptspace.paper.framework.caption import caption
 from conceptspace.paper.framework.figure import PaperFigure, Rows
@@ -59,7 +58,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
     """Turn and change points of all seeds, and without each of them."""
     shapes = world(results)
     space = shapes.space
-    table = joined(results)
+    table, ood = joined(results), str(space.ood_classes[0])
     logs = [result.log for result in results if result.log is not None]
     others = [[r for r in results if r is not left] for left in results]
     return Data(
@@ -70,7 +69,7 @@ def analyse(preset: str, results: Sequence[Result]) -> Data:
         _case(results, space),
         [_case(of, space) for of in others if of],
         [
-            loss_rank(result.log, result.table, fig06.seed_turn(result, str(space.ood_classes[0])))
+            loss_rank(result.log, result.table, find_turn(result.table, ood).step)
             for result in results
             if result.log is not None
         ],

@@ -11,8 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from conceptspace.analysis.memorization import bias, memorization
-from conceptspace.analysis.trajectories import paths
-from conceptspace.analysis.turning import Turn, detect_turn
+from conceptspace.analysis.turning import Turn, find_turn
 from conceptspace.analysis.verdict import Window, windows
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
@@ -85,7 +84,7 @@ def analysed(results: Sequence[Result]) -> Pair:
         raise UserError("its runs kept no scores of single images")
     table = joined(results)
     naive = table[table["protocol"] == NAIVE]
-    turns = [_turn(result.table, ood) for result in results]
+    turns = [find_turn(result.table, ood) for result in results]
     found = [
         _around(result.best, ood, turn.step) for result, turn in zip(results, turns, strict=True)
     ]
@@ -94,7 +93,7 @@ def analysed(results: Sequence[Result]) -> Pair:
         best=best,
         space=space,
         images=images_of(first.run, world),
-        turn=_turn(naive, ood),
+        turn=find_turn(naive, ood),
         sheets=first.run.sheets(),
         shown=first.table[first.table["protocol"] == NAIVE],
         leanings=[bias(r.table, ood, concepts=_two(space)).value for r in results],
@@ -108,11 +107,6 @@ def analysed(results: Sequence[Result]) -> Pair:
 
 def _two(space: ConceptSpace) -> tuple[str, str]:
     return space.names[0], space.names[1]
-
-
-def _turn(table: pd.DataFrame, ood: str) -> Turn:
-    found = paths(table, NAIVE, ood)
-    return detect_turn(found.steps, found.values, found.samples)
 
 
 def _around(best: pd.DataFrame | None, ood: str, step: float) -> dict[str, float]:

@@ -11,10 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from conceptspace.analysis.trajectories import Array
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import on_axes
 from conceptspace.presentation.figures.trajectory import Painter
-from conceptspace.presentation.series import Array, series
+from conceptspace.presentation.series import series
 from conceptspace.presentation.style import (
     INK,
     WIDTH,

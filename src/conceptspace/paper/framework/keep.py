@@ -15,7 +15,6 @@ from conceptspace.files import write_atomically, write_table
 from conceptspace.paper.framework.figure import PaperFigure
 from conceptspace.paper.framework.results import Result
 from conceptspace.run_folder import RunFolder, step_of
-from conceptspace.store import Run
 from conceptspace.sweeps.plan import Plan
 from conceptspace.tables import NAIVE
 
@@ -101,8 +100,3 @@ def _keep_images(result: Result, target: RunFolder, sheets: Sequence[Sheet]) -> 
             buffer = io.BytesIO()
             image.convert("RGB").save(buffer, "PNG", pnginfo=index, optimize=True)
         write_atomically(target.sheet(NAIVE, step_of(sheet.path)), buffer.getvalue())
-
-
-def kept(plan: Plan, folder: Path) -> Result:
-    """A run that is kept."""
-    return Result(plan, Run(plan.folder(folder)))

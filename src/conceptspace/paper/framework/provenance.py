@@ -21,7 +21,7 @@ def provenance(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "drawn": {
             "commit": commit(),
-            "command": command_line(),
+            "command": " ".join(["conceptspace", *sys.argv[1:]]),
             "processor": processor(),
             "python": platform.python_version(),
             "versions": {name: version(name) for name in PACKAGES},
@@ -29,11 +29,6 @@ def provenance(results: Sequence[Result]) -> dict[str, Any]:
         "wall_seconds": round(sum(run["seconds"] for run in runs.values()), 1),
         "runs": runs,
     }
-
-
-def command_line() -> str:
-    """The command line, without the program's path."""
-    return " ".join(["conceptspace", *sys.argv[1:]])
 
 
 def trajectory_hash(result: Result) -> str:

@@ -133,15 +133,14 @@ def world(results: Sequence[Result]) -> ShapesWorld:
     return shapes_world(ShapesData.of(require(results)[0].config.data))
 
 
-def require(results: Sequence[Result], least: int = 1) -> Sequence[Result]:
-    """The results, if there are enough.
+def require(results: Sequence[Result]) -> Sequence[Result]:
+    """The results, if there are any.
 
     Raises:
-        UserError: fewer than ``least`` runs have finished.
+        UserError: no run has finished.
     """
-    if len(results) < least:
-        finished = f"{len(results)} of its runs have finished" if results else "no run has finished"
-        raise UserError(f"{finished}, it needs at least {least}")
+    if not results:
+        raise UserError("no run has finished, it needs at least 1")
     return results
 
 
@@ -157,20 +156,18 @@ def joined_best(results: Sequence[Result]) -> pd.DataFrame | None:
 
 
 def levels(
-    results: Sequence[Result], value: Callable[[RunConfig], float], least: int = 2
+    results: Sequence[Result], value: Callable[[RunConfig], float]
 ) -> dict[float, list[Result]]:
     """Results by the value of a setting, in rising order.
 
     Raises:
-        UserError: fewer than ``least`` values.
+        UserError: fewer than two values.
     """
     found: dict[float, list[Result]] = {}
     for result in results:
         found.setdefault(value(result.config), []).append(result)
-    if len(found) < least:
-        raise UserError(
-            f"runs of {len(found)} of its settings have finished, it needs at least {least}"
-        )
+    if len(found) < 2:
+        raise UserError(f"runs of {len(found)} of its settings have finished, it needs at least 2")
     return {level: found[level] for level in sorted(found)}
 
 
@@ -224,9 +221,9 @@ def by_seed(results: Sequence[Result], value: Callable[[Result], float]) -> dict
     return {result.seed: value(result) for result in results}
 
 
-def late(table: pd.DataFrame, count: int = 3) -> pd.DataFrame:
-    """The rows of the last checkpoints of a run."""
-    steps = sorted(table["step"].unique())[-count:]
+def late(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last three checkpoints of a run."""
+    steps = sorted(table["step"].unique())[-3:]
     return table[table["step"].isin(steps)]
 
 

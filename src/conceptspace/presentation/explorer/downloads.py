@@ -9,6 +9,9 @@ import pandas as pd
 
 from conceptspace.store import Run
 
+PARQUET = "application/vnd.apache.parquet"
+"""Media type of Parquet."""
+
 
 def joined(runs: Sequence[Run]) -> pd.DataFrame:
     """The trajectories of runs in one table, under the names that they have on the page.
@@ -16,15 +19,11 @@ def joined(runs: Sequence[Run]) -> pd.DataFrame:
     Raises:
         UserError: a run has not been evaluated, or its table is damaged.
     """
-    return pd.concat([run.trajectory().assign(run=run.name) for run in runs], ignore_index=True)
+    return pd.concat([run.trajectory() for run in runs], ignore_index=True)
 
 
-def parquet(runs: Sequence[Run]) -> bytes:
-    """The joined table as Parquet, compressed with Zstandard.
-
-    Raises:
-        UserError: see :func:`joined`.
-    """
+def parquet(table: pd.DataFrame) -> bytes:
+    """A table as Parquet, compressed with Zstandard."""
     buffer = io.BytesIO()
-    joined(runs).to_parquet(buffer, index=False, compression="zstd")
+    table.to_parquet(buffer, index=False, compression="zstd")
     return buffer.getvalue()

@@ -15,7 +15,8 @@ import pandas as pd
 from conceptspace.contact_sheet import Sheet
 from conceptspace.errors import UserError
 from conceptspace.presentation.explorer.named import Renamed
-from conceptspace.store import NAIVE, Run
+from conceptspace.store import Run
+from conceptspace.tables import NAIVE
 
 
 def require_plain(path: Path, within: Path | None) -> None:

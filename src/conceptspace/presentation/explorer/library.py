@@ -189,7 +189,7 @@ class Library:
         without = [GONE] * bool(gone) + sentences(left_out)
         if not runs:
             raise UserError(" ".join(without))
-        return downloads.parquet(runs), without
+        return downloads.parquet(downloads.joined(runs)), without
 
     def run(self, token: str) -> Run:
         """A run that can be read.

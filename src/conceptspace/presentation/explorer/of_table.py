@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +15,10 @@ from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.quantities import classes_of
 from conceptspace.analysis.table_findings import turn_text
 from conceptspace.analysis.trajectories import concepts_of
+from conceptspace.presentation.explorer.downloads import PARQUET, parquet
 from conceptspace.presentation.explorer.run_findings import turn_payload
-from conceptspace.tables import JOINT, NAIVE, TRAJECTORY_COLUMNS
+from conceptspace.presentation.explorer.spaces import uri
+from conceptspace.tables import NAIVE, TRAJECTORY_COLUMNS
 from conceptspace.values import columns_of
 
 Tree = dict[str, Any]
@@ -114,7 +114,7 @@ def table_payload(
         "images": [],
         "images_shown": 0,
         "images_generated": 0,
-        "table": _parquet(table),
+        "table": uri(parquet(table[[*TRAJECTORY_COLUMNS, *columns_of(table)]]), PARQUET),
     }
 
 
@@ -123,11 +123,6 @@ def _one_seed_a_run(table: pd.DataFrame) -> pd.DataFrame:
     several = table.groupby("run")["seed"].transform("nunique") > 1
     named = table["run"] + ", seed " + table["seed"].astype(str)
     return table.assign(run=table["run"].where(~several, named))
-
-
-def has_joint(table: pd.DataFrame) -> bool:
-    """Whether a table has the accuracy of all concepts at once."""
-    return bool((table["concept"] == JOINT).any())
 
 
 def _described(axes: TableAxes) -> Tree:
@@ -179,11 +174,3 @@ def _turns(table: pd.DataFrame, tokens: Mapping[str, str]) -> Tree:
             if turn is not None
         }
     return found
-
-
-def _parquet(table: pd.DataFrame) -> str:
-    buffer = io.BytesIO()
-    kept = [*TRAJECTORY_COLUMNS, *columns_of(table)]
-    table[kept].to_parquet(buffer, index=False, compression="zstd")
-    content = base64.b64encode(buffer.getvalue()).decode()
-    return f"data:application/vnd.apache.parquet;base64,{content}"

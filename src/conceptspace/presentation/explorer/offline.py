@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,8 +128,7 @@ def payload(
         "findings": {},
         "turns": _turns(runs, tokens),
         **images,
-        "table": "data:application/vnd.apache.parquet;base64,"
-        + base64.b64encode(downloads.parquet(runs)).decode(),
+        "table": uri(downloads.parquet(downloads.joined(runs)), downloads.PARQUET),
     }
     for run, entry, each, kept_sheets, (_, problems) in zip(
         runs, entries, dense, sheets, found, strict=True
@@ -154,8 +152,8 @@ def drawn(name: str, figure: Rendered) -> Tree:
     kind, content = "svg+xml", figure.svg
     if len(content) > LARGEST_SVG:
         kind, content = "png", figure.png
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"name": name, "src": source, "width": round(figure.figure.get_figwidth() * CSS_INCH)}
+    width = round(figure.figure.get_figwidth() * CSS_INCH)
+    return {"name": name, "src": uri(content, f"image/{kind}"), "width": width}
 
 
 def _entry(run: Run) -> Entry:

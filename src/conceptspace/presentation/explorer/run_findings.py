@@ -20,6 +20,7 @@ from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
 from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
+from conceptspace.presentation.explorer.downloads import joined
 from conceptspace.presentation.explorer.judged import judged
 from conceptspace.presentation.sweep import (
     Sweep,
@@ -106,7 +107,7 @@ def verdict(run: Run) -> list[str]:
     Raises:
         UserError: the run has not been evaluated, or a table is damaged.
     """
-    space, table = world_of(run).space, run.trajectory().assign(run=run.name)
+    space, table = world_of(run).space, run.trajectory()
     if not space.ood_classes:
         return []
     best = best_of([run], table, single_scores([run]))
@@ -145,14 +146,13 @@ def best_of(
         return None
     if scores is not None:
         return best_settings(table, scores)
-    kept = {run.name: run.kept_best() for run in runs}
-    found = [best.assign(run=name) for name, best in kept.items() if best is not None]
-    return pd.concat(found, ignore_index=True) if len(found) == len(kept) else None
+    found = [best for run in runs if (best := run.kept_best()) is not None]
+    return pd.concat(found, ignore_index=True) if len(found) == len(runs) else None
 
 
 def trajectories(runs: Sequence[Run]) -> pd.DataFrame:
     """The trajectories of runs of one setting, under the names that they have on the page."""
-    table = pd.concat([run.trajectory().assign(run=run.name) for run in runs], ignore_index=True)
+    table = joined(runs)
     require_distinct_seeds(table)
     return table
 

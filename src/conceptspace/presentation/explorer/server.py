@@ -26,6 +26,7 @@ from conceptspace.presentation.explorer import render
 from conceptspace.presentation.explorer.ask import AskerBusy
 from conceptspace.presentation.explorer.collected import CollectedLibrary
 from conceptspace.presentation.explorer.connections import Connection, most_connections
+from conceptspace.presentation.explorer.downloads import PARQUET
 from conceptspace.presentation.explorer.library import Library
 from conceptspace.presentation.explorer.run_files import NotThere
 
@@ -146,7 +147,7 @@ class Answers:
         """Trajectories as Parquet; the header Left-Out names runs that are not in it."""
         content, left_out = await run_in_threadpool(self.library.table, _tokens(request))
         headers = {"Left-Out": quote(" ".join(left_out))}
-        return Response(content, media_type="application/vnd.apache.parquet", headers=headers)
+        return Response(content, media_type=PARQUET, headers=headers)
 
 
 class Guard:

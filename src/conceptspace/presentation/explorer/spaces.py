@@ -40,7 +40,9 @@ def space_tree(space: ConceptSpace, images: Mapping[str, ArrayLike]) -> Tree:
                 "name": str(name),
                 "words": space.describe(name),
                 "ood": name in space.ood_classes,
-                "image": _uri(images[str(name)]) if str(name) in images else None,
+                "image": uri(png(Image.fromarray(pixels(images[str(name)]))))
+                if str(name) in images
+                else None,
             }
             for name in space.classes
         ],
@@ -60,10 +62,6 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def uri(content: bytes) -> str:
-    """A PNG as data URI."""
-    return "data:image/png;base64," + base64.b64encode(content).decode()
-
-
-def _uri(image: ArrayLike) -> str:
-    return uri(png(Image.fromarray(pixels(image))))
+def uri(content: bytes, media: str = "image/png") -> str:
+    """The content of a file as data URI."""
+    return f"data:{media};base64,{base64.b64encode(content).decode()}"

@@ -16,16 +16,7 @@ from conceptspace.analysis.quantities import Quantity
 from conceptspace.analysis.verdict import Window
 from conceptspace.presentation.figures.timeline import looks
 from conceptspace.presentation.series import series
-from conceptspace.presentation.style import (
-    GRID,
-    INK,
-    SMALLEST,
-    TURN,
-    TURN_INK,
-    WIDTH,
-    footnote,
-    styled,
-)
+from conceptspace.presentation.style import GRID, INK, WIDTH, footnote, hidden_band, styled
 from conceptspace.tables import JOINT, NAIVE
 
 MOST_PANELS = 9
@@ -93,17 +84,9 @@ def _panel(axes: Axes, table: pd.DataFrame, quantity: Quantity, windows: Sequenc
     hit = [window for window in windows if window.found]
     if hit:
         first, last = (float(np.median([getattr(w, k) for w in hit])) for k in ("first", "last"))
-        axes.axvspan(first, last, color=TURN, alpha=0.16, lw=0, zorder=0)
-        middle = (first + last) / 2
         counted = sum(not window.undecided for window in windows)
         label = "hidden" if counted == 1 else f"hidden in {len(hit)} of {counted} runs"
-        placed: dict[str, Any] = {
-            "ha": "center",
-            "va": "bottom",
-            "fontsize": SMALLEST,
-            "color": TURN_INK,
-        }
-        axes.text(middle, 1.04, label, **placed)
+        hidden_band(axes, first, last, label)
     what = "joint accuracy" if quantity.concept == JOINT else f"accuracy of {quantity.concept}"
     axes.set_title(quantity.name, pad=12 if hit else 6)
     axes.set(ylim=(-0.02, 1.03), xlabel="step", ylabel=what)

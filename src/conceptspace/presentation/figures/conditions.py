@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from conceptspace.analysis.steps import from_to
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures.square import (
     color_of,
@@ -130,7 +131,5 @@ def _handles(colors: Mapping[str, str]) -> list[Line2D]:
 def _note(runs: Sequence[int]) -> str:
     parts = ["Hollow: first checkpoint; dots: checkpoints; large mark: last."]
     if set(runs) != {1}:
-        low, high = min(runs), max(runs)
-        count = f"{low}" if low == high else f"{low} to {high}"
-        parts.append(f"Thick: mean of {count} runs; thin: each run.")
+        parts.append(f"Thick: mean of {from_to(runs)} runs; thin: each run.")
     return " ".join(parts)

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from conceptspace.analysis.emergence import HOLD
+from conceptspace.analysis.trajectories import Array
 from conceptspace.analysis.turning import Turn
-from conceptspace.presentation.series import Array, Series, highest, of_protocol, series
+from conceptspace.presentation.series import Series, highest, of_protocol, series
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
     CONCEPT_DASHES,

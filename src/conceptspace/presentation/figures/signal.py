@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
+from conceptspace.analysis.trajectories import Array
 from conceptspace.presentation.figures.square import color_of
-from conceptspace.presentation.series import Array
 from conceptspace.presentation.style import (
     CONCEPT_COLORS,
     INK,

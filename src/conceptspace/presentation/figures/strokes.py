@@ -15,7 +15,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from conceptspace.presentation.series import Array, Series
+from conceptspace.analysis.trajectories import Array
+from conceptspace.presentation.series import Series
 
 STEP_LABELS = 6
 LABEL_SIZE = (0.17, 0.055)

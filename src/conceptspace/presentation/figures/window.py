@@ -20,11 +20,10 @@ from conceptspace.presentation.style import (
     OOD,
     SMALLEST,
     TRAIN,
-    TURN,
-    TURN_INK,
     WIDTH,
     footnote,
     heading,
+    hidden_band,
     styled,
 )
 from conceptspace.tables import JOINT, NAIVE
@@ -81,11 +80,7 @@ def window_figure(
             axes.fill_between(steps, low, high, color=color, alpha=0.12, lw=0)
     axes.axhline(threshold, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
     if window.found:
-        axes.axvspan(window.first, window.last, color=TURN, alpha=0.16, lw=0, zorder=0)
-        middle = (window.first + window.last) / 2
-        axes.text(
-            middle, 1.04, "hidden", ha="center", va="bottom", fontsize=SMALLEST, color=TURN_INK
-        )
+        hidden_band(axes, window.first, window.last)
     axes.axvline(step, color=INK, lw=0.6, ls=":", zorder=1)
     axes.set(ylim=(-0.02, 1.03), xlim=(0, None), xlabel="step")
     axes.set_ylabel(f'joint accuracy of "{words or ood_class}"')

@@ -6,14 +6,14 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conceptspace.errors import UserError
-from conceptspace.space import Concept, ConceptClass, ConceptSpace, as_classes, paper_split
+from conceptspace.hints import meant
+from conceptspace.space import Concept, ConceptClass, ConceptSpace, asked_split
 
 NEGATION = "Not_"
 
@@ -43,9 +43,8 @@ class Attributes:
         asked = [plain(name) for name in concepts]
         for name in asked:
             if name not in self.names:
-                close = get_close_matches(name, self.names, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(self.names)}"
-                raise UserError(f"{self.path} has no attribute {name!r}; {hint}")
+                hint = meant(name, self.names) or f"; it has {', '.join(self.names)}"
+                raise UserError(f"{self.path} has no attribute {name!r}{hint}")
         if len(set(asked)) != len(asked):
             raise UserError(f"data.attributes = {list(concepts)} names an attribute twice")
         chosen = self.values[:, [self.names.index(name) for name in asked]]
@@ -72,7 +71,7 @@ def attribute_concept(name: str) -> Concept:
     labels = (f"Not {words}", words)
     if name.startswith(NEGATION):
         labels = (words, f"Not {words}")
-    return Concept(name, labels, ((1.0, 0.0), (0.0, 1.0)))
+    return Concept.one_hot(name, labels)
 
 
 def attribute_space(
@@ -88,13 +87,7 @@ def attribute_space(
     Raises:
         UserError: classes overlap or have the wrong number of digits.
     """
-    concepts = tuple(attribute_concept(name) for name in names)
-    train, ood = paper_split(len(concepts))
-    return ConceptSpace(
-        concepts,
-        as_classes(train_classes) or train,
-        as_classes(ood_classes) if train_classes or ood_classes else ood,
-    )
+    return asked_split(tuple(map(attribute_concept, names)), train_classes, ood_classes)
 
 
 def read_attributes(path: Path) -> Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conceptspace.errors import UserError
-from conceptspace.space import Concept, ConceptSpace, as_classes, paper_split
+from conceptspace.space import Concept, asked_split
 from conceptspace.worlds.shapes import world as shapes
 from conceptspace.worlds.shapes.world import ShapesWorld
 
@@ -36,12 +36,7 @@ def shapes_world(data: ShapesData) -> ShapesWorld:
             masked class is not trained.
     """
     concepts = tuple(concept(name, data) for name in data.concepts)
-    train, ood = paper_split([len(concept.labels) for concept in concepts])
-    space = ConceptSpace(
-        concepts,
-        as_classes(data.train_classes) or train,
-        as_classes(data.ood_classes) if data.train_classes or data.ood_classes else ood,
-    )
+    space = asked_split(concepts, data.train_classes, data.ood_classes)
     if data.masked_class and data.masked_class not in space.train_classes:
         raise UserError(
             f"data.masked_class = {data.masked_class!r} is not a training class; "

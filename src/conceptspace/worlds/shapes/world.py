@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from conceptspace.errors import UserError
-from conceptspace.seeding import generator as stream
 from conceptspace.space import Concept, ConceptClass, ConceptSpace, all_classes
 from conceptspace.worlds.rendered import RenderedWorld
 
@@ -56,7 +55,7 @@ that of the circle.
 
 def shape() -> Concept:
     """Circle or triangle."""
-    return Concept("shape", ("circle", "triangle"), ((1.0, 0.0), (0.0, 1.0)))
+    return Concept.one_hot("shape", ("circle", "triangle"))
 
 
 def color(separation: float, spread: float = 1 / 8) -> Concept:
@@ -141,12 +140,7 @@ class ShapesWorld(RenderedWorld):
         self, purpose: str, count: int, margin: float
     ) -> tuple[Float[Tensor, "images 3 height width"], Int[Tensor, "images concepts"]]:
         """Images of the widest classes with their labels, for a probe."""
-        wide, images, values = widest_world(self, margin), [], []
-        for concept_class in wide.space.train_classes:
-            source = stream(0, "probe", purpose, concept_class)
-            images.append(wide.draw(concept_class, count, source)[0])
-            values.append(torch.tensor(concept_class.values).expand(count, -1))
-        return torch.cat(images), torch.cat(values)
+        return RenderedWorld.labelled(widest_world(self, margin), purpose, count, margin)
 
     def recipe(self, margin: float) -> dict[str, Any]:
         """What determines the images of :meth:`labelled`."""
