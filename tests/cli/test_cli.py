@@ -49,7 +49,7 @@ class TestRun:
         some = ["evaluate", str(folder), "--protocol", "overprompting-color", "--steps"]
         capsys.readouterr()
         assert main([*some, "9,4", "--dry-run"]) == 0
-        assert "images at steps 4, 9" in capsys.readouterr().out
+        assert "images at steps 4 and 9" in capsys.readouterr().out
         assert main([*some, "4"]) == 0
         asked = Run(folder).trajectory().query("protocol == 'overprompting-color'")
         assert set(asked["step"]) == {4}

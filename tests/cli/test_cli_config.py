@@ -234,7 +234,7 @@ class TestWithoutTheRun:
         assert main([*asked, "--strengths", "2,3", "--dry-run"]) == 0
         assert capsys.readouterr().out.splitlines() == [
             "naive: all is there",
-            "overprompting-color: 4 images at steps 0, 4, 9",
+            "overprompting-color: 4 images at steps 0, 4 and 9",
         ]
         assert contents(folder) == before
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
+from conceptspace.analysis.steps import in_words
 from conceptspace.cache import probe_cache
 from conceptspace.cli.carry_out import duration
 from conceptspace.config import RunConfig, merged
 from conceptspace.experiment import parts
 from conceptspace.experiment.alike import require_alike
-from conceptspace.experiment.completeness import chosen, missing_in_words, saved, steps_in_words
+from conceptspace.experiment.completeness import chosen, missing_in_words, saved
 from conceptspace.experiment.extension import Extension
 from conceptspace.experiment.needs import (
     bytes_in_words,
@@ -124,6 +125,6 @@ def of_evaluation(
     for protocol in made:
         left = [step for step in there if book.missing(protocol, step)]
         each = images_asked(protocol, config)
-        what = f"{each} images at {steps_in_words(left)}" if left else "all is there"
+        what = f"{each} images at {in_words(left)}" if left else "all is there"
         print(f"{protocol.name}: {what}")
     return 0

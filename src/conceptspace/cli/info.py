@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
+from conceptspace.analysis.steps import in_words
 from conceptspace.analysis.verdict import UNDECIDED
 from conceptspace.cache import probe_cache
 from conceptspace.engine.native.compiling import native
 from conceptspace.engine.precision import fastest_precision
 from conceptspace.errors import UserError
-from conceptspace.experiment.completeness import missing_checkpoints, steps_in_words
+from conceptspace.experiment.completeness import missing_checkpoints
 from conceptspace.presentation.explorer.guarded import Guarded
 from conceptspace.presentation.explorer.liveness import state
 from conceptspace.presets import STARTS
@@ -90,7 +91,7 @@ def _about(run: Run) -> dict[str, Any]:
         rows["judge"] = description.judge
         rows["protocols"] = ", ".join(description.protocols)
     elif lacking := missing_checkpoints(run):
-        rows["missing"] = f"checkpoints of {steps_in_words(lacking)}"
+        rows["missing"] = f"checkpoints of {in_words(lacking)}"
     return rows
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from conceptspace.analysis.steps import in_words
 from conceptspace.config import RunConfig
 from conceptspace.errors import UserError
 from conceptspace.experiment import parts
@@ -47,7 +48,7 @@ def missing_in_words(run: Run) -> str:
     if not lacking:
         return ""
     return (
-        f"the checkpoints of {steps_in_words(lacking)} are missing in {run.checkpoints}; make them "
+        f"the checkpoints of {in_words(lacking)} are missing in {run.checkpoints}; make them "
         f"again with: {resume_command(run)}"
     )
 
@@ -78,7 +79,7 @@ def chosen(run: Run, steps: Sequence[int] | None = None) -> list[int]:
         return there
     if lacking := sorted({*steps} - {*there}):
         raise UserError(
-            f"{run.path} has no checkpoint of {steps_in_words(lacking)}; it has those of "
+            f"{run.path} has no checkpoint of {in_words(lacking)}; it has those of "
             f"{', '.join(map(str, there))}"
         )
     return sorted({*steps})
@@ -87,14 +88,6 @@ def chosen(run: Run, steps: Sequence[int] | None = None) -> list[int]:
 def resume_command(run: Run) -> str:
     """The command that goes on with a run."""
     return command("run", "--out", run.path)
-
-
-def steps_in_words(steps: Sequence[int]) -> str:
-    """A few steps by number, many by their first and their count."""
-    shown = ", ".join(map(str, steps[:3]))
-    if len(steps) > 3:
-        shown += f" and {len(steps) - 3} more"
-    return f"step{'s' if len(steps) > 1 else ''} {shown}"
 
 
 def has_last_checkpoint(run: Run) -> bool:

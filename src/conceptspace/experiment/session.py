@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from conceptspace.analysis.steps import in_words
 from conceptspace.config import RunConfig, merged
 from conceptspace.engine.cuda_graph import Replayed
 from conceptspace.engine.fusible import has_hooks
@@ -35,7 +36,6 @@ from conceptspace.experiment.completeness import (
     missing_in_words,
     resume_command,
     saved,
-    steps_in_words,
     unscored,
 )
 from conceptspace.experiment.own_code import keep_code
@@ -208,7 +208,7 @@ class Session:
         lacking = unscored(self.run.trajectory(), self.config)
         if lacking := sorted({*lacking, *missing_checkpoints(self.run)}):
             raise Incomplete(
-                f"{self.run.path} lacks the checkpoints of {steps_in_words(lacking)}, which were "
+                f"{self.run.path} lacks the checkpoints of {in_words(lacking)}, which were "
                 f"damaged meanwhile; make them again with: {resume_command(self.run)}"
             )
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from conceptspace.analysis.steps import in_words
 from conceptspace.config import RunConfig
 from conceptspace.engine.precision import Precision
 from conceptspace.engine.replacing import fused
 from conceptspace.events import Event, Notice, Stopped, Trained
 from conceptspace.experiment import parts
-from conceptspace.experiment.completeness import steps_in_words
 from conceptspace.store import Run
 from conceptspace.training import checkpoint
 from conceptspace.training.log import TrainingLog
@@ -125,7 +125,7 @@ class Training:
         ]
         if lacking:
             yield Notice(
-                f"the checkpoints of {steps_in_words(lacking)} are missing or damaged in "
+                f"the checkpoints of {in_words(lacking)} are missing or damaged in "
                 f"{checkpoints}; going back to make them again"
             )
         for step in reversed(states):
