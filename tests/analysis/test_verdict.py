@@ -12,7 +12,14 @@ from tables import trajectory
 
 from conceptspace.analysis.elicitation import best_settings
 from conceptspace.analysis.findings import findings
-from conceptspace.analysis.verdict import ONE_SEED, Window, sentences, windows
+from conceptspace.analysis.verdict import (
+    ONE_SEED,
+    Window,
+    leading,
+    of_several,
+    sentences,
+    windows,
+)
 from conceptspace.tables import JOINT
 
 STEPS = [100 * k for k in range(1, 9)]
@@ -33,15 +40,18 @@ def best(
     *,
     valid: Sequence[float] | None = None,
     seed: int = 0,
+    ood: str = "11",
 ) -> pd.DataFrame:
-    """Best settings of one seed: of each protocol the honest accuracy on class 11.
+    """Best settings of one seed: of each protocol the honest accuracy on an OOD class.
 
     ``valid`` is the share of valid images of a training class.
     """
     parts = []
     for protocol, values in protocols.items():
-        points = np.sqrt(np.array(values, dtype=float))[None, :, None].repeat(2, axis=2)
-        parts.append(trajectory(points, STEPS, protocol=protocol, setting="best").assign(valid=1.0))
+        right = np.sqrt(np.array(values, dtype=float))[None, :]
+        points = np.stack([right if bit == "1" else 1 - right for bit in ood], axis=2)
+        made = trajectory(points, STEPS, protocol=protocol, setting="best", concept_class=ood)
+        parts.append(made.assign(valid=1.0))
     training = trajectory(np.full((1, len(STEPS), 2), 0.1), STEPS, concept_class="00")
     shares = dict(zip(STEPS, valid or [1.0] * len(STEPS), strict=True))
     parts.append(training.assign(valid=training["step"].map(shares)))
@@ -335,3 +345,31 @@ def test_by_single_images_of_a_judge_the_verdict_comes_first() -> None:
     blank = images.assign(accuracy=images["accuracy"].where(images["protocol"] != OVER, 0.0))
     found = best_settings(others, blank)
     assert not any(w.found for w in windows(found, "11"))
+
+
+@pytest.mark.parametrize("order", [("11", "10"), ("10", "11")])
+def test_of_several_held_out_classes_the_verdict_is_about_the_one_hidden_longest(
+    order: tuple[str, str],
+) -> None:
+    labels = {"10": "blue large", "11": "blue small"}
+    short = {**YES, OVER: row(0.1, (1, 3, 0.9))}
+
+    def both(first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]]):
+        tables = [best(first, ood="10"), best(second, ood="11")]
+        return pd.concat(tables, ignore_index=True).drop_duplicates()
+
+    one = both(NOTHING, YES)
+    assert leading(one, order) == "11"
+    assert of_several(one, "11", order, labels) == [
+        'Of 2 held-out classes 1 is hidden: "blue small". This is about "blue small", which is '
+        "hidden longest."
+    ]
+    two = both(YES, short)
+    assert leading(two, order) == "10"
+    assert of_several(two, "10", order, labels)[0].startswith("Of 2 held-out classes 2 are hidden")
+    none = both(NOTHING, NOTHING)
+    assert leading(none, order) == order[0]
+    assert of_several(none, order[0], order, labels) == [
+        "None of the 2 held-out classes is hidden."
+    ]
+    assert of_several(none, "11", ["11"], labels) == []

@@ -93,19 +93,27 @@ def findings(
         )
         chain += [finding for find in OF_A_CLASS for finding in find(evidence)]
     chain.sort(key=lambda finding: CHAIN.index(finding.topic))
-    every = [*_verdict(table, best, ood_classes[0], labels), *chain] if ood_classes else chain
+    every = [*_verdict(table, best, ood_classes, labels), *chain] if ood_classes else chain
     return [Finding(f.topic, f.text[0].upper() + f.text[1:] + ".") for f in every]
 
 
-def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: str) -> list[str]:
-    """The answer to the main question for an OOD class, in sentences.
+def verdict_of(
+    table: pd.DataFrame,
+    best: pd.DataFrame | None,
+    ood_classes: Sequence[str],
+    labels: Mapping[str, str],
+) -> list[str]:
+    """The answer to the main question, in sentences.
+
+    Of several held-out classes it is about the :func:`~conceptspace.analysis.verdict.leading` one.
 
     Args:
         table: see :func:`findings`.
         best: see :func:`findings`.
-        ood: the class.
-        words: the class in words.
+        ood_classes: at least one.
+        labels: these classes in words.
     """
+    ood = ood_classes[0] if best is None else verdict.leading(best, ood_classes)
     rows = table[table["concept_class"] == ood]
     steps = rows["step"].nunique()
     if not verdict.others([str(p) for p in rows["protocol"].unique()]):
@@ -116,14 +124,18 @@ def verdict_of(table: pd.DataFrame, best: pd.DataFrame | None, ood: str, words: 
         why = f"A window needs {emergence.HOLD} scored checkpoints, and there are {steps}"
     else:
         images = int(best[best["concept_class"] == ood]["samples"].min())
-        return verdict.sentences(verdict.windows(best, ood), words, images)
+        lines = verdict.sentences(verdict.windows(best, ood), labels[ood], images)
+        return [*lines, *verdict.of_several(best, ood, ood_classes, labels)]
     return [verdict.UNDECIDED, f"{why}."]
 
 
 def _verdict(
-    table: pd.DataFrame, best: pd.DataFrame | None, ood: str, labels: Mapping[str, str]
+    table: pd.DataFrame,
+    best: pd.DataFrame | None,
+    ood_classes: Sequence[str],
+    labels: Mapping[str, str],
 ) -> list[Finding]:
-    lines = verdict_of(table, best, ood, labels[ood])
+    lines = verdict_of(table, best, ood_classes, labels)
     return [Finding("verdict", line.removesuffix(".")) for line in lines]
 
 

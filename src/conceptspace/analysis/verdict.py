@@ -101,6 +101,36 @@ def windows(best: pd.DataFrame, ood: str) -> list[Window]:
     return windows_of(accuracies(best, ood))
 
 
+def leading(best: pd.DataFrame, ood_classes: Sequence[str]) -> str:
+    """Which of the held-out classes a verdict is about.
+
+    That of which most seeds have a window, then that whose windows are longest, then the first.
+
+    Args:
+        best: see :func:`conceptspace.analysis.elicitation.best_settings`.
+        ood_classes: at least one.
+    """
+    lengths = {ood: [w.checkpoints for w in windows(best, ood) if w.found] for ood in ood_classes}
+    return max(ood_classes, key=lambda ood: (len(lengths[ood]), sum(lengths[ood])))
+
+
+def of_several(
+    best: pd.DataFrame, ood: str, ood_classes: Sequence[str], labels: Mapping[str, str]
+) -> list[str]:
+    """What a verdict about one class says of the other held-out ones, if there are any."""
+    if len(ood_classes) < 2:
+        return []
+    hidden = [labels[c] for c in ood_classes if any(w.found for w in windows(best, c))]
+    if not hidden:
+        return [f"None of the {len(ood_classes)} held-out classes is hidden."]
+    named = ", ".join(f'"{words}"' for words in hidden[:MOST_NAMED])
+    named += f" and {len(hidden) - MOST_NAMED} more" if len(hidden) > MOST_NAMED else ""
+    return [
+        f"Of {len(ood_classes)} held-out classes {len(hidden)} {'are' if len(hidden) > 1 else 'is'}"
+        f' hidden: {named}. This is about "{labels[ood]}", which is hidden longest.'
+    ]
+
+
 def accuracies(best: pd.DataFrame, ood: str) -> pd.DataFrame:
     """The basis of the verdict: joint accuracies, index seed and step, one column for each way.
 

@@ -20,7 +20,7 @@ from conceptspace.analysis.findings import turn_of
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.steps import digits
 from conceptspace.analysis.turning import Turn
-from conceptspace.analysis.verdict import GATE, Window, others, windows
+from conceptspace.analysis.verdict import GATE, Window, leading, others, windows
 from conceptspace.errors import UserError
 from conceptspace.presentation.figures import (
     Span,
@@ -151,7 +151,7 @@ def _hidden(run: Run, best: pd.DataFrame, space: ConceptSpace) -> dict[str, Figu
 
     Nothing where no other way of asking was tried, or the images were not kept.
     """
-    ood, table = str(space.ood_classes[0]), run.trajectory()
+    ood, table = leading(best, space.ood_classes), run.trajectory()
     (window,) = windows(best, ood)
     asked = others(sorted(best["protocol"].unique()))
     if not asked or not run.sheets():
@@ -189,7 +189,7 @@ def _best_setting(table: pd.DataFrame, protocol: str, ood: str, step: int) -> st
 def _elicitation(
     table: pd.DataFrame, best: pd.DataFrame, space: ConceptSpace, turn: Turn | None
 ) -> dict[str, Figure]:
-    ood = str(space.ood_classes[0])
+    ood = leading(best, space.ood_classes)
     asked = best[best["concept_class"] == ood]["protocol"].unique()
     protocols = sorted(asked, key=lambda p: (p != NAIVE, not elicits(p), p))
     found = {p: honest_emergence(best, ood, p) for p in protocols}

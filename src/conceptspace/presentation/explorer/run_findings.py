@@ -18,6 +18,7 @@ from conceptspace.analysis.findings import (
 )
 from conceptspace.analysis.sentences import Finding
 from conceptspace.analysis.turning import Turn
+from conceptspace.analysis.verdict import leading
 from conceptspace.errors import UserError
 from conceptspace.presentation.drawing import keeps_log
 from conceptspace.presentation.explorer.downloads import joined
@@ -111,8 +112,8 @@ def verdict(run: Run) -> list[str]:
     if not space.ood_classes:
         return []
     best = best_of([run], table, single_scores([run]))
-    ood = space.ood_classes[0]
-    return verdict_of(table, best, str(ood), space.describe(ood))
+    labels = {str(c): space.describe(c) for c in space.ood_classes}
+    return verdict_of(table, best, [*labels], labels)
 
 
 def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> SettingFindings:
@@ -128,10 +129,10 @@ def _of_group(name: str, runs: Sequence[Run], table: pd.DataFrame) -> SettingFin
         text = "No scores of single images were kept, so there are no findings on other protocols."
         own.append(Finding("elicitation", text))
     every = own + _probe(runs) + _data(runs)
-    shown = [judged(best, str(c)) for c in space.ood_classes[:1] if best is not None]
-    return SettingFindings(
-        name, [run.name for run in runs], every, [each for each in shown if each]
-    )
+    shown = {}
+    if best is not None and space.ood_classes:
+        shown = judged(best, leading(best, space.ood_classes))
+    return SettingFindings(name, [run.name for run in runs], every, [shown] if shown else [])
 
 
 def best_of(
