@@ -101,6 +101,7 @@ def test_the_same_protocol_goes_on(tmp_path):
         ask(tmp_path / "run", asked)
         ask(tmp_path / "run", asked)  # what it counted meanwhile is its own affair
     kept = read_record(tmp_path / "run/run.json")["asked"]
+    assert kept.pop("naive").keys() == {"prompts"}
     assert kept == {"louder": {"class": "Louder", "factor": float(np.float32(0.1)), "limit": 1.0,
                                "name": "louder"}}  # fmt: skip
 
