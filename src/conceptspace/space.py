@@ -161,7 +161,7 @@ class Concept:
             raise UserError(f"the limits of {self.name} must increase, got {self.limits}")
 
     def mean(self, value: int) -> Float[Tensor, " k"]:
-        """The centre of one of the values."""
+        """The center of one of the values."""
         return torch.tensor(self.means[value], dtype=torch.get_default_dtype())
 
     def sample(

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from conceptspace import presets
 from conceptspace.experiment import parts
 from conceptspace.models.embeddings import SinusoidalEmbedding
-from conceptspace.models.unet import UNet, normalisation
+from conceptspace.models.unet import UNet, normalization
 from tiny import tiny_config
 
 
@@ -177,11 +177,11 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(model.eval()(z, gamma, h), model(z, gamma, h))
 
 
-def test_normalisations():
+def test_normalizations():
     x = torch.randn(2, 8, 4, 4) * 3 + 1
-    layer = normalisation("layer", 8, 4)(x)
+    layer = normalization("layer", 8, 4)(x)
     torch.testing.assert_close(layer.mean((1, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
-    group = normalisation("group", 8, 4)(x).view(2, 4, 2, 4, 4)
+    group = normalization("group", 8, 4)(x).view(2, 4, 2, 4, 4)
     torch.testing.assert_close(group.mean((2, 3, 4)), torch.zeros(2, 4), atol=1e-5, rtol=0)
 
 

@@ -60,7 +60,7 @@ class Compared:
 def training_step(
     config: RunConfig, name: str, repeats: int, peak: dict[str, float], device: torch.device
 ) -> Compared:
-    """A gradient step with everything around it: data, noise, loss, optimiser, weight average."""
+    """A gradient step with everything around it: data, noise, loss, optimizer, weight average."""
     examples = examples_of(config).to(device)
     precision = fastest_precision(device)
     reference = training(config, Diffusion(config).to(device), examples)

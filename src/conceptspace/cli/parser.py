@@ -140,7 +140,7 @@ def _add_configurable(
 ) -> None:
     """The commands that take every setting as a flag: quickstart, run and signal."""
     quickstart = add(
-        "quickstart", "Train the quick preset, ask it in every way and print the verdict."
+        "quickstart", "Train the quick preset, ask it in its ways and print the verdict."
     )
     quickstart.add_argument("--out", type=Path, default=Path("runs/quickstart"), metavar="DIR")
     run = add(

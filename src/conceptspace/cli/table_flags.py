@@ -13,7 +13,7 @@ TABLE_COLUMNS = {
     "seed": "the seed; runs differ in it alone",
     "run": "the run, where there is no seed",
     "samples": "how many samples are behind an accuracy",
-    "class": "the class that is asked for, a bit for each concept",
+    "class": "the class that is asked for, a digit for each concept",
 }
 """Columns of a table that `analyze` takes by flag, with what they hold."""
 

@@ -23,7 +23,7 @@ class LoweredModel:
     layers of the attention, over 95 % of the arithmetic (:meth:`UNetTrunk.wide_layers`); a network
     that is not :class:`~conceptspace.models.denoiser.Accelerated` has none, and no copy. The copy
     shares every other parameter with the model: the first and last convolution, norms, softmax,
-    embeddings and the noise schedule stay float32, and so do the loss, the sampler, the optimiser
+    embeddings and the noise schedule stay float32, and so do the loss, the sampler, the optimizer
     and the stored weights.
 
     Forward hooks belong to both: one that is put on a layer of the model later is called for the

@@ -26,9 +26,9 @@ class ModelConfig(Kind):
     schedule: Literal["learned_linear", "fixed_linear"] = "learned_linear"
     """Noise schedule gamma(t)."""
     gamma_start: float = Field(-5.0, ge=-100, le=100)
-    """gamma(0), at initialisation if learned."""
+    """gamma(0), at initialization if learned."""
     gamma_end: float = Field(10.0, ge=-100, le=100)
-    """gamma(1), at initialisation if learned."""
+    """gamma(1), at initialization if learned."""
     pixel_range: Literal["unit", "symmetric"] = "unit"
     """Pixels enter the model in [0, 1] or in [-1, 1]."""
 
@@ -70,7 +70,7 @@ class UNetConfig(ModelConfig):
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout rate inside the residual blocks."""
     norm: Literal["group", "layer"] = "group"
-    """Normalisation: group norm (published settings) or layer norm (paper's text)."""
+    """Normalization: group norm (published settings) or layer norm (paper's text)."""
     groups: int = Field(8, ge=1, le=1024)
     """Groups of the group norm."""
     time_size: int = Field(64, ge=2, le=8192, multiple_of=2)

@@ -31,8 +31,8 @@ def zero_initialize(layer: nn.Conv2d) -> None:
         nn.init.zeros_(parameter)
 
 
-def normalisation(kind: str, channels: int, groups: int) -> nn.GroupNorm:
-    """Group normalisation, or layer normalisation over channels and pixels ("layer")."""
+def normalization(kind: str, channels: int, groups: int) -> nn.GroupNorm:
+    """Group normalization, or layer normalization over channels and pixels ("layer")."""
     return nn.GroupNorm(groups if kind == "group" else 1, channels)
 
 
@@ -41,9 +41,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: str, groups: int, dropout: float) -> None:
         super().__init__()
-        self.norm1 = normalisation(norm, inputs, groups)
+        self.norm1 = normalization(norm, inputs, groups)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.norm2 = normalisation(norm, outputs, groups)
+        self.norm2 = normalization(norm, outputs, groups)
         self.dropout = dropout
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
@@ -85,7 +85,7 @@ class SelfAttention(nn.Module):
     def __init__(self, channels: int, heads: int, norm: str, groups: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = normalisation(norm, channels, groups)
+        self.norm = normalization(norm, channels, groups)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
 
@@ -115,7 +115,7 @@ class UNetTrunk(nn.Module):
         heads: attention heads in the bottleneck.
         dropout: rate before the last convolution of every residual block.
         norm: "group" or "layer".
-        groups: groups of the group normalisation.
+        groups: groups of the group normalization.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class UNetTrunk(nn.Module):
         self.attention = SelfAttention(last, heads, norm, groups)
         self.upsample = nn.ModuleList(Upsample(b, a) for a, b in reversed(steps))
         self.up = nn.ModuleList([level(last, last), *(level(a, 2 * a) for a, _ in reversed(steps))])
-        self.norm_out = normalisation(norm, first, groups)
+        self.norm_out = normalization(norm, first, groups)
         self.conv_out = nn.Conv2d(first, outputs, 3, padding=1)
 
     def wide_layers(self) -> list[nn.Module]:
@@ -210,7 +210,7 @@ class UNet(Accelerated, EmbeddingDenoiser):
         channels, blocks, heads, dropout, norm, groups: see :class:`UNetTrunk`.
         time_size: length of the sinusoid.
         embedding_size: width of the time MLP that all blocks read.
-        gamma_range: gamma(0), gamma(1) at initialisation; scales the time embedding.
+        gamma_range: gamma(0), gamma(1) at initialization; scales the time embedding.
         image_channels: 3 for RGB.
     """
 

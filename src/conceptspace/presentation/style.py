@@ -1,7 +1,7 @@
 """One look for all figures: palette, type, class images, and writing them to disk.
 
 Training classes are blue and OOD classes magenta, as in the paper; the two hues differ in
-lightness too and stay apart under every common colour-vision deficiency.
+lightness too and stay apart under every common color-vision deficiency.
 """
 
 from __future__ import annotations

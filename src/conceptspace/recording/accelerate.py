@@ -47,7 +47,7 @@ class AccelerateRecorder:
                     step += 1
                     record(step, unet, loss=loss)
 
-    Call it after every step of the optimiser, in every process: what is not planned, or recorded
+    Call it after every step of the optimizer, in every process: what is not planned, or recorded
     already, is passed over. The main process asks the unwrapped model, in evaluation mode, and the
     others wait.
 
@@ -93,7 +93,7 @@ class AccelerateRecorder:
         """Record a step if it is planned.
 
         Args:
-            step: of the optimiser.
+            step: of the optimizer.
             network: as ``accelerator.prepare`` returned it.
             metrics: numbers for the training log, ``loss`` among them; averaged over processes.
 

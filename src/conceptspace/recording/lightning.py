@@ -34,8 +34,8 @@ class LightningRecorder(Callback):
         record = LightningRecorder(recorder, lambda m: from_diffusers(m.unet, m.scheduler))
         Trainer(max_steps=20_000, callbacks=[record]).fit(module, data)
 
-    A step is one of the optimiser, ``trainer.global_step``, however many batches are accumulated
-    for it; of several optimisers Lightning counts the steps of each, so that planned steps have to
+    A step is one of the optimizer, ``trainer.global_step``, however many batches are accumulated
+    for it; of several optimizers Lightning counts the steps of each, so that planned steps have to
     be among those that it comes to at the end of a batch. What has been recorded is not asked
     again, whether the fit goes on from a checkpoint of Lightning (``ckpt_path=``) or starts anew.
     The main process records, in evaluation mode, while the others wait for its next gradient. Where
@@ -88,7 +88,7 @@ class LightningRecorder(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Record a step that is planned, once the optimiser has made it.
+        """Record a step that is planned, once the optimizer has made it.
 
         Raises:
             UserError: a planned step lies within the batch.
@@ -125,12 +125,12 @@ class LightningRecorder(Callback):
             self.recorder.checkpoint(self.step, self.model(module), **numbers)
 
     def _require_none_between(self, first: int, now: int) -> None:
-        """Refuse a plan that several optimisers pass over, before the training is for nothing."""
+        """Refuse a plan that several optimizers pass over, before the training is for nothing."""
         passed = [step for step in range(first, now) if step in self.recorder.steps]
         if self.recorder.open and passed:
             raise UserError(
                 f"step {passed[0]} is planned, and trainer.global_step went from {first - 1} to "
-                f"{now} within a batch, since it counts the steps of every optimiser; plan steps "
+                f"{now} within a batch, since it counts the steps of every optimizer; plan steps "
                 f"that it comes to, as with steps=range(0, N, {now - first + 1})"
             )
 

@@ -1,4 +1,4 @@
-"""All trained parameters of a module in one tensor, so that an optimiser step is one operation."""
+"""All trained parameters of a module in one tensor, so that an optimizer step is one operation."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Trainer:
         return weights
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on: weights, their average, the optimiser's moments."""
+        """Everything needed to go on: weights, their average, the optimizer's moments."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.flat.views(self.average).items()}
         for key, value in self.moments.items():
@@ -197,7 +197,7 @@ class Trainer:
     def _update(
         self, images: Tensor, h: Tensor, noise: Tensor, times: Tensor, decay: Tensor
     ) -> list[Tensor]:
-        """One step of the optimiser: the loss terms, the gradient's norm, gamma(0), gamma(1)."""
+        """One step of the optimizer: the loss terms, the gradient's norm, gamma(0), gamma(1)."""
         model = self.lowered.fast
         if not model.training:
             model.train()

@@ -23,7 +23,7 @@ class ShapesData(OlderData):
     color_separation: float = Field(0.4, gt=0, le=1)
     """Distance of the red from the blue class mean, per channel."""
     color_spread: float = Field(1 / 8, ge=0, le=0.5)
-    """Half width of each colour class, as a share of the separation."""
+    """Half width of each color class, as a share of the separation."""
     size_separation: float = Field(0.4, gt=0, le=2)
     """Distance of the large from the small class mean, in half image widths."""
     size_spread: float = Field(3 / 8, ge=0, le=0.5)
@@ -37,7 +37,7 @@ class ShapesData(OlderData):
     position_spread: float = Field(1 / 8, ge=0, le=0.5)
     """Half width of each position class, as a share of the separation."""
     position_range: float = Field(0.5, ge=0, le=1)
-    """Largest distance of the object from the centre along x and y."""
+    """Largest distance of the object from the center along x and y."""
     edge_blur: float = Field(1.0, ge=0, le=32)
     """Gaussian softening of the object's edge, in 1/32 of the image width."""
     pixel_noise: float = Field(0.001, ge=0, le=1)

@@ -1,7 +1,7 @@
 """An analytic read-out of the shapes world: which concept vector explains an image best?
 
 It fits the renderer itself, so it needs no training and checks the probe independently. For given
-shape, position and size the image is linear in the two colours, so those follow in closed form by
+shape, position and size the image is linear in the two colors, so those follow in closed form by
 least squares; shape, position and size are searched on a grid that is refined around the best fit.
 """
 
@@ -43,7 +43,7 @@ class Fit:
 
 
 class AnalyticReadout:
-    """Fits shape, position, size, colour and background of images of a shapes world.
+    """Fits shape, position, size, color and background of images of a shapes world.
 
     Args:
         world: whose renderer is fitted; shape is searched only where it is a concept.
@@ -169,7 +169,7 @@ class _Templates:
         self.determinant = self.aa * self.bb - self.ab.square()
 
     def solve(self, pixels: Float[Tensor, "b c p"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Squared error (b, templates), then the two colours (b, templates, c)."""
+        """Squared error (b, templates), then the two colors (b, templates, c)."""
         equation = "bcp,tp->btc" if self.masks.ndim == 2 else "bcp,btp->btc"
         b = torch.einsum(equation, pixels, self.masks)
         a = pixels.sum(-1)[:, None] - b
@@ -182,5 +182,5 @@ class _Templates:
         return error + pixels.square().sum((1, 2))[:, None], first, second
 
     def errors(self, pixels: Float[Tensor, "b c p"]) -> Float[Tensor, "b templates"]:
-        """Squared error of each template after the best colours."""
+        """Squared error of each template after the best colors."""
         return self.solve(pixels)[0]

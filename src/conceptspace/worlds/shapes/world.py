@@ -1,8 +1,8 @@
 """The shapes world: a data-generating process G: z -> x of one 2-D object on a background.
 
 A concept vector z has 11 numbers (paper section 3.1, App. A.1): shape (one-hot circle, triangle),
-x, y, colour (RGB), size, background (RGB). Lengths are in units of half the image width, with the
-origin at the centre, x to the right and y downwards.
+x, y, color (RGB), size, background (RGB). Lengths are in units of half the image width, with the
+origin at the center, x to the right and y downwards.
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ class ShapesWorld(RenderedWorld):
     """Images of circles and triangles for a concept space over some of the six variables.
 
     Variables that are not concepts are nuisances: position ~ U(-position_range, position_range),
-    background ~ U(0.8, 1.0) per channel; shape, colour and size stay at circle, the middle grey
+    background ~ U(0.8, 1.0) per channel; shape, color and size stay at circle, the middle grey
     and the mean size.
 
     Args:
         space: its concepts must be called as in :data:`COLUMNS`.
         resolution: pixels per side.
-        position_range: largest distance of the object from the centre.
+        position_range: largest distance of the object from the center.
         edge_blur: standard deviation of the Gaussian that softens the object's edge, in units of
             1/32 of the image width (one pixel of the 32 of paper App. A.1).
         pixel_noise: standard deviation of the noise added to each pixel before clipping to [0, 1].
