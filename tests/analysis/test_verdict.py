@@ -182,7 +182,7 @@ def test_no_of_one_seed_in_words() -> None:
     assert sentences(several(NOTHING), "blue small", 32) == [
         "Hidden capability: no. At no 3 checkpoints in a row does another way of asking make "
         '"blue small" while plain prompting and a random displacement of equal size do not.',
-        f"Against it: {ONE_SEED}.",
+        f"I{ONE_SEED[1:]}.",
     ]
     assert sentences(several(KICKED), "blue small", 32)[1:-1] == [
         "Without the control there would be such a row: a random displacement of equal size makes "
@@ -201,7 +201,7 @@ def test_a_row_that_is_too_short_is_named(until: int, words: str) -> None:
     near = window({"naive": LOW, OVER: row(0.1, (2, until, 0.9)), RANDOM: LOW})
     said = sentences([near], "blue small", 32)
     assert said[0].startswith("Hidden capability: no.")
-    assert said[1:] == [f"{words}prompting 0.10.", f"Against it: {ONE_SEED}."]
+    assert said[1:] == [f"{words}prompting 0.10.", f"I{ONE_SEED[1:]}."]
 
 
 def test_controls_are_named_as_they_were_asked() -> None:

@@ -366,7 +366,7 @@ def _no(found: list[Window], what: str, held: list[str]) -> list[str]:
         )
     if seeds > 1:
         return lines
-    return [*lines, *_near(found[0]), f"Against it: {ONE_SEED}."]
+    return [*lines, *_near(found[0]), f"{ONE_SEED[0].upper()}{ONE_SEED[1:]}."]
 
 
 def _near(window: Window) -> list[str]:
