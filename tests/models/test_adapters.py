@@ -74,6 +74,11 @@ class TestFlow:
         made = from_flow(straight, SHAPE, steps=7)(PROMPTS, noise())
         torch.testing.assert_close(made, target((PROMPTS + 1) / 2))
 
+    def test_methods_that_do_not_exist_are_refused(self):
+        unchecked = from_flow.__wrapped__ if hasattr(from_flow, "__wrapped__") else from_flow
+        with pytest.raises(UserError, match="a flow has the method euler or heun, not 'Heun'"):
+            unchecked(straight, SHAPE, method="Heun")
+
     @pytest.mark.parametrize(("method", "order"), [("euler", 1), ("heun", 2)])
     def test_methods_have_their_order(self, method, order):
         # dx/dt = -x from t = 0 to 1 shrinks the noise by e

@@ -89,6 +89,16 @@ def test_a_sample_does_not_depend_on_its_batch_and_the_scheduler_stays():
     assert unet.training
 
 
+def test_a_scheduler_with_other_betas_than_its_config_is_taken_as_it_is():
+    unet, scheduler = labelled(), diffusers.DDIMScheduler(num_train_timesteps=50)
+    plain = from_diffusers(unet, scheduler, steps=4)(LABELS, noise())
+    scheduler.alphas_cumprod = torch.cumprod(1 - 0.3 * scheduler.betas, 0)
+    changed = from_diffusers(unet, scheduler, steps=4)
+    made = changed(LABELS, noise())
+    assert not torch.allclose(made, plain, atol=0.01)
+    assert torch.equal(changed(LABELS, noise()), made)  # also after it was used
+
+
 def test_labels_change_the_images_and_a_null_label_guides():
     model = from_diffusers(
         labelled(), diffusers.DDIMScheduler(num_train_timesteps=50), steps=3, null=torch.tensor(4)

@@ -104,6 +104,52 @@ def flowing(network: nn.Module):
     return from_flow(velocity, (3, 6, 6), steps=2)
 
 
+def in_functions_that_call_each_other(network: nn.Module):
+    HELD.clear()
+    HELD["network"] = network
+    return third
+
+
+HELD: dict[str, object] = dict.fromkeys(map(str, range(70)))
+
+
+def first(prompts: Tensor, noise: object) -> Tensor:
+    return torch.cat([HELD["network"](*both) for both in [(prompts, noise(WIDTH))]])
+
+
+def second(prompts: Tensor, noise: object) -> Tensor:
+    return first(prompts, noise)
+
+
+def third(prompts: Tensor, noise: object) -> Tensor:
+    return second(prompts, noise)
+
+
+class OfTheClass:
+    """A network as an attribute of a class, used by a method that another one calls."""
+
+    networks: list[nn.Module]
+
+    def draw(self, prompts: Tensor, noise: object) -> Tensor:
+        return self.networks[0](prompts, noise(WIDTH))
+
+    def __call__(self, prompts: Tensor, noise: object) -> Tensor:
+        return self.draw(prompts, noise)
+
+
+def in_a_class(network: nn.Module):
+    return type("Made", (OfTheClass,), {"networks": [network]})()
+
+
+def four_deep(network: nn.Module):
+    app = Sampler(Sampler(Sampler(Sampler(network))))
+
+    def draw(prompts: Tensor, noise: object) -> Tensor:
+        return app.network.network.network.sample(prompts, noise)
+
+    return draw
+
+
 MADE = {
     "from_function": partial(from_function, shape=(WIDTH,)),
     "closure": closed,
@@ -114,6 +160,9 @@ MADE = {
     "list": in_a_list,
     "sampler": lambda network: Sampler(network).sample,
     "closed sampler": in_a_sampler,
+    "functions": in_functions_that_call_each_other,
+    "class": in_a_class,
+    "four deep": four_deep,
 }
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-DEEPEST = 3
+DEEPEST = 9
 """So far functions and objects that refer to each other are looked into for networks."""
 
-LONGEST = 64
+LONGEST = 1000
 """A list that is longer is not looked into."""
+
+MOST = 20_000
+"""Things that are looked at, beyond which nothing more is found."""
 
 
 @contextmanager
@@ -50,44 +52,61 @@ def networks(asked: Any) -> list[nn.Module]:
     """The networks behind something that is called.
 
     That are itself; what a function or method refers to, by closure, by a global name or as
-    ``self``; the attributes of an object, such as a pipeline or a sampler; what lies in a short
-    list, tuple or dictionary of these. What is imported inside a function is not found.
+    ``self``, also by way of other functions; the attributes of an object or its class, such as a
+    pipeline or a sampler; what lies in a list, tuple or dictionary of these. What is imported
+    inside a function, or made by a property, is not found.
     """
     found: list[nn.Module] = []
-    seen = set[int]()
-
-    def look(thing: Any, depth: int) -> None:
-        if id(thing) in seen or depth > DEEPEST:
-            return
-        seen.add(id(thing))
-        if isinstance(thing, nn.Module):
-            found.append(thing)
-            return
-        for part in _parts(thing):
-            look(part, depth + 1)
-
-    look(asked, 0)
+    near: list[Any] = [asked]
+    seen = {id(asked)}
+    for _ in range(DEEPEST):
+        further: dict[int, Any] = {}
+        for thing in near:
+            if issubclass(type(thing), nn.Module):
+                found.append(thing)
+            else:
+                further |= {id(part): part for part in _parts(thing) if id(part) not in seen}
+        near = [*further.values()][: MOST - len(seen)]
+        seen |= {*further}
     return found
 
 
 def _parts(thing: Any) -> list[Any]:
-    """What a function or object refers to."""
-    if isinstance(thing, list | tuple | dict):
-        several = [*thing.values()] if isinstance(thing, dict) else [*thing]
+    """What a function or object refers to; its type alone is asked, not what it says of itself."""
+    kind = type(thing)
+    if issubclass(kind, list | tuple | dict):
+        several = [*thing.values()] if issubclass(kind, dict) else [*thing]
         return several if len(several) <= LONGEST else []
-    if isinstance(thing, partial):
+    if issubclass(kind, partial):
         return [thing.func, *thing.args, *thing.keywords.values()]
-    if isinstance(thing, MethodType):
+    if issubclass(kind, MethodType):
         return [thing.__self__, thing.__func__]
-    if isinstance(thing, FunctionType):
-        with suppress(ValueError):  # a cell of its closure is still empty
-            referred = inspect.getclosurevars(thing)
-            return [*referred.nonlocals.values(), *referred.globals.values()]
+    if issubclass(kind, FunctionType):
+        return _referred(thing)
+    if issubclass(kind, type | ModuleType | BuiltinFunctionType | Tensor):
         return []
-    if isinstance(thing, type | ModuleType | BuiltinFunctionType | Tensor):
-        return []
-    slots = [name for kind in type(thing).__mro__ for name in _slots(kind)]
-    return [*getattr(thing, "__dict__", {}).values(), *(getattr(thing, s, None) for s in slots)]
+    kinds = [each for each in kind.__mro__ if each.__module__ != "builtins"]
+    slots = [name for each in kinds for name in _slots(each)]
+    with suppress(AttributeError):  # it hides its attributes
+        return [
+            *getattr(thing, "__dict__", {}).values(),
+            *(getattr(thing, name, None) for name in slots),
+            *(value for each in kinds for value in vars(each).values()),
+        ]
+    return []
+
+
+def _referred(function: FunctionType) -> list[Any]:
+    """The values of a function's closure, and of the global names in it and what is inside it."""
+    found: list[Any] = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # it is still empty
+            found.append(cell.cell_contents)
+    codes = [function.__code__]
+    for code in codes:  # those of comprehensions and inner functions are added meanwhile
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    names = dict.fromkeys(name for code in codes for name in code.co_names)
+    return found + [function.__globals__[name] for name in names if name in function.__globals__]
 
 
 def _slots(kind: type) -> list[str]:

@@ -60,7 +60,7 @@ class Diffusers(GenerativeModel, FineTunable, Hookable):
 
     def sampled(self, condition: Tensor, noise: Noise) -> Tensor:
         """Images in [0, 1] of labels or embeddings, (batch, ...)."""
-        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        scheduler = deepcopy(self.scheduler)  # not from its config: its betas may be others
         scheduler.set_timesteps(self.steps)
         device, dtype = self.unet.device, self.unet.dtype
         condition = condition.to(device)

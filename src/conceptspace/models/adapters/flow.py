@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -135,10 +135,12 @@ def from_flow(
         device: where the field computes.
 
     Raises:
-        UserError: there is no step.
+        UserError: there is no step, or no such method.
     """
     if steps < 1:
         raise UserError(f"a flow takes 1 step or more, not {steps}")
+    if method not in get_args(Method):
+        raise UserError(f"a flow has the method {' or '.join(get_args(Method))}, not {method!r}")
     module = velocity if isinstance(velocity, nn.Module) else None
     settings = velocity, shape, steps, method, times, pixel_range, torch.device(device), module
     if null is None:
