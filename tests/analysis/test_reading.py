@@ -119,6 +119,18 @@ class TestOptions:
         found = checked_table(table().assign(**percentages | small), percent=True)
         assert np.allclose(found[columns[0]], 0.015)
 
+    def test_a_coordinate_that_follows_from_accuracies_may_be_below_1(self):
+        rows = {"step": [1, 2], "concept_class": "0", "concept": "hue", "accuracy": [99.1, 99.9]}
+        found = read_trajectory(pd.DataFrame(rows), percent=True)
+        assert found[found["concept"] == "hue"]["coordinate"].tolist() == pytest.approx(
+            [0.009, 0.001]
+        )
+
+    def test_a_concept_that_is_called_like_the_joint_accuracy(self):
+        capital = table().assign(concept=table()["concept"].replace({"joint": "Joint"}))
+        with pytest.raises(UserError, match=r"'Joint' counts as a concept: .* is called 'joint'"):
+            checked_table(capital.assign(coordinate=0.5))
+
     def test_more_than_all_is_no_percentage(self):
         shares = {"accuracy": table()["accuracy"] * 200, "coordinate": table()["coordinate"] * 100}
         with pytest.raises(UserError, match="accuracy reaches from 50 to 180; it is a percentage"):

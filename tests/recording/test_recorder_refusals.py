@@ -180,10 +180,11 @@ def vectors(*numbers):
     [
         (vectors(0.9, 0.9), vectors(0.1, 0.9)),
         (vectors(1.0, 0.0), vectors(0.0, 1.0)),
+        (vectors(0.5, -0.5), vectors(0.52, -0.52)),
         (vectors(4, 5), vectors(5, 4)),
         (lambda name, count: ["a photo"] * count, lambda name, count: ["a drawing"] * count),
     ],
-    ids=["numbers", "order", "labels", "texts"],
+    ids=["numbers", "order", "louder", "labels", "texts"],
 )
 def test_other_prompts_do_not_go_on_with_a_recording(tmp_path, first, other):
     """The functions share a name, so that the run's description is the same."""
@@ -199,3 +200,21 @@ def test_other_prompts_do_not_go_on_with_a_recording(tmp_path, first, other):
     with refused, recorder(tmp_path / "run", protocols=[], prompts=other):
         pass
     assert Run(tmp_path / "run").trajectory()["step"].unique().tolist() == [0, 1]
+
+
+def test_prompts_that_differ_by_rounding_are_the_same(tmp_path):
+    """Their mean is zero but for rounding, as behind a layer norm."""
+    numbers = torch.nn.functional.layer_norm(torch.randn(7, 64), (64,))
+
+    def draw(prompts, noise):
+        return torch.full((len(prompts), 3, 6, 6), 0.5)
+
+    for step in range(3):
+        rounded = numbers + 1e-6 * step * torch.randn(7, 64)
+
+        def encode(name, count, rounded=rounded):
+            return rounded.expand(count, -1, -1)
+
+        with recorder(tmp_path / "run", protocols=[], prompts=encode) as opened:
+            opened.checkpoint(step, draw)
+    assert Run(tmp_path / "run").trajectory()["step"].nunique() == 3

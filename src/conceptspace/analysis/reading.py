@@ -209,10 +209,13 @@ def _classes(table: pd.DataFrame, name: str, restore_zeros: bool) -> pd.Series:
     if short.any():
         at = classes[short & (lengths == shortest)].iloc[0]
         digits = max(longest[short].iloc[0], needed[short].iloc[0])
-        raise UserError(
-            f"{name}: class {at!r} has {len(at)} of {digits} digits, as if zeros in front were "
-            "lost; restore_zeros=True puts them back"
+        joint = [c for c in concepts_of(table) if c.casefold() == JOINT and c != JOINT]
+        hint = (
+            f"; {joint[0]!r} counts as a concept: the accuracy of all at once is called {JOINT!r}"
+            if joint
+            else ", as if zeros in front were lost; restore_zeros=True puts them back"
         )
+        raise UserError(f"{name}: class {at!r} has {len(at)} of {digits} digits{hint}")
     _require_known(classes, table, name)
     return classes
 
@@ -235,7 +238,11 @@ def _whole(value: object) -> str:
 
 def _require_percentages(table: pd.DataFrame, name: str) -> None:
     """Refuse columns of shares beside accuracies that are percentages; p0, p1, … are one."""
-    for columns in (("coordinate",), (VALID,), (PROBE,), COLUMNS):
+    accuracy, coordinate = (numeric_column(table, c, name) for c in ("accuracy", "coordinate"))
+    derived = np.isclose(coordinate, accuracy) | np.isclose(coordinate, 100 - accuracy)
+    own = np.isfinite(coordinate) & ~derived  # what follows from accuracies may well be below 1
+    given = [("coordinate",)] if own.any() else []
+    for columns in (*given, (VALID,), (PROBE,), COLUMNS):
         there = [column for column in columns if column in table]
         known = [pd.Series(numeric_column(table, column, name)).dropna() for column in there]
         highest = max((values.max() for values in known if len(values)), default=0.0)

@@ -16,6 +16,9 @@ from conceptspace.seeding import random_numbers_kept, stream_seed
 from conceptspace.space import ConceptClass
 from conceptspace.worlds.world import Prompting
 
+SUMS = 16
+"""Sums of a prompt by which it is known again."""
+
 Encoder = Callable[[ConceptClass, int], Prompts]
 """(class, number of samples) -> one prompt for each sample: a tensor (samples, ...), or texts.
 
@@ -45,24 +48,38 @@ def prompts_of(
     return prompts
 
 
-def fingerprint(prompts: Mapping[ConceptClass, Prompts]) -> str:
-    """By what prompts are known again: texts and labels by all of them, vectors by a few sums.
+def sketch(prompts: Mapping[ConceptClass, Prompts]) -> dict[str, Any]:
+    """By what the prompts of each class are known again, see :func:`alike`.
 
-    Two digits of these sums, since an encoder's numbers may differ by rounding from time to time.
+    Texts and labels by a hash, vectors by their shape and some sums, with random signs, of their
+    mean over samples.
     """
-    lines = [f"{c} {_in_short(prompts[c])}" for c in sorted(prompts)]
-    return sha256("\n".join(lines).encode())[:16]
+    return {str(c): _sketch(prompts[c]) for c in prompts}
 
 
-def _in_short(prompts: Prompts) -> str:
-    if not isinstance(prompts, Tensor):
-        return repr(prompts)
-    if not prompts.is_floating_point():
-        return repr(prompts.tolist())
-    numbers = prompts.double().flatten(1).cpu()
-    order = numbers @ torch.arange(numbers.shape[1], dtype=numbers.dtype).cos()
-    sums = (numbers.mean(), numbers.std(correction=0), order.mean())
-    return f"{tuple(prompts.shape)} {' '.join(f'{number:.1e}' for number in sums)}"
+def _sketch(prompts: Prompts) -> Any:
+    if not isinstance(prompts, Tensor) or not prompts.is_floating_point():
+        values = prompts.tolist() if isinstance(prompts, Tensor) else prompts
+        return sha256(repr(values).encode())[:16]
+    mean = prompts.double().mean(0).flatten().cpu()
+    signs = torch.randint(2, (SUMS, len(mean)), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    sums = (signs.double() @ mean / len(mean) ** 0.5).tolist()
+    return {"shape": [*prompts.shape], "sums": [float(f"{number:.6g}") for number in sums]}
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether prompts are the same but for rounding: their sums differ by a hundredth or less."""
+    return one.keys() == other.keys() and all(_alike(one[c], other[c]) for c in one)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return bool(one == other)
+    if one["shape"] != other["shape"]:
+        return False
+    pairs = [*zip(one["sums"], other["sums"], strict=True)]
+    size = max((abs(number) for pair in pairs for number in pair), default=0.0)
+    return all(abs(a - b) <= size / 100 for a, b in pairs)
 
 
 def _of_class(encode: Encoder, concept_class: ConceptClass, count: int, seed: int) -> Prompts:

@@ -21,7 +21,7 @@ from conceptspace.recording.asked import keep, refuse_mixing
 from conceptspace.recording.asking import Asker
 from conceptspace.recording.book import Book
 from conceptspace.recording.described import described
-from conceptspace.recording.encoding import Encoder, fingerprint, prompts_of
+from conceptspace.recording.encoding import Encoder, alike, prompts_of, sketch
 from conceptspace.recording.environment import environment
 from conceptspace.recording.metrics import Metrics, checked
 from conceptspace.recording.scoring import JudgeScorer
@@ -38,7 +38,7 @@ from conceptspace.worlds.naming import SpacePrompts
 from conceptspace.worlds.world import Prompting, World
 
 PROMPTS = "prompts"
-"""Under which name ``run.json`` keeps the prompts' fingerprint."""
+"""Under which name ``run.json`` keeps a sketch of the prompts."""
 
 
 class Recorder:
@@ -129,7 +129,8 @@ class Recorder:
             self.pictures = pictures_of(asked) if isinstance(asked, World) else {}
         scorer = JudgeScorer(self.space, checked_judge(judge, self.space.concepts))
         of_classes = prompts_of(asked, prompts, samples, seed)
-        self.made_of = described(self.protocols) | {NAIVE: {PROMPTS: fingerprint(of_classes)}}
+        self.made_of = described(self.protocols)
+        self.sketch = sketch(of_classes)
         self.ask = Asker(of_classes, scorer, seed, batch_size)
         self.judge = judge
         self.folder = Path(folder).absolute()
@@ -144,15 +145,11 @@ class Recorder:
                 f"{self.folder} holds a run of a space whose values have other numbers; choose "
                 "another folder"
             )
-        if not self._asked_alike():
-            raise UserError(
-                f"{self.folder} was asked with other prompts for the same classes; choose another "
-                "folder"
-            )
         with ExitStack() as stack:
             stack.enter_context(working_on(self.run, self.description))
             refuse_mixing(self.run, self.made_of)
             keep(self.run, self.made_of)
+            self._keep_prompts()
             write_space(self.folder, self.space)
             write_pictures(self.run, self.pictures)
             self.metrics = Metrics(self.run.folder.training)
@@ -219,11 +216,21 @@ class Recorder:
             self._collect()
         return found
 
-    def _asked_alike(self) -> bool:
-        """Whether what is in the folder was asked with the same prompts, as far as it says."""
-        now = self.made_of[NAIVE][PROMPTS]
-        kept = self.run.information().get("asked", {}).get(NAIVE, {}).get(PROMPTS, now)
-        return bool(kept == now) or not self.run.folder.scored_steps(NAIVE)
+    def _keep_prompts(self) -> None:
+        """Keep by what the prompts are known again, if nothing was asked with others.
+
+        Raises:
+            UserError: the run was asked with others.
+        """
+        kept = self.run.information().get("asked", {}).get(NAIVE, {}).get(PROMPTS)
+        if kept is not None and self.run.folder.scored_steps(NAIVE):
+            if not alike(kept, self.sketch):
+                raise UserError(
+                    f"{self.folder} was asked with other prompts for the same classes; choose "
+                    "another folder"
+                )
+            return
+        keep(self.run, {NAIVE: {PROMPTS: self.sketch}})
 
     def _missing(self, step: int) -> list[Protocol]:
         return [protocol for protocol in self.protocols if self.book.missing(protocol, step)]
