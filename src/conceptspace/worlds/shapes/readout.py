@@ -135,10 +135,14 @@ def places(world: ShapesWorld) -> tuple[float, int]:
     return reach, max(7, round(reach * world.resolution / 1.5))
 
 
+def templates(world: ShapesWorld) -> int:
+    """How many masks are kept, of resolution² numbers each."""
+    return (1 + ("shape" in world.space.names)) * places(world)[1] ** 2 * SIZES
+
+
 def templates_memory(world: ShapesWorld) -> int:
-    """Bytes of the masks, of resolution² numbers each, and of their errors."""
-    templates = (1 + ("shape" in world.space.names)) * places(world)[1] ** 2 * SIZES
-    return templates * (2 * world.resolution**2 + 15 * CHUNK) * 4
+    """Bytes of the masks and of their errors."""
+    return templates(world) * (2 * world.resolution**2 + 15 * CHUNK) * 4
 
 
 def sizes_of(world: ShapesWorld) -> tuple[float, float]:
