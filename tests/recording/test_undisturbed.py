@@ -150,7 +150,22 @@ def four_deep(network: nn.Module):
     return draw
 
 
+class Touchy:
+    """Something that fails when it is asked for what it does not have."""
+
+    __slots__ = ("unset",)
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+def beside_something_touchy(network: nn.Module):
+    touchy = Touchy()
+    return lambda prompts, noise: (touchy, network(prompts, noise(WIDTH)))[1]
+
+
 MADE = {
+    "touchy": beside_something_touchy,
     "from_function": partial(from_function, shape=(WIDTH,)),
     "closure": closed,
     "attribute": Holder,

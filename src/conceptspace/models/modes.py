@@ -74,9 +74,9 @@ def networks(asked: Any) -> list[nn.Module]:
 def _parts(thing: Any) -> list[Any]:
     """What a function or object refers to; its type alone is asked, not what it says of itself."""
     kind = type(thing)
-    if issubclass(kind, list | tuple | dict):
-        several = [*thing.values()] if issubclass(kind, dict) else [*thing]
-        return several if len(several) <= LONGEST else []
+    for several, of in ((dict, dict.values), (list, list.__iter__), (tuple, tuple.__iter__)):
+        if issubclass(kind, several):
+            return [*of(thing)] if several.__len__(thing) <= LONGEST else []
     if issubclass(kind, partial):
         return [thing.func, *thing.args, *thing.keywords.values()]
     if issubclass(kind, MethodType):
@@ -86,14 +86,17 @@ def _parts(thing: Any) -> list[Any]:
     if issubclass(kind, type | ModuleType | BuiltinFunctionType | Tensor):
         return []
     kinds = [each for each in kind.__mro__ if each.__module__ != "builtins"]
-    slots = [name for each in kinds for name in _slots(each)]
-    with suppress(AttributeError):  # it hides its attributes
-        return [
-            *getattr(thing, "__dict__", {}).values(),
-            *(getattr(thing, name, None) for name in slots),
-            *(value for each in kinds for value in vars(each).values()),
-        ]
-    return []
+    slots = [_own(thing, name) for each in kinds for name in _slots(each)]
+    attributes = [*(_own(thing, "__dict__") or {}).values(), *slots]
+    return attributes + [value for each in kinds for value in vars(each).values()]
+
+
+def _own(thing: Any, name: str) -> Any:
+    """What an object stores, past what it may do when it is asked for an attribute."""
+    try:
+        return object.__getattribute__(thing, name)
+    except AttributeError:
+        return None
 
 
 def _referred(function: FunctionType) -> list[Any]:
