@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -40,3 +42,22 @@ def random_numbers_kept(devices: Sequence[torch.device] | None = None) -> Iterat
         finally:
             if before is not None:
                 torch.mps.set_rng_state(before)
+
+
+@contextmanager
+def all_random_numbers_kept() -> Iterator[None]:
+    """As :func:`random_numbers_kept`, and those of Python and NumPy as well."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with random_numbers_kept():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+def seed_all(seed: int) -> None:
+    """Seed the global random numbers of PyTorch, Python and NumPy."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002

@@ -149,3 +149,14 @@ def test_a_lacking_ability_is_named():
         "the protocol steering needs a model with condition embeddings that can be edited "
         "(conceptspace.EditableCondition), which Flow is not"
     )
+
+
+NAMES = """
+    epoch=3-step=400.ckpt epoch=3-step=400-v1.ckpt weights-400.h5 400.pt2 ckpt400.pt
+    model-400-fp16.safetensors step-400-ema0.999.pt checkpoint-400 epoch3-000400.pt
+"""
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+def test_the_step_in_a_name_is_found_beside_other_numbers(name):
+    assert [step for step, _ in replay([name], lambda path: path)] == [400]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from foreign import SPACE, judge, patches
 from PIL import Image
 from torch import Tensor, nn
 
-from conceptspace.errors import Diverged
+from conceptspace.errors import Diverged, UserError
 from conceptspace.models.adapters.flow import from_flow
 from conceptspace.models.adapters.function import from_function
 from conceptspace.models.generative import EditableModel
@@ -310,3 +312,69 @@ def test_a_setting_that_draws_draws_the_same_in_a_run_as_in_a_recording():
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
+
+
+def test_random_numbers_of_numpy_go_on_and_python_s_are_the_same_at_every_checkpoint(tmp_path):
+    """The tests' own checks of types draw from Python's meanwhile."""
+    legacy = np.random.mtrand._rand  # what numpy.random.rand draws from
+    seen = []
+
+    def drawing(prompts: Tensor, noise: object) -> Tensor:
+        seen.append((random.random(), legacy.rand()))
+        return perfect(prompts, noise)
+
+    legacy.seed(1)
+    expected = legacy.rand(2)[1]
+    legacy.seed(1)
+    legacy.rand()
+    with recorder(tmp_path / "r") as opened:
+        opened.checkpoint(1, drawing)
+        first, seen = seen, []
+        opened.checkpoint(2, drawing)
+    assert seen == first
+    assert legacy.rand() == expected
+
+
+class Levels:
+    """Settings that set something on the model itself."""
+
+    name = "levels"
+
+    def settings(self, concept_class: str) -> dict[str, object]:
+        def at(level: float):
+            def apply(model: Lamp, prompts: Tensor):
+                model.level = level
+                return model, prompts
+
+            return apply
+
+        return {f"{level}": at(level) for level in (0.25, 0.75)}
+
+
+class Lamp:
+    level = 0.5
+
+    def __call__(self, prompts: Tensor, noise: object) -> Tensor:
+        return torch.full((len(prompts), 3, 6, 6), self.level)
+
+
+def test_a_setting_that_changes_the_model_holds_for_its_own_images(tmp_path):
+    def light(images: Tensor) -> Tensor:
+        return images.mean((1, 2, 3))[:, None].expand(-1, len(SPACE.names))
+
+    with recorder(tmp_path / "r", Levels(), judge=light) as opened:
+        opened.checkpoint(1, Lamp())
+    table = Run(tmp_path / "r").trajectory()
+    found = table[(table["protocol"] == "levels") & (table["concept"] != "joint")]
+    seen = found.groupby("setting")["coordinate"].mean()
+    assert seen.to_dict() == pytest.approx({"0.25": 0.25, "0.75": 0.75})
+
+
+def test_a_folder_that_is_moved_while_it_is_recorded_is_noticed(tmp_path):
+    with recorder(tmp_path / "r") as opened:
+        opened.checkpoint(1, perfect)
+        (tmp_path / "r").rename(tmp_path / "elsewhere")
+        with pytest.raises(UserError, match="was moved or removed while it was recorded"):
+            opened.checkpoint(2, perfect)
+        (tmp_path / "elsewhere").rename(tmp_path / "r")
+    assert Run(tmp_path / "r").trajectory()["step"].unique().tolist() == [1]

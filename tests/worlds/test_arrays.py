@@ -332,6 +332,13 @@ def test_a_file_of_arrays_and_what_is_none(tmp_path: Path):
         read_arrays(tmp_path / "none.npz")
 
 
+def test_a_picture_that_a_table_lists_twice_is_refused(tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.png")
+    (tmp_path / "a.csv").write_text("file,hue\n1.png,red\n1.png,blue\n")
+    with pytest.raises(UserError, match=r"a\.csv lists 1\.png twice"):
+        FolderWorld(tmp_path, resolution=8, table="a.csv")
+
+
 def test_a_column_of_a_file_that_cannot_be_taken_is_named(tmp_path: Path):
     found = columns()
     path = tmp_path / "mine.npz"

@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from typing import Any, runtime_checkable
 from typing import Protocol as Interface
 
-import torch
 from torch import Tensor
 
 from conceptspace.errors import UserError
 from conceptspace.models.generative import EditableCondition
-from conceptspace.seeding import random_numbers_kept, stream_seed
+from conceptspace.seeding import all_random_numbers_kept, seed_all, stream_seed
 from conceptspace.space import NAME
 
 Setting = Callable[[Any, Any], tuple[Any, Any]]
@@ -66,14 +65,14 @@ def require_name(name: str) -> None:
 def offered(protocol: Asking, concept_class: str) -> Mapping[str, Setting]:
     """The settings of a protocol for a class: the same whenever they are asked for and applied.
 
-    What a protocol draws from PyTorch's random numbers, now or when a setting is applied, comes
-    from streams of its own, and leaves them as they were.
+    What a protocol draws from the global random numbers of PyTorch, Python and NumPy, now or when a
+    setting is applied, comes from streams of its own, and leaves them as they were.
     """
 
     @contextmanager
     def own_numbers(*purpose: str) -> Iterator[None]:
-        with random_numbers_kept():
-            torch.manual_seed(stream_seed(0, *purpose, protocol.name, concept_class))
+        with all_random_numbers_kept():
+            seed_all(stream_seed(0, *purpose, protocol.name, concept_class))
             yield
 
     def drawing(name: str, setting: Setting) -> Setting:

@@ -17,7 +17,7 @@ from conceptspace.models.noise import Noise
 from conceptspace.protocols.base import Embedding, Protocol, offered
 from conceptspace.recording.evaluate import Generated
 from conceptspace.recording.scoring import JudgeScorer
-from conceptspace.seeding import random_numbers_kept, stream_seed
+from conceptspace.seeding import all_random_numbers_kept, seed_all, stream_seed
 from conceptspace.space import ConceptClass
 from conceptspace.worlds import border
 
@@ -46,10 +46,11 @@ class Asker:
     ) -> list[Generated]:
         """The images of every class under every setting of a protocol, scored.
 
-        Neither gradients nor the streams of random numbers of PyTorch are touched; the networks
-        behind the model are in evaluation mode meanwhile, see
+        Neither gradients nor the global random numbers of PyTorch, Python and NumPy are touched;
+        the networks behind the model are in evaluation mode meanwhile, see
         :func:`~conceptspace.models.modes.networks`. What is asked and judged are copies. A protocol
-        that draws numbers draws the same at every checkpoint.
+        that draws numbers draws the same at every checkpoint. A setting is applied when its turn
+        comes, so that it may change the model.
 
         Args:
             model: at one checkpoint; anything callable, see
@@ -67,15 +68,20 @@ class Asker:
                 f"a model is called with prompts and noise, and {model!r} cannot be called"
             )
         with _undisturbed(model):
-            requests = []
-            for concept_class, prompts in self.prompts.items():
-                for name, setting in offered(protocol, concept_class).items():
-                    if (name, str(concept_class)) not in skip:
-                        requests.append((name, concept_class, *setting(model, _copied(prompts))))
-            for _, concept_class, _, prompts in requests:
-                _require_count(prompts, len(self.prompts[concept_class]), protocol.name)
-            asked = [(n, c, _generator(m, protocol.name), p) for n, c, m, p in requests]
-            return [self._generated(*request) for request in asked]
+            return [
+                self._asked(name, concept_class, setting(model, _copied(prompts)), protocol.name)
+                for concept_class, prompts in self.prompts.items()
+                for name, setting in offered(protocol, concept_class).items()
+                if (name, str(concept_class)) not in skip
+            ]
+
+    def _asked(
+        self, setting: str, concept_class: ConceptClass, request: tuple[Any, Any], protocol: str
+    ) -> Generated:
+        """The images of one class under one setting, which may have changed the model for it."""
+        model, prompts = request
+        _require_count(prompts, len(self.prompts[concept_class]), protocol)
+        return self._generated(setting, concept_class, _generator(model, protocol), prompts)
 
     @torch.no_grad()
     def _generated(
@@ -88,7 +94,7 @@ class Asker:
         parts = []
         for first in range(0, len(prompts), self.batch_size):
             some = prompts[first : first + self.batch_size]
-            torch.manual_seed(stream_seed(self.seed, "inside the model", concept_class, first))
+            seed_all(stream_seed(self.seed, "inside the model", concept_class, first))
             noise = Noise(self.seed, concept_class, range(first, first + len(some)))
             what = f"{name_of(make)}, asked for class {concept_class},"
             parts.append(border.generated(make(_copied(some), noise), what, len(some)))
@@ -123,7 +129,7 @@ def _require_count(prompts: Any, count: int, protocol: str) -> None:
 @contextmanager
 def _undisturbed(model: Any) -> Iterator[None]:
     """Evaluation mode meanwhile; afterwards mode and random numbers are as they were before."""
-    with random_numbers_kept(), evaluating_behind(model):
+    with all_random_numbers_kept(), evaluating_behind(model):
         yield
 
 

@@ -12,7 +12,7 @@ from conceptspace.errors import UserError
 from conceptspace.files import sha256
 from conceptspace.models.generative import Prompts
 from conceptspace.recording.evaluate import prompt_vectors
-from conceptspace.seeding import random_numbers_kept, stream_seed
+from conceptspace.seeding import all_random_numbers_kept, seed_all, stream_seed
 from conceptspace.space import ConceptClass
 from conceptspace.worlds.world import Prompting
 
@@ -83,8 +83,8 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _of_class(encode: Encoder, concept_class: ConceptClass, count: int, seed: int) -> Prompts:
-    with random_numbers_kept(), torch.no_grad():
-        torch.manual_seed(stream_seed(seed, "prompts", concept_class))
+    with all_random_numbers_kept(), torch.no_grad():
+        seed_all(stream_seed(seed, "prompts", concept_class))
         prompts = encode(concept_class, count)
     texts = isinstance(prompts, list) and all(isinstance(text, str) for text in prompts)
     if not (texts or isinstance(prompts, Tensor)) or len(prompts) != count:

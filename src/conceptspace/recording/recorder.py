@@ -181,8 +181,8 @@ class Recorder:
     def checkpoint(self, step: object, model: Any, **metrics: object) -> list[Evaluated]:
         """Ask a model for every class under every protocol, and keep what it answers.
 
-        A tqdm bar or a log may show what is returned. PyTorch's random numbers are afterwards what
-        they were, so that recording does not change the training.
+        A tqdm bar or a log may show what is returned. The global random numbers of PyTorch, Python
+        and NumPy are afterwards what they were, so that recording does not change the training.
 
         Args:
             step: of training, 0 to 10¹⁵.
@@ -197,11 +197,14 @@ class Recorder:
 
         Raises:
             UserError: the model lacks what a protocol needs, or model or judge answer with
-                something else than images and probabilities; or the recorder is not open.
+                something else than images and probabilities; the recorder is not open, or its
+                folder is no longer there.
             Diverged: an image or metric is not finite.
         """
         if not self.open:
             raise UserError("checkpoints are recorded inside `with Recorder(...) as recorder:`")
+        if not self.run.folder.config.is_file():
+            raise UserError(f"{self.folder} was moved or removed while it was recorded")
         at = _step(step)
         numbers = checked(at, metrics)
         found = []

@@ -137,7 +137,11 @@ def _listed(path: Path, factors: Sequence[str], file: str) -> tuple[list[str], d
     for name in (file, *asked):
         if name not in table.columns:
             raise UserError(f"{path} has no column {name!r}; it has {', '.join(map(str, table))}")
-    return [str(name) for name in table[file]], {name: table[name].tolist() for name in asked}
+    files = [str(name) for name in table[file]]
+    again = table.index[table[file].duplicated()]
+    if len(again):
+        raise UserError(f"{path} lists {files[table.index.get_loc(again[0])]} twice")
+    return files, {name: table[name].tolist() for name in asked}
 
 
 def _in_subfolders(root: Path, factors: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

@@ -26,7 +26,9 @@ def replay(
             recorder.checkpoint(step, model)
 
     Args:
-        paths: files or folders; the last number in a name is the step, as in ``model-00400.pt``.
+        paths: files or folders; the step is the number behind "step" in the name, as in
+            ``epoch=3-step=400-v1.ckpt``, else the last that stands alone, as in
+            ``model-400-fp16.pt``, else the last.
         load: path -> model, called when its turn comes.
         skip: steps that are not loaded.
 
@@ -44,8 +46,13 @@ def replay(
     return ((step, load(steps[step])) for step in sorted(steps) if step not in skip)
 
 
+STEP = re.compile(r"step[^A-Za-z0-9]*(\d+)|(?<![A-Za-z0-9.])(\d+)|(\d+)", re.IGNORECASE)
+
+
 def _step_of(path: Path) -> int:
-    numbers = re.findall(r"\d+", path.stem if path.suffix.lstrip(".").isalpha() else path.name)
-    if not numbers:
-        raise UserError(f"the name of {path} holds no step")
-    return int(numbers[-1])
+    name = path.stem if re.search("[A-Za-z]", path.suffix) else path.name
+    found = STEP.findall(name)
+    for kind in range(3):  # what follows "step", then what stands alone, then the end of a word
+        if numbers := [each[kind] for each in found if each[kind]]:
+            return int(numbers[-1])
+    raise UserError(f"the name of {path} holds no step")
