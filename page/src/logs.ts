@@ -52,16 +52,21 @@ function loss(surface: Surface, width: number, height: number): null {
   const paint = coloringOfRuns();
   if (!found.length) return empty(surface, width, height);
   const kind = found.every(([, log]) => log.diffusion) ? "diffusion" : "loss";
-  const values = found.flatMap(([, log]) => log[kind]).filter((v): v is number => v !== null && v > 0);
-  const y = (values.length ? scaleLog().domain(extent(values) as [number, number]) : scaleLinear()).nice();
-  const x = frame(surface, width, height, y, "bits per dimension", {
-    yFormat: values.length ? y.tickFormat(5, "~g") : null,
+  const values = found.flatMap(([, log]) => log[kind]).filter((v): v is number => v !== null);
+  // A loss of one's own, as of a GAN, may be 0 or less, where a logarithm has no place for it.
+  const logarithmic = values.length > 0 && values.every((v) => v > 0);
+  const y = (logarithmic ? scaleLog() : scaleLinear())
+    .domain(values.length ? (extent(values) as [number, number]) : [0, 1])
+    .nice();
+  const x = frame(surface, width, height, y, kind === "diffusion" ? "bits per dimension" : "loss", {
+    yFormat: logarithmic ? y.tickFormat(5, "~g") : null,
   });
   for (const [run, log] of found)
-    surface.line(
-      points(log, kind, x, y, (v) => v > 0),
-      { color: paint(run), width: found.length > 8 ? 0.8 : 1.3, alpha: 0.85 },
-    );
+    surface.line(points(log, kind, x, y), {
+      color: paint(run),
+      width: found.length > 8 ? 0.8 : 1.3,
+      alpha: 0.85,
+    });
   surface.text(
     56,
     14,

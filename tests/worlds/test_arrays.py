@@ -194,7 +194,7 @@ class TestArrayWorld:
 
 REFUSED = [
     (lambda x: x.astype(np.int64), {}, "int64: they are bytes"),
-    (lambda x: x.astype(np.float32), {}, r"not \[0, 1\] \(divide by 255\)"),
+    (lambda x: x.astype(np.float32), {}, r"not \[0, 1\] \(divide bytes by 255\)"),
     (lambda x: np.where(x > 100, np.nan, x / 255), {}, "nan"),
     (lambda x: (x > 100).astype(np.uint8), {}, "multiply them by 255"),
     (lambda x: x[..., :2], {}, "1, 3 or 4 channels"),

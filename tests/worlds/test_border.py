@@ -18,6 +18,7 @@ from conceptspace.recording.scoring import Scorer
 from conceptspace.worlds import border
 from conceptspace.worlds.conditioning import Conditioning
 from conceptspace.worlds.dataset import split_dataset
+from conceptspace.worlds.pixels import range_hint
 from conceptspace.worlds.shapes.world import COLUMNS
 from own_world import HUE, LIGHT, OwnWorld
 from tiny import tiny_config, tiny_world
@@ -215,3 +216,19 @@ def test_built_in_data_keep_their_bytes():
     for before, after in zip(drawn, found, strict=True):
         assert torch.equal(before, after)
     assert parts.conditioning(config.data).columns == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "hint"),
+    [
+        (-0.014, 1.0, "cut off what lies a little beyond"),
+        (-1.0, 1.0, "take"),
+        (0.0, 255.0, "divide bytes by 255"),
+        (0.0, 16.0, "divide by the largest value"),
+        (0.0, 4095.0, "divide by the largest value"),
+        (-300.0, 20.0, ""),
+    ],
+)
+def test_what_pixels_out_of_range_may_be(low: float, high: float, hint: str):
+    assert hint in range_hint(low, high)
+    assert bool(hint) == bool(range_hint(low, high))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from conceptspace.errors import Diverged, UserError
 from conceptspace.worlds.conditioning import Conditioning
+from conceptspace.worlds.pixels import range_hint
 from conceptspace.worlds.world import Prompting, World
 
 TOLERANCE = 1e-4
@@ -164,12 +165,9 @@ def _images(images: Any, what: str, count: int, side: int) -> Tensor:
 def _require_range(images: Tensor, what: str) -> None:
     low, high = images.min().item(), images.max().item()
     if low < -TOLERANCE or high > 1 + TOLERANCE:
-        hint = ""
-        if high > 2 and low >= 0:
-            hint = " (divide bytes by 255)"
-        elif low >= -1 - TOLERANCE and high <= 1 + TOLERANCE:
-            hint = " (take (x + 1) / 2)"
-        raise UserError(f"{what}: pixels reach from {low:g} to {high:g}, not [0, 1]{hint}")
+        raise UserError(
+            f"{what}: pixels reach from {low:g} to {high:g}, not [0, 1]{range_hint(low, high)}"
+        )
 
 
 def _vectors(z: Any, what: str, count: int, world: Prompting) -> Tensor:

@@ -49,10 +49,22 @@ def as_images(images: Any, what: str = "images") -> Tensor:
         tensor = tensor.to(torch.float32)
         low, high = tensor.min().item(), tensor.max().item()
         if not (low >= 0 and high <= 1):
-            hint = " (divide by 255)" if low >= 0 and high > 2 else ""
-            hint = " (take (x + 1) / 2)" if -1 <= low < 0 and high <= 1 else hint
+            hint = range_hint(low, high)
             raise UserError(f"{what} reach from {low:g} to {high:g}, not [0, 1]{hint}")
     return on_white(tensor) if tensor.shape[1] == 4 else tensor
+
+
+def range_hint(low: float, high: float) -> str:
+    """What may be wrong with pixels outside of [0, 1], and what would be right."""
+    if low >= -0.1 and high <= 1.1:
+        return " (cut off what lies a little beyond)"
+    if low >= -1.1 and high <= 1.1:
+        return " (take (x + 1) / 2)"
+    if low < 0 or high <= 2:
+        return ""
+    if 100 < high <= 255:
+        return " (divide bytes by 255)"
+    return " (divide by the largest value there may be)"
 
 
 def scaled(images: Tensor, side: int) -> Tensor:

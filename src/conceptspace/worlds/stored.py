@@ -84,6 +84,8 @@ def _from_npz(path: Path, factors: Sequence[str]) -> tuple[Any, dict[str, Any]]:
                 return lambda rows: _bytes(images[rows]), _latents(file, path)
             headers = {name: _header(file, name) for name in keys if name != key}
             return images, _columns(file, headers, factors, len(images), path)
+    except UserError:
+        raise
     except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a file of arrays (.npz): {reason}") from None
