@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.works import examples_of
 from conceptspace.config import RunConfig
+from conceptspace.engine.device import seconds
 from conceptspace.engine.precision import Precision
 from conceptspace.engine.replacing import BLOCKS, CONVOLUTIONS, KINDS, NORMS, fuse
 from conceptspace.experiment import parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from conceptspace.engine.device import seconds
 from conceptspace.engine.native.compiling import native
 from conceptspace.engine.precision import fastest_precision
 
@@ -47,21 +47,6 @@ def peaks(device: torch.device, size: int) -> dict[str, float]:
         )
         for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
     }
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall time of one call."""
-    wait(device)
-    started = time.perf_counter()
-    work()
-    wait(device)
-    return time.perf_counter() - started
 
 
 def _matmul(device: torch.device, dtype: torch.dtype, size: int) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.works import new_trainer
 from conceptspace.config import RunConfig, merged, nested
+from conceptspace.engine.device import seconds
 from conceptspace.models.config import UNetConfig
 
 PARTS = {

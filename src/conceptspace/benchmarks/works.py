@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from conceptspace.benchmarks.machine import seconds
 from conceptspace.benchmarks.reference import Diffusion, training
 from conceptspace.config import RunConfig
 from conceptspace.engine.cuda_graph import Replayed
+from conceptspace.engine.device import seconds
 from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.experiment import parts
 from conceptspace.models.sampling import gaussian, sample

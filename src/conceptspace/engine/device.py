@@ -1,7 +1,9 @@
-"""Where a model computes."""
+"""Where a model computes, and for how long."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -35,3 +37,18 @@ def device(name: str) -> torch.device:
         kind = _KNOWN[name]
         raise UserError(f"--device {name} was asked for, but PyTorch finds no {kind} device here")
     return torch.device(name)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Wall time of one call."""
+    wait(device)
+    started = time.perf_counter()
+    work()
+    wait(device)
+    return time.perf_counter() - started

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from conceptspace.benchmarks.machine import seconds
 from conceptspace.cache import probe_cache
 from conceptspace.config import RunConfig
+from conceptspace.engine.device import seconds
 from conceptspace.engine.precision import LoweredModel, fastest_precision
 from conceptspace.engine.replacing import fuse
 from conceptspace.errors import UserError
