@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from conceptspace.errors import Diverged, UserError
+from conceptspace.models import modes
 from conceptspace.models.adapters.flow import from_flow
 from conceptspace.models.adapters.function import from_function
 from conceptspace.models.generative import EditableModel
@@ -192,6 +193,14 @@ def test_a_network_behind_any_model_is_in_evaluation_mode(tmp_path, made):
         opened.checkpoint(4, made(network))
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert all(layer.training for layer in network.modules())
+
+
+def test_looking_for_networks_ends(monkeypatch):
+    monkeypatch.setattr(modes, "MOST", 50)
+    far = [[Painter()] for _ in range(40)]
+    assert len(networks([far, [[list(range(30))] for _ in range(30)], Painter()])) == 1
+    monkeypatch.undo()
+    assert len(networks([far, Painter()])) == 41
 
 
 def test_a_layer_that_changes_with_its_mode_changes_back(tmp_path):

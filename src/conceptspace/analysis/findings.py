@@ -93,7 +93,8 @@ def findings(
         )
         chain += [finding for find in OF_A_CLASS for finding in find(evidence)]
     chain.sort(key=lambda finding: CHAIN.index(finding.topic))
-    every = [*_verdict(table, best, ood_classes, labels), *chain] if ood_classes else chain
+    answer = verdict_of(table, best, ood_classes, labels) if ood_classes else []
+    every = [*(Finding("verdict", line.removesuffix(".")) for line in answer), *chain]
     return [Finding(f.topic, f.text[0].upper() + f.text[1:] + ".") for f in every]
 
 
@@ -127,16 +128,6 @@ def verdict_of(
         lines = verdict.sentences(verdict.windows(best, ood), labels[ood], images)
         return [*lines, *verdict.of_several(best, ood, ood_classes, labels)]
     return [verdict.UNDECIDED, f"{why}."]
-
-
-def _verdict(
-    table: pd.DataFrame,
-    best: pd.DataFrame | None,
-    ood_classes: Sequence[str],
-    labels: Mapping[str, str],
-) -> list[Finding]:
-    lines = verdict_of(table, best, ood_classes, labels)
-    return [Finding("verdict", line.removesuffix(".")) for line in lines]
 
 
 def turn_of(

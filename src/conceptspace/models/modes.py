@@ -66,8 +66,8 @@ def networks(asked: Any) -> list[nn.Module]:
                 found.append(thing)
             else:
                 further |= {id(part): part for part in _parts(thing) if id(part) not in seen}
-        near = [*further.values()][: MOST - len(seen)]
-        seen |= {*further}
+        near = [*further.values()][: max(0, MOST - len(seen))]
+        seen |= {*map(id, near)}
     return found
 
 
